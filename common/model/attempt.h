@@ -1,0 +1,66 @@
+// What controller and agent tell each other about attempts: what should be (DesiredAttempt) and what is
+// (ObservedAttempt). States, not commands: either side may repeat itself or restart at any point.
+//
+//   controller: desired  ──▶ kRun ──▶ kStop ──▶ (absent: released, the agent may clean up)
+//   agent: observed          kStarting ─▶ kSettingUp ─▶ kRunning ─▶ kCompleting ─▶ kEnded
+#pragma once
+
+#include "common/base/time.h"
+#include "common/model/ids.h"
+#include "common/model/job.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace devrun {
+
+enum class Goal {
+  kRun = 1,
+  kStop = 2,  // end it: signal, grace, then KILL
+};
+
+// All that an agent needs to run an attempt; fixed for the attempt's life.
+struct AttemptSpec {
+  AttemptKey key;
+  std::string job_name;
+  std::string user;
+  Root root;
+  Program program;
+  std::string env;  // opened: NAME=VALUE NUL …; filled in by the controller's edge, kept 0600 on the node
+  Resources resources;
+  uint32_t ranks = 1;
+  std::vector<std::string> rank_addresses;  // by rank
+  bool dev_container = false;
+  bool operator==(const AttemptSpec&) const = default;
+};
+
+struct DesiredAttempt {
+  AttemptKey key;
+  Goal goal = Goal::kRun;
+  EndCause stop_cause = EndCause::kCancelled;  // with kStop
+  int32_t stop_signal = 15;
+  Duration stop_grace = seconds(10);
+  bool operator==(const DesiredAttempt&) const = default;
+};
+
+enum class Phase {
+  kStarting = 1,
+  kSettingUp = 2,
+  kRunning = 3,
+  kCompleting = 4,
+  kEnded = 5,
+};
+
+struct ObservedAttempt {
+  AttemptKey key;
+  Phase phase = Phase::kStarting;
+  std::optional<Ending> ending;         // with kEnded
+  int64_t output_bytes = 0;             // length of the output log; final with kEnded
+  std::optional<WrittenSummary> wrote;  // with kEnded
+  Timeline timeline;                    // the agent's part of it
+  bool operator==(const ObservedAttempt&) const = default;
+};
+
+}  // namespace devrun

@@ -1,0 +1,153 @@
+// A job as every part of devrun understands it. Plain values; no clock, no descriptor, no protobuf (common/wire
+// translates).
+#pragma once
+
+#include "common/base/digest.h"
+#include "common/base/time.h"
+#include "common/model/ids.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace devrun {
+
+// What a rank asks of a node, or what a node has.
+struct Resources {
+  int64_t cpu_milli = 0;  // thousandths of a core
+  int64_t memory_bytes = 0;
+  int32_t gpus = 0;
+  std::string gpu_type;  // empty: any
+  bool operator==(const Resources&) const = default;
+};
+
+// Who runs the program, as the volume's root sees the ids.
+struct Caller {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups;
+  uint32_t umask = 022;
+  std::string user;  // login name, empty if the root has none for the uid
+  std::string home;
+  bool operator==(const Caller&) const = default;
+};
+
+// The file system an attempt starts from: a base tree and change sets laid over it in order, or, for a dev
+// container, the live tree of the volume.
+struct Root {
+  std::string volume;
+  Digest tree;
+  std::vector<Digest> change_sets;
+  bool live = false;
+  bool operator==(const Root&) const = default;
+};
+
+struct TerminalSize {
+  uint32_t rows = 0;
+  uint32_t columns = 0;
+  bool operator==(const TerminalSize&) const = default;
+};
+
+struct Program {
+  std::vector<std::string> argv;  // any bytes but NUL
+  std::string cwd;
+  // The environment, NAME=VALUE each ended by NUL, sealed (runtime/seal.h) wherever it is kept: journal and store
+  // never hold a value in clear. The agent gets it opened, over TLS.
+  std::string sealed_env;
+  Caller caller;
+  bool tty = false;
+  TerminalSize terminal;
+  bool reads_stdin = false;  // false: stdin is /dev/null
+  bool operator==(const Program&) const = default;
+};
+
+struct ArrayRange {
+  int32_t first = 0;
+  int32_t last = 0;  // inclusive
+  int32_t step = 1;
+  bool operator==(const ArrayRange&) const = default;
+};
+
+struct JobSpec {
+  std::string name;  // shown in `ps`; by default the program's last path component
+  std::string user;  // the owner, as the controller authenticated them
+  Root root;
+  Program program;
+  Resources per_node;
+  uint32_t nodes = 1;               // ranks
+  std::string pool;                 // empty: any
+  std::vector<ArrayRange> array;    // empty: no array
+  uint32_t array_running_max = 0;   // 0: no limit
+  std::vector<JobId> after_ok;      // starts when all of these have SUCCEEDED
+  Duration time_limit;              // 0: none
+  int32_t priority = 0;             // higher first
+  bool dev_container = false;       // root.live; runs on the storage host
+  bool operator==(const JobSpec&) const = default;
+};
+
+enum class JobState {
+  kQueued = 1,
+  kStarting = 2,
+  kSettingUp = 3,
+  kRunning = 4,
+  kCompleting = 5,
+  kUnreachable = 6,
+  kSucceeded = 7,
+  kFailed = 8,
+  kCancelled = 9,
+  kTimedOut = 10,
+  kNodeLost = 11,
+};
+std::string_view state_name(JobState state);  // "QUEUED" …
+bool is_final(JobState state);
+
+// How an attempt ended. `status` is what the contract promises the caller: the program's own, 128+N for signal N,
+// 126 and 127 as a shell says them, 125 if nothing could be run.
+enum class EndCause {
+  kExited = 1,       // the program ended by itself or by a signal
+  kNotStarted = 2,   // set-up failed: nothing was run
+  kCancelled = 3,
+  kTimedOut = 4,
+  kLost = 5,         // the shim or the node died: how the program ended is not known
+};
+struct Ending {
+  EndCause cause = EndCause::kExited;
+  int32_t status = 0;
+  std::string reason;  // for people: "killed by signal 9", "cannot mount the snapshot: …"
+  std::string hint;    // the next command, may be empty
+  bool operator==(const Ending&) const = default;
+};
+
+// A file that an attempt wrote (an entry of the upper layer), as listed at the end of a run.
+struct WrittenFile {
+  std::string path;
+  char kind = 'M';  // A added, M modified, D deleted
+  int64_t size_bytes = 0;
+  bool operator==(const WrittenFile&) const = default;
+};
+struct WrittenSummary {
+  uint64_t files = 0;
+  int64_t bytes = 0;
+  std::string node;
+  std::string folder;                // where they lie on the node
+  std::vector<WrittenFile> notable;  // the first few by path, at most kNotableFilesMax
+  bool operator==(const WrittenSummary&) const = default;
+};
+inline constexpr size_t kNotableFilesMax = 20;
+
+// When each stage of an attempt was done; 0 if not yet. The timeline that quickstart and bench/launch print.
+struct Timeline {
+  Time submitted;       // the controller has the request
+  Time snapshot_taken;  // the snapshot is durable
+  Time journaled;       // the job is durable; its id is answered
+  Time placed;          // the scheduler chose a node
+  Time agent_received;
+  Time mounted;         // overlay on the snapshot
+  Time started;         // crun has been told to start
+  Time first_byte;      // of output, at the shim
+  Time ended;
+  bool operator==(const Timeline&) const = default;
+};
+
+}  // namespace devrun

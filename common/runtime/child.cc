@@ -1,0 +1,168 @@
+#include "common/runtime/child.h"
+
+#include "common/runtime/fd.h"
+#include "common/runtime/file.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace devrun {
+
+namespace {
+
+constexpr size_t kOutputKeptBytes = 64 << 10;
+
+std::vector<char*> to_argv(const std::vector<std::string>& argv) {
+  std::vector<char*> out;
+  for (const std::string& word : argv) out.push_back(const_cast<char*>(word.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+// Between fork and exec: only async-signal-safe calls. Tells the parent an exec failure through `report`.
+[[noreturn]] void exec_or_report(char* const* argv, int report) {
+  ::execvp(argv[0], argv);
+  const int saved = errno;
+  [[maybe_unused]] const ssize_t n = ::write(report, &saved, sizeof saved);
+  ::_exit(127);
+}
+
+int status_of(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return 128 + WTERMSIG(wait_status);
+  return WEXITSTATUS(wait_status);
+}
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> make_pipe() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+// The errno of a failed exec, or 0 once the exec closed the pipe.
+int exec_errno(int report) {
+  int saved = 0;
+  ssize_t n = 0;
+  do {
+    n = ::read(report, &saved, sizeof saved);
+  } while (n < 0 && errno == EINTR);
+  return n == sizeof saved ? saved : 0;
+}
+
+void emit_lines(std::string& pending, const std::function<void(std::string_view)>& line) {
+  size_t start = 0;
+  for (size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', start)) {
+    if (line) line(std::string_view(pending).substr(start, end - start));
+    start = end + 1;
+  }
+  pending.erase(0, start);
+  if (pending.size() > kOutputKeptBytes) pending.clear();
+}
+
+}  // namespace
+
+Result<ChildResult> run_child_lines(const std::vector<std::string>& argv,
+                                    const std::function<void(std::string_view)>& line,
+                                    std::string_view hint) {
+  Pipe output = TRY(make_pipe());
+  Pipe report = TRY(make_pipe());
+  std::vector<char*> words = to_argv(argv);
+  const pid_t pid = ::fork();
+  if (pid < 0) return errno_error("fork", errno);
+  if (pid == 0) {
+    const int null = ::open("/dev/null", O_RDONLY);
+    ::dup2(null, 0);
+    ::dup2(output.write.get(), 1);
+    ::dup2(output.write.get(), 2);
+    exec_or_report(words.data(), report.write.get());
+  }
+  output.write.reset();
+  report.write.reset();
+  ChildResult result;
+  std::string pending;
+  char buffer[16 << 10];
+  for (;;) {
+    const ssize_t n = ::read(output.read.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    result.out.append(buffer, static_cast<size_t>(n));
+    if (result.out.size() > 2 * kOutputKeptBytes) {
+      result.out.erase(0, result.out.size() - kOutputKeptBytes);
+    }
+    pending.append(buffer, static_cast<size_t>(n));
+    emit_lines(pending, line);
+  }
+  if (line && !pending.empty()) line(pending);
+  int wait_status = 0;
+  while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+  }
+  if (const int failed = exec_errno(report.read.get()); failed != 0) {
+    Error error = errno_error(fmt::format("run {}", argv.front()), failed);
+    error.hint = hint;
+    return error;
+  }
+  result.exit_status = status_of(wait_status);
+  return result;
+}
+
+Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_view hint) {
+  return run_child_lines(argv, {}, hint);
+}
+
+Status run_checked(const std::vector<std::string>& argv, std::string_view hint) {
+  ChildResult result = TRY(run_child(argv, hint));
+  if (result.exit_status == 0) return ok();
+  std::string_view out = result.out;
+  while (!out.empty() && out.back() == '\n') out.remove_suffix(1);
+  const size_t last = out.rfind('\n');
+  if (last != std::string_view::npos) out.remove_prefix(last + 1);
+  return Error{Code::kIo,
+               fmt::format("{} failed with status {}: {}", argv.front(), result.exit_status, out),
+               std::string(hint)};
+}
+
+Result<pid_t> start_daemon(const DaemonOptions& options) {
+  const UniqueFd log =
+      TRY(open_file(options.log_path, O_WRONLY | O_CREAT | O_APPEND, 0640));
+  Pipe report = TRY(make_pipe());
+  std::vector<char*> words = to_argv(options.argv);
+  const pid_t pid = ::fork();
+  if (pid < 0) return errno_error("fork", errno);
+  if (pid == 0) {
+    ::setsid();
+    if (options.enter_mount_namespace >= 0 &&
+        ::setns(options.enter_mount_namespace, CLONE_NEWNS) != 0) {
+      const int saved = errno;
+      [[maybe_unused]] const ssize_t n = ::write(report.write.get(), &saved, sizeof saved);
+      ::_exit(127);
+    }
+    const int null = ::open("/dev/null", O_RDONLY);
+    ::dup2(null, 0);
+    ::dup2(log.get(), 1);
+    ::dup2(log.get(), 2);
+    for (const auto& [ours, number] : options.pass_fds) ::dup2(ours, number);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    exec_or_report(words.data(), report.write.get());
+  }
+  report.write.reset();
+  if (const int failed = exec_errno(report.read.get()); failed != 0) {
+    ::waitpid(pid, nullptr, 0);
+    return errno_error(fmt::format("start {}", options.argv.front()), failed);
+  }
+  return pid;
+}
+
+}  // namespace devrun
