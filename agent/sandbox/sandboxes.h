@@ -1,0 +1,76 @@
+// The attempts of this node on disk: set-up as a list of small steps with undo, start of the shim, what is found after
+// a restart, and release. An attempt's folder is `attempts/<folder_name(key)>`; its creation (mkdir, exclusive) is the
+// fence that lets no attempt start twice on a node.
+//
+//   spec       the serialized AttemptSpec, 0600, written before anything else is done
+//   bundle/    config.json and rootfs (the overlay's mount point, or the live tree's)
+//   upper/ work/   the overlay's, on local disk
+//   output     the output log (records: proto/devrun/v1/client.proto, OutputChunk), appended by the shim
+//   exit       the exit record, durable
+//   shim.sock  the shim's socket
+#pragma once
+
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace devrun::sandbox {
+
+struct Options {
+  std::string node;             // its name; the container's hostname is derived from it
+  std::string state_folder;     // CLUSTER/nodes/NAME
+  std::string fs_socket;        // devrun-fs's control socket; empty on the storage host
+  std::string live_folder;      // CLUSTER/store/volumes on the storage host, else empty
+  std::string shim_program;     // path of devrun-shim
+  std::string devrun_program;   // path of devrun, bound into containers at /usr/local/bin/devrun if set
+  std::string crun_program = "crun";
+  std::string cgroup_parent;    // e.g. devrun/node1
+  Duration upper_kept = seconds(24 * 3600);  // after release
+};
+
+// Called as the set-up proceeds, from the thread of start(); fills timeline.mounted and so on.
+using Progress = std::function<void(const Timeline&)>;
+
+// What a restarted agent finds.
+struct Found {
+  AttemptSpec spec;
+  bool shim_alive = false;
+  std::optional<Ending> ending;  // from the exit record, or cause kLost if the shim died without one, or kNotStarted
+  int64_t output_bytes = 0;
+  Timeline timeline;
+  bool released = false;         // only the upper is still kept
+};
+
+class Sandboxes {
+ public:
+  static Result<std::unique_ptr<Sandboxes>> open(Options options);
+  virtual ~Sandboxes() = default;
+
+  // Sets up and starts the shim, which starts the program; returns once the shim serves its socket. `container_socket`
+  // is a listening unix socket's path on the node to be bound at /run/devrun/socket. On failure everything is undone but
+  // the folder with spec and an exit record (cause kNotStarted, status 125 and what the Error says; a missing cwd
+  // likewise). kExists if the attempt has been here before. Blocking; any thread; a thread per attempt.
+  virtual Status start(const AttemptSpec& spec, const std::string& container_socket,
+                       Time now, const Progress& progress) = 0;
+
+  virtual Result<std::vector<Found>> find() = 0;
+
+  // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes.
+  virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;
+
+  // Kills what may be left of the container, unmounts, removes all but `upper` (which collect() removes after
+  // upper_kept). Idempotent; the attempt may be half set up.
+  virtual Status release(const AttemptKey& key) = 0;
+
+  virtual Status collect(Time now) = 0;
+
+  virtual std::string folder(const AttemptKey& key) const = 0;
+};
+
+}  // namespace devrun::sandbox
