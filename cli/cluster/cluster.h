@@ -1,0 +1,44 @@
+// A whole cluster on this machine: what `devrun up`, `devrun down` and `devrun doctor` do. The
+// commands parse the flags and call these; each returns the exit status of the contract (0, 125)
+// and speaks for itself: results on stdout, talk on stderr with `devrun: ` in front.
+//
+// `up` does only what is missing, so it also mends a half-failed or half-killed cluster; `down`
+// ends whatever of it is left. Both know processes by (pid, start time) from CLUSTER/run/*.pid, so
+// that a reused pid is never signalled. Blocking; to be called with one thread (they fork and enter
+// namespaces).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace devrun::cluster {
+
+inline constexpr const char* kDefaultFolder = "/var/lib/devrun";
+inline constexpr int kNodesMax = 64;
+
+struct UpOptions {
+  std::string folder;                 // --store; empty: the default
+  std::optional<int> nodes;           // --nodes; unset: as many as before, one at first
+  std::optional<int64_t> size_bytes;  // --size of the btrfs image; unset: chosen from what is free
+  // Whether every named agent is connected, asked of the controller with CLUSTER/config.yaml.
+  // Called again until it says yes or time is up. Not set: not waited for.
+  std::function<bool(const std::string& config_path, const std::vector<std::string>& agents)>
+      agents_connected;
+};
+int run_up(const UpOptions& options);
+
+struct DownOptions {
+  std::string folder;  // --store; empty: the default
+  bool purge =
+      false;  // --purge: remove the store and all state too, after the folder's name has been typed
+  bool yes = false;  // --yes: without asking
+};
+int run_down(const DownOptions& options);
+
+struct DoctorOptions {};
+int run_doctor(const DoctorOptions& options);
+
+}  // namespace devrun::cluster

@@ -1,0 +1,236 @@
+#include "common/runtime/pki.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <memory>
+
+namespace devrun {
+
+namespace {
+
+template <auto Free>
+struct Deleter {
+  template <typename T>
+  void operator()(T* value) const {
+    Free(value);
+  }
+};
+using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using CertificatePtr = std::unique_ptr<X509, Deleter<X509_free>>;
+using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
+
+constexpr long kSecondsPerDay = 24L * 3600;
+// Nodes' clocks differ; a certificate is valid a little before it was made.
+constexpr long kClockSkewSeconds = 3600;
+
+Error openssl_error(std::string_view what) {
+  char text[256] = "unknown";
+  ERR_error_string_n(ERR_get_error(), text, sizeof text);
+  ERR_clear_error();
+  return {Code::kInternal, fmt::format("{}: {}", what, text), {}};
+}
+
+Result<std::string> to_pem(X509* certificate, EVP_PKEY* key) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!bio) return openssl_error("write PEM");
+  const int wrote =
+      certificate != nullptr
+          ? PEM_write_bio_X509(bio.get(), certificate)
+          : PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  if (wrote != 1) return openssl_error("write PEM");
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return std::string(data, static_cast<size_t>(size));
+}
+
+Result<CertificatePtr> certificate_from_pem(const std::string& pem) {
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  CertificatePtr out(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!out) return openssl_error("read the authority's certificate");
+  return out;
+}
+
+Result<KeyPtr> key_from_pem(const std::string& pem) {
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  KeyPtr out(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!out) return openssl_error("read the authority's key");
+  return out;
+}
+
+Status set_random_serial(X509* certificate) {
+  std::array<unsigned char, 16> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    return openssl_error("random serial");
+  }
+  bytes[0] &= 0x7f;  // positive, as RFC 5280 wants it
+  BIGNUM* number = BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr);
+  const bool set = number != nullptr &&
+                   BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nullptr;
+  BN_free(number);
+  if (!set) return openssl_error("set serial");
+  return ok();
+}
+
+// A certificate for `key` with version, serial, validity and subject set; issuer, extensions and
+// signature are the caller's.
+Result<CertificatePtr> new_certificate(EVP_PKEY* key, const std::string& common_name, int days) {
+  CertificatePtr out(X509_new());
+  if (!out || X509_set_version(out.get(), X509_VERSION_3) != 1) return openssl_error("certificate");
+  TRY(set_random_serial(out.get()));
+  X509_NAME* subject = X509_get_subject_name(out.get());
+  const auto* text = reinterpret_cast<const unsigned char*>(common_name.data());
+  if (X509_gmtime_adj(X509_getm_notBefore(out.get()), -kClockSkewSeconds) == nullptr ||
+      X509_gmtime_adj(X509_getm_notAfter(out.get()), kSecondsPerDay * days) == nullptr ||
+      X509_set_pubkey(out.get(), key) != 1 ||
+      X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, text,
+                                 static_cast<int>(common_name.size()), -1, 0) != 1) {
+    return openssl_error("fill certificate");
+  }
+  return out;
+}
+
+// `value` in OpenSSL's own notation; only constants of ours come here, names of users never do.
+Status add_extension(X509* certificate, X509* issuer, int nid, const char* value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value));
+  if (!extension || X509_add_ext(certificate, extension.get(), -1) != 1) {
+    return openssl_error(fmt::format("extension {}", value));
+  }
+  return ok();
+}
+
+Status push_text_name(GENERAL_NAMES* names, int type, std::string_view text) {
+  ASN1_IA5STRING* value = ASN1_IA5STRING_new();
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  if (value == nullptr || name == nullptr ||
+      ASN1_STRING_set(value, text.data(), static_cast<int>(text.size())) != 1) {
+    ASN1_IA5STRING_free(value);
+    GENERAL_NAME_free(name);
+    return openssl_error("alternative name");
+  }
+  GENERAL_NAME_set0_value(name, type, value);
+  sk_GENERAL_NAME_push(names, name);
+  return ok();
+}
+
+Status push_host(GENERAL_NAMES* names, const std::string& host) {
+  std::array<unsigned char, 16> address{};
+  int size = 0;
+  if (::inet_pton(AF_INET, host.c_str(), address.data()) == 1) size = 4;
+  if (::inet_pton(AF_INET6, host.c_str(), address.data()) == 1) size = 16;
+  if (size == 0) return push_text_name(names, GEN_DNS, host);
+  ASN1_OCTET_STRING* value = ASN1_OCTET_STRING_new();
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  if (value == nullptr || name == nullptr ||
+      ASN1_OCTET_STRING_set(value, address.data(), size) != 1) {
+    ASN1_OCTET_STRING_free(value);
+    GENERAL_NAME_free(name);
+    return openssl_error("alternative name");
+  }
+  GENERAL_NAME_set0_value(name, GEN_IPADD, value);
+  sk_GENERAL_NAME_push(names, name);
+  return ok();
+}
+
+Status add_names(X509* certificate, const Certified& who, const std::vector<std::string>& hosts) {
+  const GeneralNamesPtr names(GENERAL_NAMES_new());
+  if (!names) return openssl_error("alternative names");
+  TRY(push_text_name(names.get(), GEN_URI, certificate_uri(who)));
+  for (const std::string& host : hosts) TRY(push_host(names.get(), host));
+  if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, 0) != 1) {
+    return openssl_error("alternative names");
+  }
+  return ok();
+}
+
+Result<Pem> sign_and_write(X509* certificate, EVP_PKEY* key, EVP_PKEY* signer) {
+  if (X509_sign(certificate, signer, EVP_sha256()) == 0) return openssl_error("sign certificate");
+  Pem out;
+  out.certificate = TRY(to_pem(certificate, nullptr));
+  out.key = TRY(to_pem(nullptr, key));
+  return out;
+}
+
+}  // namespace
+
+std::string_view role_name(Role role) {
+  switch (role) {
+    case Role::kNode:
+      return "node";
+    case Role::kUser:
+      return "user";
+    case Role::kAdmin:
+      return "admin";
+    case Role::kController:
+      return "controller";
+  }
+  return "unknown";
+}
+
+Result<Pem> make_authority(const std::string& common_name, int days) {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  if (!key) return openssl_error("generate key");
+  const CertificatePtr certificate = TRY(new_certificate(key.get(), common_name, days));
+  X509* self = certificate.get();
+  X509_set_issuer_name(self, X509_get_subject_name(self));
+  TRY(add_extension(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
+  TRY(add_extension(self, self, NID_key_usage, "critical,keyCertSign,cRLSign"));
+  TRY(add_extension(self, self, NID_subject_key_identifier, "hash"));
+  return sign_and_write(self, key.get(), key.get());
+}
+
+Result<Pem> issue_certificate(const Pem& authority, const Certified& who,
+                              const std::vector<std::string>& hosts, int days) {
+  if (who.name.empty()) return Error{Code::kInvalid, "a certificate needs a name", {}};
+  const CertificatePtr issuer = TRY(certificate_from_pem(authority.certificate));
+  const KeyPtr issuer_key = TRY(key_from_pem(authority.key));
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  if (!key) return openssl_error("generate key");
+  // A subject is for people and at most 64 characters; the URI name is what counts.
+  const std::string subject = fmt::format("{} {}", role_name(who.role), who.name).substr(0, 64);
+  const CertificatePtr certificate = TRY(new_certificate(key.get(), subject, days));
+  X509* self = certificate.get();
+  X509_set_issuer_name(self, X509_get_subject_name(issuer.get()));
+  const bool server = who.role == Role::kController;
+  TRY(add_extension(self, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
+  TRY(add_extension(self, issuer.get(), NID_key_usage, "critical,digitalSignature"));
+  TRY(add_extension(self, issuer.get(), NID_ext_key_usage,
+                    server ? "serverAuth,clientAuth" : "clientAuth"));
+  TRY(add_extension(self, issuer.get(), NID_authority_key_identifier, "keyid"));
+  TRY(add_names(self, who, hosts));
+  return sign_and_write(self, key.get(), issuer_key.get());
+}
+
+std::string certificate_uri(const Certified& who) {
+  return fmt::format("devrun:{}:{}", role_name(who.role), who.name);
+}
+
+std::optional<Certified> parse_certificate_uri(std::string_view uri) {
+  constexpr std::string_view kScheme = "devrun:";
+  if (!uri.starts_with(kScheme)) return std::nullopt;
+  uri.remove_prefix(kScheme.size());
+  for (const Role role : {Role::kNode, Role::kUser, Role::kAdmin, Role::kController}) {
+    const std::string_view word = role_name(role);
+    if (!uri.starts_with(word) || uri.size() < word.size() + 2 || uri[word.size()] != ':') continue;
+    const std::string_view name = uri.substr(word.size() + 1);
+    // A NUL or a slash would let one name pass for another, or for a path.
+    if (name.find_first_of(std::string_view("\0/\n", 3)) != std::string_view::npos) {
+      return std::nullopt;
+    }
+    return Certified{role, std::string(name)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace devrun
