@@ -13,7 +13,9 @@ std::string Digest::hex() const {
   return out;
 }
 
-std::string Digest::short_hex() const { return hex().substr(0, 12); }
+std::string Digest::short_hex() const {
+  return hex().substr(0, 12);
+}
 
 std::optional<Digest> Digest::from_hex(std::string_view hex) {
   const auto value = [](char c) -> int {

@@ -1,4 +1,5 @@
-// A SHA-256 value: the name of a tree, a chunk, a pack. Hashing itself is in common/tree; this is only the value.
+// A SHA-256 value: the name of a tree, a chunk, a pack. Hashing itself is in common/tree; this is
+// only the value.
 #pragma once
 
 #include <array>

@@ -8,10 +8,14 @@ namespace devrun::log {
 namespace {
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -26,7 +30,8 @@ void start(std::string_view program, Level level) {
 }
 
 void write(Level level, std::string_view line) {
-  spdlog::default_logger_raw()->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  spdlog::default_logger_raw()->log(to_spdlog(level),
+                                    spdlog::string_view_t(line.data(), line.size()));
 }
 
 }  // namespace devrun::log

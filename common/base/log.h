@@ -1,5 +1,6 @@
-// What the daemons say to their log (stderr, which `devrun up` and systemd send to a file). One line each,
-// with a time, a level and the program's name. The CLI does not log; it speaks (cli/output).
+// What the daemons say to their log (stderr, which `devrun up` and systemd send to a file). One
+// line each, with a time, a level and the program's name. The CLI does not log; it speaks
+// (cli/output).
 #pragma once
 
 #include <fmt/core.h>

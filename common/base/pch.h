@@ -1,15 +1,14 @@
-// The precompiled header of every library: the parts of the standard library that most files use, fmt, and
-// Boost's result. Sources still include what they use; this only makes it cheap.
+// The precompiled header of every library: the parts of the standard library that most files use,
+// fmt, and Boost's result. Sources still include what they use; this only makes it cheap.
 #pragma once
 
 #include <fmt/core.h>
 #include <fmt/format.h>
 
-#include <boost/system/result.hpp>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <boost/system/result.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>

@@ -1,28 +1,41 @@
 #include "common/base/result.h"
 
-#include "common/base/check.h"
-
 #include <fmt/format.h>
 
 #include <cstring>
+
+#include "common/base/check.h"
 
 namespace devrun {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::kInvalid: return "invalid";
-    case Code::kNotFound: return "not found";
-    case Code::kExists: return "exists";
-    case Code::kConflict: return "conflict";
-    case Code::kDenied: return "denied";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kExhausted: return "exhausted";
-    case Code::kTimeout: return "timeout";
-    case Code::kCancelled: return "cancelled";
-    case Code::kCorrupt: return "corrupt";
-    case Code::kIo: return "io";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kInternal: return "internal";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kNotFound:
+      return "not found";
+    case Code::kExists:
+      return "exists";
+    case Code::kConflict:
+      return "conflict";
+    case Code::kDenied:
+      return "denied";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kExhausted:
+      return "exhausted";
+    case Code::kTimeout:
+      return "timeout";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kCorrupt:
+      return "corrupt";
+    case Code::kIo:
+      return "io";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kInternal:
+      return "internal";
   }
   return "unknown";
 }
@@ -37,7 +50,8 @@ Error errno_error(std::string_view what, int saved_errno) {
   if (saved_errno == ENOENT) code = Code::kNotFound;
   if (saved_errno == EEXIST) code = Code::kExists;
   if (saved_errno == EACCES || saved_errno == EPERM) code = Code::kDenied;
-  if (saved_errno == ENOSPC || saved_errno == EDQUOT || saved_errno == ENOMEM) code = Code::kExhausted;
+  if (saved_errno == ENOSPC || saved_errno == EDQUOT || saved_errno == ENOMEM)
+    code = Code::kExhausted;
   return {code, fmt::format("{}: {}", what, std::strerror(saved_errno)), {}};
 }
 

@@ -1,5 +1,5 @@
-// Time as the pure cores see it: integers that arrive as arguments. Only the files that tests/lint names may
-// read a clock.
+// Time as the pure cores see it: integers that arrive as arguments. Only the files that tests/lint
+// names may read a clock.
 #pragma once
 
 #include <compare>
@@ -19,9 +19,17 @@ struct Duration {
   auto operator<=>(const Duration&) const = default;
 };
 
-constexpr Duration seconds(int64_t n) { return {n * 1'000'000}; }
-constexpr Duration milliseconds(int64_t n) { return {n * 1'000}; }
-constexpr Time operator+(Time t, Duration d) { return {t.us + d.us}; }
-constexpr Duration operator-(Time a, Time b) { return {a.us - b.us}; }
+constexpr Duration seconds(int64_t n) {
+  return {n * 1'000'000};
+}
+constexpr Duration milliseconds(int64_t n) {
+  return {n * 1'000};
+}
+constexpr Time operator+(Time t, Duration d) {
+  return {t.us + d.us};
+}
+constexpr Duration operator-(Time a, Time b) {
+  return {a.us - b.us};
+}
 
 }  // namespace devrun

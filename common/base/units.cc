@@ -34,14 +34,21 @@ std::optional<int64_t> size_unit(std::string_view unit) {
   const size_t at = kLetters.find(letter);
   if (at == std::string_view::npos) return std::nullopt;
   const std::string_view rest = unit.substr(1);
-  if (!rest.empty() && rest != "B" && rest != "b" && rest != "i" && rest != "iB") return std::nullopt;
+  if (!rest.empty() && rest != "B" && rest != "b" && rest != "i" && rest != "iB")
+    return std::nullopt;
   return int64_t{1} << (10 * (at + 1));
 }
 
 std::optional<int64_t> take_span_unit(std::string_view& text) {
-  struct Unit { std::string_view name; int64_t us; };
-  constexpr std::array<Unit, 6> kUnits{{{"ms", 1'000}, {"s", 1'000'000}, {"m", 60'000'000},
-                                        {"h", 3'600'000'000}, {"d", 86'400'000'000},
+  struct Unit {
+    std::string_view name;
+    int64_t us;
+  };
+  constexpr std::array<Unit, 6> kUnits{{{"ms", 1'000},
+                                        {"s", 1'000'000},
+                                        {"m", 60'000'000},
+                                        {"h", 3'600'000'000},
+                                        {"d", 86'400'000'000},
                                         {"w", 604'800'000'000}}};
   for (const Unit& unit : kUnits) {
     if (!text.starts_with(unit.name)) continue;

@@ -1,18 +1,19 @@
-// What controller and agent tell each other about attempts: what should be (DesiredAttempt) and what is
-// (ObservedAttempt). States, not commands: either side may repeat itself or restart at any point.
+// What controller and agent tell each other about attempts: what should be (DesiredAttempt) and
+// what is (ObservedAttempt). States, not commands: either side may repeat itself or restart at any
+// point.
 //
 //   controller: desired  ──▶ kRun ──▶ kStop ──▶ (absent: released, the agent may clean up)
 //   agent: observed          kStarting ─▶ kSettingUp ─▶ kRunning ─▶ kCompleting ─▶ kEnded
 #pragma once
 
-#include "common/base/time.h"
-#include "common/model/ids.h"
-#include "common/model/job.h"
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "common/base/time.h"
+#include "common/model/ids.h"
+#include "common/model/job.h"
 
 namespace devrun {
 
@@ -28,7 +29,8 @@ struct AttemptSpec {
   std::string user;
   Root root;
   Program program;
-  std::string env;  // opened: NAME=VALUE NUL …; filled in by the controller's edge, kept 0600 on the node
+  std::string
+      env;  // opened: NAME=VALUE NUL …; filled in by the controller's edge, kept 0600 on the node
   Resources resources;
   uint32_t ranks = 1;
   std::vector<std::string> rank_addresses;  // by rank

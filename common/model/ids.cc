@@ -54,14 +54,16 @@ bool parse(std::string_view text, AttemptKey& key) {
 Result<AttemptKey> parse_attempt_key(std::string_view text) {
   AttemptKey key;
   if (text.find('-') == std::string_view::npos && parse(text, key)) return key;
-  return Error{Code::kInvalid, fmt::format("'{}' is not a job: expected a number such as 42, 42_3 or 42#2", text),
+  return Error{Code::kInvalid,
+               fmt::format("'{}' is not a job: expected a number such as 42, 42_3 or 42#2", text),
                "devrun ps -a"};
 }
 
 Result<AttemptKey> parse_folder_name(std::string_view text) {
   AttemptKey key;
   if (parse(text, key) && folder_name(key) == text) return key;
-  return Error{Code::kInvalid, fmt::format("'{}' is not the name of an attempt's folder", text), {}};
+  return Error{
+      Code::kInvalid, fmt::format("'{}' is not the name of an attempt's folder", text), {}};
 }
 
 }  // namespace devrun

@@ -1,14 +1,14 @@
-// Names of jobs, tasks, ranks and attempts, and how people write them: job `42`, array task `42_3`, rank `42.1`,
-// attempt `42#2`, all together `42_3.1#2`. The attempt number is the fence: an agent that hears of a higher one knows
-// that the lower is over.
+// Names of jobs, tasks, ranks and attempts, and how people write them: job `42`, array task `42_3`,
+// rank `42.1`, attempt `42#2`, all together `42_3.1#2`. The attempt number is the fence: an agent
+// that hears of a higher one knows that the lower is over.
 #pragma once
-
-#include "common/base/result.h"
 
 #include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "common/base/result.h"
 
 namespace devrun {
 

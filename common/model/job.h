@@ -1,15 +1,15 @@
-// A job as every part of devrun understands it. Plain values; no clock, no descriptor, no protobuf (common/wire
-// translates).
+// A job as every part of devrun understands it. Plain values; no clock, no descriptor, no protobuf
+// (common/wire translates).
 #pragma once
-
-#include "common/base/digest.h"
-#include "common/base/time.h"
-#include "common/model/ids.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/time.h"
+#include "common/model/ids.h"
 
 namespace devrun {
 
@@ -33,8 +33,8 @@ struct Caller {
   bool operator==(const Caller&) const = default;
 };
 
-// The file system an attempt starts from: a base tree and change sets laid over it in order, or, for a dev
-// container, the live tree of the volume.
+// The file system an attempt starts from: a base tree and change sets laid over it in order, or,
+// for a dev container, the live tree of the volume.
 struct Root {
   std::string volume;
   Digest tree;
@@ -52,8 +52,8 @@ struct TerminalSize {
 struct Program {
   std::vector<std::string> argv;  // any bytes but NUL
   std::string cwd;
-  // The environment, NAME=VALUE each ended by NUL, sealed (runtime/seal.h) wherever it is kept: journal and store
-  // never hold a value in clear. The agent gets it opened, over TLS.
+  // The environment, NAME=VALUE each ended by NUL, sealed (runtime/seal.h) wherever it is kept:
+  // journal and store never hold a value in clear. The agent gets it opened, over TLS.
   std::string sealed_env;
   Caller caller;
   bool tty = false;
@@ -75,14 +75,14 @@ struct JobSpec {
   Root root;
   Program program;
   Resources per_node;
-  uint32_t nodes = 1;               // ranks
-  std::string pool;                 // empty: any
-  std::vector<ArrayRange> array;    // empty: no array
-  uint32_t array_running_max = 0;   // 0: no limit
-  std::vector<JobId> after_ok;      // starts when all of these have SUCCEEDED
-  Duration time_limit;              // 0: none
-  int32_t priority = 0;             // higher first
-  bool dev_container = false;       // root.live; runs on the storage host
+  uint32_t nodes = 1;              // ranks
+  std::string pool;                // empty: any
+  std::vector<ArrayRange> array;   // empty: no array
+  uint32_t array_running_max = 0;  // 0: no limit
+  std::vector<JobId> after_ok;     // starts when all of these have SUCCEEDED
+  Duration time_limit;             // 0: none
+  int32_t priority = 0;            // higher first
+  bool dev_container = false;      // root.live; runs on the storage host
   bool operator==(const JobSpec&) const = default;
 };
 
@@ -102,14 +102,14 @@ enum class JobState {
 std::string_view state_name(JobState state);  // "QUEUED" …
 bool is_final(JobState state);
 
-// How an attempt ended. `status` is what the contract promises the caller: the program's own, 128+N for signal N,
-// 126 and 127 as a shell says them, 125 if nothing could be run.
+// How an attempt ended. `status` is what the contract promises the caller: the program's own, 128+N
+// for signal N, 126 and 127 as a shell says them, 125 if nothing could be run.
 enum class EndCause {
-  kExited = 1,       // the program ended by itself or by a signal
-  kNotStarted = 2,   // set-up failed: nothing was run
+  kExited = 1,      // the program ended by itself or by a signal
+  kNotStarted = 2,  // set-up failed: nothing was run
   kCancelled = 3,
   kTimedOut = 4,
-  kLost = 5,         // the shim or the node died: how the program ended is not known
+  kLost = 5,  // the shim or the node died: how the program ended is not known
 };
 struct Ending {
   EndCause cause = EndCause::kExited;
@@ -136,16 +136,17 @@ struct WrittenSummary {
 };
 inline constexpr size_t kNotableFilesMax = 20;
 
-// When each stage of an attempt was done; 0 if not yet. The timeline that quickstart and bench/launch print.
+// When each stage of an attempt was done; 0 if not yet. The timeline that quickstart and
+// bench/launch print.
 struct Timeline {
   Time submitted;       // the controller has the request
   Time snapshot_taken;  // the snapshot is durable
   Time journaled;       // the job is durable; its id is answered
   Time placed;          // the scheduler chose a node
   Time agent_received;
-  Time mounted;         // overlay on the snapshot
-  Time started;         // crun has been told to start
-  Time first_byte;      // of output, at the shim
+  Time mounted;     // overlay on the snapshot
+  Time started;     // crun has been told to start
+  Time first_byte;  // of output, at the shim
   Time ended;
   bool operator==(const Timeline&) const = default;
 };

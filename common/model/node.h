@@ -1,16 +1,16 @@
 // A node as the controller knows it.
 #pragma once
 
-#include "common/base/time.h"
-#include "common/model/job.h"
-
 #include <string>
 #include <vector>
 
+#include "common/base/time.h"
+#include "common/model/job.h"
+
 namespace devrun {
 
-// What an agent says of itself when it dials in. `boot_id` is the kernel's: a new one proves that every attempt of
-// the old boot is over.
+// What an agent says of itself when it dials in. `boot_id` is the kernel's: a new one proves that
+// every attempt of the old boot is over.
 struct NodeHello {
   std::string name;
   std::string boot_id;

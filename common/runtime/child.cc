@@ -1,17 +1,16 @@
 #include "common/runtime/child.h"
 
-#include "common/runtime/fd.h"
-#include "common/runtime/file.h"
-
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <cstdlib>
+
+#include "common/runtime/fd.h"
+#include "common/runtime/file.h"
 
 namespace devrun {
 
@@ -26,7 +25,8 @@ std::vector<char*> to_argv(const std::vector<std::string>& argv) {
   return out;
 }
 
-// Between fork and exec: only async-signal-safe calls. Tells the parent an exec failure through `report`.
+// Between fork and exec: only async-signal-safe calls. Tells the parent an exec failure through
+// `report`.
 [[noreturn]] void exec_or_report(char* const* argv, int report) {
   ::execvp(argv[0], argv);
   const int saved = errno;
@@ -133,8 +133,7 @@ Status run_checked(const std::vector<std::string>& argv, std::string_view hint) 
 }
 
 Result<pid_t> start_daemon(const DaemonOptions& options) {
-  const UniqueFd log =
-      TRY(open_file(options.log_path, O_WRONLY | O_CREAT | O_APPEND, 0640));
+  const UniqueFd log = TRY(open_file(options.log_path, O_WRONLY | O_CREAT | O_APPEND, 0640));
   Pipe report = TRY(make_pipe());
   std::vector<char*> words = to_argv(options.argv);
   const pid_t pid = ::fork();

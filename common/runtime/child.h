@@ -1,14 +1,14 @@
 // Running other programs: crun, btrfs, debootstrap, our own daemons. No shell is ever involved.
 #pragma once
 
-#include "common/base/result.h"
-
 #include <sys/types.h>
 
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/result.h"
 
 namespace devrun {
 
@@ -17,7 +17,8 @@ struct ChildResult {
   std::string out;      // stdout and stderr together, the last 64 KiB
 };
 
-// Runs to the end. A program that is not there is kNotFound, with the package as hint where `hint` names it.
+// Runs to the end. A program that is not there is kNotFound, with the package as hint where `hint`
+// names it.
 Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_view hint = {});
 
 // As run_child, calling `line` for each line of output as it comes (progress of debootstrap, say).
@@ -30,13 +31,13 @@ Status run_checked(const std::vector<std::string>& argv, std::string_view hint =
 
 struct DaemonOptions {
   std::vector<std::string> argv;
-  std::string log_path;            // stdout and stderr are appended there
-  int enter_mount_namespace = -1;  // a descriptor of the namespace, or -1
+  std::string log_path;                       // stdout and stderr are appended there
+  int enter_mount_namespace = -1;             // a descriptor of the namespace, or -1
   std::vector<std::pair<int, int>> pass_fds;  // {ours, number in the child}
 };
 
-// Starts a daemon in a session of its own with stdin from /dev/null, and returns its pid. It is our child, but
-// nobody waits for it: callers exit before it, or set SIGCHLD to SIG_IGN.
+// Starts a daemon in a session of its own with stdin from /dev/null, and returns its pid. It is our
+// child, but nobody waits for it: callers exit before it, or set SIGCHLD to SIG_IGN.
 Result<pid_t> start_daemon(const DaemonOptions& options);
 
 }  // namespace devrun

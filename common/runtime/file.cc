@@ -1,9 +1,8 @@
 #include "common/runtime/file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -27,7 +26,8 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
     if (n == 0) return out;
     out.append(buffer, static_cast<size_t>(n));
     if (out.size() > bytes_max) {
-      return Error{Code::kExhausted, fmt::format("{} is larger than {} bytes", path, bytes_max), {}};
+      return Error{
+          Code::kExhausted, fmt::format("{} is larger than {} bytes", path, bytes_max), {}};
     }
   }
 }
@@ -81,7 +81,7 @@ Status sync_folder(const std::string& path) {
 Status make_folders(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) return ok();
   if (errno == EEXIST) {
-    struct stat st{};
+    struct stat st {};
     if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return ok();
     return Error{Code::kExists, fmt::format("{} exists and is not a folder", path), {}};
   }

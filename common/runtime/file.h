@@ -1,14 +1,15 @@
-// Whole files, and the few durable operations that everything else is built from. Blocking; any thread.
+// Whole files, and the few durable operations that everything else is built from. Blocking; any
+// thread.
 #pragma once
-
-#include "common/base/result.h"
-#include "common/runtime/fd.h"
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "common/base/result.h"
+#include "common/runtime/fd.h"
 
 namespace devrun {
 
@@ -21,8 +22,9 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max = 64 << 
 // All of `data`, over short writes and EINTR.
 Status write_all(int fd, std::string_view data);
 
-// Writes under a temporary name in the same folder, fsyncs, renames over `path`, fsyncs the folder: after a
-// crash the file is the old one or the new one. `path` must not be in a folder that others can write.
+// Writes under a temporary name in the same folder, fsyncs, renames over `path`, fsyncs the folder:
+// after a crash the file is the old one or the new one. `path` must not be in a folder that others
+// can write.
 Status write_file_durably(const std::string& path, std::string_view data, mode_t mode = 0644);
 
 // The same without the fsyncs: for files that a restart makes anew.

@@ -1,15 +1,14 @@
 #include "common/runtime/namespace.h"
 
-#include "common/runtime/file.h"
-#include "common/runtime/unix_socket.h"
-
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include <cerrno>
+
+#include "common/runtime/file.h"
+#include "common/runtime/unix_socket.h"
 
 namespace devrun {
 

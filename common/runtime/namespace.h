@@ -1,10 +1,11 @@
-// Mount namespaces that outlive their users: a keeper process pins one, others enter it through the keeper's socket.
+// Mount namespaces that outlive their users: a keeper process pins one, others enter it through the
+// keeper's socket.
 #pragma once
+
+#include <string>
 
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
-
-#include <string>
 
 namespace devrun {
 

@@ -1,13 +1,14 @@
-// Certificates of a cluster: one CA, and certificates whose URI name says role and name, `devrun:node:node1`,
-// `devrun:user:ada`, `devrun:admin:root`. Keys are ECDSA P-256. Nothing here listens or connects.
+// Certificates of a cluster: one CA, and certificates whose URI name says role and name,
+// `devrun:node:node1`, `devrun:user:ada`, `devrun:admin:root`. Keys are ECDSA P-256. Nothing here
+// listens or connects.
 #pragma once
-
-#include "common/base/result.h"
 
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/result.h"
 
 namespace devrun {
 

@@ -1,24 +1,23 @@
 #include "common/runtime/unix_socket.h"
 
-#include "common/runtime/file.h"
-
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include <fmt/format.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
+#include "common/runtime/file.h"
+
 namespace devrun {
 
 namespace {
 
-// A socket address for `path`; a long path is reached through an open descriptor of its folder, which `folder`
-// keeps alive until the call is done.
+// A socket address for `path`; a long path is reached through an open descriptor of its folder,
+// which `folder` keeps alive until the call is done.
 Result<sockaddr_un> address_of(const std::string& path, UniqueFd& folder) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -113,7 +112,8 @@ Result<PeerCredentials> peer_credentials(int socket) {
 
 Status send_frame(int socket, std::string_view payload, int fd_to_pass) {
   if (payload.size() > kFrameBytesMax) {
-    return Error{Code::kExhausted, fmt::format("a frame of {} bytes is too large", payload.size()), {}};
+    return Error{
+        Code::kExhausted, fmt::format("a frame of {} bytes is too large", payload.size()), {}};
   }
   const auto size = static_cast<uint32_t>(payload.size());
   std::string buffer(sizeof size, '\0');

@@ -1,16 +1,17 @@
-// Unix stream sockets between the programs of one node (agent, shim, devrun-fs, keeper) and into containers.
-// Messages there are frames: a 4-byte little-endian length, then that many bytes, at most kFrameBytesMax. A frame
-// may carry one descriptor. Blocking calls unless the descriptor is non-blocking; any thread, one at a time.
+// Unix stream sockets between the programs of one node (agent, shim, devrun-fs, keeper) and into
+// containers. Messages there are frames: a 4-byte little-endian length, then that many bytes, at
+// most kFrameBytesMax. A frame may carry one descriptor. Blocking calls unless the descriptor is
+// non-blocking; any thread, one at a time.
 #pragma once
-
-#include "common/base/result.h"
-#include "common/runtime/fd.h"
 
 #include <sys/types.h>
 
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "common/base/result.h"
+#include "common/runtime/fd.h"
 
 namespace devrun {
 
@@ -22,7 +23,8 @@ struct PeerCredentials {
   gid_t gid = 0;
 };
 
-// Replaces a stale socket file. Paths longer than sun_path go through /proc/self/fd of their folder.
+// Replaces a stale socket file. Paths longer than sun_path go through /proc/self/fd of their
+// folder.
 Result<UniqueFd> listen_unix(const std::string& path, mode_t mode = 0600);
 Result<UniqueFd> accept_unix(int listener);
 Result<UniqueFd> connect_unix(const std::string& path);

@@ -1,0 +1,99 @@
+#include "common/wire/attempt.h"
+
+namespace devrun::wire {
+
+pb::AttemptSpec to_proto(const AttemptSpec& in) {
+  pb::AttemptSpec out;
+  *out.mutable_key() = to_proto(in.key);
+  out.set_job_name(in.job_name);
+  out.set_user(in.user);
+  *out.mutable_root() = to_proto(in.root);
+  *out.mutable_program() = to_proto(in.program);
+  out.set_env(in.env);
+  *out.mutable_resources() = to_proto(in.resources);
+  out.set_ranks(in.ranks);
+  for (const std::string& address : in.rank_addresses) out.add_rank_addresses(address);
+  out.set_dev_container(in.dev_container);
+  return out;
+}
+
+Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
+  AttemptSpec out;
+  out.key = TRY(from_proto(in.key()));
+  out.job_name = in.job_name();
+  out.user = in.user();
+  out.root = TRY(from_proto(in.root()));
+  out.program = from_proto(in.program());
+  out.env = in.env();
+  out.resources = from_proto(in.resources());
+  out.ranks = in.ranks();
+  out.rank_addresses.assign(in.rank_addresses().begin(), in.rank_addresses().end());
+  out.dev_container = in.dev_container();
+  return out;
+}
+
+pb::ObservedAttempt to_proto(const ObservedAttempt& in) {
+  pb::ObservedAttempt out;
+  *out.mutable_key() = to_proto(in.key);
+  out.set_phase(static_cast<pb::Phase>(in.phase));
+  if (in.ending) *out.mutable_ending() = to_proto(*in.ending);
+  out.set_output_bytes(in.output_bytes);
+  if (in.wrote) *out.mutable_wrote() = to_proto(*in.wrote);
+  *out.mutable_timeline() = to_proto(in.timeline);
+  return out;
+}
+
+Result<ObservedAttempt> from_proto(const pb::ObservedAttempt& in) {
+  ObservedAttempt out;
+  out.key = TRY(from_proto(in.key()));
+  if (in.phase() < pb::PHASE_STARTING || in.phase() > pb::PHASE_ENDED) {
+    return Error{Code::kInvalid, "observed.phase is malformed: expected a known phase", {}};
+  }
+  out.phase = static_cast<Phase>(in.phase());
+  if (in.has_ending()) out.ending = TRY(from_proto(in.ending()));
+  if ((out.phase == Phase::kEnded) != out.ending.has_value()) {
+    return Error{Code::kInvalid, "observed.ending is malformed: expected exactly with ENDED", {}};
+  }
+  out.output_bytes = in.output_bytes();
+  if (in.has_wrote()) out.wrote = from_proto(in.wrote());
+  out.timeline = from_proto(in.timeline());
+  return out;
+}
+
+pb::Desired to_proto(const DesiredAttempt& in) {
+  pb::Desired out;
+  *out.mutable_key() = to_proto(in.key);
+  out.set_stop(in.goal == Goal::kStop);
+  out.set_stop_cause(static_cast<pb::EndCause>(in.stop_cause));
+  out.set_stop_signal(in.stop_signal);
+  out.set_stop_grace_us(in.stop_grace.us);
+  return out;
+}
+
+Result<DesiredAttempt> from_proto(const pb::Desired& in) {
+  DesiredAttempt out;
+  out.key = TRY(from_proto(in.key()));
+  out.goal = in.stop() ? Goal::kStop : Goal::kRun;
+  if (!in.stop()) return out;
+  if (in.stop_cause() < pb::EXITED || in.stop_cause() > pb::LOST) {
+    return Error{Code::kInvalid, "desired.stop_cause is malformed: expected a known cause", {}};
+  }
+  out.stop_cause = static_cast<EndCause>(in.stop_cause());
+  out.stop_signal = in.stop_signal();
+  out.stop_grace = {in.stop_grace_us()};
+  return out;
+}
+
+std::string serialize(const AttemptSpec& spec) {
+  return to_proto(spec).SerializeAsString();
+}
+
+Result<AttemptSpec> parse_attempt_spec(std::string_view bytes) {
+  pb::AttemptSpec message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Error{Code::kCorrupt, "an attempt's spec is not readable", {}};
+  }
+  return from_proto(message);
+}
+
+}  // namespace devrun::wire

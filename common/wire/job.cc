@@ -1,0 +1,257 @@
+#include "common/wire/job.h"
+
+#include <fmt/format.h>
+
+namespace devrun::wire {
+
+namespace {
+
+Error bad_field(std::string_view field, std::string_view expected) {
+  return {Code::kInvalid, fmt::format("{} is malformed: expected {}", field, expected), {}};
+}
+
+Result<Digest> digest(std::string_view raw, std::string_view field) {
+  const auto out = Digest::from_bytes(raw);
+  if (!out) return bad_field(field, "32 bytes");
+  return *out;
+}
+
+}  // namespace
+
+pb::Resources to_proto(const Resources& in) {
+  pb::Resources out;
+  out.set_cpu_milli(in.cpu_milli);
+  out.set_memory_bytes(in.memory_bytes);
+  out.set_gpus(in.gpus);
+  out.set_gpu_type(in.gpu_type);
+  return out;
+}
+
+Resources from_proto(const pb::Resources& in) {
+  return {in.cpu_milli(), in.memory_bytes(), in.gpus(), in.gpu_type()};
+}
+
+pb::Caller to_proto(const Caller& in) {
+  pb::Caller out;
+  out.set_uid(in.uid);
+  out.set_gid(in.gid);
+  for (const uint32_t group : in.groups) out.add_groups(group);
+  out.set_umask(in.umask);
+  out.set_user(in.user);
+  out.set_home(in.home);
+  return out;
+}
+
+Caller from_proto(const pb::Caller& in) {
+  return {in.uid(),   in.gid(),  {in.groups().begin(), in.groups().end()},
+          in.umask(), in.user(), in.home()};
+}
+
+pb::Root to_proto(const Root& in) {
+  pb::Root out;
+  out.set_volume(in.volume);
+  if (!in.tree.is_zero()) out.set_tree(std::string(in.tree.view()));
+  for (const Digest& change_set : in.change_sets)
+    out.add_change_sets(std::string(change_set.view()));
+  out.set_live(in.live);
+  return out;
+}
+
+Result<Root> from_proto(const pb::Root& in) {
+  Root out;
+  out.volume = in.volume();
+  if (!in.tree().empty()) out.tree = TRY(digest(in.tree(), "root.tree"));
+  for (const std::string& raw : in.change_sets()) {
+    out.change_sets.push_back(TRY(digest(raw, "root.change_sets")));
+  }
+  out.live = in.live();
+  return out;
+}
+
+pb::TerminalSize to_proto(const TerminalSize& in) {
+  pb::TerminalSize out;
+  out.set_rows(in.rows);
+  out.set_columns(in.columns);
+  return out;
+}
+
+TerminalSize from_proto(const pb::TerminalSize& in) {
+  return {in.rows(), in.columns()};
+}
+
+pb::Program to_proto(const Program& in) {
+  pb::Program out;
+  for (const std::string& word : in.argv) out.add_argv(word);
+  out.set_cwd(in.cwd);
+  out.set_sealed_env(in.sealed_env);
+  *out.mutable_caller() = to_proto(in.caller);
+  out.set_tty(in.tty);
+  *out.mutable_terminal() = to_proto(in.terminal);
+  out.set_reads_stdin(in.reads_stdin);
+  return out;
+}
+
+Program from_proto(const pb::Program& in) {
+  Program out;
+  out.argv.assign(in.argv().begin(), in.argv().end());
+  out.cwd = in.cwd();
+  out.sealed_env = in.sealed_env();
+  out.caller = from_proto(in.caller());
+  out.tty = in.tty();
+  out.terminal = from_proto(in.terminal());
+  out.reads_stdin = in.reads_stdin();
+  return out;
+}
+
+pb::JobSpec to_proto(const JobSpec& in) {
+  pb::JobSpec out;
+  out.set_name(in.name);
+  out.set_user(in.user);
+  *out.mutable_root() = to_proto(in.root);
+  *out.mutable_program() = to_proto(in.program);
+  *out.mutable_per_node() = to_proto(in.per_node);
+  out.set_nodes(in.nodes);
+  out.set_pool(in.pool);
+  for (const ArrayRange& range : in.array) {
+    pb::ArrayRange* added = out.add_array();
+    added->set_first(range.first);
+    added->set_last(range.last);
+    added->set_step(range.step);
+  }
+  out.set_array_running_max(in.array_running_max);
+  for (const JobId job : in.after_ok) out.add_after_ok(job);
+  out.set_time_limit_us(in.time_limit.us);
+  out.set_priority(in.priority);
+  out.set_dev_container(in.dev_container);
+  return out;
+}
+
+Result<JobSpec> from_proto(const pb::JobSpec& in) {
+  JobSpec out;
+  out.name = in.name();
+  out.user = in.user();
+  out.root = TRY(from_proto(in.root()));
+  out.program = from_proto(in.program());
+  out.per_node = from_proto(in.per_node());
+  out.nodes = in.nodes();
+  out.pool = in.pool();
+  for (const pb::ArrayRange& range : in.array()) {
+    out.array.push_back({range.first(), range.last(), range.step()});
+  }
+  out.array_running_max = in.array_running_max();
+  out.after_ok.assign(in.after_ok().begin(), in.after_ok().end());
+  out.time_limit = {in.time_limit_us()};
+  out.priority = in.priority();
+  out.dev_container = in.dev_container();
+  return out;
+}
+
+pb::Ending to_proto(const Ending& in) {
+  pb::Ending out;
+  out.set_cause(static_cast<pb::EndCause>(in.cause));
+  out.set_status(in.status);
+  out.set_reason(in.reason);
+  out.set_hint(in.hint);
+  return out;
+}
+
+Result<Ending> from_proto(const pb::Ending& in) {
+  if (in.cause() < pb::EXITED || in.cause() > pb::LOST)
+    return bad_field("ending.cause", "a known cause");
+  return Ending{static_cast<EndCause>(in.cause()), in.status(), in.reason(), in.hint()};
+}
+
+pb::AttemptKey to_proto(const AttemptKey& in) {
+  pb::AttemptKey out;
+  out.set_job(in.job);
+  out.set_task(in.task);
+  out.set_rank(in.rank);
+  out.set_attempt(in.attempt);
+  return out;
+}
+
+Result<AttemptKey> from_proto(const pb::AttemptKey& in) {
+  if (in.job() == 0) return bad_field("attempt.job", "a number from 1");
+  if (in.task() < kNoTask) return bad_field("attempt.task", "-1 or more");
+  if (in.attempt() == 0) return bad_field("attempt.attempt", "a number from 1");
+  return AttemptKey{in.job(), in.task(), in.rank(), in.attempt()};
+}
+
+pb::WrittenSummary to_proto(const WrittenSummary& in) {
+  pb::WrittenSummary out;
+  out.set_files(in.files);
+  out.set_bytes(in.bytes);
+  out.set_node(in.node);
+  out.set_folder(in.folder);
+  for (const WrittenFile& file : in.notable) {
+    pb::WrittenFile* added = out.add_notable();
+    added->set_path(file.path);
+    added->set_kind(static_cast<unsigned char>(file.kind));
+    added->set_size_bytes(file.size_bytes);
+  }
+  return out;
+}
+
+WrittenSummary from_proto(const pb::WrittenSummary& in) {
+  WrittenSummary out{in.files(), in.bytes(), in.node(), in.folder(), {}};
+  for (const pb::WrittenFile& file : in.notable()) {
+    if (out.notable.size() == kNotableFilesMax) break;
+    out.notable.push_back({file.path(), static_cast<char>(file.kind()), file.size_bytes()});
+  }
+  return out;
+}
+
+pb::Timeline to_proto(const Timeline& in) {
+  pb::Timeline out;
+  out.set_submitted_us(in.submitted.us);
+  out.set_snapshot_taken_us(in.snapshot_taken.us);
+  out.set_journaled_us(in.journaled.us);
+  out.set_placed_us(in.placed.us);
+  out.set_agent_received_us(in.agent_received.us);
+  out.set_mounted_us(in.mounted.us);
+  out.set_started_us(in.started.us);
+  out.set_first_byte_us(in.first_byte.us);
+  out.set_ended_us(in.ended.us);
+  return out;
+}
+
+Timeline from_proto(const pb::Timeline& in) {
+  return {{in.submitted_us()}, {in.snapshot_taken_us()}, {in.journaled_us()},
+          {in.placed_us()},    {in.agent_received_us()}, {in.mounted_us()},
+          {in.started_us()},   {in.first_byte_us()},     {in.ended_us()}};
+}
+
+pb::NodeHello to_proto(const NodeHello& in) {
+  pb::NodeHello out;
+  out.set_name(in.name);
+  out.set_boot_id(in.boot_id);
+  out.set_address(in.address);
+  out.set_version(in.version);
+  for (const std::string& feature : in.features) out.add_features(feature);
+  *out.mutable_total() = to_proto(in.total);
+  for (const std::string& pool : in.pools) out.add_pools(pool);
+  out.set_dev_containers(in.dev_containers);
+  return out;
+}
+
+NodeHello from_proto(const pb::NodeHello& in) {
+  return {in.name(),
+          in.boot_id(),
+          in.address(),
+          in.version(),
+          {in.features().begin(), in.features().end()},
+          from_proto(in.total()),
+          {in.pools().begin(), in.pools().end()},
+          in.dev_containers()};
+}
+
+pb::JobState to_proto(JobState in) {
+  return static_cast<pb::JobState>(in);
+}
+
+Result<JobState> from_proto(pb::JobState in) {
+  if (in < pb::QUEUED || in > pb::NODE_LOST) return bad_field("state", "a known state");
+  return static_cast<JobState>(in);
+}
+
+}  // namespace devrun::wire
