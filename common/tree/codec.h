@@ -1,13 +1,13 @@
-// Bytes ⇄ values of the snapshot format. Writers are deterministic; readers accept exactly what writers write and
-// name what is wrong otherwise (kCorrupt). Pure; any thread.
+// Bytes ⇄ values of the snapshot format. Writers are deterministic; readers accept exactly what
+// writers write and name what is wrong otherwise (kCorrupt). Pure; any thread.
 #pragma once
-
-#include "common/base/result.h"
-#include "common/tree/tree.h"
 
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/result.h"
+#include "common/tree/tree.h"
 
 namespace devrun::tree {
 
@@ -18,8 +18,8 @@ struct Object {
   Digest id;
   std::string bytes;
 };
-// `directory.entries` must be sorted and valid (CHECKed): they come from our own walk. Lineages equal to `lineage`
-// are left out of the entries.
+// `directory.entries` must be sorted and valid (CHECKed): they come from our own walk. Lineages
+// equal to `lineage` are left out of the entries.
 Object encode_directory(const Directory& directory, const Lineage& lineage);
 Result<Directory> decode_directory(std::string_view bytes);
 

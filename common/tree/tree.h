@@ -1,14 +1,14 @@
-// The snapshot format's values: directories of entries, named by the hash of their serialization (proto/devrun/v1/
-// tree.proto has the format, codec.h turns these into bytes and back).
+// The snapshot format's values: directories of entries, named by the hash of their serialization
+// (proto/devrun/v1/ tree.proto has the format, codec.h turns these into bytes and back).
 #pragma once
-
-#include "common/base/digest.h"
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/digest.h"
 
 namespace devrun::tree {
 
