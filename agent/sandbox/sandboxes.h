@@ -53,7 +53,10 @@ class Sandboxes {
   virtual ~Sandboxes() = default;
 
   // Sets up and starts the shim, which starts the program; returns once the shim serves its socket. `container_socket`
-  // is a listening unix socket's path on the node to be bound at /run/devrun/socket. On failure everything is undone but
+  // is a listening unix socket's path on the node, `…/sockets/<folder_name>/socket`, in a folder that belongs to this
+  // attempt alone. Its PARENT FOLDER is bound read-only at /run/devrun, never the socket file: a bind is by inode, and a
+  // restarted agent makes the socket anew, which /run/devrun/socket then finds. Mount points or files that the container
+  // needs there (init, devrun) may be made in that folder before the bind. On failure everything is undone but
   // the folder with spec and an exit record (cause kNotStarted, status 125 and what the Error says; a missing cwd
   // likewise). kExists if the attempt has been here before. Blocking; any thread; a thread per attempt.
   virtual Status start(const AttemptSpec& spec, const std::string& container_socket,
@@ -61,11 +64,15 @@ class Sandboxes {
 
   virtual Result<std::vector<Found>> find() = 0;
 
+  // Kills all that is left of the attempt's container (its cgroup) without its shim's help, and changes no file: for a
+  // shim that is dead or does not listen. Idempotent; fine if nothing is there.
+  virtual Status kill(const AttemptKey& key) = 0;
+
   // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes.
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;
 
-  // Kills what may be left of the container, unmounts, removes all but `upper` (which collect() removes after
-  // upper_kept). Idempotent; the attempt may be half set up.
+  // Kills what may be left of the container and its shim, unmounts, removes all but `upper` (which collect() removes after
+  // upper_kept). Idempotent; the attempt may be half set up, or never have been here.
   virtual Status release(const AttemptKey& key) = 0;
 
   virtual Status collect(Time now) = 0;
