@@ -1,0 +1,66 @@
+// What the programs of one node say to the keeper and to devrun-fs (proto/devrun/v1/node.proto), as
+// values. Each encode() gives the payload of one frame; each decode refuses what no version of ours
+// sends (kInvalid).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/result.h"
+
+namespace devrun::wire {
+
+// The first message each way on every connection.
+struct Greeting {
+  std::string program;
+  std::string version;
+};
+
+// The peer could not do it.
+struct Refusal {
+  Error error;
+};
+
+struct KeeperGet {
+  std::string name;
+};
+struct KeeperPut {
+  std::string name;
+};
+struct KeeperStop {};
+using KeeperCall = std::variant<Greeting, KeeperGet, KeeperPut, KeeperStop>;
+
+struct KeeperDone {
+  std::string mounted_at;  // of a FUSE descriptor, else empty
+};
+using KeeperAnswer = std::variant<Greeting, KeeperDone, Refusal>;
+
+std::string encode(const KeeperCall& call);
+Result<KeeperCall> decode_keeper_call(std::string_view payload);
+std::string encode(const KeeperAnswer& answer);
+Result<KeeperAnswer> decode_keeper_answer(std::string_view payload);
+
+struct FsPrepareTree {
+  Digest tree;
+  std::vector<Digest> change_sets;
+};
+struct FsCount {};
+using FsCall = std::variant<Greeting, FsPrepareTree, FsCount>;
+
+struct FsTreePath {
+  std::string path;
+};
+using FsCounted = std::map<std::string, uint64_t>;
+using FsAnswer = std::variant<Greeting, FsTreePath, FsCounted, Refusal>;
+
+std::string encode(const FsCall& call);
+Result<FsCall> decode_fs_call(std::string_view payload);
+std::string encode(const FsAnswer& answer);
+Result<FsAnswer> decode_fs_answer(std::string_view payload);
+
+}  // namespace devrun::wire
