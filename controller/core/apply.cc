@@ -1,0 +1,178 @@
+#include "controller/core/apply.h"
+
+#include <variant>
+
+#include "common/base/check.h"
+
+namespace devrun::controller {
+
+namespace {
+
+QueueKey queue_key(const Job& job) {
+  return {-int64_t{job.spec.priority}, job.id};
+}
+
+void add(Resources& to, const Resources& what, int sign) {
+  to.cpu_milli += sign * what.cpu_milli;
+  to.memory_bytes += sign * what.memory_bytes;
+  to.gpus += sign * what.gpus;
+}
+
+// A task of an array exists from the moment that something happens to it.
+Task& make_task(Job& job, int32_t index) {
+  const auto [it, made] = job.tasks.try_emplace(index);
+  if (made) ++job.open_tasks;
+  return it->second;
+}
+
+// After a change of the job's tasks: the array's place, the queue, the job's own outcome.
+void settle(Ledger& ledger, Job& job, Time at) {
+  if (!job.spec.array.empty() && !job.closed) {
+    const uint64_t size = array_size(job.spec);
+    while (job.array_passed < size &&
+           job.tasks.count(array_task_at(job.spec, job.array_passed)) != 0) {
+      ++job.array_passed;
+    }
+  }
+  if (next_task(job)) {
+    ledger.queue.insert(queue_key(job));
+    return;
+  }
+  ledger.queue.erase(queue_key(job));
+  if (job.open_tasks != 0 || job.outcome) return;
+  // The job's outcome is that of its first task that did not succeed.
+  Outcome outcome{JobState::kSucceeded, {}, at};
+  if (job.closed) {
+    outcome.state = JobState::kCancelled;
+    outcome.ending = {EndCause::kCancelled, 130, "cancelled", {}};
+  }
+  for (const auto& [index, task] : job.tasks) {
+    if (task.outcome->state != JobState::kSucceeded) {
+      outcome = *task.outcome;
+      outcome.at = at;
+      break;
+    }
+  }
+  job.outcome = outcome;
+  const auto dev = ledger.dev_containers.find(job.spec.root.volume);
+  if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
+}
+
+void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
+  Rank& rank = task.ranks[key.rank];
+  rank.ending = ending;
+  rank.phase = Phase::kEnded;
+  const bool good = ending.cause == EndCause::kExited && ending.status == 0;
+  if (!good && !task.first_failed) task.first_failed = key.rank;
+  Node& node = ledger.nodes.at(rank.node);
+  if (node.live.erase(key) != 0) add(node.used, job.spec.per_node, -1);
+}
+
+struct Apply {
+  Ledger& ledger;
+  Time at;
+
+  Job& job(JobId id) { return ledger.jobs.at(id); }
+
+  void operator()(const JobSubmitted& e) {
+    Job job;
+    job.id = e.job;
+    job.request_id = e.request_id;
+    job.spec = e.spec;
+    job.timeline = e.timeline;
+    if (e.spec.array.empty()) make_task(job, kNoTask);
+    ledger.next_job = std::max(ledger.next_job, e.job + 1);
+    ledger.requests[{e.spec.user, e.request_id}] = e.job;
+    if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
+    Job& kept = ledger.jobs[e.job] = std::move(job);
+    settle(ledger, kept, at);
+  }
+
+  void operator()(const TaskPlaced& e) {
+    Job& placed = job(e.task.job);
+    Task& task = make_task(placed, e.task.task);
+    task.attempt = e.attempt;
+    task.placed = at;
+    task.ranks.assign(e.nodes.size(), {});
+    for (uint32_t i = 0; i < e.nodes.size(); ++i) {
+      task.ranks[i].node = e.nodes[i];
+      Node& node = ledger.nodes.at(e.nodes[i]);
+      node.live.insert({e.task.job, e.task.task, i, e.attempt});
+      add(node.used, placed.spec.per_node, 1);
+    }
+    ++placed.running_tasks;
+    settle(ledger, placed, at);
+  }
+
+  void operator()(const AttemptReported& e) {
+    const AttemptKey& key = e.observed.key;
+    Job& of = job(key.job);
+    Task& task = of.tasks.at(key.task);
+    Rank& rank = task.ranks.at(key.rank);
+    rank.reported = true;
+    rank.phase = e.observed.phase;
+    rank.output_bytes = e.observed.output_bytes;
+    rank.wrote = e.observed.wrote;
+    rank.timeline = e.observed.timeline;
+    if (e.observed.phase != Phase::kEnded) return;
+    end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}));
+  }
+
+  void operator()(const JobCancelRequested& e) {
+    Job& of = job(e.task.job);
+    const bool whole = e.task.task == kNoTask;
+    for (auto& [index, task] : of.tasks) {
+      if ((!whole && index != e.task.task) || task.outcome || task.attempt == 0) continue;
+      if (e.signal == 0) {
+        task.stop = EndCause::kCancelled;
+      } else {
+        task.deliver_signal = e.signal;
+        ++task.deliver_sequence;
+      }
+    }
+    if (e.signal != 0 || !whole || of.spec.array.empty()) return;
+    of.closed = of.closed || next_task(of).has_value();
+    settle(ledger, of, at);
+  }
+
+  void operator()(const TaskEnded& e) {
+    Job& of = job(e.task.job);
+    Task& task = make_task(of, e.task.task);
+    if (task.attempt != 0) --of.running_tasks;
+    task.outcome = Outcome{e.state, e.ending, at};
+    --of.open_tasks;
+    settle(ledger, of, at);
+  }
+
+  void operator()(const NodeJoined& e) {
+    Node& node = ledger.nodes[e.hello.name];
+    node.hello = e.hello;
+    node.lost = false;
+  }
+
+  void operator()(const NodeDeclaredLost& e) {
+    Node& node = ledger.nodes.at(e.node);
+    node.lost = true;
+    const std::set<AttemptKey> live = node.live;
+    for (const AttemptKey& key : live) {
+      Job& of = job(key.job);
+      Task& task = of.tasks.at(key.task);
+      // What of its output has not come will not come.
+      task.ranks[key.rank].output_bytes = 0;
+      end_rank(ledger, of, task, key,
+               {EndCause::kLost, 125, e.reason, "devrun rerun " + to_string(key.task_key())});
+    }
+  }
+
+  void operator()(const TimeLimitReached& e) {
+    job(e.task.job).tasks.at(e.task.task).stop = EndCause::kTimedOut;
+  }
+};
+
+}  // namespace
+
+void apply(Ledger& ledger, const Event& event) {
+  std::visit(Apply{ledger, event.at}, event.kind);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,70 @@
+// Users end jobs, or signal them.
+#include <fmt/format.h>
+
+#include "controller/core/turn.h"
+#include "controller/core/view.h"
+
+namespace devrun::controller {
+
+namespace {
+
+const Ending kNeverRan{EndCause::kCancelled, 130, "cancelled before it started", {}};
+
+bool runs(const Task& task) {
+  return task.attempt != 0 && !task.outcome;
+}
+
+Result<Reply> deliver(Turn& turn, const Job& job, const Cancel& input, JobState before) {
+  std::vector<TaskKey> reached;
+  for (const auto& [index, task] : job.tasks) {
+    const bool meant = input.task.task == kNoTask || input.task.task == index;
+    if (meant && runs(task)) reached.push_back({job.id, index});
+  }
+  if (reached.empty()) {
+    return Error{
+        Code::kConflict,
+        fmt::format("job {} does not run, so there is nothing to signal", to_string(input.task)),
+        fmt::format("devrun cancel {}", to_string(input.task))};
+  }
+  turn.happened(JobCancelRequested{input.task, input.signal});
+  for (const TaskKey& task : reached) send_desired(turn, task);
+  return Reply{Cancelled{before}};
+}
+
+}  // namespace
+
+Result<Reply> cancel(Turn& turn, const Cancel& input) {
+  const Job* job = find_job(turn.state, input.task.job);
+  const bool whole = input.task.task == kNoTask;
+  if (job == nullptr || (!whole && !array_has(job->spec, input.task.task))) {
+    return Error{Code::kNotFound, fmt::format("there is no job {}", to_string(input.task)),
+                 "devrun ps -a"};
+  }
+  JobState before = job_state(turn.state, *job, turn.now);
+  if (!whole) before = view_task(turn.state, input.task, turn.now)->state;
+  if (is_final(before)) return Reply{Cancelled{before}};
+  if (input.signal != 0) return deliver(turn, *job, input, before);
+
+  std::vector<TaskKey> running;
+  std::vector<TaskKey> waiting;
+  for (const auto& [index, task] : job->tasks) {
+    if ((!whole && index != input.task.task) || task.outcome) continue;
+    if (!runs(task)) {
+      waiting.push_back({job->id, index});
+    } else if (!task.stop) {
+      running.push_back({job->id, index});
+    }
+  }
+  if (!whole && find_task(turn.state, input.task) == nullptr) waiting.push_back(input.task);
+  const bool closes = whole && !job->spec.array.empty() && next_task(*job);
+  if (!running.empty() || closes) turn.happened(JobCancelRequested{input.task, 0});
+  for (const TaskKey& task : running) {
+    send_desired(turn, task);
+    turn.act(TaskChanged{task});
+  }
+  for (const TaskKey& task : waiting) end_task(turn, task, JobState::kCancelled, kNeverRan);
+  if (closes) cancelled_whole(turn, job->id);
+  return Reply{Cancelled{before}};
+}
+
+}  // namespace devrun::controller

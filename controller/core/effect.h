@@ -1,0 +1,41 @@
+// What the shell does once the events of a step are durable. Effects name what has changed and
+// carry no content: the shell reads it from the state (view.h, desired.h) when it performs them, so
+// that one may be repeated or merged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "common/model/ids.h"
+
+namespace devrun::controller {
+
+// What should be of this attempt on this node has changed: send it (desired.h).
+struct SendDesired {
+  std::string node;
+  AttemptKey key;
+  bool operator==(const SendDesired&) const = default;
+};
+// The agent may clean up.
+struct Release {
+  std::string node;
+  AttemptKey key;
+  bool operator==(const Release&) const = default;
+};
+// This attempt has ended with a log of that length: see that all of it is stored, then say
+// OutputStored.
+struct ExpectOutput {
+  AttemptKey key;
+  int64_t bytes = 0;
+  bool operator==(const ExpectOutput&) const = default;
+};
+// Watchers of the task may want to know.
+struct TaskChanged {
+  TaskKey task;
+  bool operator==(const TaskChanged&) const = default;
+};
+
+using Effect = std::variant<SendDesired, Release, ExpectOutput, TaskChanged>;
+
+}  // namespace devrun::controller

@@ -1,0 +1,118 @@
+// Tasks end: by their ranks, by time, by what they waited for.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+JobState state_of_ending(const Ending& ending) {
+  switch (ending.cause) {
+    case EndCause::kExited:
+      return ending.status == 0 ? JobState::kSucceeded : JobState::kFailed;
+    case EndCause::kNotStarted:
+      return JobState::kFailed;
+    case EndCause::kCancelled:
+      return JobState::kCancelled;
+    case EndCause::kTimedOut:
+      return JobState::kTimedOut;
+    case EndCause::kLost:
+      return JobState::kNodeLost;
+  }
+  return JobState::kFailed;
+}
+
+namespace {
+
+// The statuses that the contract promises, whatever the agent put.
+Ending as_promised(Ending ending) {
+  if (ending.cause == EndCause::kNotStarted && ending.status == 0) ending.status = 125;
+  if (ending.cause == EndCause::kCancelled) ending.status = 130;
+  if (ending.cause == EndCause::kTimedOut) ending.status = 124;
+  if (ending.cause == EndCause::kLost) ending.status = 125;
+  return ending;
+}
+
+Ending ending_of_task(const Task& task) {
+  Ending ending = *task.ranks[task.first_failed.value_or(0)].ending;
+  if (task.stop && ending.cause != EndCause::kLost) {
+    if (ending.cause != *task.stop) ending.reason.clear();
+    ending.cause = *task.stop;
+    if (ending.reason.empty()) {
+      ending.reason = *task.stop == EndCause::kTimedOut ? "reached its time limit" : "cancelled";
+    }
+  }
+  return as_promised(std::move(ending));
+}
+
+// Those that waited for a job that did not succeed cannot start any more, nor can those that wait
+// for them.
+void end_dependents(Turn& turn, JobId over) {
+  const Job* job = find_job(turn.state, over);
+  if (!job->outcome || job->outcome->state == JobState::kSucceeded) return;
+  std::vector<JobId> dependents;
+  for (const QueueKey& queued : turn.state.queue) {
+    const std::vector<JobId>& after = turn.state.jobs.at(queued.job).spec.after_ok;
+    if (std::find(after.begin(), after.end(), over) != after.end())
+      dependents.push_back(queued.job);
+  }
+  const std::string reason =
+      fmt::format("job {}, which it waited for, ended {}", over, state_name(job->outcome->state));
+  for (const JobId id : dependents) {
+    const std::optional<int32_t> next = next_task(turn.state.jobs.at(id));
+    if (!next) continue;
+    // Of an array, one task says why, and the rest is not made.
+    end_task(turn, {id, *next}, JobState::kCancelled,
+             {EndCause::kNotStarted, 125, reason, fmt::format("devrun show {}", over)});
+    if (*next != kNoTask && !turn.state.jobs.at(id).outcome) {
+      turn.happened(JobCancelRequested{{id, kNoTask}, 0});
+      end_dependents(turn, id);
+    }
+  }
+}
+
+}  // namespace
+
+void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
+  turn.happened(TaskEnded{task, state, std::move(ending)});
+  turn.act(TaskChanged{task});
+  end_dependents(turn, task.job);
+}
+
+void cancelled_whole(Turn& turn, JobId job) {
+  end_dependents(turn, job);
+}
+
+void rank_ended(Turn& turn, TaskKey key) {
+  const Task* task = find_task(turn.state, key);
+  const bool all = std::all_of(task->ranks.begin(), task->ranks.end(),
+                               [](const Rank& rank) { return rank.ending.has_value(); });
+  if (all && !task->outcome) {
+    Ending ending = ending_of_task(*task);
+    const JobState state = state_of_ending(ending);
+    end_task(turn, key, state, std::move(ending));
+  } else if (!all && task->first_failed) {
+    send_desired(turn, key);
+  }
+}
+
+void enforce_time_limits(Turn& turn) {
+  std::vector<TaskKey> over;
+  for (const auto& [name, node] : turn.state.nodes) {
+    for (const AttemptKey& key : node.live) {
+      const Duration limit = turn.state.jobs.at(key.job).spec.time_limit;
+      const Task& task = *find_task(turn.state, key.task_key());
+      const Time started = task.ranks[key.rank].timeline.started;
+      if (limit.us == 0 || started.us == 0 || task.stop || turn.now - started < limit) continue;
+      if (over.empty() || over.back() != key.task_key()) over.push_back(key.task_key());
+    }
+  }
+  for (const TaskKey& key : over) {
+    if (find_task(turn.state, key)->stop) continue;  // found on two nodes
+    turn.happened(TimeLimitReached{key});
+    send_desired(turn, key);
+  }
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,68 @@
+// What has happened, as the journal keeps it: proto/devrun/v1/event.proto as a variant
+// (journal/event_codec.cc translates). Events never fail to apply.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+#include "common/model/job.h"
+#include "common/model/node.h"
+
+namespace devrun::controller {
+
+struct JobSubmitted {
+  JobId job = 0;
+  std::string request_id;
+  JobSpec spec;
+  Timeline timeline;
+  bool operator==(const JobSubmitted&) const = default;
+};
+struct TaskPlaced {
+  TaskKey task;
+  uint32_t attempt = 1;
+  std::vector<std::string> nodes;  // by rank
+  bool operator==(const TaskPlaced&) const = default;
+};
+struct AttemptReported {
+  std::string node;
+  ObservedAttempt observed;
+  bool operator==(const AttemptReported&) const = default;
+};
+struct JobCancelRequested {
+  TaskKey task;  // kNoTask: the whole job
+  int32_t signal = 0;
+  bool operator==(const JobCancelRequested&) const = default;
+};
+struct TaskEnded {
+  TaskKey task;
+  JobState state = JobState::kFailed;
+  Ending ending;
+  bool operator==(const TaskEnded&) const = default;
+};
+struct NodeJoined {
+  NodeHello hello;
+  bool operator==(const NodeJoined&) const = default;
+};
+struct NodeDeclaredLost {
+  std::string node;
+  std::string reason;
+  bool operator==(const NodeDeclaredLost&) const = default;
+};
+struct TimeLimitReached {
+  TaskKey task;
+  bool operator==(const TimeLimitReached&) const = default;
+};
+
+using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
+                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached>;
+
+struct Event {
+  Time at;
+  EventKind kind;
+  bool operator==(const Event&) const = default;
+};
+
+}  // namespace devrun::controller

@@ -1,0 +1,126 @@
+// Why a job waits, in a sentence, from the scheduler's own predicates (room.h).
+#include <fmt/format.h>
+
+#include "common/base/units.h"
+#include "controller/core/room.h"
+#include "controller/core/scheduler.h"
+#include "controller/core/view.h"
+
+namespace devrun::controller {
+
+namespace {
+
+std::string cores(int64_t milli) {
+  if (milli % 1000 == 0) return fmt::format("{} core{}", milli / 1000, milli == 1000 ? "" : "s");
+  return fmt::format("{:g} cores", static_cast<double>(milli) / 1000.0);
+}
+
+std::string gpus(const Resources& of, int32_t n) {
+  return fmt::format("{} {}GPU{}", n, of.gpu_type.empty() ? "" : of.gpu_type + " ",
+                     n == 1 ? "" : "s");
+}
+
+// One kind of resource: how much is needed, and how to say an amount of it.
+struct Dimension {
+  int64_t need;
+  int64_t (*of)(const Resources&);
+  std::string (*say)(const Resources& need, int64_t amount);
+};
+
+std::vector<Dimension> dimensions(const Resources& need) {
+  return {
+      {need.cpu_milli, [](const Resources& r) { return r.cpu_milli; },
+       [](const Resources&, int64_t n) { return cores(n); }},
+      {need.memory_bytes, [](const Resources& r) { return r.memory_bytes; },
+       [](const Resources&, int64_t n) { return format_size(n) + " of memory"; }},
+      {need.gpus, [](const Resources& r) { return int64_t{r.gpus}; },
+       [](const Resources& r, int64_t n) { return gpus(r, static_cast<int32_t>(n)); }},
+  };
+}
+
+std::string say_need(const Resources& need) {
+  std::string out;
+  for (const Dimension& d : dimensions(need)) {
+    if (d.need == 0) continue;
+    out += (out.empty() ? "" : ", ") + d.say(need, d.need);
+  }
+  return out.empty() ? "nothing" : out;
+}
+
+// The resource of which no node has enough, with the best that there is.
+std::string shortage(const std::vector<const Room*>& rooms, const Resources& need) {
+  for (const bool free : {false, true}) {
+    for (const Dimension& d : dimensions(need)) {
+      const Room* best = nullptr;
+      int64_t most = -1;
+      for (const Room* room : rooms) {
+        const Resources& has = free ? room->free : room->hello->total;
+        const bool type_ok = need.gpu_type.empty() ||
+                             room->hello->total.gpu_type == need.gpu_type || d.need != need.gpus;
+        const int64_t amount = type_ok ? d.of(has) : 0;
+        if (amount > most) {
+          most = amount;
+          best = room;
+        }
+      }
+      if (best == nullptr || most >= d.need) continue;
+      if (!free) {
+        return fmt::format("needs {} on one node; the largest has {} ({})", d.say(need, d.need),
+                           d.say(need, most), best->hello->name);
+      }
+      return fmt::format("needs {} on one node; the largest free is {} on {}", d.say(need, d.need),
+                         d.say(need, most), best->hello->name);
+    }
+  }
+  return {};
+}
+
+std::string no_node(const State& state, const JobSpec& spec) {
+  if (spec.dev_container) {
+    return "waits for the storage host's agent, which runs dev containers and is not connected";
+  }
+  if (spec.pool.empty()) return "no node is connected";
+  std::set<std::string> pools;
+  for (const auto& [name, node] : state.nodes) {
+    if (!node.lost) pools.insert(node.hello.pools.begin(), node.hello.pools.end());
+  }
+  if (pools.count(spec.pool) == 0) {
+    return fmt::format("no node is in pool '{}'; there is {}", spec.pool,
+                       pools.empty() ? "no pool" : fmt::format("{}", fmt::join(pools, ", ")));
+  }
+  return fmt::format("no node of pool '{}' is connected", spec.pool);
+}
+
+}  // namespace
+
+std::string explain(const State& state, const Job& job) {
+  if (!next_task(job)) return {};
+  const JobSpec& spec = job.spec;
+  if (const Job* unmet = first_unmet(state, job)) {
+    return fmt::format("waits for job {} to succeed", unmet->id);
+  }
+  if (at_array_limit(job, job.running_tasks)) {
+    return fmt::format("{} of its tasks run, as many as it allows at once", job.running_tasks);
+  }
+  const std::vector<Room> rooms = connected_rooms(state);
+  std::vector<const Room*> right;
+  size_t with_room = 0;
+  for (const Room& room : rooms) {
+    if (!may_run_on(*room.hello, spec)) continue;
+    right.push_back(&room);
+    if (has_room(room, spec.per_node)) ++with_room;
+  }
+  if (right.empty()) return no_node(state, spec);
+  if (with_room >= spec.nodes) return "is about to be placed";
+  if (spec.nodes > 1) {
+    return fmt::format("needs {} nodes with {} free on each; {} of {} {}", spec.nodes,
+                       say_need(spec.per_node), with_room, right.size(),
+                       with_room == 1 ? "has that" : "have that");
+  }
+  const std::string what = shortage(right, spec.per_node);
+  if (!what.empty()) return what;
+  return fmt::format("needs {} together on one node; no connected node has all of it free",
+                     say_need(spec.per_node));
+}
+
+}  // namespace devrun::controller

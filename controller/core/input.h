@@ -1,0 +1,54 @@
+// What reaches the core: requests of users, news of agents, time. The shell (rpc/core_loop.h) turns
+// calls into these.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+#include "common/model/job.h"
+#include "common/model/node.h"
+
+namespace devrun::controller {
+
+struct Submit {
+  std::string request_id;
+  JobSpec spec;  // complete: owner, tree, sealed environment
+  Timeline timeline;
+};
+struct Cancel {
+  TaskKey task;        // kNoTask: the whole job
+  int32_t signal = 0;  // 0: end it; else deliver this one
+};
+// An agent has opened its held call. Sessions are numbered by the shell; the newest wins.
+struct Synchronized {
+  NodeHello hello;
+  uint64_t session = 0;
+  std::vector<ObservedAttempt> observed;  // all that it knows
+};
+struct Reported {
+  std::string node;
+  std::vector<ObservedAttempt> observed;  // those that changed
+};
+struct NodeGone {
+  std::string node;
+  uint64_t session = 0;
+};
+// The whole output of an ended attempt is durable here.
+struct OutputStored {
+  AttemptKey key;
+};
+struct DeclareLost {
+  std::string node;
+  std::string reason;
+};
+struct Tick {};
+// Place what can be placed: once after each batch of inputs, not after each input.
+struct Place {};
+
+using Input = std::variant<Submit, Cancel, Synchronized, Reported, NodeGone, OutputStored,
+                           DeclareLost, Tick, Place>;
+
+}  // namespace devrun::controller

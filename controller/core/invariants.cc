@@ -1,0 +1,91 @@
+#include "controller/core/invariants.h"
+
+#include <fmt/format.h>
+
+namespace devrun::controller {
+
+namespace {
+
+using Problems = std::vector<std::string>;
+
+void check_node(const Ledger& ledger, const std::string& name, const Node& node, Problems& out) {
+  Resources used;
+  for (const AttemptKey& key : node.live) {
+    const Rank* rank = find_rank(ledger, key);
+    if (rank == nullptr || rank->node != name || rank->ending) {
+      out.push_back(fmt::format("{} holds {}, which does not live there", name, folder_name(key)));
+      continue;
+    }
+    const Resources& need = ledger.jobs.at(key.job).spec.per_node;
+    used.cpu_milli += need.cpu_milli;
+    used.memory_bytes += need.memory_bytes;
+    used.gpus += need.gpus;
+  }
+  if (used != node.used)
+    out.push_back(fmt::format("{}: `used` is not the sum of what lives", name));
+  const Resources& total = node.hello.total;
+  if (used.cpu_milli > total.cpu_milli || used.memory_bytes > total.memory_bytes ||
+      used.gpus > total.gpus) {
+    out.push_back(fmt::format("{} is over-committed", name));
+  }
+}
+
+void check_task(const Ledger& ledger, TaskKey key, const Task& task, Problems& out) {
+  std::set<std::string> nodes;
+  for (uint32_t i = 0; i < task.ranks.size(); ++i) {
+    const Rank& rank = task.ranks[i];
+    nodes.insert(rank.node);
+    const bool lives = ledger.nodes.at(rank.node).live.count({key.job, key.task, i, task.attempt});
+    if (lives == rank.ending.has_value()) {
+      out.push_back(fmt::format("rank {} of {}: live on its node and ended", i, to_string(key)));
+    }
+    if (task.outcome && !rank.ending) {
+      out.push_back(fmt::format("{} has an outcome, but rank {} lives", to_string(key), i));
+    }
+  }
+  if (nodes.size() != task.ranks.size()) {
+    out.push_back(fmt::format("{} has two ranks on one node", to_string(key)));
+  }
+}
+
+void check_job(const Ledger& ledger, const Job& job, Problems& out) {
+  uint32_t open = 0;
+  uint32_t running = 0;
+  for (const auto& [index, task] : job.tasks) {
+    check_task(ledger, {job.id, index}, task, out);
+    if (task.outcome) continue;
+    ++open;
+    if (task.attempt != 0) ++running;
+  }
+  if (open != job.open_tasks || running != job.running_tasks) {
+    out.push_back(fmt::format("job {}: its counts are wrong", job.id));
+  }
+  const bool waits = next_task(job).has_value();
+  if (waits != (ledger.queue.count({-int64_t{job.spec.priority}, job.id}) != 0)) {
+    out.push_back(fmt::format("job {}: queued and waiting disagree", job.id));
+  }
+  if (job.outcome.has_value() == (waits || open != 0)) {
+    out.push_back(fmt::format("job {}: ended and having open tasks disagree", job.id));
+  }
+  if (job.spec.array_running_max != 0 && !job.spec.array.empty() &&
+      running > job.spec.array_running_max) {
+    out.push_back(fmt::format("job {} runs more tasks than it allows", job.id));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> broken_invariants(const Ledger& ledger) {
+  Problems out;
+  for (const auto& [name, node] : ledger.nodes) check_node(ledger, name, node, out);
+  for (const auto& [id, job] : ledger.jobs) check_job(ledger, job, out);
+  for (const auto& [volume, id] : ledger.dev_containers) {
+    const Job* job = find_job(ledger, id);
+    if (job == nullptr || job->outcome) {
+      out.push_back(fmt::format("the dev container of {} is kept but over", volume));
+    }
+  }
+  return out;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,83 @@
+// Nodes come, go silent, come back, come back as others, are declared lost. A broken connection or
+// a restarted agent ends nothing; only a new boot, an operator's word, or an agent that has
+// forgotten what it had reported does.
+#include <fmt/format.h>
+
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// Every attempt that lives on the node is over.
+std::vector<AttemptKey> lose(Turn& turn, const std::string& name, const std::string& reason) {
+  const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
+  turn.happened(NodeDeclaredLost{name, reason});
+  std::set<TaskKey> tasks;
+  for (const AttemptKey& key : live) tasks.insert(key.task_key());
+  for (const TaskKey& task : tasks) {
+    turn.act(TaskChanged{task});
+    rank_ended(turn, task);
+  }
+  return {live.begin(), live.end()};
+}
+
+void join(Turn& turn, const NodeHello& hello) {
+  const auto known = turn.state.nodes.find(hello.name);
+  if (known == turn.state.nodes.end()) {
+    turn.happened(NodeJoined{hello});
+    return;
+  }
+  if (known->second.hello.boot_id != hello.boot_id && !known->second.live.empty()) {
+    lose(turn, hello.name, fmt::format("{} was restarted while it ran", hello.name));
+  }
+  if (known->second.lost || known->second.hello != hello) turn.happened(NodeJoined{hello});
+}
+
+}  // namespace
+
+void synchronize(Turn& turn, const Synchronized& input) {
+  const std::string& name = input.hello.name;
+  join(turn, input.hello);
+  NodePresence& presence = turn.presence(name);
+  presence.session = input.session;
+  presence.last_heard = turn.now;
+  presence.retained.clear();
+  presence.strays.clear();
+  std::set<AttemptKey> known;
+  for (const ObservedAttempt& observed : input.observed) {
+    known.insert(observed.key);
+    report(turn, name, observed);
+  }
+  const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
+  for (const AttemptKey& key : live) {
+    turn.act(TaskChanged{key.task_key()});  // it may have been UNREACHABLE
+    const Rank& rank = *find_rank(turn.state, key);
+    if (known.count(key) != 0 || !rank.reported) continue;
+    ObservedAttempt gone;
+    gone.key = key;
+    gone.phase = Phase::kEnded;
+    gone.timeline = rank.timeline;
+    gone.ending = Ending{EndCause::kLost, 125, fmt::format("{} knows nothing of it any more", name),
+                         "devrun rerun " + to_string(key.task_key())};
+    turn.happened(AttemptReported{name, gone});
+    rank_ended(turn, key.task_key());
+  }
+}
+
+void node_gone(Turn& turn, const NodeGone& input) {
+  const auto it = turn.state.presence.nodes.find(input.node);
+  if (it == turn.state.presence.nodes.end() || it->second.session != input.session) return;
+  it->second.session = 0;
+  it->second.last_heard = turn.now;
+}
+
+Result<Reply> declare_lost(Turn& turn, const DeclareLost& input) {
+  const auto it = turn.state.nodes.find(input.node);
+  if (it == turn.state.nodes.end()) {
+    return Error{Code::kNotFound, fmt::format("there is no node '{}'", input.node), "devrun nodes"};
+  }
+  return Reply{DeclaredLost{lose(turn, input.node, input.reason)}};
+}
+
+}  // namespace devrun::controller

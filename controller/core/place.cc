@@ -1,0 +1,25 @@
+// Waiting tasks get their nodes (scheduler.h chooses).
+#include "controller/core/scheduler.h"
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+void place(Turn& turn) {
+  for (Placement& placement : plan(turn.state)) {
+    const TaskKey task = placement.task;
+    turn.happened(TaskPlaced{task, placement.attempt, std::move(placement.nodes)});
+    send_desired(turn, task);
+    turn.act(TaskChanged{task});
+  }
+}
+
+void send_desired(Turn& turn, TaskKey key) {
+  const Task* task = find_task(turn.state, key);
+  if (task == nullptr) return;
+  for (uint32_t i = 0; i < task->ranks.size(); ++i) {
+    const Rank& rank = task->ranks[i];
+    if (!rank.ending) turn.act(SendDesired{rank.node, {key.job, key.task, i, task->attempt}});
+  }
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,58 @@
+// What agents say of attempts. A report may be late, repeated, or about an attempt that is over for
+// us: phases only go forward, an ending is final, and what runs without being wanted is killed.
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+namespace {
+
+void report_unwanted(Turn& turn, const std::string& node, const ObservedAttempt& observed) {
+  NodePresence& presence = turn.presence(node);
+  if (observed.phase == Phase::kEnded) {
+    presence.strays.erase(observed.key);
+    turn.act(Release{node, observed.key});
+  } else if (presence.strays.insert(observed.key).second) {
+    turn.act(SendDesired{node, observed.key});
+  }
+}
+
+}  // namespace
+
+void report(Turn& turn, const std::string& node, const ObservedAttempt& observed) {
+  const AttemptKey& key = observed.key;
+  const Rank* rank = find_rank(turn.state, key);
+  if (rank == nullptr || rank->node != node) {
+    report_unwanted(turn, node, observed);
+    return;
+  }
+  if (rank->ending) {
+    if (observed.phase != Phase::kEnded) {
+      report_unwanted(turn, node, observed);  // declared lost, and back
+      return;
+    }
+    turn.presence(node).strays.erase(key);
+    turn.presence(node).retained.insert(key);
+    turn.act(ExpectOutput{key, rank->output_bytes});
+    return;
+  }
+  if (observed.phase < rank->phase) return;
+  const bool news =
+      !rank->reported || observed.phase != rank->phase || observed.timeline != rank->timeline;
+  if (!news) return;
+  turn.happened(AttemptReported{node, observed});
+  turn.act(TaskChanged{key.task_key()});
+  if (observed.phase != Phase::kEnded) return;
+  turn.presence(node).retained.insert(key);
+  turn.act(ExpectOutput{key, observed.output_bytes});
+  rank_ended(turn, key.task_key());
+}
+
+void output_stored(Turn& turn, const OutputStored& input) {
+  const Rank* rank = find_rank(turn.state, input.key);
+  if (rank == nullptr || !rank->ending) return;
+  const auto presence = turn.state.presence.nodes.find(rank->node);
+  if (presence == turn.state.presence.nodes.end()) return;
+  if (presence->second.retained.erase(input.key) != 0) turn.act(Release{rank->node, input.key});
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,30 @@
+// The predicates of placement, one each, for the scheduler and for `explain` alike. Private to
+// controller/core.
+#pragma once
+
+#include <vector>
+
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+// What is free on a connected node.
+struct Room {
+  const NodeHello* hello = nullptr;
+  Resources free;
+  size_t attempts = 0;
+};
+
+std::vector<Room> connected_rooms(const State& state);
+
+// The kind of node, whatever is free there: dev containers, pool.
+bool may_run_on(const NodeHello& node, const JobSpec& spec);
+bool fits(const Resources& available, const Resources& need);
+bool has_room(const Room& room, const Resources& need);
+void take(Room& room, const Resources& need);
+
+// The first job that this one waits for and that has not SUCCEEDED; nullptr if there is none.
+const Job* first_unmet(const Ledger& ledger, const Job& job);
+bool at_array_limit(const Job& job, uint32_t running);
+
+}  // namespace devrun::controller

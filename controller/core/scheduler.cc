@@ -1,0 +1,85 @@
+#include "controller/core/scheduler.h"
+
+#include <set>
+#include <tuple>
+
+#include "controller/core/room.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// Two jobs of the same shape find room or find none: the second need not look.
+using Shape = std::tuple<int64_t, int64_t, int32_t, std::string, uint32_t, std::string, bool>;
+Shape shape(const JobSpec& spec) {
+  return {spec.per_node.cpu_milli,
+          spec.per_node.memory_bytes,
+          spec.per_node.gpus,
+          spec.per_node.gpu_type,
+          spec.nodes,
+          spec.pool,
+          spec.dev_container};
+}
+
+// The nodes for all ranks, taken from `rooms`; empty if there are not enough.
+std::vector<std::string> take_nodes(std::vector<Room>& rooms, const JobSpec& spec) {
+  std::vector<Room*> chosen;
+  for (Room& room : rooms) {
+    if (chosen.size() == spec.nodes) break;
+    if (may_run_on(*room.hello, spec) && has_room(room, spec.per_node)) chosen.push_back(&room);
+  }
+  std::vector<std::string> names;
+  if (chosen.size() < spec.nodes) return names;
+  for (Room* room : chosen) {
+    take(*room, spec.per_node);
+    names.push_back(room->hello->name);
+  }
+  return names;
+}
+
+// Tasks of the job from its next one on that have not been placed, ended or cancelled; stops when
+// `visit` says so.
+template <typename Visit>
+void each_waiting_task(const Job& job, Visit visit) {
+  if (!next_task(job)) return;
+  if (job.spec.array.empty()) {
+    visit(kNoTask);
+    return;
+  }
+  std::set<int32_t> seen;  // ranges may overlap
+  const uint64_t size = array_size(job.spec);
+  for (uint64_t i = job.array_passed; i < size; ++i) {
+    const int32_t task = array_task_at(job.spec, i);
+    if (job.tasks.count(task) != 0 || !seen.insert(task).second) continue;
+    if (!visit(task)) return;
+  }
+}
+
+}  // namespace
+
+std::vector<Placement> plan(const State& state) {
+  std::vector<Placement> placements;
+  if (state.queue.empty()) return placements;
+  std::vector<Room> rooms = connected_rooms(state);
+  if (rooms.empty()) return placements;
+  std::set<Shape> without_room;
+  for (const QueueKey& queued : state.queue) {
+    const Job& job = state.jobs.at(queued.job);
+    if (first_unmet(state, job) != nullptr || without_room.count(shape(job.spec)) != 0) continue;
+    uint32_t running = job.running_tasks;
+    each_waiting_task(job, [&](int32_t task) {
+      if (at_array_limit(job, running)) return false;
+      std::vector<std::string> nodes = take_nodes(rooms, job.spec);
+      if (nodes.empty()) {
+        without_room.insert(shape(job.spec));
+        return false;
+      }
+      placements.push_back({{job.id, task}, 1, std::move(nodes)});
+      ++running;
+      return true;
+    });
+  }
+  return placements;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,85 @@
+#include "controller/core/state.h"
+
+#include "common/base/check.h"
+
+namespace devrun::controller {
+
+namespace {
+uint64_t count(const ArrayRange& range) {
+  if (range.step <= 0 || range.last < range.first) return 0;
+  return static_cast<uint64_t>((int64_t{range.last} - range.first) / range.step) + 1;
+}
+}  // namespace
+
+const Job* find_job(const Ledger& ledger, JobId id) {
+  const auto it = ledger.jobs.find(id);
+  return it == ledger.jobs.end() ? nullptr : &it->second;
+}
+
+const Task* find_task(const Ledger& ledger, TaskKey key) {
+  const Job* job = find_job(ledger, key.job);
+  if (job == nullptr) return nullptr;
+  const auto it = job->tasks.find(key.task);
+  return it == job->tasks.end() ? nullptr : &it->second;
+}
+
+const Rank* find_rank(const Ledger& ledger, const AttemptKey& key) {
+  const Task* task = find_task(ledger, key.task_key());
+  if (task == nullptr || task->attempt != key.attempt || key.rank >= task->ranks.size()) {
+    return nullptr;
+  }
+  return &task->ranks[key.rank];
+}
+
+bool is_connected(const State& state, const std::string& node) {
+  const auto it = state.presence.nodes.find(node);
+  return it != state.presence.nodes.end() && it->second.session != 0;
+}
+
+bool is_silent(const State& state, const std::string& node, Time now) {
+  Time heard = state.presence.started;
+  const auto it = state.presence.nodes.find(node);
+  if (it != state.presence.nodes.end()) {
+    if (it->second.session != 0) return false;
+    heard = std::max(heard, it->second.last_heard);
+  }
+  return now - heard > kSilentAfter;
+}
+
+uint64_t array_size(const JobSpec& spec) {
+  uint64_t size = 0;
+  for (const ArrayRange& range : spec.array) size += count(range);
+  return size;
+}
+
+int32_t array_task_at(const JobSpec& spec, uint64_t position) {
+  for (const ArrayRange& range : spec.array) {
+    const uint64_t n = count(range);
+    if (position < n) return range.first + static_cast<int32_t>(position) * range.step;
+    position -= n;
+  }
+  CHECK_MSG(false, "position beyond the array");
+}
+
+bool array_has(const JobSpec& spec, int32_t task) {
+  for (const ArrayRange& range : spec.array) {
+    if (range.step > 0 && task >= range.first && task <= range.last &&
+        (int64_t{task} - range.first) % range.step == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<int32_t> next_task(const Job& job) {
+  if (job.closed || job.outcome) return std::nullopt;
+  if (job.spec.array.empty()) {
+    const Task& task = job.tasks.at(kNoTask);
+    if (task.attempt != 0 || task.outcome) return std::nullopt;
+    return kNoTask;
+  }
+  if (job.array_passed >= array_size(job.spec)) return std::nullopt;
+  return array_task_at(job.spec, job.array_passed);
+}
+
+}  // namespace devrun::controller

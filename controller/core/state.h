@@ -1,0 +1,137 @@
+// What the controller knows. `Ledger` is a fold over the journal's events (apply.h) and nothing
+// else; `Presence` is what a restart may forget, since agents say it again: who is connected, whose
+// output has arrived. Together they are the State that decisions are made of.
+//
+// A task (a whole job, or one of an array) goes
+//
+//   QUEUED ──TaskPlaced──▶ ranks: STARTING ─▶ SETTING_UP ─▶ RUNNING ─▶ COMPLETING ─▶ ended
+//   ──TaskEnded──▶ outcome
+//      └──────────────────────────── TaskEnded (cancelled, dependency failed)
+//      ────────────────────────────▶
+//
+// Array tasks come into being when they are placed or ended; `array_passed` counts the positions
+// behind.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+#include "common/model/ids.h"
+#include "common/model/job.h"
+#include "common/model/node.h"
+
+namespace devrun::controller {
+
+struct Rank {
+  std::string node;
+  Phase phase = Phase::kStarting;
+  bool reported = false;  // the agent has said that it knows the attempt
+  std::optional<Ending> ending;
+  int64_t output_bytes = 0;  // of the log; final with the ending
+  std::optional<WrittenSummary> wrote;
+  Timeline timeline;  // the agent's part
+  bool operator==(const Rank&) const = default;
+};
+
+struct Outcome {
+  JobState state = JobState::kFailed;
+  Ending ending;
+  Time at;
+  bool operator==(const Outcome&) const = default;
+};
+
+struct Task {
+  uint32_t attempt = 0;  // 0: not placed yet
+  Time placed;
+  std::vector<Rank> ranks;
+  std::optional<uint32_t>
+      first_failed;              // the rank whose ending is the task's; the others are stopped
+  std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
+  int32_t deliver_signal = 0;
+  uint32_t deliver_sequence = 0;
+  std::optional<Outcome> outcome;
+  bool operator==(const Task&) const = default;
+};
+
+struct Job {
+  JobId id = 0;
+  std::string request_id;
+  JobSpec spec;
+  Timeline timeline;
+  std::map<int32_t, Task> tasks;
+  uint64_t array_passed = 0;
+  uint32_t running_tasks = 0;  // placed, without outcome
+  uint32_t open_tasks = 0;     // in `tasks`, without outcome
+  bool closed = false;         // no further task will be made of the array
+  std::optional<Outcome> outcome;
+  bool operator==(const Job&) const = default;
+};
+
+struct Node {
+  NodeHello hello;
+  bool lost = false;          // declared so, and not heard of since
+  std::set<AttemptKey> live;  // placed here and not ended
+  Resources used;             // by these
+  bool operator==(const Node&) const = default;
+};
+
+// Jobs that have a task to place, in the order in which they are considered.
+struct QueueKey {
+  int64_t minus_priority = 0;
+  JobId job = 0;
+  auto operator<=>(const QueueKey&) const = default;
+};
+
+struct Ledger {
+  JobId next_job = 1;
+  std::map<JobId, Job> jobs;
+  std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)
+  std::map<std::string, Node> nodes;
+  std::set<QueueKey> queue;
+  std::map<std::string, JobId> dev_containers;  // by volume: the one that lives
+  bool operator==(const Ledger&) const = default;
+};
+
+struct NodePresence {
+  uint64_t session = 0;  // of the held call; 0: not connected
+  Time last_heard;
+  std::set<AttemptKey> retained;  // ended; the agent keeps them until their output is stored here
+  std::set<AttemptKey> strays;    // run there although they are over for us: to be killed
+};
+
+struct Presence {
+  Time started;  // of this controller
+  std::map<std::string, NodePresence> nodes;
+};
+
+struct State : Ledger {
+  Presence presence;
+};
+
+inline constexpr Duration kSilentAfter = seconds(15);
+inline constexpr size_t kAttemptsPerNodeMax = 1024;
+inline constexpr uint64_t kArrayTasksMax = 100'000;
+
+// ── looking things up ──
+const Job* find_job(const Ledger& ledger, JobId id);
+const Task* find_task(const Ledger& ledger, TaskKey key);
+// nullptr unless the key's attempt is the task's present one.
+const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
+bool is_connected(const State& state, const std::string& node);
+bool is_silent(const State& state, const std::string& node, Time now);
+
+// ── arrays ──
+uint64_t array_size(const JobSpec& spec);  // 0: no array
+int32_t array_task_at(const JobSpec& spec, uint64_t position);
+bool array_has(const JobSpec& spec, int32_t task);
+// The task that would be placed next.
+std::optional<int32_t> next_task(const Job& job);
+
+}  // namespace devrun::controller

@@ -1,0 +1,53 @@
+#include "controller/core/step.h"
+
+#include "controller/core/apply.h"
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+void Turn::happened(EventKind kind) {
+  decision.events.push_back({now, std::move(kind)});
+  apply(state, decision.events.back());
+}
+
+namespace {
+struct Dispatch {
+  Turn& turn;
+
+  Result<Reply> operator()(const Submit& input) { return submit(turn, input); }
+  Result<Reply> operator()(const Cancel& input) { return cancel(turn, input); }
+  Result<Reply> operator()(const DeclareLost& input) { return declare_lost(turn, input); }
+  Result<Reply> operator()(const Synchronized& input) {
+    synchronize(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const Reported& input) {
+    for (const ObservedAttempt& observed : input.observed) report(turn, input.node, observed);
+    return Reply{};
+  }
+  Result<Reply> operator()(const NodeGone& input) {
+    node_gone(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const OutputStored& input) {
+    output_stored(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const Tick&) {
+    enforce_time_limits(turn);
+    return Reply{};
+  }
+  Result<Reply> operator()(const Place&) {
+    place(turn);
+    return Reply{};
+  }
+};
+}  // namespace
+
+Decision step(State& state, const Input& input, Time now) {
+  Turn turn{state, now, {}};
+  turn.decision.reply = std::visit(Dispatch{turn}, input);
+  return std::move(turn.decision);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,43 @@
+// A job comes in. The edge has checked its form; what depends on the state is checked here.
+#include <fmt/format.h>
+
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+Result<Reply> submit(Turn& turn, const Submit& input) {
+  State& state = turn.state;
+  const JobSpec& spec = input.spec;
+  const auto known = state.requests.find({spec.user, input.request_id});
+  if (known != state.requests.end()) return Reply{Submitted{known->second, true}};
+
+  for (const JobId id : spec.after_ok) {
+    const Job* other = find_job(state, id);
+    if (other == nullptr || other->spec.user != spec.user) {
+      return Error{Code::kNotFound, fmt::format("there is no job {} to wait for", id),
+                   "devrun ps -a"};
+    }
+    if (other->outcome && other->outcome->state != JobState::kSucceeded) {
+      return Error{Code::kConflict,
+                   fmt::format("job {}, which this one is to wait for, has ended {}", id,
+                               state_name(other->outcome->state)),
+                   fmt::format("devrun rerun {}", id)};
+    }
+  }
+  if (spec.dev_container) {
+    const auto dev = state.dev_containers.find(spec.root.volume);
+    if (dev != state.dev_containers.end()) {
+      return Error{Code::kConflict,
+                   fmt::format("the dev container of volume '{}' already runs, as job {}",
+                               spec.root.volume, dev->second),
+                   fmt::format("devrun attach {}", dev->second)};
+    }
+  }
+  const JobId id = state.next_job;
+  Timeline timeline = input.timeline;
+  timeline.journaled = turn.now;
+  turn.happened(JobSubmitted{id, input.request_id, spec, timeline});
+  return Reply{Submitted{id, false}};
+}
+
+}  // namespace devrun::controller

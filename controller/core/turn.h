@@ -1,0 +1,42 @@
+// One step in the making, and the verbs that it is made of. Private to controller/core.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "controller/core/step.h"
+
+namespace devrun::controller {
+
+struct Turn {
+  State& state;
+  Time now;
+  Decision decision;
+
+  void happened(EventKind kind);
+  void act(Effect effect) { decision.effects.push_back(std::move(effect)); }
+  NodePresence& presence(const std::string& node) { return state.presence.nodes[node]; }
+};
+
+Result<Reply> submit(Turn& turn, const Submit& input);
+Result<Reply> cancel(Turn& turn, const Cancel& input);
+Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
+void synchronize(Turn& turn, const Synchronized& input);
+void node_gone(Turn& turn, const NodeGone& input);
+void report(Turn& turn, const std::string& node, const ObservedAttempt& observed);
+void output_stored(Turn& turn, const OutputStored& input);
+void enforce_time_limits(Turn& turn);
+void place(Turn& turn);
+
+// After a rank of the task has ended: stops the others if it failed, ends the task if it was the
+// last.
+void rank_ended(Turn& turn, TaskKey task);
+void end_task(Turn& turn, TaskKey task, JobState state, Ending ending);
+// After the whole of an array has been cancelled: what waits for it may be over with it.
+void cancelled_whole(Turn& turn, JobId job);
+// Tells the agents of all ranks that have not ended.
+void send_desired(Turn& turn, TaskKey task);
+
+JobState state_of_ending(const Ending& ending);
+
+}  // namespace devrun::controller

@@ -1,0 +1,185 @@
+#include "controller/core/view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/base/units.h"
+#include "controller/core/scheduler.h"
+
+namespace devrun::controller {
+
+namespace {
+
+JobState state_of_phase(Phase phase) {
+  switch (phase) {
+    case Phase::kStarting:
+      return JobState::kStarting;
+    case Phase::kSettingUp:
+      return JobState::kSettingUp;
+    case Phase::kRunning:
+      return JobState::kRunning;
+    case Phase::kCompleting:
+    case Phase::kEnded:
+      return JobState::kCompleting;
+  }
+  return JobState::kStarting;
+}
+
+// The first node of the task on which something lives and that is silent.
+const std::string* silent_node(const State& state, const Task& task, Time now) {
+  for (const Rank& rank : task.ranks) {
+    if (!rank.ending && is_silent(state, rank.node, now)) return &rank.node;
+  }
+  return nullptr;
+}
+
+std::string say_silence(const State& state, const std::string& node, Time now) {
+  Time heard = state.presence.started;
+  const auto it = state.presence.nodes.find(node);
+  if (it != state.presence.nodes.end()) heard = std::max(heard, it->second.last_heard);
+  const Duration whole{(now - heard).us / 1'000'000 * 1'000'000};
+  return fmt::format("{} has been silent for {}", node, format_duration(whole));
+}
+
+bool known_task(const Job& job, int32_t task) {
+  return job.spec.array.empty() ? task == kNoTask : array_has(job.spec, task);
+}
+
+}  // namespace
+
+JobState task_state(const State& state, const Task& task, Time now) {
+  if (task.outcome) return task.outcome->state;
+  if (task.attempt == 0) return JobState::kQueued;
+  if (silent_node(state, task, now) != nullptr) return JobState::kUnreachable;
+  Phase least = Phase::kEnded;
+  for (const Rank& rank : task.ranks) least = std::min(least, rank.phase);
+  return state_of_phase(least);
+}
+
+JobState job_state(const State& state, const Job& job, Time now) {
+  if (job.outcome) return job.outcome->state;
+  std::optional<JobState> furthest;
+  for (const auto& [index, task] : job.tasks) {
+    if (task.outcome) continue;
+    furthest = std::max(furthest.value_or(JobState::kQueued), task_state(state, task, now));
+  }
+  return furthest.value_or(JobState::kQueued);
+}
+
+std::string job_reason(const State& state, const Job& job, Time now) {
+  for (const auto& [index, task] : job.tasks) {
+    if (task.outcome) continue;
+    if (const std::string* node = silent_node(state, task, now)) {
+      return say_silence(state, *node, now);
+    }
+  }
+  return explain(state, job);
+}
+
+Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank) {
+  Timeline out = rank.timeline;
+  out.submitted = job.timeline.submitted;
+  out.snapshot_taken = job.timeline.snapshot_taken;
+  out.journaled = job.timeline.journaled;
+  out.placed = task.placed;
+  return out;
+}
+
+std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
+  const Job* job = find_job(state, key.job);
+  if (job == nullptr || !known_task(*job, key.task)) return std::nullopt;
+  TaskView view;
+  view.timeline = job->timeline;
+  const Task* task = find_task(state, key);
+  if (task == nullptr) {
+    if (job->outcome) {
+      view.state = job->outcome->state;
+      view.ending = job->outcome->ending;
+    } else if (job->closed) {
+      view.state = JobState::kCancelled;
+      view.ending = Ending{EndCause::kCancelled, 130, "cancelled", {}};
+    } else {
+      view.reason = explain(state, *job);
+    }
+    return view;
+  }
+  view.state = task_state(state, *task, now);
+  view.attempt = task->attempt;
+  if (task->outcome) view.ending = task->outcome->ending;
+  for (const Rank& rank : task->ranks) view.output_bytes.push_back(rank.output_bytes);
+  if (task->ranks.empty()) {
+    if (!task->outcome) view.reason = explain(state, *job);
+    return view;
+  }
+  view.node = task->ranks[0].node;
+  view.wrote = task->ranks[0].wrote;
+  view.timeline = rank_timeline(*job, *task, task->ranks[0]);
+  if (view.state == JobState::kUnreachable) {
+    view.reason = say_silence(state, *silent_node(state, *task, now), now);
+  }
+  return view;
+}
+
+std::optional<DesiredRank> desired(const State& state, const std::string& node,
+                                   const AttemptKey& key) {
+  DesiredRank out;
+  out.attempt.key = key;
+  const auto presence = state.presence.nodes.find(node);
+  if (presence != state.presence.nodes.end() && presence->second.strays.count(key) != 0) {
+    out.attempt.goal = Goal::kStop;
+    out.attempt.stop_cause = EndCause::kLost;
+    out.attempt.stop_signal = 9;
+    out.attempt.stop_grace = {};
+    return out;
+  }
+  const Rank* rank = find_rank(state, key);
+  if (rank == nullptr || rank->node != node) return std::nullopt;
+  if (rank->ending &&
+      (presence == state.presence.nodes.end() || presence->second.retained.count(key) == 0)) {
+    return std::nullopt;
+  }
+  const Task& task = *find_task(state, key.task_key());
+  if (task.stop || task.first_failed) {
+    out.attempt.goal = Goal::kStop;
+    out.attempt.stop_cause = task.stop.value_or(EndCause::kCancelled);
+  }
+  out.deliver_signal = task.deliver_signal;
+  out.deliver_sequence = task.deliver_sequence;
+  return out;
+}
+
+std::vector<AttemptKey> desired_on(const State& state, const std::string& node) {
+  std::set<AttemptKey> keys;
+  const auto known = state.nodes.find(node);
+  if (known != state.nodes.end()) keys = known->second.live;
+  const auto presence = state.presence.nodes.find(node);
+  if (presence != state.presence.nodes.end()) {
+    keys.insert(presence->second.retained.begin(), presence->second.retained.end());
+    keys.insert(presence->second.strays.begin(), presence->second.strays.end());
+  }
+  return {keys.begin(), keys.end()};
+}
+
+AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
+  const Job* job = find_job(state, key.job);
+  const Task* task = find_task(state, key.task_key());
+  CHECK(job != nullptr && task != nullptr);
+  AttemptSpec spec;
+  spec.key = key;
+  spec.job_name = job->spec.name;
+  spec.user = job->spec.user;
+  spec.root = job->spec.root;
+  spec.program = job->spec.program;
+  spec.program.sealed_env.clear();
+  spec.resources = job->spec.per_node;
+  spec.ranks = job->spec.nodes;
+  for (const Rank& rank : task->ranks) {
+    spec.rank_addresses.push_back(state.nodes.at(rank.node).hello.address);
+  }
+  spec.dev_container = job->spec.dev_container;
+  return spec;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,48 @@
+// What people and agents are told, read off the state. Nothing here decides.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/attempt.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+// A task as its watchers see it.
+struct TaskView {
+  JobState state = JobState::kQueued;
+  std::string node;    // of rank 0
+  std::string reason;  // why it waits or is UNREACHABLE
+  uint32_t attempt = 0;
+  std::optional<Ending> ending;
+  std::vector<int64_t> output_bytes;    // by rank; final once the task has ended
+  std::optional<WrittenSummary> wrote;  // of rank 0
+  Timeline timeline;                    // the controller's and rank 0's
+  bool operator==(const TaskView&) const = default;
+};
+
+JobState task_state(const State& state, const Task& task, Time now);
+// Of arrays: as far as the furthest of the tasks that live.
+JobState job_state(const State& state, const Job& job, Time now);
+std::string job_reason(const State& state, const Job& job, Time now);
+Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank);
+
+// A task that is not there yet is QUEUED; nullopt if the job has no such task.
+std::optional<TaskView> view_task(const State& state, TaskKey key, Time now);
+
+// ── for agents ──
+struct DesiredRank {
+  DesiredAttempt attempt;
+  int32_t deliver_signal = 0;
+  uint32_t deliver_sequence = 0;
+};
+// nullopt if nothing should be of it on that node: it is released.
+std::optional<DesiredRank> desired(const State& state, const std::string& node,
+                                   const AttemptKey& key);
+std::vector<AttemptKey> desired_on(const State& state, const std::string& node);
+// Without the opened environment. The key must be that of a placed rank.
+AttemptSpec attempt_spec(const State& state, const AttemptKey& key);
+
+}  // namespace devrun::controller
