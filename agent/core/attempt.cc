@@ -1,0 +1,246 @@
+#include "agent/core/attempt.h"
+
+#include <algorithm>
+
+namespace devrun::agent {
+namespace {
+
+template <typename T>
+bool in(const Attempt& attempt) {
+  return std::holds_alternative<T>(attempt.stage);
+}
+
+void take_if_set(Time& ours, Time theirs) {
+  if (theirs.us != 0) ours = theirs;
+}
+
+void merge(Timeline& ours, const Timeline& theirs) {
+  take_if_set(ours.agent_received, theirs.agent_received);
+  take_if_set(ours.mounted, theirs.mounted);
+  take_if_set(ours.started, theirs.started);
+  take_if_set(ours.first_byte, theirs.first_byte);
+  take_if_set(ours.ended, theirs.ended);
+}
+
+Ending asked_ending(EndCause cause) {
+  switch (cause) {
+    case EndCause::kTimedOut:
+      return {cause, 124, "the time limit was reached", ""};
+    case EndCause::kLost:
+      return {cause, 125, "a later attempt has taken its place", ""};
+    default:
+      return {EndCause::kCancelled, 130, "cancelled", ""};
+  }
+}
+
+Ending lost(std::string reason) {
+  return {EndCause::kLost, 125, std::move(reason), ""};
+}
+
+void report(const Attempt& attempt, Effects& out) {
+  out.push_back(Report{attempt.observed});
+}
+
+void begin_completing(Attempt& attempt, Time now, Effects& out) {
+  if (attempt.observed.timeline.ended.us == 0) attempt.observed.timeline.ended = now;
+  attempt.stage = Completing{now + kCompletingToldAfter, false};
+  out.push_back(EndOutput{attempt.desired.key, attempt.observed.output_bytes});
+  out.push_back(Measure{attempt.desired.key});
+}
+
+void remember(Attempt& attempt, Effects& out) {
+  out.push_back(Remember{attempt.desired.key, attempt.asked});
+}
+
+void begin_stopping(Attempt& attempt, Time now, Effects& out) {
+  attempt.asked.stop_cause = attempt.desired.stop_cause;
+  remember(attempt, out);
+  // A program that has not begun needs no grace, and a signal for it would be lost.
+  const bool begun = attempt.observed.phase >= Phase::kRunning;
+  attempt.stage = Stopping{begun ? now + attempt.desired.stop_grace : now, false};
+  if (begun && attempt.desired.stop_grace.us > 0) {
+    out.push_back(SignalProgram{attempt.desired.key, attempt.desired.stop_signal});
+  }
+}
+
+void deliver_signal(Attempt& attempt, Effects& out) {
+  if (attempt.signal_to_deliver == 0) return;
+  attempt.asked.delivered_sequence = attempt.signal_sequence;
+
+  remember(attempt, out);
+  out.push_back(SignalProgram{attempt.desired.key, attempt.signal_to_deliver});
+  attempt.signal_to_deliver = 0;
+}
+
+// With a shim that answers (or did until now).
+void advance_live(Attempt& attempt, Time now, Effects& out) {
+  if (attempt.exit) {
+    begin_completing(attempt, now, out);
+    return;
+  }
+  if (attempt.shim_gone) {
+    attempt.stage = Finding{now, false};
+    return;
+  }
+  // Signals wait for the program: at a container that has not begun they would be lost.
+  if (attempt.observed.phase == Phase::kRunning) deliver_signal(attempt, out);
+  if (in<Running>(attempt) && attempt.desired.goal == Goal::kStop) {
+    begin_stopping(attempt, now, out);
+  }
+  if (Stopping* stopping = std::get_if<Stopping>(&attempt.stage);
+      stopping && stopping->kill_at <= now) {
+    out.push_back(KillAll{attempt.desired.key, stopping->killed});
+    stopping->killed = true;
+    stopping->kill_at = now + kKillAgainAfter;
+  }
+}
+
+// Work in flight is waited for; what has none can be released at once.
+bool can_be_released(const Attempt& attempt) {
+  const Finding* finding = std::get_if<Finding>(&attempt.stage);
+  return in<Waiting>(attempt) || in<Running>(attempt) || in<Stopping>(attempt) ||
+         in<Ended>(attempt) || (finding && !finding->asked);
+}
+
+}  // namespace
+
+void want(Attempt& attempt, const DesiredAttempt& desired, Time now) {
+  if (attempt.desired.goal == Goal::kStop && desired.goal == Goal::kRun) return;
+  attempt.desired = desired;
+  if (Stopping* stopping = std::get_if<Stopping>(&attempt.stage); stopping && !stopping->killed) {
+    stopping->kill_at = std::min(stopping->kill_at, now + desired.stop_grace);
+  }
+}
+
+void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
+  if (!in<Finding>(attempt)) return;
+  merge(attempt.observed.timeline, found.timeline);
+  attempt.observed.output_bytes = found.output_bytes;
+  attempt.asked.delivered_sequence =
+      std::max(attempt.asked.delivered_sequence, found.asked.delivered_sequence);
+  if (!attempt.asked.stop_cause) attempt.asked.stop_cause = found.asked.stop_cause;
+  if (attempt.signal_sequence <= attempt.asked.delivered_sequence) attempt.signal_to_deliver = 0;
+  if (found.ending || !found.shim_alive) {
+    attempt.exit = found.ending.value_or(lost("its shim died without an exit record"));
+    begin_completing(attempt, now, out);
+    return;
+  }
+  if (attempt.observed.timeline.started.us != 0) attempt.observed.phase = Phase::kRunning;
+  attempt.shim_gone = false;
+  attempt.stage = Linking{};
+  out.push_back(LinkShim{attempt.desired.key});
+}
+
+void on_input(Attempt& attempt, const FoundNothing&, Time now, Effects& out) {
+  if (!in<Finding>(attempt)) return;
+  attempt.exit = lost("its folder on the node is gone");
+  begin_completing(attempt, now, out);
+}
+
+void on_input(Attempt& attempt, const Progressed& input, Time, Effects&) {
+  merge(attempt.observed.timeline, input.timeline);
+}
+
+void on_input(Attempt& attempt, const Linked&, Time, Effects&) {
+  if (in<Starting>(attempt) || in<Linking>(attempt)) attempt.stage = Running{};
+}
+
+void on_input(Attempt& attempt, const LinkFailed&, Time now, Effects&) {
+  if (in<Starting>(attempt)) attempt.stage = Finding{now, false};
+  if (in<Linking>(attempt)) attempt.stage = Finding{now + kLinkAgainAfter, false};
+}
+
+void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out) {
+  if (!in<Starting>(attempt)) return;
+  if (input.error.code == Code::kExists) {
+    attempt.stage = Finding{now, false};
+    return;
+  }
+  attempt.observed.timeline.ended = now;
+  end_unstarted(attempt, {EndCause::kNotStarted, 125, input.error.message, input.error.hint}, out);
+}
+
+void on_input(Attempt& attempt, const ShimChanged& input, Time, Effects& out) {
+  if (attempt.exit) return;
+  ObservedAttempt& observed = attempt.observed;
+  take_if_set(observed.timeline.started, input.started);
+  take_if_set(observed.timeline.first_byte, input.first_byte);
+  take_if_set(observed.timeline.ended, input.ended);
+  observed.output_bytes = std::max(observed.output_bytes, input.output_bytes);
+  if (input.ending) attempt.exit = input.ending;
+  if (input.started.us != 0 && observed.phase < Phase::kRunning) {
+    observed.phase = Phase::kRunning;
+    if (!attempt.exit) report(attempt, out);
+  }
+}
+
+void on_input(Attempt& attempt, const ShimGone&, Time, Effects&) {
+  attempt.shim_gone = true;
+}
+
+void on_input(Attempt& attempt, const Measured& input, Time, Effects& out) {
+  if (!in<Completing>(attempt)) return;
+  attempt.stage = Ended{};
+  attempt.observed.phase = Phase::kEnded;
+  attempt.observed.ending =
+      attempt.asked.stop_cause ? asked_ending(*attempt.asked.stop_cause) : attempt.exit;
+  attempt.observed.wrote = input.wrote;
+  report(attempt, out);
+}
+
+void on_input(Attempt& attempt, const Cleaned&, Time now, Effects&) {
+  if (in<Releasing>(attempt)) attempt.stage = Releasing{now + kReleaseAgainAfter, false};
+}
+
+void end_unstarted(Attempt& attempt, Ending ending, Effects& out) {
+  attempt.stage = Ended{};
+  attempt.observed.phase = Phase::kEnded;
+  attempt.observed.ending =
+      attempt.desired.goal == Goal::kStop ? asked_ending(attempt.desired.stop_cause) : ending;
+  out.push_back(EndOutput{attempt.desired.key, 0});
+  report(attempt, out);
+}
+
+void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
+  const AttemptKey& key = attempt.desired.key;
+  if (attempt.released && can_be_released(attempt)) attempt.stage = Releasing{now, false};
+  if (in<Waiting>(attempt)) {
+    if (attempt.desired.goal == Goal::kStop) {
+      attempt.observed.timeline.ended = now;
+      end_unstarted(attempt, asked_ending(attempt.desired.stop_cause), out);
+    } else if (!lower_is_live) {
+      AttemptSpec spec = std::move(std::get<Waiting>(attempt.stage).spec);
+      attempt.stage = Starting{};
+      out.push_back(StartAttempt{std::move(spec)});
+    }
+  }
+  if (in<Running>(attempt) || in<Stopping>(attempt)) advance_live(attempt, now, out);
+  if (Finding* finding = std::get_if<Finding>(&attempt.stage);
+      finding && !finding->asked && finding->inspect_at <= now) {
+    finding->asked = true;
+    out.push_back(Inspect{key});
+  }
+  if (Completing* completing = std::get_if<Completing>(&attempt.stage);
+      completing && !completing->told && completing->tell_at <= now) {
+    completing->told = true;
+    attempt.observed.phase = Phase::kCompleting;
+    report(attempt, out);
+  }
+  if (Releasing* releasing = std::get_if<Releasing>(&attempt.stage);
+      releasing && !releasing->asked && releasing->again_at <= now) {
+    releasing->asked = true;
+    out.push_back(Release{key});
+  }
+}
+
+std::optional<Time> due_at(const Attempt& attempt) {
+  if (const Stopping* s = std::get_if<Stopping>(&attempt.stage)) return s->kill_at;
+  if (const Finding* f = std::get_if<Finding>(&attempt.stage); f && !f->asked) return f->inspect_at;
+  if (const Completing* c = std::get_if<Completing>(&attempt.stage); c && !c->told)
+    return c->tell_at;
+  if (const Releasing* r = std::get_if<Releasing>(&attempt.stage); r && !r->asked)
+    return r->again_at;
+  return std::nullopt;
+}
+
+}  // namespace devrun::agent

@@ -1,0 +1,209 @@
+// What this node should run and what it runs: a pure fold. The shell (agent/sync) feeds inputs,
+// performs the effects in order, and answers each that says so by an input. Nothing here blocks,
+// reads a clock or knows gRPC.
+//
+// One attempt:
+//
+//   (desired) ─▶ Waiting ──▶ Starting ──▶ Running ──stop──▶ Stopping
+//                 │ a lower     │  │ kExists  │ ▲  shim gone    │
+//                 │ attempt     │  ▼          ▼ │               │ exit
+//   (on disk) ───────────────▶ Finding ──▶ Linking             │
+//                 │             │ exit        │ exit            ▼
+//                 │ stop        └─────────────┴────────▶ Completing ──measured──▶ Ended
+//                 └───────────────────────────────────────────────────────────────▶ │
+//   any of them but those with work in flight ──released──▶ Releasing ──cleaned──▶ (absent)
+//
+// Surprises: work in flight (Starting, Linking, Finding that asked, Completing) is never
+// interrupted; what arrives meanwhile is kept in the attempt (goal, released, exit, shim_gone) and
+// acted upon when the answer is there. What was asked of an attempt (`Asked`) is written to its
+// folder before it is done, so that a restarted agent neither delivers a signal twice nor forgets
+// that the controller wanted the end.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+
+namespace devrun::agent {
+
+inline constexpr Duration kKillAgainAfter = seconds(5);
+inline constexpr Duration kLinkAgainAfter = milliseconds(200);
+inline constexpr Duration kReleaseAgainAfter = seconds(1);
+// An end whose writes are measured faster than this is reported once, not as kCompleting first.
+inline constexpr Duration kCompletingToldAfter = milliseconds(50);
+
+// What the controller has asked of a running attempt and what must not be done twice or forgotten.
+struct Asked {
+  uint32_t delivered_sequence = 0;
+  std::optional<EndCause> stop_cause;
+  bool operator==(const Asked&) const = default;
+};
+
+// ── inputs ──────────────────────────────────────────────────────────────────────────────────────
+
+struct DesiredItem {
+  DesiredAttempt attempt;
+  std::optional<AttemptSpec> spec;
+  int32_t deliver_signal = 0;
+  uint32_t deliver_sequence = 0;
+};
+// One message of Synchronize.
+struct Desired {
+  bool whole = false;
+  std::vector<DesiredItem> desired;
+  std::vector<AttemptKey> released;
+};
+// What is on disk: at start, and in answer to Inspect.
+struct Found {
+  AttemptKey key = {};
+  bool shim_alive = false;
+  std::optional<Ending> ending = {};
+  int64_t output_bytes = 0;
+  Timeline timeline = {};
+  bool released = false;
+  Asked asked = {};
+};
+struct FoundNothing {
+  AttemptKey key;
+};
+struct Progressed {  // set-up proceeds
+  AttemptKey key;
+  Timeline timeline;
+};
+struct Linked {  // in answer to StartAttempt or LinkShim: the shim's news come
+  AttemptKey key;
+};
+struct LinkFailed {
+  AttemptKey key;
+};
+struct StartFailed {  // nothing was run; kExists: it has been here before
+  AttemptKey key;
+  Error error;
+};
+struct ShimChanged {
+  AttemptKey key;
+  Time started, first_byte, ended;
+  std::optional<Ending> ending;
+  int64_t output_bytes = 0;
+};
+struct ShimGone {
+  AttemptKey key;
+};
+struct Measured {
+  AttemptKey key;
+  std::optional<WrittenSummary> wrote;
+};
+struct Cleaned {
+  AttemptKey key;
+  bool done = false;
+};
+struct Tick {};
+
+using Input = std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed,
+                           StartFailed, ShimChanged, ShimGone, Measured, Cleaned, Tick>;
+
+// ── effects ─────────────────────────────────────────────────────────────────────────────────────
+
+struct StartAttempt {  // answered by Linked, LinkFailed or StartFailed
+  AttemptSpec spec;
+};
+struct LinkShim {  // answered by Linked or LinkFailed
+  AttemptKey key;
+};
+struct Inspect {  // answered by Found or FoundNothing; kills what a dead shim left behind
+  AttemptKey key;
+};
+struct OpenStreams {  // idempotent; also says: try again at once
+  AttemptKey key;
+};
+struct EndOutput {  // the output log has this length and will not grow
+  AttemptKey key;
+  int64_t output_bytes = 0;
+};
+struct Remember {
+  AttemptKey key;
+  Asked asked;
+};
+struct SignalProgram {
+  AttemptKey key;
+  int32_t signal = 0;
+};
+struct KillAll {
+  AttemptKey key;
+  bool without_shim = false;
+};
+struct Measure {  // answered by Measured
+  AttemptKey key;
+};
+struct Report {
+  ObservedAttempt observed;
+};
+struct Release {  // answered by Cleaned
+  AttemptKey key;
+};
+
+using Effect = std::variant<StartAttempt, LinkShim, Inspect, OpenStreams, EndOutput, Remember,
+                            SignalProgram, KillAll, Measure, Report, Release>;
+using Effects = std::vector<Effect>;
+
+// ── state ───────────────────────────────────────────────────────────────────────────────────────
+
+struct Waiting {  // for a lower attempt's end
+  AttemptSpec spec;
+};
+struct Starting {};
+struct Finding {
+  Time inspect_at;
+  bool asked = false;
+};
+struct Linking {};
+struct Running {};
+struct Stopping {
+  Time kill_at;
+  bool killed = false;
+};
+struct Completing {
+  Time tell_at;
+  bool told = false;
+};
+struct Ended {};
+struct Releasing {
+  Time again_at;
+  bool asked = false;
+};
+using Stage = std::variant<Waiting, Starting, Finding, Linking, Running, Stopping, Completing,
+                           Ended, Releasing>;
+
+struct Attempt {
+  DesiredAttempt desired;
+  Asked asked;
+  int32_t signal_to_deliver = 0;  // with its sequence, until the program runs
+  uint32_t signal_sequence = 0;
+  bool released = false;
+  bool shim_gone = false;      // of the present link
+  std::optional<Ending> exit;  // as the exit record says
+  Stage stage;
+  ObservedAttempt observed;
+};
+
+struct State {
+  std::map<AttemptKey, Attempt> attempts;
+};
+
+// Folds one input into the state and returns what is to be done, in order.
+Effects step(State& state, const Input& input, Time now);
+
+// When a Tick is due at the latest, if any.
+std::optional<Time> next_tick(const State& state);
+
+// All that this node knows, as the hello of Synchronize says it.
+std::vector<ObservedAttempt> observed_all(const State& state);
+
+}  // namespace devrun::agent
