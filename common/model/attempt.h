@@ -44,6 +44,7 @@ struct DesiredAttempt {
   EndCause stop_cause = EndCause::kCancelled;  // with kStop
   int32_t stop_signal = 15;
   Duration stop_grace = seconds(10);
+  bool go = true;  // with kRun: every rank's setup is done
   bool operator==(const DesiredAttempt&) const = default;
 };
 
@@ -62,6 +63,7 @@ struct ObservedAttempt {
   int64_t output_bytes = 0;             // length of the output log; final with kEnded
   std::optional<WrittenSummary> wrote;  // with kEnded
   Timeline timeline;                    // the agent's part of it
+  bool setup_done = false;              // with kSettingUp: it waits for the other ranks
   bool operator==(const ObservedAttempt&) const = default;
 };
 

@@ -40,6 +40,7 @@ pb::ObservedAttempt to_proto(const ObservedAttempt& in) {
   out.set_output_bytes(in.output_bytes);
   if (in.wrote) *out.mutable_wrote() = to_proto(*in.wrote);
   *out.mutable_timeline() = to_proto(in.timeline);
+  out.set_setup_done(in.setup_done);
   return out;
 }
 
@@ -57,6 +58,7 @@ Result<ObservedAttempt> from_proto(const pb::ObservedAttempt& in) {
   out.output_bytes = in.output_bytes();
   if (in.has_wrote()) out.wrote = from_proto(in.wrote());
   out.timeline = from_proto(in.timeline());
+  out.setup_done = in.setup_done();
   return out;
 }
 
@@ -67,6 +69,7 @@ pb::Desired to_proto(const DesiredAttempt& in) {
   out.set_stop_cause(static_cast<pb::EndCause>(in.stop_cause));
   out.set_stop_signal(in.stop_signal);
   out.set_stop_grace_us(in.stop_grace.us);
+  out.set_go(in.go);
   return out;
 }
 
@@ -74,6 +77,7 @@ Result<DesiredAttempt> from_proto(const pb::Desired& in) {
   DesiredAttempt out;
   out.key = TRY(from_proto(in.key()));
   out.goal = in.stop() ? Goal::kStop : Goal::kRun;
+  out.go = in.go();
   if (!in.stop()) return out;
   if (in.stop_cause() < pb::EXITED || in.stop_cause() > pb::LOST) {
     return Error{Code::kInvalid, "desired.stop_cause is malformed: expected a known cause", {}};

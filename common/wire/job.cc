@@ -88,6 +88,7 @@ pb::Program to_proto(const Program& in) {
   out.set_tty(in.tty);
   *out.mutable_terminal() = to_proto(in.terminal);
   out.set_reads_stdin(in.reads_stdin);
+  for (const std::string& word : in.setup) out.add_setup(word);
   return out;
 }
 
@@ -100,6 +101,7 @@ Program from_proto(const pb::Program& in) {
   out.tty = in.tty();
   out.terminal = from_proto(in.terminal());
   out.reads_stdin = in.reads_stdin();
+  out.setup.assign(in.setup().begin(), in.setup().end());
   return out;
 }
 
