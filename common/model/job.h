@@ -61,7 +61,7 @@ struct Program {
   bool reads_stdin = false;  // false: stdin is /dev/null
   // A program to run first, in the same container, with /dev/null as stdin. The program proper starts once it has
   // ended with 0 on every rank; if it fails, its status is the attempt's.
-  std::vector<std::string> setup;
+  std::vector<std::string> setup = {};
   bool operator==(const Program&) const = default;
 };
 
