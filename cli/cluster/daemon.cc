@@ -1,0 +1,87 @@
+#include "cli/cluster/daemon.h"
+
+#include <fmt/format.h>
+
+#include "common/runtime/child.h"
+#include "common/runtime/file.h"
+
+namespace devrun::cluster {
+
+namespace {
+
+constexpr Duration kReadyLimit = seconds(15);
+constexpr Duration kEndGrace = seconds(3);
+constexpr Duration kKillLimit = seconds(3);
+constexpr size_t kLogLinesShown = 3;
+
+std::string end_of_log(const std::string& path) {
+  const Result<std::string> text = read_file(path);
+  if (!text) return {};
+  size_t at = text->size();
+  for (size_t lines = 0; at > 0 && lines <= kLogLinesShown; ++lines) {
+    const size_t before = text->rfind('\n', at - 1);
+    if (before == std::string::npos) {
+      at = 0;
+    } else if (lines == kLogLinesShown) {
+      at = before + 1;
+    } else {
+      at = before;
+    }
+  }
+  std::string out = text->substr(at);
+  while (!out.empty() && out.back() == '\n') out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+bool is_running(const Layout& layout, const std::string& name) {
+  const auto process = read_pid_file(layout.pid_file(name));
+  return process && is_alive(*process);
+}
+
+Status ensure_started(const Layout& layout, const Daemon& daemon) {
+  const std::string pid_file = layout.pid_file(daemon.name);
+  if (const auto process = read_pid_file(pid_file); process && is_alive(*process)) {
+    if (!daemon.replaceable || command_line(process->pid) == daemon.words) return ok();
+    if (!end_processes({*process}, kEndGrace, kKillLimit).empty()) {
+      return Error{Code::kIo, fmt::format("{} (pid {}) cannot be ended", daemon.name, process->pid),
+                   "devrun down"};
+    }
+  }
+  DaemonOptions options;
+  options.argv = daemon.words;
+  if (!daemon.environment.empty()) {
+    std::vector<std::string> wrapper = {"env"};
+    wrapper.insert(wrapper.end(), daemon.environment.begin(), daemon.environment.end());
+    options.argv.insert(options.argv.begin(), wrapper.begin(), wrapper.end());
+  }
+  options.log_path = layout.log_file(daemon.name);
+  options.enter_mount_namespace = daemon.mount_namespace;
+  const pid_t pid = TRY(start_daemon(options));
+  const std::optional<ProcessId> process = identify(pid);
+  if (!process) {
+    return Error{Code::kIo,
+                 fmt::format("{} ended as soon as it started: {}", daemon.name,
+                             end_of_log(options.log_path)),
+                 "devrun doctor"};
+  }
+  return write_pid_file(pid_file, *process);
+}
+
+Status await_ready(const Layout& layout, const Daemon& daemon) {
+  bool gone = false;
+  const bool ready = wait_until(kReadyLimit, [&] {
+    if (daemon.ready && daemon.ready()) return true;
+    gone = !is_running(layout, daemon.name);
+    return gone;
+  });
+  if (ready && !gone) return ok();
+  return Error{
+      Code::kUnavailable,
+      fmt::format("{} {}: {}", daemon.name, gone ? "ended at its start" : "does not answer",
+                  end_of_log(layout.log_file(daemon.name))),
+      fmt::format("cat {}", layout.log_file(daemon.name))};
+}
+
+}  // namespace devrun::cluster

@@ -1,0 +1,34 @@
+// One of the cluster's daemons: what it should be, and making it so. A daemon that runs with other
+// words than it should (another number of cores, another port) is started anew, unless its life
+// holds others' (keepers).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/cluster/layout.h"
+#include "cli/cluster/process.h"
+#include "common/base/result.h"
+
+namespace devrun::cluster {
+
+struct Daemon {
+  std::string name;                      // of its pid and log file
+  std::vector<std::string> words;        // its command line
+  std::vector<std::string> environment;  // besides ours
+  int mount_namespace = -1;              // to start it in; -1: our own
+  bool replaceable = true;               // may be ended to be started with other words
+  std::function<bool()> ready;           // whether it serves
+};
+
+// Runs as recorded, whatever its words.
+bool is_running(const Layout& layout, const std::string& name);
+
+// Starts it if it does not run (so). Does not wait for it to serve.
+Status ensure_started(const Layout& layout, const Daemon& daemon);
+
+// Waits until it serves; if it ends instead, or time is up, an error with the end of its log.
+Status await_ready(const Layout& layout, const Daemon& daemon);
+
+}  // namespace devrun::cluster

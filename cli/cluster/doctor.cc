@@ -1,0 +1,32 @@
+// `devrun doctor`: a line for each thing, the missing ones with the command that mends them.
+#include <filesystem>
+
+#include "cli/cluster/cluster.h"
+#include "cli/cluster/needs.h"
+#include "cli/cluster/say.h"
+
+namespace devrun::cluster {
+
+int run_doctor(const DoctorOptions&) {
+  int missing = 0;
+  for (const Need& need : check_needs()) {
+    if (need.present) {
+      fmt::print("ok        {}\n", need.name);
+      continue;
+    }
+    if (need.required) ++missing;
+    fmt::print("{}  {}: {}. Mend: {}\n", need.required ? "MISSING " : "optional", need.name,
+               need.purpose, need.mend);
+  }
+  if (std::filesystem::exists("/sys/fs/cgroup/unified")) {
+    fmt::print(
+        "note      cgroups are hybrid: nodes hide /sys/fs/cgroup/unified from crun in their "
+        "own mount namespace; nothing to do\n");
+  }
+  if (missing == 0) return 0;
+  say("{} needed {} missing. Try: the commands above, then devrun up", missing,
+      missing == 1 ? "thing is" : "things are");
+  return 125;
+}
+
+}  // namespace devrun::cluster

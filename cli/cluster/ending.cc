@@ -1,0 +1,121 @@
+#include "cli/cluster/ending.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+
+#include "cli/cluster/census.h"
+#include "common/runtime/file.h"
+
+namespace devrun::cluster {
+
+namespace {
+
+struct Stage {
+  std::vector<std::string_view> programs;  // empty: all that are not ours
+  Duration unasked;                        // to end by itself
+  Duration grace;                          // after TERM
+  Duration after_kill;
+};
+
+// Containers come before shims, so that each shim writes its exit record and ends by itself. A
+// container stuck in a dead FUSE server dies only with it: stages do not fail, what is left at the
+// end does.
+const std::vector<Stage>& stages() {
+  static const std::vector<Stage> kStages = {
+      {{"devrun-controller"}, {}, seconds(5), seconds(2)},
+      {{"devrun-agent"}, {}, seconds(3), seconds(2)},
+      {{}, {}, seconds(2), seconds(1)},
+      {{"devrun-shim"}, seconds(2), seconds(1), seconds(1)},
+      {{"devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
+      {{"devrun-keeper"}, {}, seconds(1), seconds(2)},
+  };
+  return kStages;
+}
+
+bool is_in(const Stage& stage, const Member& member) {
+  if (stage.programs.empty()) return !member.ours;
+  return std::find(stage.programs.begin(), stage.programs.end(), member.program) !=
+         stage.programs.end();
+}
+
+std::vector<ProcessId> members_of(const Layout& layout, const Stage* stage) {
+  std::vector<ProcessId> out;
+  for (const Member& member : take_census(layout).members) {
+    if (stage == nullptr || is_in(*stage, member)) out.push_back(member.process);
+  }
+  return out;
+}
+
+std::string describe(const std::vector<Member>& members) {
+  std::vector<std::string> out;
+  for (const Member& member : members) {
+    out.push_back(fmt::format("{} (pid {})", member.program, member.process.pid));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+void clear_loop(const std::string& device) {
+  const Result<UniqueFd> fd = open_file(device, O_RDWR);
+  if (fd) ::ioctl(fd->get(), LOOP_CLR_FD);
+}
+
+}  // namespace
+
+Result<Ended> end_members(const Layout& layout) {
+  Ended ended;
+  for (const Member& member : take_census(layout).members) {
+    ++ended.processes;
+    if (member.program == "devrun-shim") ++ended.attempts;
+  }
+  if (ended.processes == 0) return ended;
+  for (const Stage& stage : stages()) {
+    const std::vector<ProcessId> left = await_ends(members_of(layout, &stage), stage.unasked);
+    (void)end_processes(left, stage.grace, stage.after_kill);
+  }
+  // Whoever came in between, or was stuck until the servers went.
+  (void)end_processes(members_of(layout, nullptr), Duration{}, seconds(5));
+  const std::vector<Member> left = take_census(layout).members;
+  if (!left.empty()) {
+    return Error{
+        Code::kIo, fmt::format("cannot end {}: stuck in the kernel", describe(left)),
+        fmt::format("cat /proc/{}/stack, then devrun down again", left.front().process.pid)};
+  }
+  return ended;
+}
+
+Status verify_nothing_left(const Layout& layout) {
+  Census census = take_census(layout);
+  for (auto mount = census.own_mounts.rbegin(); mount != census.own_mounts.rend(); ++mount) {
+    ::umount2(mount->c_str(), MNT_DETACH);
+  }
+  // The kernel clears a loop device a moment after the last mount of it has gone.
+  const bool cleared =
+      wait_until(seconds(3), [&] { return loop_devices_of(layout.image()).empty(); });
+  if (!cleared) {
+    for (const std::string& device : loop_devices_of(layout.image())) clear_loop(device);
+  }
+  wait_until(seconds(2), [&] { return loop_devices_of(layout.image()).empty(); });
+  census = take_census(layout);
+  if (!census.members.empty()) {
+    return Error{Code::kIo, fmt::format("still there: {}", describe(census.members)),
+                 "devrun down"};
+  }
+  if (!census.own_mounts.empty()) {
+    return Error{Code::kIo, fmt::format("still mounted: {}", fmt::join(census.own_mounts, ", ")),
+                 fmt::format("umount -l {}", census.own_mounts.back())};
+  }
+  if (!census.loop_devices.empty()) {
+    return Error{Code::kIo,
+                 fmt::format("{} still holds {}", census.loop_devices.front(), layout.image()),
+                 fmt::format("losetup -d {}", census.loop_devices.front())};
+  }
+  return ok();
+}
+
+}  // namespace devrun::cluster

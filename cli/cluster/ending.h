@@ -1,0 +1,23 @@
+// Ending whatever lives of a cluster, or of one node of it, in an order in which nothing starts
+// anew and every ending is recorded: controller, agents, containers, shims, then file systems and
+// servers, keepers last.
+#pragma once
+
+#include "cli/cluster/layout.h"
+#include "common/base/result.h"
+
+namespace devrun::cluster {
+
+struct Ended {
+  int processes = 0;
+  int attempts = 0;  // shims among them
+};
+
+// `layout.folder` may be the folder of one node. An Error names those that cannot be ended.
+Result<Ended> end_members(const Layout& layout);
+
+// Undoes mounts in our own namespace, if any leaked there, and waits for the loop devices to go. An
+// Error names what stays, and whose it is.
+Status verify_nothing_left(const Layout& layout);
+
+}  // namespace devrun::cluster

@@ -1,0 +1,23 @@
+// The cluster's keys on disk: pki/ca.{crt,key}, controller.{crt,key}, one pair per node,
+// admin.{crt,key}; keys 0600.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/cluster/layout.h"
+#include "common/base/result.h"
+
+namespace devrun::cluster {
+
+struct KeyFiles {
+  std::string certificate;
+  std::string key;
+};
+KeyFiles key_files(const Layout& layout, const std::string& name);
+std::string authority_file(const Layout& layout);
+
+// Makes those that are missing.
+Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes);
+
+}  // namespace devrun::cluster

@@ -1,0 +1,190 @@
+#include "cli/cluster/process.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "common/runtime/fd.h"
+#include "common/runtime/file.h"
+
+namespace devrun::cluster {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPollInterval = std::chrono::milliseconds(3);
+
+template <typename T>
+std::optional<T> parse_number(std::string_view text) {
+  T out{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return out;
+}
+
+// A descriptor that stands for exactly this process, or none if it has gone.
+UniqueFd open_process(const ProcessId& process) {
+  UniqueFd fd(::pidfd_open(process.pid, 0));
+  // The pid may have been another's when it was opened; it cannot become another's for this
+  // descriptor.
+  if (fd && !is_alive(process)) fd.reset();
+  return fd;
+}
+
+struct Open {
+  ProcessId process;
+  UniqueFd fd;
+};
+
+std::vector<Open> open_all(const std::vector<ProcessId>& processes) {
+  std::vector<Open> out;
+  for (const ProcessId& process : processes) {
+    UniqueFd fd = open_process(process);
+    if (fd) out.push_back({process, std::move(fd)});
+  }
+  return out;
+}
+
+void send(const std::vector<Open>& processes, int signal) {
+  for (const Open& open : processes) ::pidfd_send_signal(open.fd.get(), signal, nullptr, 0);
+}
+
+// Drops from the list those that end within `limit`.
+void drop_ended(std::vector<Open>& processes, Duration limit) {
+  const auto deadline = Clock::now() + std::chrono::microseconds(limit.us);
+  while (!processes.empty()) {
+    std::vector<pollfd> polls;
+    for (const Open& open : processes) polls.push_back({open.fd.get(), POLLIN, 0});
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const int ready = ::poll(polls.data(), polls.size(), static_cast<int>(left > 0 ? left : 0));
+    if (ready < 0 && errno == EINTR) continue;
+    std::vector<Open> rest;
+    for (size_t i = 0; i < polls.size(); ++i) {
+      if (polls[i].revents == 0) rest.push_back(std::move(processes[i]));
+    }
+    processes = std::move(rest);
+    if (ready <= 0) return;
+  }
+}
+
+std::vector<ProcessId> ids_of(const std::vector<Open>& processes) {
+  std::vector<ProcessId> out;
+  for (const Open& open : processes) out.push_back(open.process);
+  return out;
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_stat(std::string_view stat) {
+  // The name, in parentheses, may hold anything; what follows the last one may not.
+  const size_t name_end = stat.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= stat.size()) return std::nullopt;
+  std::string_view rest = stat.substr(name_end + 2);
+  if (rest.starts_with('Z') || rest.starts_with('X')) return std::nullopt;
+  constexpr int kFieldsBetween = 19;  // from the state, field 3, to the start time, field 22
+  for (int i = 0; i < kFieldsBetween; ++i) {
+    const size_t space = rest.find(' ');
+    if (space == std::string_view::npos) return std::nullopt;
+    rest.remove_prefix(space + 1);
+  }
+  return parse_number<uint64_t>(rest.substr(0, rest.find(' ')));
+}
+
+std::optional<ProcessId> identify(pid_t pid) {
+  const Result<std::string> stat = read_file(fmt::format("/proc/{}/stat", pid));
+  if (!stat) return std::nullopt;
+  const std::optional<uint64_t> start = parse_stat(*stat);
+  if (!start) return std::nullopt;
+  return ProcessId{pid, *start};
+}
+
+bool is_alive(const ProcessId& process) {
+  const std::optional<ProcessId> now = identify(process.pid);
+  return now && *now == process;
+}
+
+std::vector<std::string> command_line(pid_t pid) {
+  std::vector<std::string> out;
+  const Result<std::string> text = read_file(fmt::format("/proc/{}/cmdline", pid));
+  if (!text) return out;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\0');
+    out.emplace_back(rest.substr(0, end));
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+std::string program_name(pid_t pid) {
+  std::error_code failed;
+  const auto path = std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), failed);
+  if (failed) return {};
+  std::string name = path.filename().string();
+  constexpr std::string_view kDeleted = " (deleted)";  // rebuilt since it was started
+  if (name.ends_with(kDeleted)) name.resize(name.size() - kDeleted.size());
+  return name;
+}
+
+std::vector<pid_t> all_pids() {
+  std::vector<pid_t> out;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", failed)) {
+    const std::optional<pid_t> pid = parse_number<pid_t>(entry.path().filename().string());
+    if (pid) out.push_back(*pid);
+  }
+  return out;
+}
+
+Status write_pid_file(const std::string& path, const ProcessId& process) {
+  return write_file_atomically(path, fmt::format("{} {}\n", process.pid, process.start_ticks));
+}
+
+std::optional<ProcessId> read_pid_file(const std::string& path) {
+  const Result<std::string> text = read_file(path, 4096);
+  if (!text || !text->ends_with('\n')) return std::nullopt;
+  const std::string_view line = std::string_view(*text).substr(0, text->size() - 1);
+  const size_t space = line.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const auto pid = parse_number<pid_t>(line.substr(0, space));
+  const auto start = parse_number<uint64_t>(line.substr(space + 1));
+  if (!pid || *pid <= 1 || !start) return std::nullopt;
+  return ProcessId{*pid, *start};
+}
+
+std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes, Duration grace,
+                                     Duration after_kill) {
+  std::vector<Open> open = open_all(processes);
+  send(open, SIGTERM);
+  drop_ended(open, grace);
+  send(open, SIGKILL);
+  drop_ended(open, after_kill);
+  return ids_of(open);
+}
+
+std::vector<ProcessId> await_ends(const std::vector<ProcessId>& processes, Duration limit) {
+  std::vector<Open> open = open_all(processes);
+  drop_ended(open, limit);
+  return ids_of(open);
+}
+
+bool wait_until(Duration limit, const std::function<bool()>& condition) {
+  const auto deadline = Clock::now() + std::chrono::microseconds(limit.us);
+  while (!condition()) {
+    if (Clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return true;
+}
+
+}  // namespace devrun::cluster

@@ -1,0 +1,53 @@
+// Processes that outlive the command that started them, known by pid and start time, so that a pid
+// that the kernel has given to someone else is never taken for ours, nor signalled.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/time.h"
+
+namespace devrun::cluster {
+
+struct ProcessId {
+  pid_t pid = 0;
+  uint64_t start_ticks = 0;  // since boot, field 22 of /proc/PID/stat
+  bool operator==(const ProcessId&) const = default;
+};
+
+// Start time out of the text of /proc/PID/stat; nothing if it cannot be read or the process is dead
+// (a zombie).
+std::optional<uint64_t> parse_stat(std::string_view stat);
+
+std::optional<ProcessId> identify(pid_t pid);
+bool is_alive(const ProcessId& process);
+
+// Its words, as in /proc/PID/cmdline; empty if it has gone.
+std::vector<std::string> command_line(pid_t pid);
+// Last component of its program's path; empty for kernel threads and the dead.
+std::string program_name(pid_t pid);
+
+// All pids there are now.
+std::vector<pid_t> all_pids();
+
+Status write_pid_file(const std::string& path, const ProcessId& process);
+// Nothing if there is no such file, or nothing sensible in it.
+std::optional<ProcessId> read_pid_file(const std::string& path);
+
+// Sends TERM to all, waits up to `grace` for their ends, then KILL and waits up to `after_kill`.
+// Returns those that still live (stuck in the kernel).
+std::vector<ProcessId> end_processes(const std::vector<ProcessId>& processes, Duration grace,
+                                     Duration after_kill);
+// Waits up to `limit` for their ends, signalling nothing; returns those that live on.
+std::vector<ProcessId> await_ends(const std::vector<ProcessId>& processes, Duration limit);
+
+// Calls `condition` every few milliseconds until it holds; false when `limit` is over.
+bool wait_until(Duration limit, const std::function<bool()>& condition);
+
+}  // namespace devrun::cluster

@@ -1,0 +1,213 @@
+#include "cli/cluster/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/loop.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "cli/cluster/say.h"
+#include "common/base/units.h"
+#include "common/runtime/child.h"
+#include "common/runtime/fd.h"
+#include "common/runtime/file.h"
+
+namespace devrun::cluster {
+
+namespace {
+
+constexpr int64_t kImageBytesDefaultMax = 20LL << 30;
+constexpr int kLoopTriesMax = 32;
+
+Result<Space> space_of(const std::string& folder) {
+  struct statvfs st {};
+  if (::statvfs(folder.c_str(), &st) != 0)
+    return errno_error(fmt::format("statvfs {}", folder), errno);
+  const auto block = static_cast<int64_t>(st.f_frsize);
+  return Space{static_cast<int64_t>(st.f_blocks) * block,
+               static_cast<int64_t>(st.f_bavail) * block};
+}
+
+Status allocate_and_format(const std::string& path, int64_t bytes) {
+  const UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_TRUNC, 0600));
+  if (::fallocate(fd.get(), 0, 0, bytes) != 0) {
+    Error error = errno_error(fmt::format("reserve {} for the store", format_size(bytes)), errno);
+    error.hint = "free some space, or devrun up --size with less, or --store on another disk";
+    return error;
+  }
+  // Metadata once, not twice: the copies would lie in the same file. -K: no discard, which would
+  // make holes.
+  TRY(run_checked({"mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-L", "devrun", path},
+                  "apt-get install -y btrfs-progs"));
+  if (::fsync(fd.get()) != 0) return errno_error(fmt::format("fsync {}", path), errno);
+  return ok();
+}
+
+Result<UniqueFd> configure_loop(int image, std::string& device) {
+  const UniqueFd control = TRY(open_file("/dev/loop-control", O_RDWR));
+  for (int i = 0; i < kLoopTriesMax; ++i) {
+    const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+    if (number < 0) return errno_error("find a free loop device", errno);
+    device = fmt::format("/dev/loop{}", number);
+    UniqueFd loop = TRY(open_file(device, O_RDWR));
+    loop_config config{};
+    config.fd = static_cast<uint32_t>(image);
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
+    if (::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0) return loop;
+    if (errno != EBUSY) return errno_error(fmt::format("set up {}", device), errno);
+  }
+  return Error{Code::kExhausted, "every free loop device was taken by others at once", "devrun up"};
+}
+
+Status mount_image(const Layout& layout) {
+  const UniqueFd image = TRY(open_file(layout.image(), O_RDWR));
+  std::string device;
+  const UniqueFd loop = TRY(configure_loop(image.get(), device));
+  if (::mount(device.c_str(), layout.store().c_str(), "btrfs", MS_NOATIME | MS_NODEV,
+              "nodiscard") != 0) {
+    Error error = errno_error(fmt::format("mount {}", layout.image()), errno);
+    error.hint = "dmesg | tail   (what the kernel says about it)";
+    return error;
+  }
+  return ok();
+}
+
+Status bind_folder(const std::string& folder) {
+  if (::mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+      ::mount(nullptr, folder.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_NODEV | MS_NOATIME,
+              nullptr) != 0) {
+    return errno_error(fmt::format("bind {}", folder), errno);
+  }
+  return ok();
+}
+
+bool is_mount_point(const std::string& folder) {
+  struct statx st {};
+  return ::statx(AT_FDCWD, folder.c_str(), 0, STATX_BASIC_STATS, &st) == 0 &&
+         (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+// An Error as bytes for the pipe: code, NUL, message, NUL, hint.
+std::string encode(const Error& error) {
+  std::string out = std::to_string(static_cast<int>(error.code));
+  return out + '\0' + error.message + '\0' + error.hint;
+}
+
+Error decode(std::string_view text) {
+  Error out;
+  const size_t first = text.find('\0');
+  const size_t second = first == std::string_view::npos ? first : text.find('\0', first + 1);
+  if (second == std::string_view::npos) return {Code::kInternal, "the child died", {}};
+  int code = 0;
+  std::from_chars(text.data(), text.data() + first, code);
+  return {static_cast<Code>(code), std::string(text.substr(first + 1, second - first - 1)),
+          std::string(text.substr(second + 1))};
+}
+
+}  // namespace
+
+Result<int64_t> image_size(const Space& space, std::optional<int64_t> asked) {
+  const int64_t reserve = space.total_bytes / 10;
+  const int64_t most = space.free_bytes - reserve;
+  const std::string hint =
+      "free some space, or devrun up --size SMALLER, or --store on another disk";
+  if (asked && *asked < kImageBytesMin) {
+    return Error{Code::kInvalid,
+                 fmt::format("a store of {} is too small: {} at least", format_size(*asked),
+                             format_size(kImageBytesMin)),
+                 "devrun up --size 4G"};
+  }
+  const int64_t wanted =
+      asked ? *asked : std::min({kImageBytesDefaultMax, space.free_bytes / 10 * 6, most});
+  if (wanted < kImageBytesMin || wanted > most) {
+    return Error{
+        Code::kExhausted,
+        fmt::format("no room for a store of {}: {} are free, of which {} (10 % of the disk) "
+                    "must stay so",
+                    format_size(std::max(wanted, kImageBytesMin)), format_size(space.free_bytes),
+                    format_size(reserve)),
+        hint};
+  }
+  constexpr int64_t kGrain = 1 << 20;
+  return wanted / kGrain * kGrain;
+}
+
+Result<bool> is_on_btrfs(const std::string& folder) {
+  struct statfs st {};
+  if (::statfs(folder.c_str(), &st) != 0)
+    return errno_error(fmt::format("statfs {}", folder), errno);
+  return static_cast<uint64_t>(st.f_type) == BTRFS_SUPER_MAGIC;
+}
+
+Status ensure_image(const Layout& layout, std::optional<int64_t> asked_bytes) {
+  struct stat st {};
+  if (::stat(layout.image().c_str(), &st) == 0) {
+    if (asked_bytes && *asked_bytes != st.st_size) {
+      say("the store keeps its size of {}; --size counts when it is made", format_size(st.st_size));
+    }
+    return ok();
+  }
+  const Space space = TRY(space_of(layout.folder));
+  const int64_t bytes = TRY(image_size(space, asked_bytes));
+  say("making the store, a btrfs image of {} at {}", format_size(bytes), layout.image());
+  const std::string temporary = layout.image() + ".new";
+  if (Status made = allocate_and_format(temporary, bytes); !made) {
+    ::unlink(temporary.c_str());
+    return made;
+  }
+  if (::rename(temporary.c_str(), layout.image().c_str()) != 0) {
+    return errno_error(fmt::format("rename to {}", layout.image()), errno);
+  }
+  return sync_folder(layout.folder);
+}
+
+Status mount_store(const Layout& layout, bool image, int mount_namespace) {
+  return run_in_namespace(mount_namespace, [&]() -> Status {
+    if (!is_mount_point(layout.store())) {
+      TRY(image ? mount_image(layout) : bind_folder(layout.store()));
+    }
+    return make_folders(layout.exported(), 0755);
+  });
+}
+
+Status run_in_namespace(int mount_namespace, const std::function<Status()>& action) {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  UniqueFd reader(fds[0]);
+  UniqueFd writer(fds[1]);
+  const pid_t pid = ::fork();
+  if (pid < 0) return errno_error("fork", errno);
+  if (pid == 0) {
+    reader.reset();
+    Status done = ::setns(mount_namespace, CLONE_NEWNS) == 0
+                      ? action()
+                      : Status(errno_error("enter the storage namespace", errno));
+    if (!done) (void)write_all(writer.get(), encode(done.error()));
+    ::_exit(done ? 0 : 1);
+  }
+  writer.reset();
+  std::string said;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t n = ::read(reader.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    said.append(buffer, static_cast<size_t>(n));
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status == 0) return ok();
+  return decode(said);
+}
+
+}  // namespace devrun::cluster

@@ -1,0 +1,184 @@
+// `devrun up`: from whatever there is to a cluster that serves. Each step looks first and does only
+// what is missing.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "cli/cluster/client_config.h"
+#include "cli/cluster/cluster.h"
+#include "cli/cluster/daemon.h"
+#include "cli/cluster/ending.h"
+#include "cli/cluster/ganesha.h"
+#include "cli/cluster/keys.h"
+#include "cli/cluster/lock.h"
+#include "cli/cluster/machine.h"
+#include "cli/cluster/needs.h"
+#include "cli/cluster/ports.h"
+#include "cli/cluster/record.h"
+#include "cli/cluster/say.h"
+#include "cli/cluster/store.h"
+#include "common/base/units.h"
+#include "common/runtime/file.h"
+#include "common/runtime/namespace.h"
+
+namespace devrun::cluster {
+
+namespace {
+
+constexpr uint16_t kControllerPort = 7443;
+constexpr uint16_t kNfsPort = 7449;
+constexpr Duration kAgentsLimit = seconds(15);
+
+Status start_and_await(const Layout& layout, const Daemon& daemon) {
+  TRY(ensure_started(layout, daemon));
+  return await_ready(layout, daemon);
+}
+
+// A namespace without its keeper may live on in those that are in it; they would keep the store
+// mounted beside the new one, so they end first.
+Status end_orphans(const Layout& layout, const std::string& keeper, const Layout& members) {
+  if (is_running(layout, keeper)) return ok();
+  const Ended ended = TRY(end_members(members));
+  if (ended.processes > 0) {
+    say("{} had died: ended {} of its processes, {} jobs among them", keeper, ended.processes,
+        ended.attempts);
+  }
+  return ok();
+}
+
+Status choose_nodes(const UpOptions& options, const Layout& layout, Record& record) {
+  const int wanted = options.nodes.value_or(record.nodes);
+  if (wanted < 1 || wanted > kNodesMax) {
+    return Error{Code::kInvalid, fmt::format("{} nodes: 1 to {} are possible", wanted, kNodesMax),
+                 "devrun up --nodes 3"};
+  }
+  for (int i = wanted + 1; i <= record.nodes; ++i) {
+    if (!is_running(layout, keeper_name(fmt::format("node{}", i)))) continue;
+    return Error{Code::kConflict,
+                 fmt::format("node{} is up, and a cluster that is up does not shrink", i),
+                 fmt::format("devrun down, then devrun up --nodes {}", wanted)};
+  }
+  record.nodes = wanted;
+  return ok();
+}
+
+Status choose_ports(const Layout& layout, Record& record) {
+  const auto choose = [&](const char* daemon, uint16_t& port, uint16_t standard) -> Status {
+    if (port != 0 && is_running(layout, daemon)) return ok();
+    port = TRY(free_port(port != 0 ? port : standard));
+    return ok();
+  };
+  TRY(choose("controller", record.controller_port, kControllerPort));
+  return choose("nfs", record.nfs_port, kNfsPort);
+}
+
+Status make_cluster_folders(const Layout& layout, const Record& record) {
+  TRY(make_folders(layout.store(), 0755));
+  TRY(make_folders(layout.controller(), 0700));
+  TRY(make_folders(layout.run(), 0700));
+  TRY(make_folders(layout.nfs() + "/recovery", 0700));
+  TRY(make_folders(layout.node(kStorageAgent), 0700));
+  for (const std::string& node : record.node_names()) {
+    TRY(make_folders(layout.node(node) + "/fs/plain", 0755));
+    TRY(make_folders(layout.node(node) + "/fs/xattr", 0755));
+  }
+  return ok();
+}
+
+Status start_storage(const Layout& layout, const Programs& programs, const Record& record) {
+  TRY(start_and_await(layout, storage_keeper(layout, programs)));
+  const UniqueFd space = TRY(mount_namespace_of(layout.socket("store.keeper")));
+  TRY(mount_store(layout, record.store_is_image, space.get()));
+  TRY(write_file_atomically(layout.nfs() + "/ganesha.conf",
+                            ganesha_config(record.nfs_port, layout.exported(), layout.nfs()),
+                            0600));
+  Daemon nfs = nfs_server(layout, programs, record);
+  nfs.mount_namespace = space.get();
+  Daemon brain = controller(layout, programs, record);
+  brain.mount_namespace = space.get();
+  Daemon agent_keeper = storage_agent_keeper(layout, programs);
+  agent_keeper.mount_namespace = space.get();
+  TRY(ensure_started(layout, nfs));
+  TRY(ensure_started(layout, brain));
+  TRY(end_orphans(layout, agent_keeper.name, Layout{layout.node(kStorageAgent)}));
+  TRY(ensure_started(layout, agent_keeper));
+  TRY(await_ready(layout, nfs));
+  TRY(await_ready(layout, agent_keeper));
+  TRY(await_ready(layout, brain));
+  return ensure_started(layout, storage_agent(layout, programs, record));
+}
+
+Status start_nodes(const Layout& layout, const Programs& programs, const Record& record) {
+  const std::vector<std::string> nodes = record.node_names();
+  for (const std::string& node : nodes) {
+    TRY(end_orphans(layout, keeper_name(node), Layout{layout.node(node)}));
+    TRY(ensure_started(layout, node_keeper(layout, programs, node)));
+  }
+  for (const std::string& node : nodes) {
+    TRY(await_ready(layout, node_keeper(layout, programs, node)));
+    TRY(ensure_started(layout, node_fs(layout, programs, record, node)));
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    TRY(await_ready(layout, node_fs(layout, programs, record, nodes[i])));
+    TRY(ensure_started(layout,
+                       node_agent(layout, programs, record, static_cast<int>(i) + 1, nodes[i])));
+  }
+  return ok();
+}
+
+Status await_agents(const UpOptions& options, const Layout& layout, const Record& record) {
+  if (!options.agents_connected) return ok();
+  std::vector<std::string> names = record.node_names();
+  names.emplace_back(kStorageAgent);
+  const bool connected = wait_until(
+      kAgentsLimit, [&] { return options.agents_connected(layout.client_config(), names); });
+  if (connected) return ok();
+  return Error{Code::kUnavailable, "the nodes' agents do not reach the controller",
+               fmt::format("cat {}", layout.log_file(agent_name(names.front())))};
+}
+
+Status bring_up(const UpOptions& options, const Layout& layout) {
+  TRY(require_needs(check_needs()));
+  const Programs programs = TRY(find_programs());
+  TRY(make_folders(layout.folder, 0755));
+  const UniqueFd lock = TRY(lock_cluster(layout));
+  const std::optional<Record> before = TRY(load_record(layout));
+  Record record = before.value_or(Record{});
+  TRY(choose_nodes(options, layout, record));
+  if (!before) record.store_is_image = !TRY(is_on_btrfs(layout.folder));
+  if (record.store_is_image) TRY(ensure_image(layout, options.size_bytes));
+  TRY(make_cluster_folders(layout, record));
+  TRY(end_orphans(layout, "store.keeper", layout));
+  TRY(choose_ports(layout, record));
+  std::vector<std::string> certified = record.node_names();
+  certified.emplace_back(kStorageAgent);
+  TRY(ensure_keys(layout, certified));
+  TRY(save_record(layout, record));
+  TRY(write_client_config(layout, record.controller_port));
+  TRY(start_storage(layout, programs, record));
+  TRY(start_nodes(layout, programs, record));
+  TRY(await_agents(options, layout, record));
+  const bool found = TRY(link_client_config(layout));
+  const Resources share = node_share(machine_resources(), record.nodes);
+  say("cluster in {}: {} node{} of {} core{} and {}, controller at 127.0.0.1:{}", layout.folder,
+      record.nodes, record.nodes == 1 ? "" : "s", share.cpu_milli / 1000,
+      share.cpu_milli == 1000 ? "" : "s", format_size(share.memory_bytes), record.controller_port);
+  if (!found) say("commands find it with: export DEVRUN_CONFIG={}", layout.client_config());
+  return ok();
+}
+
+}  // namespace
+
+int run_up(const UpOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  const Result<Layout> layout = layout_of(options.folder);
+  if (!layout) return say_error(layout.error());
+  if (const Status done = bring_up(options, *layout); !done) return say_error(done.error());
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  say("up in {}. Try: devrun volume create dev --from-debootstrap bookworm, then devrun shell dev",
+      format_duration(Duration{took.count()}));
+  return 0;
+}
+
+}  // namespace devrun::cluster
