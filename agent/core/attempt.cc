@@ -37,6 +37,10 @@ Ending lost(std::string reason) {
   return {EndCause::kLost, 125, std::move(reason), ""};
 }
 
+Phase phase_of_begun(const Attempt& attempt) {
+  return attempt.has_setup && !attempt.went ? Phase::kSettingUp : Phase::kRunning;
+}
+
 void report(const Attempt& attempt, Effects& out) {
   out.push_back(Report{attempt.observed});
 }
@@ -56,7 +60,7 @@ void begin_stopping(Attempt& attempt, Time now, Effects& out) {
   attempt.asked.stop_cause = attempt.desired.stop_cause;
   remember(attempt, out);
   // A program that has not begun needs no grace, and a signal for it would be lost.
-  const bool begun = attempt.observed.phase >= Phase::kRunning;
+  const bool begun = attempt.observed.phase >= Phase::kSettingUp;
   attempt.stage = Stopping{begun ? now + attempt.desired.stop_grace : now, false};
   if (begun && attempt.desired.stop_grace.us > 0) {
     out.push_back(SignalProgram{attempt.desired.key, attempt.desired.stop_signal});
@@ -66,10 +70,22 @@ void begin_stopping(Attempt& attempt, Time now, Effects& out) {
 void deliver_signal(Attempt& attempt, Effects& out) {
   if (attempt.signal_to_deliver == 0) return;
   attempt.asked.delivered_sequence = attempt.signal_sequence;
-
   remember(attempt, out);
   out.push_back(SignalProgram{attempt.desired.key, attempt.signal_to_deliver});
   attempt.signal_to_deliver = 0;
+}
+
+// The setup step has ended with 0 here, and on the other ranks too. Said once over each link: the shim ignores it after
+// the first time.
+void let_go(Attempt& attempt, Effects& out) {
+  if (!attempt.observed.setup_done || attempt.went || !attempt.desired.go ||
+      attempt.desired.goal != Goal::kRun) {
+    return;
+  }
+  attempt.went = true;
+  out.push_back(Go{attempt.desired.key});
+  attempt.observed.phase = Phase::kRunning;
+  report(attempt, out);
 }
 
 // With a shim that answers (or did until now).
@@ -83,7 +99,8 @@ void advance_live(Attempt& attempt, Time now, Effects& out) {
     return;
   }
   // Signals wait for the program: at a container that has not begun they would be lost.
-  if (attempt.observed.phase == Phase::kRunning) deliver_signal(attempt, out);
+  if (attempt.observed.phase >= Phase::kSettingUp) deliver_signal(attempt, out);
+  let_go(attempt, out);
   if (in<Running>(attempt) && attempt.desired.goal == Goal::kStop) {
     begin_stopping(attempt, now, out);
   }
@@ -125,7 +142,9 @@ void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
     begin_completing(attempt, now, out);
     return;
   }
-  if (attempt.observed.timeline.started.us != 0) attempt.observed.phase = Phase::kRunning;
+  attempt.has_setup = found.has_setup;
+  if (attempt.observed.timeline.started.us != 0) attempt.observed.phase = phase_of_begun(attempt);
+  attempt.went = false;
   attempt.shim_gone = false;
   attempt.stage = Linking{};
   out.push_back(LinkShim{attempt.desired.key});
@@ -146,8 +165,11 @@ void on_input(Attempt& attempt, const Linked&, Time, Effects&) {
 }
 
 void on_input(Attempt& attempt, const LinkFailed&, Time now, Effects&) {
-  if (in<Starting>(attempt)) attempt.stage = Finding{now, false};
-  if (in<Linking>(attempt)) attempt.stage = Finding{now + kLinkAgainAfter, false};
+  if (in<Starting>(attempt)) {
+    attempt.stage = Finding{now, false};
+  } else if (in<Linking>(attempt) || in<Finding>(attempt)) {
+    attempt.stage = Finding{now + kLinkAgainAfter, false};
+  }
 }
 
 void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out) {
@@ -168,9 +190,13 @@ void on_input(Attempt& attempt, const ShimChanged& input, Time, Effects& out) {
   take_if_set(observed.timeline.ended, input.ended);
   observed.output_bytes = std::max(observed.output_bytes, input.output_bytes);
   if (input.ending) attempt.exit = input.ending;
-  if (input.started.us != 0 && observed.phase < Phase::kRunning) {
-    observed.phase = Phase::kRunning;
+  const bool setup_ends = input.setup_done && !observed.setup_done;
+  observed.setup_done |= input.setup_done;
+  if (input.started.us != 0 && observed.phase == Phase::kStarting) {
+    observed.phase = phase_of_begun(attempt);
     if (!attempt.exit) report(attempt, out);
+  } else if (setup_ends && !attempt.exit) {
+    report(attempt, out);
   }
 }
 

@@ -56,6 +56,7 @@ void accept_new(State& state, const DesiredItem& item, Time now, Effects& out) {
     return;
   }
   attempt.stage = Waiting{*item.spec};
+  attempt.has_setup = !item.spec->program.setup.empty();
   if (superseded) {
     end_unstarted(attempt, {EndCause::kNotStarted, 125, "a later attempt has taken its place", ""},
                   out);

@@ -13,6 +13,9 @@
 //                 └───────────────────────────────────────────────────────────────▶ │
 //   any of them but those with work in flight ──released──▶ Releasing ──cleaned──▶ (absent)
 //
+// A program with a setup step is kSettingUp from its container's start until the controller says `go`: Running and
+// Stopping are the agent's hold on it, the phase is what is told.
+//
 // Surprises: work in flight (Starting, Linking, Finding that asked, Completing) is never
 // interrupted; what arrives meanwhile is kept in the attempt (goal, released, exit, shim_gone) and
 // acted upon when the answer is there. What was asked of an attempt (`Asked`) is written to its
@@ -68,6 +71,7 @@ struct Found {
   int64_t output_bytes = 0;
   Timeline timeline = {};
   bool released = false;
+  bool has_setup = false;
   Asked asked = {};
 };
 struct FoundNothing {
@@ -80,7 +84,7 @@ struct Progressed {  // set-up proceeds
 struct Linked {  // in answer to StartAttempt or LinkShim: the shim's news come
   AttemptKey key;
 };
-struct LinkFailed {
+struct LinkFailed {  // also: could not be inspected
   AttemptKey key;
 };
 struct StartFailed {  // nothing was run; kExists: it has been here before
@@ -92,6 +96,7 @@ struct ShimChanged {
   Time started, first_byte, ended;
   std::optional<Ending> ending;
   int64_t output_bytes = 0;
+  bool setup_done = false;
 };
 struct ShimGone {
   AttemptKey key;
@@ -117,7 +122,8 @@ struct StartAttempt {  // answered by Linked, LinkFailed or StartFailed
 struct LinkShim {  // answered by Linked or LinkFailed
   AttemptKey key;
 };
-struct Inspect {  // answered by Found or FoundNothing; kills what a dead shim left behind
+struct
+    Inspect {  // answered by Found, FoundNothing or LinkFailed; kills what a dead shim left behind
   AttemptKey key;
 };
 struct OpenStreams {  // idempotent; also says: try again at once
@@ -130,6 +136,9 @@ struct EndOutput {  // the output log has this length and will not grow
 struct Remember {
   AttemptKey key;
   Asked asked;
+};
+struct Go {  // the setup step is done on every rank
+  AttemptKey key;
 };
 struct SignalProgram {
   AttemptKey key;
@@ -149,7 +158,7 @@ struct Release {  // answered by Cleaned
   AttemptKey key;
 };
 
-using Effect = std::variant<StartAttempt, LinkShim, Inspect, OpenStreams, EndOutput, Remember,
+using Effect = std::variant<StartAttempt, LinkShim, Inspect, OpenStreams, EndOutput, Remember, Go,
                             SignalProgram, KillAll, Measure, Report, Release>;
 using Effects = std::vector<Effect>;
 
@@ -187,6 +196,8 @@ struct Attempt {
   int32_t signal_to_deliver = 0;  // with its sequence, until the program runs
   uint32_t signal_sequence = 0;
   bool released = false;
+  bool has_setup = false;
+  bool went = false;           // over the present link
   bool shim_gone = false;      // of the present link
   std::optional<Ending> exit;  // as the exit record says
   Stage stage;

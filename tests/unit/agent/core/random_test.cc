@@ -112,7 +112,7 @@ class World {
       switch (pick(4)) {
         case 0:
           disk.disk = Disk::kEnded;
-          return feed(ShimChanged{key, now_, now_, now_, Ending{}, 5});
+          return feed(ShimChanged{key, now_, now_, now_, Ending{}, 5, false});
         case 1:
           disk.disk = Disk::kEnded;  // it died
           linked_.erase(key);
@@ -121,7 +121,7 @@ class World {
           linked_.erase(key);  // only the link broke
           return feed(ShimGone{key});
         default:
-          return feed(ShimChanged{key, now_, {}, {}, {}, 1});
+          return feed(ShimChanged{key, now_, {}, {}, {}, 1, pick(2) == 0});
       }
     }
   }
@@ -175,6 +175,7 @@ class World {
   void perform(const OpenStreams&) {}
   void perform(const EndOutput&) {}
   void perform(const Remember& e) { disks_.at(e.key).asked = e.asked; }
+  void perform(const Go&) {}
   void perform(const SignalProgram& e) {
     if (e.signal != 10) return;
     OnDisk& disk = disks_.at(e.key);
@@ -184,8 +185,9 @@ class World {
     if (pick(3) == 0) return;  // a shim that does not listen
     if (disks_.at(e.key).disk == Disk::kAlive) {
       disks_.at(e.key).disk = Disk::kEnded;
-      flight_.push_back(
-          [this, key = e.key]() -> Input { return ShimChanged{key, now_, {}, now_, killed(), 7}; });
+      flight_.push_back([this, key = e.key]() -> Input {
+        return ShimChanged{key, now_, {}, now_, killed(), 7, false};
+      });
     }
   }
   void perform(const Measure& e) {

@@ -273,6 +273,23 @@ TEST(Reconcile, ASignalWaitsForTheProgram) {
   EXPECT_EQ(node(runs()), "report 7 running\nremember 7 seq=1\nsignal 7 12\n");
 }
 
+TEST(Reconcile, TheProgramWaitsForTheSetupOfAllRanks) {
+  Node node;
+  DesiredItem item = wanted(kKey);
+  item.spec->program.setup = {"pip"};
+  item.attempt.go = false;
+  node(whole({item}));
+  node(Linked{kKey});
+  EXPECT_EQ(node(runs()), "report 7 setting-up\n");
+  ShimChanged done = runs();
+  done.setup_done = true;
+  EXPECT_EQ(node(done), "report 7 setting-up done\n");
+  EXPECT_EQ(node(done), "");
+  item.attempt.go = true;
+  EXPECT_EQ(node(delta({item})), "go 7\nreport 7 running\n");
+  EXPECT_EQ(node(delta({item})), "");
+}
+
 TEST(Reconcile, ALongMeasurementIsToldAsCompleting) {
   Node node;
   run(node);

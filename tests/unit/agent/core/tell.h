@@ -53,6 +53,7 @@ struct Teller {
     return fmt::format("remember {} seq={}{}", to_string(e.key), e.asked.delivered_sequence,
                        e.asked.stop_cause ? " stop=" + cause_word(*e.asked.stop_cause) : "");
   }
+  std::string operator()(const Go& e) const { return "go " + to_string(e.key); }
   std::string operator()(const SignalProgram& e) const {
     return fmt::format("signal {} {}", to_string(e.key), e.signal);
   }
@@ -63,6 +64,7 @@ struct Teller {
   std::string operator()(const Report& e) const {
     const ObservedAttempt& o = e.observed;
     std::string line = fmt::format("report {} {}", to_string(o.key), phase_word(o.phase));
+    if (o.setup_done && o.phase == Phase::kSettingUp) line += " done";
     if (o.ending) line += fmt::format(" {} {}", cause_word(o.ending->cause), o.ending->status);
     return line;
   }
