@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -22,6 +22,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPollInterval = std::chrono::milliseconds(3);
 
+// The C library's header for these lacks its extern "C" in Debian 12.
+int pidfd_open(pid_t pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+void pidfd_signal(int fd, int signal) {
+  ::syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0);
+}
+
 template <typename T>
 std::optional<T> parse_number(std::string_view text) {
   T out{};
@@ -32,7 +40,7 @@ std::optional<T> parse_number(std::string_view text) {
 
 // A descriptor that stands for exactly this process, or none if it has gone.
 UniqueFd open_process(const ProcessId& process) {
-  UniqueFd fd(::pidfd_open(process.pid, 0));
+  UniqueFd fd(pidfd_open(process.pid));
   // The pid may have been another's when it was opened; it cannot become another's for this
   // descriptor.
   if (fd && !is_alive(process)) fd.reset();
@@ -54,7 +62,7 @@ std::vector<Open> open_all(const std::vector<ProcessId>& processes) {
 }
 
 void send(const std::vector<Open>& processes, int signal) {
-  for (const Open& open : processes) ::pidfd_send_signal(open.fd.get(), signal, nullptr, 0);
+  for (const Open& open : processes) pidfd_signal(open.fd.get(), signal);
 }
 
 // Drops from the list those that end within `limit`.
