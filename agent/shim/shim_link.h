@@ -2,9 +2,6 @@
 // where the old one was, since stdin counts by offset and output is a file (`output` in the attempt's folder).
 #pragma once
 
-#include "common/base/result.h"
-#include "common/model/attempt.h"
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,16 +9,20 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/result.h"
+#include "common/model/attempt.h"
+
 namespace devrun::shim {
 
 struct ShimState {
   uint32_t container_pid = 0;
   Time started;
   Time first_byte;
-  std::optional<Ending> ending;  // set when the exit record is durable
+  std::optional<Ending> ending;  // set when the exit record is in place (exit_record.h)
   Time ended;
   uint64_t stdin_offset = 0;
   uint64_t output_bytes = 0;
+  bool setup_done = false;  // the setup step has ended with 0, and the shim waits for go()
 };
 
 // Called from the link's own thread.
@@ -30,19 +31,23 @@ struct Handlers {
   std::function<void(uint64_t output_bytes)> output_grew;
   std::function<void(uint64_t offset)> stdin_taken;
   std::function<void()> stdin_closed;
-  std::function<void()> gone;  // the shim has closed or died; the last call
+  // The shim has closed or died; the last call, and none if the link is destroyed first. A shim leaves once its end is
+  // told: if no ending came, look for the exit record (exit_record.h) before calling the attempt lost.
+  std::function<void()> gone;
 };
 
 class ShimLink {
  public:
   // Connects, says hello, starts the reading thread. kUnavailable if nobody serves the socket.
-  static Result<std::unique_ptr<ShimLink>> connect(const std::string& attempt_folder, Handlers handlers);
-  virtual ~ShimLink() = default;  // joins the thread; the shim goes on
+  static Result<std::unique_ptr<ShimLink>> connect(const std::string& attempt_folder,
+                                                   Handlers handlers);
+  virtual ~ShimLink() = default;  // joins the thread (so not from a handler); the shim goes on
 
   // Any thread. Never more than 1 MiB beyond the offset of stdin_taken.
   virtual Status write_stdin(uint64_t offset, std::string_view data, bool eof) = 0;
   virtual Status resize(TerminalSize size) = 0;
   virtual Status signal(int signal) = 0;
+  virtual Status go() = 0;        // every rank's setup is done; may come early and again
   virtual Status kill_all() = 0;  // KILL to everything in the container
 };
 

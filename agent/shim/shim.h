@@ -1,0 +1,31 @@
+// devrun-shim: one per attempt, the parent of its container, in a session of its own, living through restarts of the
+// agent. One thread, one epoll loop, no allocation that grows with the output.
+//
+//   go ──▶ crun ──▶ init says hello ──▶ started ──▶ ended ──▶ streams drained ──▶ `exit` written ──▶ agent told ──▶ leaves
+//
+// It serves `shim.sock` in the attempt's folder; an agent that connects takes over from the one before. It never writes
+// to the container's file system.
+#pragma once
+
+#include <string>
+
+#include "agent/shim/launch.h"
+#include "common/base/result.h"
+
+namespace devrun::shim {
+
+struct ShimOptions {
+  std::string folder;   // the attempt's
+  std::string program;  // for words only
+  std::string cwd;      // likewise
+  LaunchOptions launch;
+  int ready_fd = -1;  // gets a byte when the socket is served
+  int go_fd =
+      -1;  // a byte from here lets crun run; closed without one: leave, nothing has happened
+};
+
+Result<ShimOptions> parse_shim_options(int argc, char** argv);
+// To the end of the attempt.
+Status run_shim(ShimOptions options);
+
+}  // namespace devrun::shim

@@ -1,0 +1,124 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "agent/shim/shim_loop.h"
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+
+namespace devrun::shim {
+
+void Shim::on_go() {
+  if (go_) {
+    char byte = 0;
+    const ssize_t n = ::read(go_.get(), &byte, 1);
+    if (n < 0) return;
+    go_.reset();
+    if (n == 0) {
+      left_without_go_ = true;
+      return;
+    }
+  }
+  state_.started = wall_clock();
+  state_news_ = true;
+  [[maybe_unused]] const ssize_t n = ::write(launched_.go.get(), "g", 1);
+  launched_.go.reset();
+}
+
+void Shim::on_signals() {
+  signalfd_siginfo info[8];
+  while (::read(signals_.get(), info, sizeof info) > 0) {
+  }
+  int status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == launched_.crun) {
+      crun_reaped_ = true;
+      on_init();  // what init said may still lie in the socket
+      if (status != 0 || !launched_.control) give_up_on_start();
+    } else if (pid == static_cast<pid_t>(state_.container_pid)) {
+      init_reaped_ = true;
+      on_init();
+      end_with(ending_of_status(status));  // unless init itself has told the program's
+    }
+  }
+}
+
+void Shim::on_init() {
+  while (launched_.control) {
+    Result<InitNews> news = receive_from_init(launched_.control.get());
+    if (!news) {
+      if (news.error().code != Code::kUnavailable) return;
+      launched_.control.reset();
+      give_up_on_start();
+      return;
+    }
+    switch (news->message.says) {
+      case InitSays::kHello:
+        state_.container_pid = static_cast<uint32_t>(news->pid);
+        state_news_ = true;
+        if (Status wrote = write_file_atomically(options_.folder + "/container.pid",
+                                                 fmt::format("{}\n", news->pid));
+            !wrote) {
+          log::error("{}", wrote.error().message);
+        }
+        if (kill_wanted_) kill_container();
+        if (!news->master) break;
+        master_ = std::move(news->master);
+        watch(master_.get(), kMaster, EPOLLIN);
+        stdin_.open(UniqueFd(::fcntl(master_.get(), F_DUPFD_CLOEXEC, 0)), true);
+        stdin_.flush();
+        watch_stdin();
+        break;
+      case InitSays::kSetupDone:
+        state_.setup_done = true;
+        state_news_ = true;
+        if (go_asked_) order_init(kOrderGo);
+        break;
+      case InitSays::kStarted:
+        state_.setup_done = false;
+        break;
+      case InitSays::kFailed:
+        ending_ = ending_of_failure(news->message, options_.program, options_.cwd);
+        break;
+      case InitSays::kEnded:
+        ending_ = ending_of_status(news->message.value);
+        break;
+    }
+    // The streams end when init does, which takes the rest of the container with it.
+    if (ending_ && ended_at_ == Clock::time_point{}) ended_at_ = Clock::now();
+  }
+}
+
+// crun has failed, or init is gone without a word.
+void Shim::give_up_on_start() {
+  if (!crun_reaped_ || state_.container_pid != 0) return;
+  end_with({EndCause::kNotStarted, 125,
+            "crun could not start the container: " + crun_reason(options_.launch.log),
+            "devrun doctor"});
+}
+
+void Shim::end_with(Ending ending) {
+  if (ending_) return;
+  ending_ = std::move(ending);
+  ended_at_ = Clock::now();
+}
+
+void Shim::order_init(int32_t order) {
+  if (!launched_.control) return;
+  [[maybe_unused]] const ssize_t n =
+      ::send(launched_.control.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Shim::kill_container() {
+  kill_wanted_ = true;
+  // Neither pid can have been given to another process: only we reap them.
+  if (state_.container_pid == 0 && !crun_reaped_) ::kill(launched_.crun, SIGKILL);
+  if (state_.container_pid != 0 && !init_reaped_) {
+    ::kill(static_cast<pid_t>(state_.container_pid), SIGKILL);
+  }
+}
+
+}  // namespace devrun::shim

@@ -1,0 +1,89 @@
+// The state of a running shim and its loop, spread over one file per subject: shim.cc (loop and end), shim_container.cc,
+// shim_streams.cc, shim_agent.cc. Nothing but those includes this.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "agent/shim/agent_connection.h"
+#include "agent/shim/output_log.h"
+#include "agent/shim/shim.h"
+#include "agent/shim/stdin_buffer.h"
+
+namespace devrun::shim {
+
+using Clock = std::chrono::steady_clock;
+inline constexpr auto kNewsInterval = std::chrono::milliseconds(1);
+
+enum Tag : uint32_t { kListener, kAgent, kSignals, kGo, kControl, kOut, kErr, kMaster, kIn };
+
+Time wall_clock();
+
+class Shim {
+ public:
+  Shim(ShimOptions options, OutputLog log) : options_(std::move(options)), log_(std::move(log)) {}
+  Status run();
+
+ private:
+  Status prepare();
+  Status launch_container();
+  void turn();
+  void handle(uint32_t tag, uint32_t events);
+
+  void on_go();
+  void on_signals();
+  void on_init();
+  void on_output(UniqueFd& fd, Stream stream);
+  void on_accept();
+  void on_agent(uint32_t events);
+  Status on_request(Request&& request);
+  void drop_agent();
+
+  void watch(int fd, Tag tag, uint32_t events, int operation = EPOLL_CTL_ADD);
+  void watch_streams(bool on);
+  void watch_stdin();
+  void kill_container();
+  void give_up_on_start();
+  void order_init(int32_t order);
+  void end_with(Ending ending);
+  bool finished() const {
+    return ending_ && (state_.container_pid == 0 || init_reaped_) && drained();
+  }
+  bool drained() const { return !launched_.out && !launched_.err && !master_; }
+  void drain_at_end();
+  void finish();
+  void tell_news();
+  int timeout_us() const;
+
+  ShimOptions options_;
+  OutputLog log_;
+  UniqueFd epoll_, listener_, signals_, go_;
+  Launched launched_;
+  UniqueFd master_;
+  StdinBuffer stdin_;
+  bool stdin_wants_write_ = false;
+  bool streams_watched_ = true;
+
+  ShimState state_;
+  std::optional<Ending> ending_;  // known, though streams may still have to be drained
+  bool crun_reaped_ = false;
+  bool init_reaped_ = false;
+  bool kill_wanted_ = false;
+  bool go_asked_ = false;  // by the agent: the program may follow the setup step
+  bool left_without_go_ = false;
+  Clock::time_point ended_at_;
+
+  std::optional<AgentConnection> agent_;
+  bool agent_greeted_ = false;
+  bool agent_wants_write_ = false;
+  bool state_news_ = false, closed_news_ = false;
+  uint64_t output_told_ = 0, stdin_told_ = 0;
+  Clock::time_point told_at_;
+  std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kRecordBytesMax);
+};
+
+}  // namespace devrun::shim

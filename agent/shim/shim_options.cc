@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <string_view>
+
+#include "agent/shim/shim.h"
+
+namespace devrun::shim {
+
+namespace {
+
+Result<uint32_t> number(std::string_view flag, const std::string& text) {
+  char* end = nullptr;
+  const unsigned long value = ::strtoul(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0' || value > UINT32_MAX) {
+    return Error{Code::kInvalid, fmt::format("{} takes a number, not '{}'", flag, text), {}};
+  }
+  return static_cast<uint32_t>(value);
+}
+
+Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
+  if (flag == "--folder") {
+    out.folder = value;
+  } else if (flag == "--crun") {
+    out.launch.crun = value;
+  } else if (flag == "--crun-root") {
+    out.launch.crun_root = value;
+  } else if (flag == "--id") {
+    out.launch.id = value;
+  } else if (flag == "--cgroup") {
+    out.launch.cgroups.push_back(value);
+  } else if (flag == "--program") {
+    out.program = value;
+  } else if (flag == "--cwd") {
+    out.cwd = value;
+  } else if (flag == "--uid") {
+    out.launch.uid = TRY(number(flag, value));
+  } else if (flag == "--gid") {
+    out.launch.gid = TRY(number(flag, value));
+  } else if (flag == "--ready-fd") {
+    out.ready_fd = static_cast<int>(TRY(number(flag, value)));
+  } else if (flag == "--go-fd") {
+    out.go_fd = static_cast<int>(TRY(number(flag, value)));
+  } else {
+    return Error{Code::kInvalid, fmt::format("unknown flag {}", flag), {}};
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<ShimOptions> parse_shim_options(int argc, char** argv) {
+  ShimOptions out;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    if (flag == "--tty") {
+      out.launch.tty = true;
+    } else if (flag == "--stdin") {
+      out.launch.reads_stdin = true;
+    } else if (i + 1 < argc) {
+      TRY(take(out, flag, argv[++i]));
+    } else {
+      return Error{Code::kInvalid, fmt::format("{} needs a value, or is unknown", flag), {}};
+    }
+  }
+  if (out.folder.empty() || out.launch.id.empty()) {
+    return Error{Code::kInvalid, "--folder and --id are needed", {}};
+  }
+  if (out.launch.crun_root.empty()) out.launch.crun_root = out.folder + "/crun";
+  out.launch.bundle = out.folder + "/bundle";
+  out.launch.log = out.folder + "/crun.log";
+  return out;
+}
+
+}  // namespace devrun::shim
