@@ -23,6 +23,7 @@ int run_doctor(const DoctorOptions&) {
         "note      cgroups are hybrid: nodes hide /sys/fs/cgroup/unified from crun in their "
         "own mount namespace; nothing to do\n");
   }
+  std::fflush(stdout);  // the program ends by _exit
   if (missing == 0) return 0;
   say("{} needed {} missing. Try: the commands above, then devrun up", missing,
       missing == 1 ? "thing is" : "things are");
