@@ -5,10 +5,6 @@
 // acknowledged survives power loss.
 #pragma once
 
-#include "common/base/result.h"
-#include "common/base/time.h"
-#include "common/tree/tree.h"
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,11 +12,15 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/tree/tree.h"
+
 namespace devrun::storage {
 
 struct Snapshot {
   Digest tree;
-  Time taken;            // when the subvolume snapshot was made
+  Time taken;  // when the subvolume snapshot was made
   uint64_t files = 0;
   int64_t bytes = 0;
 };
@@ -30,7 +30,7 @@ struct VolumeInfo {
   std::string owner;
   std::string driver;  // btrfs
   Time created;
-  Snapshot newest;     // zero tree: none yet
+  Snapshot newest;  // zero tree: none yet
 };
 
 struct FromDebootstrap {

@@ -1,0 +1,38 @@
+// Manifests and packs in the store's export. Files are complete under their names for readers at once; they survive
+// power loss once their paths were fsynced and the store's transaction committed (Volume::settle).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "controller/storage/known_tree.h"
+
+namespace devrun::storage {
+
+// Makes the export's folders, all of them now: a folder that is new in a transaction makes fsyncs below it dear.
+Status make_export_folders(const std::string& export_path);
+
+class ExportFiles {
+ public:
+  explicit ExportFiles(std::string export_path) : export_path_(std::move(export_path)) {}
+
+  // Writes what is new of `change` (a pack; one of everything when the chain has grown long) and then the manifest,
+  // whose `packs` and `tree` it fills in. Appends the paths that it wrote to `written`. With `rewrite`, files that
+  // exist are not trusted.
+  Result<tree::Manifest> publish(const KnownTree& known, const TreeChange& change,
+                                 tree::Manifest manifest, bool rewrite,
+                                 std::vector<std::string>& written) const;
+
+  Result<tree::Manifest> manifest(const Digest& tree) const;
+  Result<KnownTree> known_tree(const tree::Manifest& manifest) const;
+
+ private:
+  Result<std::vector<Digest>> write_packs(const std::vector<std::string_view>& objects,
+                                          bool rewrite, std::vector<std::string>& written) const;
+  std::string path(const std::string& relative) const { return export_path_ + "/" + relative; }
+
+  const std::string export_path_;
+};
+
+}  // namespace devrun::storage

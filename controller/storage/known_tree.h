@@ -1,0 +1,78 @@
+// The newest tree of a volume, in memory: what the next snapshot is compared with. Holds the bytes of every directory
+// object (about 110 per file) and, for each directory's inode, which object it is. Inode numbers of a btrfs subvolume
+// are never used twice.
+//
+// A build does not change it; it makes a TreeChange, which is applied once everything is in the store.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/result.h"
+#include "common/tree/codec.h"
+#include "common/tree/tree.h"
+
+namespace devrun::storage {
+
+// Sums over entries; signed, so that they serve as differences too.
+struct Totals {
+  int64_t files = 0;   // entries that are no directories
+  int64_t bytes = 0;   // of regular files, by each name
+  int64_t xattrs = 0;  // entries that have any
+
+  void add(const tree::Entry& entry, int64_t times = 1);
+  bool operator==(const Totals&) const = default;
+};
+
+struct TreeChange {
+  tree::Entry root;                                  // its `directory` is the new tree
+  std::vector<tree::Object> objects;                 // those that the known tree lacks
+  std::unordered_map<uint64_t, Digest> directories;  // rebuilt, by inode
+  std::vector<uint64_t> vanished;                    // directories that are gone, by inode
+  Totals totals;                                     // of the new tree
+};
+
+class KnownTree {
+ public:
+  // From the objects of its packs; kCorrupt if one is missing.
+  static Result<KnownTree> load(const tree::Manifest& manifest, std::vector<tree::Object> objects);
+
+  bool empty() const { return manifest_.tree.is_zero(); }
+  const tree::Manifest& manifest() const { return manifest_; }
+  const Totals& totals() const { return totals_; }
+  size_t bytes() const { return bytes_; }
+
+  // The object of a directory by its inode; nullptr if it is not known.
+  const Digest* directory_of(uint64_t inode) const;
+  // Of an object that is part of the tree.
+  std::string_view object(const Digest& id) const;
+  bool has_object(const Digest& id) const { return objects_.contains(id); }
+  Result<tree::Directory> directory(const Digest& id) const {
+    return tree::decode_directory(object(id));
+  }
+  std::vector<Digest> object_ids() const;  // ascending
+
+  // `manifest` is that of the new tree. Without the objects that are no longer part of it.
+  void apply(TreeChange change, tree::Manifest manifest);
+
+ private:
+  struct Held {
+    std::string bytes;
+    uint32_t uses = 0;  // directories that are this object
+  };
+
+  Status adopt(uint64_t inode, const Digest& id, std::unordered_map<Digest, std::string>& objects);
+  void release(const Digest& id);
+
+  tree::Manifest manifest_;
+  Totals totals_;
+  size_t bytes_ = 0;
+  std::unordered_map<Digest, Held> objects_;
+  std::unordered_map<uint64_t, Digest> by_inode_;
+};
+
+}  // namespace devrun::storage

@@ -1,0 +1,40 @@
+// What a volume's folder says about it, as small JSON files.
+//   volume.json   what it is; written once
+//   newest.json   its newest settled snapshot; replaced durably
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/base/digest.h"
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/tree/tree.h"
+#include "controller/storage/btrfs.h"
+
+namespace devrun::storage {
+
+struct VolumeRecord {
+  std::string name;
+  std::string owner;
+  tree::Lineage lineage{};
+  Time created;
+  bool operator==(const VolumeRecord&) const = default;
+};
+
+struct NewestRecord {
+  Digest tree;
+  Time taken;
+  uint64_t generation = 0;  // of the snapshot that the tree was read from
+  btrfs::Uuid live{};  // the live subvolume at that time: generations are compared within one only
+  bool operator==(const NewestRecord&) const = default;
+};
+
+Status write_volume_record(const std::string& folder, const VolumeRecord& record);
+Result<VolumeRecord> read_volume_record(const std::string& folder);
+
+Status write_newest_record(const std::string& folder, const NewestRecord& record);
+// Nothing if the volume has no snapshot yet.
+Result<std::optional<NewestRecord>> read_newest_record(const std::string& folder);
+
+}  // namespace devrun::storage

@@ -1,0 +1,15 @@
+// Making files durable, a few or many.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace devrun::storage {
+
+// fsync of each, or one sync of the file system (the same for all) where that is cheaper. Files that are gone are
+// no error.
+Status sync_files(const std::vector<std::string>& paths);
+
+}  // namespace devrun::storage

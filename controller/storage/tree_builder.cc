@@ -1,0 +1,317 @@
+// Three passes: look at entries (folders that need it, parents first), read bodies (several threads), write objects
+// (children first).
+#include "controller/storage/tree_builder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+
+#include "common/base/check.h"
+#include "controller/storage/btrfs.h"
+#include "controller/storage/snapshot_folder.h"
+
+namespace devrun::storage {
+
+namespace {
+
+// ctime comes from the kernel's coarse clock, up to 10 ms behind; twice that.
+constexpr int64_t kClockGrainNs = 20'000'000;
+// Above this many touched inodes, looking each one up costs more than looking at everything.
+constexpr size_t kChangedInodesMax = 20'000;
+constexpr unsigned kThreadsMax = 4;
+constexpr uint64_t kBodyBytesPerThread = 4 << 20;
+
+using tree::Entry;
+using tree::EntryType;
+
+// A folder that is written anew.
+struct Folder {
+  std::string path;  // from the snapshot's root
+  uint64_t inode = 0;
+  Folder* parent = nullptr;
+  size_t index_in_parent = 0;
+  tree::Directory directory;
+};
+
+struct PendingBody {
+  Folder* folder = nullptr;
+  size_t index = 0;
+  Entry& entry() const { return folder->directory.entries[index]; }
+};
+
+std::string join(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : fmt::format("{}/{}", folder, name);
+}
+
+const Entry* find_entry(const tree::Directory& directory, const std::string& name) {
+  const auto& entries = directory.entries;
+  const auto found =
+      std::lower_bound(entries.begin(), entries.end(), name,
+                       [](const Entry& e, const std::string& n) { return e.name < n; });
+  return found != entries.end() && found->name == name ? &*found : nullptr;
+}
+
+class Builder {
+ public:
+  Builder(const BuildRequest& request, const KnownTree& known, Bodies& bodies)
+      : request_(request), known_(known), bodies_(bodies) {}
+
+  Result<TreeChange> run();
+  const BuildWork& work() const { return work_; }
+
+ private:
+  Status find_changed();
+  Status mark_with_ancestors(uint64_t inode);
+  Status scan(Folder& folder);
+  Result<Entry> next_entry(int fd, const std::string& name, const Entry* before, bool maybe_changed,
+                           Folder& folder, size_t index);
+  bool keeps_body(const Entry& before, const Entry& now) const;
+  void place_directory(Entry& entry, Folder& folder, size_t index);
+  Status forget_vanished();
+  Status read_bodies();
+  Status read_body(const PendingBody& pending);
+  void write_objects();
+  bool incremental() const { return request_.generation.has_value() && !scan_all_; }
+
+  const BuildRequest& request_;
+  const KnownTree& known_;
+  Bodies& bodies_;
+  TreeChange change_;
+  BuildWork work_;
+  bool scan_all_ = false;
+  std::unordered_set<uint64_t> changed_;     // inodes touched since the known tree
+  std::unordered_set<uint64_t> on_the_way_;  // directories with something touched in or below them
+  std::deque<Folder> folders_;               // parents before children; addresses stay
+  std::vector<PendingBody> pending_;
+  std::vector<std::pair<PendingBody, PendingBody>>
+      same_file_;                                         // {to fill, from} for further hard links
+  std::unordered_map<uint64_t, PendingBody> first_name_;  // of files with several links
+  std::unordered_set<uint64_t> placed_;  // known directories that were met in a rewritten folder
+  std::vector<Entry> left_;              // directories that are no longer where they were
+};
+
+Status Builder::find_changed() {
+  if (known_.empty() || !request_.generation) {
+    scan_all_ = true;
+    return ok();
+  }
+  Result<std::vector<uint64_t>> inodes =
+      btrfs::inodes_changed_since(request_.snapshot, *request_.generation, kChangedInodesMax);
+  if (!inodes && inodes.error().code == Code::kExhausted) {
+    scan_all_ = true;
+    return ok();
+  }
+  for (const uint64_t inode : TRY(std::move(inodes))) {
+    changed_.insert(inode);
+    TRY(mark_with_ancestors(inode));
+  }
+  return ok();
+}
+
+Status Builder::mark_with_ancestors(uint64_t inode) {
+  std::vector<uint64_t> todo{inode};
+  while (!todo.empty()) {
+    const uint64_t at = todo.back();
+    todo.pop_back();
+    // The root's parent is itself. An inode without names is an open, deleted file: part of no tree.
+    for (const uint64_t parent : TRY(btrfs::parents_of(request_.snapshot, at))) {
+      if (parent != at && on_the_way_.insert(parent).second) todo.push_back(parent);
+    }
+  }
+  return ok();
+}
+
+bool Builder::keeps_body(const Entry& before, const Entry& now) const {
+  return before.type == EntryType::kRegular && now.type == EntryType::kRegular &&
+         before.inode == now.inode && before.lineage == now.lineage && before.size == now.size &&
+         before.mtime_ns == now.mtime_ns && before.ctime_ns == now.ctime_ns &&
+         now.ctime_ns < known_.manifest().taken_ns - kClockGrainNs;
+}
+
+// A directory goes onto the list of folders if anything in it may differ; else its object is taken over.
+void Builder::place_directory(Entry& entry, Folder& folder, size_t index) {
+  const Digest* before = known_.directory_of(entry.inode);
+  if (before != nullptr) placed_.insert(entry.inode);
+  const bool clean = incremental() && before != nullptr && !changed_.contains(entry.inode) &&
+                     !on_the_way_.contains(entry.inode);
+  if (clean) {
+    entry.directory = *before;
+    return;
+  }
+  Folder& child = folders_.emplace_back();
+  child.path = join(folder.path, entry.name);
+  child.inode = entry.inode;
+  child.parent = &folder;
+  child.index_in_parent = index;
+}
+
+Result<Entry> Builder::next_entry(int fd, const std::string& name, const Entry* before,
+                                  bool maybe_changed, Folder& folder, size_t index) {
+  if (before != nullptr && !maybe_changed) return *before;
+  ++work_.entries_looked_at;
+  Entry entry = TRY(read_entry(fd, name, request_.lineage));
+  if (entry.type != EntryType::kRegular || entry.size == 0) return entry;
+  if (before != nullptr && keeps_body(*before, entry)) {
+    entry.body = before->body;
+    return entry;
+  }
+  const PendingBody pending{&folder, index};
+  if (entry.links > 1) {
+    const auto [first, is_first] = first_name_.try_emplace(entry.inode, pending);
+    if (!is_first) {
+      same_file_.emplace_back(pending, first->second);
+      return entry;
+    }
+  }
+  pending_.push_back(pending);
+  return entry;
+}
+
+Status Builder::scan(Folder& folder) {
+  tree::Directory before;
+  const Digest* const known = known_.empty() ? nullptr : known_.directory_of(folder.inode);
+  if (known != nullptr) before = TRY(known_.directory(*known));
+  for (const Entry& entry : before.entries) {
+    change_.totals.add(entry, -1);
+  }
+  const UniqueFd fd = TRY(open_beneath(request_.snapshot, folder.path, O_RDONLY | O_DIRECTORY));
+  std::vector<NameAndInode> names;
+  if (incremental() && known != nullptr && !changed_.contains(folder.inode)) {
+    for (const Entry& entry : before.entries) names.push_back({entry.name, entry.inode});
+  } else {
+    ++work_.directories_read;
+    names = TRY(read_names(fd.get()));
+  }
+  auto& entries = folder.directory.entries;
+  entries.reserve(names.size());
+  for (const auto& [name, inode] : names) {
+    const Entry* const old = find_entry(before, name);
+    const bool maybe_changed =
+        !incremental() || old == nullptr || old->inode != inode || changed_.contains(inode);
+    Result<Entry> entry = next_entry(fd.get(), name, old, maybe_changed, folder, entries.size());
+    if (!entry) return std::move(entry).error().context("/" + join(folder.path, name));
+    entries.push_back(std::move(*entry));
+    if (entries.back().type == EntryType::kDirectory) {
+      place_directory(entries.back(), folder, entries.size() - 1);
+    }
+    change_.totals.add(entries.back());
+  }
+  for (const Entry& entry : before.entries) {
+    if (entry.type != EntryType::kDirectory) continue;
+    const Entry* const now = find_entry(folder.directory, entry.name);
+    if (now == nullptr || now->inode != entry.inode) left_.push_back(entry);
+  }
+  return ok();
+}
+
+// Directories that were in a rewritten folder and are in no rewritten folder now are gone, with what was below them
+// and did not move elsewhere.
+Status Builder::forget_vanished() {
+  while (!left_.empty()) {
+    const Entry gone = left_.back();
+    left_.pop_back();
+    if (placed_.contains(gone.inode)) continue;
+    change_.vanished.push_back(gone.inode);
+    const tree::Directory directory = TRY(known_.directory(gone.directory));
+    for (const Entry& entry : directory.entries) {
+      change_.totals.add(entry, -1);
+      if (entry.type == EntryType::kDirectory) left_.push_back(entry);
+    }
+  }
+  return ok();
+}
+
+Status Builder::read_body(const PendingBody& pending) {
+  Entry& entry = pending.entry();
+  const std::string path = join(pending.folder->path, entry.name);
+  const UniqueFd file = TRY(open_beneath(request_.snapshot, path, O_RDONLY | O_NONBLOCK));
+  Result<tree::Body> body = bodies_.put(file.get(), entry.size);
+  if (!body) return std::move(body).error().context("/" + path);
+  entry.body = std::move(*body);
+  return ok();
+}
+
+Status Builder::read_bodies() {
+  work_.bodies_read = pending_.size();
+  uint64_t bytes = 0;
+  for (const PendingBody& pending : pending_) bytes += pending.entry().size;
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  std::optional<Error> failure;
+  const auto work = [&] {
+    for (size_t i = next++; i < pending_.size(); i = next++) {
+      if (Status read = read_body(pending_[i]); !read) {
+        next = pending_.size();
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = read.error();
+      }
+    }
+  };
+  const uint64_t wanted = 1 + bytes / kBodyBytesPerThread;
+  const uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<std::thread> helpers;
+  for (uint64_t i = 1; i < std::min({wanted, cores, uint64_t{kThreadsMax}}); ++i) {
+    helpers.emplace_back(work);
+  }
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  if (failure) return *failure;
+  for (const auto& [to, from] : same_file_) to.entry().body = from.entry().body;
+  return ok();
+}
+
+void Builder::write_objects() {
+  std::unordered_set<Digest> written;
+  for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
+    tree::Object object = tree::encode_directory(folder->directory, request_.lineage);
+    change_.directories[folder->inode] = object.id;
+    if (folder->parent != nullptr) {
+      folder->parent->directory.entries[folder->index_in_parent].directory = object.id;
+    } else {
+      change_.root.directory = object.id;
+    }
+    if (!known_.has_object(object.id) && written.insert(object.id).second) {
+      change_.objects.push_back(std::move(object));
+    }
+  }
+}
+
+Result<TreeChange> Builder::run() {
+  TRY(find_changed());
+  change_.root = TRY(read_entry(request_.snapshot, "", request_.lineage));
+  change_.totals = known_.totals();
+  if (!known_.empty()) change_.totals.add(known_.manifest().root, -1);
+  change_.totals.add(change_.root);
+  const Digest* const known_root =
+      known_.empty() ? nullptr : known_.directory_of(change_.root.inode);
+  if (incremental() && known_root != nullptr && !changed_.contains(change_.root.inode) &&
+      !on_the_way_.contains(change_.root.inode)) {
+    change_.root.directory = *known_root;
+    return std::move(change_);
+  }
+  folders_.emplace_back().inode = change_.root.inode;
+  // The list grows while it is walked.
+  for (size_t i = 0; i < folders_.size(); ++i) TRY(scan(folders_[i]));
+  TRY(forget_vanished());
+  TRY(read_bodies());
+  write_objects();
+  return std::move(change_);
+}
+
+}  // namespace
+
+Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
+                              BuildWork* work) {
+  Builder builder(request, known, bodies);
+  Result<TreeChange> out = builder.run();
+  if (work != nullptr) *work = builder.work();
+  return out;
+}
+
+}  // namespace devrun::storage

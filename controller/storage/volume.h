@@ -1,0 +1,98 @@
+// One volume: its live subvolume, its snapshots, and what of them is settled.
+//
+//   live        the live tree
+//   pending.N   read-only snapshots that were acknowledged and are not settled
+//   base        the read-only snapshot of the newest settled tree
+//   newest.json says which tree that is
+//
+// btrfs commits a snapshot before it returns, and the tree follows from the snapshot alone. So a snapshot is
+// acknowledged as soon as its tree can be read by nodes, although manifest, packs and bodies are not on disk yet:
+// should the power fail, opening the volume builds the very same tree again from pending.N. Settling makes them
+// durable in the background, records the tree in newest.json, and swaps pending.N for base. (Committing before the
+// acknowledgement cost 2 to 5 ms a snapshot.)
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "controller/storage/bodies.h"
+#include "controller/storage/export_files.h"
+#include "controller/storage/known_tree.h"
+#include "controller/storage/records.h"
+#include "controller/storage/storage.h"
+#include "controller/storage/tree_builder.h"
+
+namespace devrun::storage {
+
+class Volume {
+ public:
+  // Finishes what a crash left: afterwards every acknowledged snapshot is settled.
+  static Result<std::unique_ptr<Volume>> open(std::string folder, const ExportFiles& files,
+                                              Bodies& bodies);
+  ~Volume();
+
+  // Callers that come while one runs share the next one.
+  Result<Snapshot> take_snapshot();
+  // Makes every acknowledged snapshot durable without its pending subvolume.
+  Status settle();
+  VolumeInfo info() const;
+  // No further snapshots: kNotFound from now on. Waits for one in progress and settles.
+  Status close();
+
+  // Memory held for the next comparison, and giving it back (the next snapshot reads it from the packs).
+  size_t known_tree_bytes() const;
+  void forget_known_tree();
+
+ private:
+  struct Pending {
+    std::string name;
+    NewestRecord record;
+    std::vector<std::string> written;  // files to fsync
+  };
+
+  Volume(std::string folder, const ExportFiles& files, Bodies& bodies);
+  Status load();
+  Status finish_pending();
+  Result<Snapshot> run_snapshot();
+  Result<Snapshot> publish(const std::string& name, int64_t taken_ns, bool rewrite);
+  Status refuse_nested_subvolumes() const;
+  Status refuse_if_full() const;
+  void ensure_known_tree();
+  Status replace_base(const std::string& name);
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+
+  const std::string folder_;
+  const ExportFiles& files_;
+  Bodies& bodies_;
+  VolumeRecord record_;
+
+  // Snapshots in progress: of those who wait, one runs the next round for all.
+  std::mutex rounds_mutex_;
+  std::condition_variable round_ended_;
+  bool running_ = false;
+  bool closed_ = false;
+  uint64_t rounds_begun_ = 0;
+  uint64_t rounds_ended_ = 0;
+  std::optional<Result<Snapshot>> last_result_;
+
+  std::mutex build_mutex_;  // held through a round: guards the known tree and its record
+  KnownTree known_;
+  std::optional<NewestRecord> known_record_;
+  uint64_t next_pending_ = 1;
+
+  std::mutex settle_mutex_;  // one settling at a time
+
+  mutable std::mutex state_mutex_;  // short; guards what follows
+  std::vector<Pending> pending_;
+  Snapshot newest_;
+  size_t known_tree_bytes_ = 0;
+};
+
+}  // namespace devrun::storage

@@ -1,0 +1,110 @@
+#include "controller/storage/volume_source.h"
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "common/runtime/child.h"
+
+namespace devrun::storage {
+
+namespace {
+
+bool is_word(std::string_view word) {
+  return !word.empty() && word.front() != '-' &&
+         word.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-:") ==
+             std::string_view::npos;
+}
+
+Status check_words(const FromDebootstrap& source) {
+  if (!is_word(source.suite)) {
+    return Error{Code::kInvalid,
+                 fmt::format("'{}' is not the name of a Debian suite", source.suite),
+                 "devrun volume create NAME --from-debootstrap bookworm"};
+  }
+  for (const std::string& package : source.include) {
+    if (is_word(package)) continue;
+    return Error{Code::kInvalid, fmt::format("'{}' is not the name of a package", package),
+                 "--include python3,python3-numpy"};
+  }
+  return ok();
+}
+
+// The line that tells most: debootstrap prefixes its errors with E:.
+std::string last_error_of(const std::string& output) {
+  std::string out;
+  for (size_t at = 0; at < output.size();) {
+    const size_t end = std::min(output.find('\n', at), output.size());
+    const std::string_view line = std::string_view(output).substr(at, end - at);
+    if (!line.empty() && (out.empty() || !out.starts_with("E:") || line.starts_with("E:")))
+      out = line;
+    at = end + 1;
+  }
+  return out;
+}
+
+// debootstrap mounts these and leaves them behind if it is killed.
+void unmount_leftovers(const std::string& live) {
+  for (const char* const folder : {"proc", "sys"}) {
+    ::umount2(fmt::format("{}/{}", live, folder).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  }
+}
+
+Status fill(const std::string& live, const FromDebootstrap& source, const ProgressLine& progress) {
+  TRY(check_words(source));
+  std::vector<std::string> argv{"debootstrap", "--variant=minbase"};
+  if (!source.include.empty()) {
+    argv.push_back(fmt::format("--include={}", fmt::join(source.include, ",")));
+  }
+  argv.push_back(source.suite);
+  argv.push_back(live);
+  if (const std::string mirror = find_mirror("/etc/apt", source.suite); !mirror.empty()) {
+    argv.push_back(mirror);
+  }
+  Result<ChildResult> ran = run_child_lines(argv, progress, "apt-get install debootstrap");
+  unmount_leftovers(live);
+  const ChildResult result = TRY(std::move(ran));
+  if (result.exit_status != 0) {
+    return Error{
+        Code::kIo,
+        fmt::format("debootstrap of {} failed: {}", source.suite, last_error_of(result.out)),
+        {}};
+  }
+  // Downloaded packages are of no further use, and every snapshot would carry them.
+  std::error_code ignored;
+  for (const auto& file :
+       std::filesystem::directory_iterator(live + "/var/cache/apt/archives", ignored)) {
+    if (file.path().extension() == ".deb") std::filesystem::remove(file.path(), ignored);
+  }
+  return ok();
+}
+
+Status fill(const std::string& live, const FromFolder& source, const ProgressLine& progress) {
+  struct stat st {};
+  if (source.path.empty() || source.path.front() != '/') {
+    return Error{Code::kInvalid, fmt::format("'{}' is not an absolute path", source.path), {}};
+  }
+  if (::stat(source.path.c_str(), &st) != 0) return errno_error(source.path, errno);
+  if (!S_ISDIR(st.st_mode)) {
+    return Error{Code::kInvalid, fmt::format("{} is not a folder", source.path), {}};
+  }
+  if (progress) progress(fmt::format("copying {}", source.path));
+  return run_checked(
+      {"cp", "-a", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live});
+}
+
+Status fill(const std::string&, const Empty&, const ProgressLine&) {
+  return ok();
+}
+
+}  // namespace
+
+Status fill_volume(const std::string& live, const VolumeSource& source,
+                   const ProgressLine& progress) {
+  return std::visit([&](const auto& kind) { return fill(live, kind, progress); }, source);
+}
+
+}  // namespace devrun::storage
