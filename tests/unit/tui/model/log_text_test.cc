@@ -1,0 +1,70 @@
+// Output records become lines, in whatever pieces they arrive.
+#include "tui/model/log_text.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace devrun::tui {
+namespace {
+
+std::string record(int stream, std::string_view text) {
+  std::string out(16, '\0');
+  out[0] = static_cast<char>(stream);
+  const auto size = static_cast<uint32_t>(text.size());
+  std::memcpy(out.data() + 4, &size, sizeof size);
+  return out + std::string(text);
+}
+
+std::string lines_of(const LogText& log) {
+  std::string out;
+  for (const LogLine& line : log.lines())
+    out += std::to_string(static_cast<int>(line.stream)) + ":" + line.text + "\n";
+  return out;
+}
+
+TEST(LogText, SameLinesHoweverTheBytesAreSplit) {
+  const std::string bytes =
+      record(1, "one\ntw") + record(1, "o\n") + record(2, "bad\n") + record(1, "three");
+  for (size_t piece = 1; piece <= bytes.size(); ++piece) {
+    LogText log;
+    for (size_t i = 0; i < bytes.size(); i += piece)
+      log.append(std::string_view(bytes).substr(i, piece));
+    EXPECT_EQ(lines_of(log), "1:one\n1:two\n2:bad\n1:three\n") << "pieces of " << piece;
+  }
+}
+
+TEST(LogText, CarriageReturnRewritesTheLineAsATerminalWould) {
+  LogText log;
+  log.append(record(1, "10%\r20%\r30%"));
+  EXPECT_EQ(lines_of(log), "1:30%\n");
+  log.append(record(1, "\r\nnext\r\n"));
+  EXPECT_EQ(lines_of(log), "1:30%\n1:next\n");
+}
+
+TEST(LogText, EscapeSequencesVanishAndControlsShow) {
+  LogText log;
+  log.append(record(1, "\x1b[31mred\x1b[0m\tx\x01\n"));
+  EXPECT_EQ(lines_of(log), "1:red     x^A\n");
+}
+
+TEST(LogText, IsBounded) {
+  LogText log;
+  for (size_t i = 0; i < kLogLinesMax + 10; ++i) log.append(record(1, "x\n"));
+  EXPECT_EQ(log.lines().size(), kLogLinesMax);
+  EXPECT_EQ(log.dropped_lines(), 10u);
+  log.append(record(1, std::string(60'000, 'y')));
+  EXPECT_EQ(log.lines().back().text.size(), kLogLineBytesMax);
+}
+
+TEST(LogText, BytesThatAreNoRecordsStopIt) {
+  LogText log;
+  log.append("this is no log at all");
+  EXPECT_TRUE(log.damaged());
+  log.append(record(1, "x\n"));
+  EXPECT_TRUE(log.lines().empty());
+}
+
+}  // namespace
+}  // namespace devrun::tui

@@ -1,0 +1,48 @@
+// What a terminal shows, as data: a grid of cells. Screens draw into it, the terminal layer paints it, tests print it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace devrun::tui {
+
+enum class Style { kPlain, kDim, kBold, kTitle, kHead, kSelected, kGood, kBad, kBusy, kWarn };
+
+struct Cell {
+  std::string glyph =
+      " ";  // UTF-8, with any combining characters; empty: the right half of a wide one
+  Style style = Style::kPlain;
+  bool operator==(const Cell&) const = default;
+};
+
+class Canvas {
+ public:
+  Canvas(int rows, int columns);
+  int rows() const { return rows_; }
+  int columns() const { return columns_; }
+  const Cell& at(int row, int column) const;
+
+  // Text from (row, column), cut at `width` columns (with … if it was longer) and at the edge. Returns the columns used.
+  int put(int row, int column, std::string_view text, Style style, int width = 1 << 20);
+  // The style of a whole row, its glyphs kept.
+  void paint_row(int row, Style style);
+  // One line for each row, without trailing blanks.
+  std::string text() const;
+
+ private:
+  Cell& cell(int row, int column);
+
+  int rows_;
+  int columns_;
+  std::vector<Cell> cells_;
+};
+
+// Columns that a code point takes: 0 (combining), 1 or 2 (East Asian wide, emoji), after UAX #11.
+int width_of(char32_t c);
+int width_of(std::string_view utf8);
+
+// The next code point; bad bytes come out as U+FFFD, one each.
+char32_t take_code_point(std::string_view& utf8);
+
+}  // namespace devrun::tui

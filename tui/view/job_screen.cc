@@ -1,0 +1,105 @@
+// One job in full.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/units.h"
+#include "tui/view/draw.h"
+
+namespace devrun::tui {
+
+namespace {
+
+class Lines {
+ public:
+  explicit Lines(Canvas& canvas) : canvas_(canvas) {}
+  bool room() const { return row_ + 1 < canvas_.rows(); }
+  void field(std::string_view name, std::string_view value, Style style = Style::kPlain) {
+    if (value.empty() || !room()) return;
+    canvas_.put(row_, 2, name, Style::kDim);
+    canvas_.put(row_, 14, value, style);
+    ++row_;
+  }
+  void head(std::string_view text) {
+    ++row_;
+    if (!room()) return;
+    canvas_.put(row_++, 2, text, Style::kBold);
+  }
+  void line(std::string_view text, Style style) {
+    if (!room()) return;
+    canvas_.put(row_++, 4, text, style);
+  }
+
+ private:
+  Canvas& canvas_;
+  int row_ = 2;
+};
+
+std::string request(const JobRow& job) {
+  std::string out = fmt::format("{:g} cores", static_cast<double>(job.per_node.cpu_milli) / 1000);
+  if (job.per_node.memory_bytes > 0) out += ", " + format_size(job.per_node.memory_bytes);
+  if (job.per_node.gpus > 0)
+    out += fmt::format(", {} {} GPU", job.per_node.gpus, job.per_node.gpu_type);
+  if (job.ranks > 1) out += fmt::format(", on each of {} nodes", job.ranks);
+  return out;
+}
+
+void stage(Lines& lines, std::string_view name, Time at, Time from) {
+  if (at.us == 0 || from.us == 0) return;
+  const double ms = static_cast<double>((at - from).us) / 1000;
+  lines.line(fmt::format("{:<14} +{:.1f} ms", name, ms), Style::kPlain);
+}
+
+void draw_timeline(Lines& lines, const Timeline& at) {
+  lines.head("Start");
+  stage(lines, "snapshot", at.snapshot_taken, at.submitted);
+  stage(lines, "journaled", at.journaled, at.submitted);
+  stage(lines, "placed", at.placed, at.submitted);
+  stage(lines, "mounted", at.mounted, at.submitted);
+  stage(lines, "started", at.started, at.submitted);
+  stage(lines, "first byte", at.first_byte, at.submitted);
+}
+
+void draw_attempts(Lines& lines, const JobRow& job) {
+  if (job.attempts.empty()) return;
+  lines.head("Attempts");
+  for (const AttemptRow& attempt : job.attempts) {
+    const std::string text =
+        fmt::format("{:<10} {:<10} {:<12} {:>8} output  {}", to_string(attempt.key), attempt.node,
+                    state_name(attempt.state), format_size(attempt.output_bytes), attempt.ending);
+    lines.line(text, style_of(attempt.state));
+  }
+}
+
+}  // namespace
+
+void draw_job(const Model& model, Canvas& canvas) {
+  const auto found = model.jobs.find(model.selected);
+  if (found == model.jobs.end()) {
+    canvas.put(2, 2, "This job is no longer in the list.", Style::kDim);
+    return;
+  }
+  const JobRow& job = found->second;
+  Lines lines(canvas);
+  lines.field("state", state_name(job.state), style_of(job.state));
+  lines.field("why", job.reason);
+  if (is_final(job.state)) {
+    const std::string reason = job.ending.reason.empty() ? "" : ": " + job.ending.reason;
+    lines.field("exit", fmt::format("{}{}", job.ending.status, reason));
+  }
+  lines.field("command", job.command);
+  lines.field("name", job.name);
+  lines.field("user", job.user);
+  lines.field("volume", job.volume);
+  lines.field("snapshot", job.snapshot);
+  lines.field("folder", job.cwd);
+  lines.field("asks for", request(job));
+  if (job.tasks != 0) lines.field("tasks", fmt::format("{}", job.tasks));
+  lines.field("submitted", age(job.timeline.submitted, model.now) + " ago");
+  lines.field("environment",
+              fmt::format("{} variables: {}", job.env_names.size(), fmt::join(job.env_names, " ")));
+  draw_attempts(lines, job);
+  draw_timeline(lines, job.timeline);
+}
+
+}  // namespace devrun::tui
