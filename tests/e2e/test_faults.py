@@ -1,0 +1,151 @@
+"""Nothing acknowledged is lost, whatever is killed; no attempt runs twice."""
+import os
+import signal
+
+from harness import finish, wait_until
+
+
+def node_of(cluster, job):
+    return cluster.await_state(job, "RUNNING")["attempts"][-1]["node"]
+
+
+def count_starts(cluster, job):
+    """How often a script that prints `begin` was started, by its log."""
+    return cluster.devrun("logs", str(job)).out.count(b"begin\n")
+
+
+def test_a_job_id_once_printed_survives_kill_9_of_the_controller(cluster):
+    with cluster.filled():
+        job = cluster.submit("echo begin; exit 11", "--cpus", "1")
+        cluster.kill("controller")
+        cluster.mend()
+        assert cluster.show(job)["state"] == "QUEUED"
+    record = cluster.await_end(job)
+    assert record["ending"]["status"] == 11, record
+    assert len(record["attempts"]) == 1 and count_starts(cluster, job) == 1, record
+
+
+def test_a_running_job_goes_on_while_the_controller_is_away(cluster):
+    job = cluster.submit("echo begin; sleep 2; echo end; exit 12")
+    cluster.await_state(job, "RUNNING")
+    cluster.kill("controller")
+    cluster.mend()
+    record = cluster.await_end(job)
+    assert record["ending"]["status"] == 12, record
+    assert cluster.devrun("logs", str(job)).out == b"begin\nend\n"
+
+
+def test_an_attached_run_survives_a_restart_of_the_controller(cluster):
+    child = cluster.start("--", "sh", "-c", "echo begin; read line; echo $line; exit 13")
+    assert child.stdout.readline() == b"begin\n"
+    cluster.kill("controller")
+    cluster.mend()
+    done = finish(child, b"word\n")
+    assert done.status == 13 and done.out == b"word\n", done
+
+
+def test_a_running_job_goes_on_while_its_agent_is_away(cluster):
+    child = cluster.start("--", "sh", "-c", "echo begin; read line; echo $line; exit 14")
+    assert child.stdout.readline() == b"begin\n"
+    job = cluster.jobs()[-1]["job"]
+    cluster.kill(node_of(cluster, job) + ".agent")
+    cluster.mend()
+    done = finish(child, b"word\n")
+    assert done.status == 14 and done.out == b"word\n", done
+    assert len(cluster.show(job)["attempts"]) == 1
+
+
+def test_a_job_that_ended_while_its_agent_was_away_has_its_status(cluster):
+    job = cluster.submit("echo begin; sleep 1; exit 15")
+    node = node_of(cluster, job)
+    shims = shims_of(cluster, node)
+    cluster.kill(node + ".agent")
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in shims), "the end of the job")
+    cluster.mend()
+    record = cluster.await_end(job)
+    assert record["ending"]["status"] == 15 and count_starts(cluster, job) == 1, record
+
+
+def shims_of(cluster, node):
+    return [pid for pid, words in processes() if os.path.basename(words[0]) == "devrun-shim"
+            and any(f"{cluster.folder}/nodes/{node}/" in word for word in words)]
+
+
+def processes():
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            if words[0]:
+                yield int(name), words
+
+
+def processes_of_node(cluster, node):
+    """Its daemons, and those who live in its mount namespace or in one made of it."""
+    folder = f"{cluster.folder}/nodes/{node}"
+    out = []
+    for pid, words in processes():
+        named = os.path.basename(words[0]).startswith("devrun-") and any(folder in word for word in words)
+        try:
+            with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
+                inside = folder + "/" in file.read()
+        except OSError:
+            inside = False
+        if named or inside:
+            out.append(pid)
+    return out
+
+
+def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
+    child = cluster.start("--", "sh", "-c", "echo begin; exec sleep 1000")
+    assert child.stdout.readline() == b"begin\n"
+    job = cluster.jobs()[-1]["job"]
+    node = node_of(cluster, job)
+    try:
+        for pid in processes_of_node(cluster, node):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not processes_of_node(cluster, node), "the end of the node")
+        cluster.await_state(job, "UNREACHABLE", limit_s=30)
+        lost = cluster.devrun("nodes", "lost", node, "--yes")
+        assert lost.status == 0, lost
+        done = finish(child, limit_s=30)
+        assert done.status == 125, done
+        assert node in done.err and "devrun: " in done.err, done
+        assert cluster.show(job)["state"] == "NODE_LOST"
+    finally:
+        cluster.mend()
+    for _ in range(3):
+        assert cluster.devrun("true").status == 0
+
+
+def test_a_file_system_server_killed_in_the_middle_comes_back(cluster):
+    child = cluster.start("--", "sh", "-c", "echo begin; read line; cat /data/blob | wc -c; exit 16")
+    assert child.stdout.readline() == b"begin\n"
+    job = cluster.jobs()[-1]["job"]
+    cluster.kill(node_of(cluster, job) + ".fs")
+    cluster.mend()
+    done = finish(child, b"go\n")
+    assert done.status == 16 and done.out.strip() == str(len(cluster.blob)).encode(), done
+
+
+def test_an_nfs_server_killed_in_the_middle_comes_back(cluster):
+    cluster.kill("nfs")
+    cluster.mend()
+    with open(cluster.live("work/after-nfs"), "w", encoding="utf-8") as file:
+        file.write("here\n")
+    assert cluster.devrun("cat", "/work/after-nfs").out == b"here\n"
+
+
+def test_a_shim_that_is_killed_takes_its_job_along_and_says_so(cluster):
+    job = cluster.submit("echo begin; exec sleep 1000")
+    node = node_of(cluster, job)
+    shims = shims_of(cluster, node)
+    assert len(shims) == 1, shims
+    os.kill(shims[0], signal.SIGKILL)
+    record = cluster.await_end(job)
+    assert record["ending"]["status"] == 125, record
+    leftovers = [words for _, words in processes() if words[:2] == ["sleep", "1000"]]
+    assert not leftovers, leftovers
