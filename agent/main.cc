@@ -1,1 +1,132 @@
-int main() { return 0; }
+// devrun-agent: runs a node's attempts. May be killed and started again at any time; what runs goes on.
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "agent/shim/shim_link.h"
+#include "agent/sync/agent.h"
+#include "agent/sync/flags.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/runtime/file.h"
+#include "common/runtime/namespace.h"
+
+namespace devrun::agent {
+namespace {
+
+Resources machine_resources(const Flags& flags) {
+  Resources out;
+  out.cpu_milli = flags.cpu_milli.value_or(::sysconf(_SC_NPROCESSORS_ONLN) * 1000);
+  out.memory_bytes =
+      flags.memory_bytes.value_or(int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE));
+  return out;
+}
+
+Result<std::string> boot_id() {
+  std::string id = TRY(read_file("/proc/sys/kernel/random/boot_id", 64));
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const Flags& flags) {
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = TRY(read_file(flags.ca));
+  options.pem_cert_chain = TRY(read_file(flags.certificate));
+  options.pem_private_key = TRY(read_file(flags.key));
+  return grpc::SslCredentials(options);
+}
+
+std::string new_instance() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+Result<NodeHello> hello(const Flags& flags) {
+  NodeHello out;
+  out.name = flags.name;
+  out.boot_id = TRY(boot_id());
+  out.address = flags.address;
+  out.version = kVersion;
+  out.total = machine_resources(flags);
+  out.pools = flags.pools;
+  out.dev_containers = flags.dev_containers;
+  return out;
+}
+
+// A handler and no blocked signals: what is blocked stays so in the programs that we start.
+int stop_event = -1;
+void on_stop_signal(int) {
+  const int saved = errno;
+  ::eventfd_write(stop_event, 1);
+  errno = saved;
+}
+Status catch_stop_signals() {
+  stop_event = ::eventfd(0, EFD_CLOEXEC);
+  if (stop_event < 0) return errno_error("eventfd", errno);
+  struct sigaction action {};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+  return ok();
+}
+void wait_for_stop_signal() {
+  eventfd_t value = 0;
+  while (::eventfd_read(stop_event, &value) != 0) {
+  }
+}
+
+Status run(const Flags& flags) {
+  if (!flags.keeper.empty()) TRY(enter_mount_namespace_of(flags.keeper));
+  TRY(catch_stop_signals());
+  std::signal(SIGPIPE, SIG_IGN);
+
+  TRY(make_folders(flags.state, 0711));
+  sandbox::Options options;
+  options.node = flags.name;
+  options.state_folder = flags.state;
+  options.fs_socket = flags.fs;
+  options.live_folder = flags.live;
+  options.shim_program = flags.shim;
+  options.devrun_program = flags.devrun;
+  options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
+  const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
+  Agent agent({TRY(hello(flags)), new_instance(), flags.controller, TRY(credentials(flags)),
+               flags.state + "/sockets"},
+              *sandboxes, shim::ShimLink::connect);
+  TRY(agent.begin());
+  log::info("node {} runs attempts for {}", flags.name, flags.controller);
+  wait_for_stop_signal();
+  log::info("stopping; what runs goes on");
+  return ok();
+}
+
+}  // namespace
+}  // namespace devrun::agent
+
+int main(int argc, char** argv) {
+  using namespace devrun;
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    std::printf("devrun-agent %.*s\n", static_cast<int>(kVersion.size()), kVersion.data());
+    return 0;
+  }
+  const Result<agent::Flags> flags = agent::parse_flags({argv + 1, argv + argc});
+  if (!flags || flags->help) {
+    if (!flags) std::fprintf(stderr, "devrun-agent: %s\n", flags.error().message.c_str());
+    std::fputs(agent::kUsage.data(), flags ? stdout : stderr);
+    return flags ? 0 : 2;
+  }
+  log::start("devrun-agent", std::getenv("DEVRUN_LOG") ? log::Level::kDebug : log::Level::kInfo);
+  const Status done = agent::run(*flags);
+  if (!done) {
+    log::error("{}{}{}", done.error().message,
+               done.error().hint.empty() ? "" : ". Try: ", done.error().hint);
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,335 @@
+#include "agent/sync/agent.h"
+
+#include "agent/sync/asked_file.h"
+#include "agent/sync/streams.h"
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/wire/attempt.h"
+
+namespace devrun::agent {
+
+namespace pb = devrun::v1;
+
+namespace {
+constexpr Duration kCollectEvery = seconds(600);
+
+uint32_t seed_of(const std::string& instance) {
+  return static_cast<uint32_t>(std::hash<std::string>{}(instance));
+}
+
+Found found_input(const sandbox::Found& found, const Asked& asked) {
+  return {found.spec.key,
+          found.shim_alive,
+          found.ending,
+          found.output_bytes,
+          found.timeline,
+          found.released,
+          !found.spec.program.setup.empty(),
+          asked};
+}
+
+void log_failure(const AttemptKey& key, std::string_view doing, const Status& status) {
+  if (!status) log::warning("{}: {}: {}", to_string(key), doing, status.error().message);
+}
+}  // namespace
+
+// The hands of one attempt. `link` belongs to the worker while the core waits for its answer, else to the loop.
+struct Agent::Runner {
+  AttemptKey key;
+  std::string folder;
+  std::unique_ptr<Streams> streams;
+  std::unique_ptr<shim::ShimLink> link;  // ends before the streams that its thread feeds
+  Loop worker;                           // ends first
+};
+
+Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim connect_shim)
+    : options_(std::move(options)),
+      sandboxes_(sandboxes),
+      connect_shim_(std::move(connect_shim)),
+      channels_(make_channels(options_.controller, options_.credentials)),
+      control_(pb::Agent::NewStub(channels_.control)),
+      streams_(pb::Agent::NewStub(channels_.streams)),
+      reports_(*control_, loop_, seed_of(options_.instance), options_.hello.name,
+               options_.instance),
+      synchronize_(*control_, loop_, seed_of(options_.instance),
+                   {[this] { return hello(); },
+                    [this](const pb::DesiredState& message) { on_desired(message); }}) {}
+
+Agent::~Agent() {
+  housekeeping_.stop();
+  for (auto& [key, runner] : runners_) runner->worker.stop();
+  loop_.stop();
+  gateway_.reset();
+}
+
+Status Agent::begin() {
+  gateway_ = TRY(Gateway::open(options_.sockets_folder, channels_.gateway));
+  TRY(find());
+  loop_.start();
+  loop_.post([this] { synchronize_.dial(); });
+  housekeeping_.start();
+  housekeeping_.post([this] { collect(); });
+  return ok();
+}
+
+// Before the loop has started: this thread plays it.
+Status Agent::find() {
+  const std::vector<sandbox::Found> all = TRY(sandboxes_.find());
+  for (const sandbox::Found& found : all) {
+    if (found.released) continue;
+    const AttemptKey& key = found.spec.key;
+    if (!found.shim_alive) log_failure(key, "killing what a dead shim left", sandboxes_.kill(key));
+    if (found.shim_alive) {
+      const Result<std::string> socket = serve_socket(found.spec);
+      if (!socket) log::warning("{}: {}", to_string(key), socket.error().message);
+    }
+    const Result<Asked> asked = read_asked(sandboxes_.folder(key));
+    if (!asked) log::error("{}", asked.error().message);
+    log::info("{}: found, {}", to_string(key), found.shim_alive ? "running" : "ended");
+    feed(found_input(found, asked ? *asked : Asked{}));
+  }
+  return ok();
+}
+
+void Agent::feed(const Input& input) {
+  const Effects effects = step(state_, input, wall_now());
+  for (const Effect& effect : effects) {
+    std::visit([this](const auto& one) { perform(one); }, effect);
+  }
+  if (const Cleaned* cleaned = std::get_if<Cleaned>(&input); cleaned && cleaned->done) {
+    runners_.erase(cleaned->key);
+  }
+  arrange_tick();
+}
+
+void Agent::arrange_tick() {
+  const std::optional<Time> due = next_tick(state_);
+  if (!due || (tick_at_ && *tick_at_ <= *due)) return;
+  tick_at_ = due;
+  loop_.post_after(std::max(*due - wall_now(), Duration{}), [this] {
+    tick_at_.reset();
+    feed(Tick{});
+  });
+}
+
+void Agent::on_desired(const pb::DesiredState& message) {
+  Desired desired{message.whole(), {}, {}};
+  for (const pb::Desired& one : message.desired()) {
+    Result<DesiredAttempt> attempt = wire::from_proto(one);
+    if (!attempt) {
+      log::error("from the controller: {}", attempt.error().message);
+      desired.whole = false;  // what could not be read must not be taken for released
+      continue;
+    }
+    DesiredItem item{std::move(*attempt), {}, one.deliver_signal(), one.deliver_sequence()};
+    if (one.has_spec()) {
+      Result<AttemptSpec> spec = wire::from_proto(one.spec());
+      if (spec) {
+        item.spec = std::move(*spec);
+      } else {
+        log::error("{}: {}", to_string(item.attempt.key), spec.error().message);
+      }
+    }
+    desired.desired.push_back(std::move(item));
+  }
+  for (const pb::AttemptKey& one : message.released()) {
+    if (const Result<AttemptKey> key = wire::from_proto(one)) desired.released.push_back(*key);
+  }
+  feed(desired);
+  if (message.whole()) reports_.try_now();
+}
+
+pb::SynchronizeRequest Agent::hello() const {
+  pb::SynchronizeRequest request;
+  *request.mutable_hello() = wire::to_proto(options_.hello);
+  request.set_instance(options_.instance);
+  for (const ObservedAttempt& one : observed_all(state_)) {
+    *request.add_observed() = wire::to_proto(one);
+  }
+  return request;
+}
+
+void Agent::collect() {
+  const Status done = sandboxes_.collect(wall_now());
+  if (!done) log::warning("collecting old uppers: {}", done.error().message);
+  housekeeping_.post_after(kCollectEvery, [this] { collect(); });
+}
+
+// ── runners ─────────────────────────────────────────────────────────────────────────────────────
+
+Agent::Runner& Agent::runner(const AttemptKey& key) {
+  std::unique_ptr<Runner>& slot = runners_[key];
+  if (!slot) {
+    slot = std::make_unique<Runner>();
+    slot->key = key;
+    slot->folder = sandboxes_.folder(key);
+    slot->streams = std::make_unique<Streams>(*streams_, key, slot->folder + "/output",
+                                              [this, key](Duration pause) {
+                                                loop_.post_after(pause, [this, key] {
+                                                  const auto it = runners_.find(key);
+                                                  if (it != runners_.end() && it->second->streams)
+                                                    it->second->streams->open();
+                                                });
+                                              });
+    slot->worker.start();
+  }
+  return *slot;
+}
+
+shim::Handlers Agent::handlers_of(Runner& runner) {
+  Streams& streams = *runner.streams;
+  const AttemptKey key = runner.key;
+  shim::Handlers handlers;
+  handlers.state = [this, key, &streams](const shim::ShimState& state) {
+    streams.output_grew(state.output_bytes);
+    if (state.stdin_offset > 0) streams.stdin_taken(state.stdin_offset);
+    post(ShimChanged{key, state.started, state.first_byte, state.ended, state.ending,
+                     static_cast<int64_t>(state.output_bytes), state.setup_done});
+  };
+  handlers.output_grew = [&streams](uint64_t bytes) { streams.output_grew(bytes); };
+  handlers.stdin_taken = [&streams](uint64_t offset) { streams.stdin_taken(offset); };
+  handlers.stdin_closed = [&streams] { streams.stdin_closed(); };
+  handlers.gone = [this, key] { post(ShimGone{key}); };
+  return handlers;
+}
+
+void Agent::link(Runner& runner) {
+  runner.streams->set_link(nullptr);
+  runner.link.reset();
+  Result<std::unique_ptr<shim::ShimLink>> linked =
+      connect_shim_(runner.folder, handlers_of(runner));
+  if (!linked) {
+    log::warning("{}: its shim: {}", to_string(runner.key), linked.error().message);
+    post(LinkFailed{runner.key});
+    return;
+  }
+  runner.link = std::move(*linked);
+  runner.streams->set_link(runner.link.get());
+  post(Linked{runner.key});
+}
+
+Result<std::string> Agent::serve_socket(const AttemptSpec& spec) {
+  return gateway_->serve(spec.key, {spec.root.volume, spec.user, spec.key.job});
+}
+
+// ── effects ─────────────────────────────────────────────────────────────────────────────────────
+
+void Agent::perform(const StartAttempt& effect) {
+  Runner& runner = this->runner(effect.spec.key);
+  runner.worker.post([this, &runner, spec = effect.spec] {
+    const Result<std::string> socket = serve_socket(spec);
+    Status started = ok();
+    if (socket) {
+      started = sandboxes_.start(spec, *socket, wall_now(), [&](const Timeline& timeline) {
+        post(Progressed{spec.key, timeline});
+      });
+    }
+    if (!socket || !started) {
+      Error error = socket ? started.error() : socket.error();
+      if (error.code != Code::kExists) log::warning("{}: {}", to_string(spec.key), error.message);
+      post(StartFailed{spec.key, std::move(error)});
+      return;
+    }
+    link(runner);
+  });
+}
+
+void Agent::perform(const LinkShim& effect) {
+  Runner& runner = this->runner(effect.key);
+  runner.worker.post([this, &runner] { link(runner); });
+}
+
+void Agent::perform(const Inspect& effect) {
+  runner(effect.key).worker.post([this, key = effect.key] {
+    const Result<std::vector<sandbox::Found>> all = sandboxes_.find();
+    const Result<Asked> asked = read_asked(sandboxes_.folder(key));
+    if (!all || !asked) {
+      log::error("{}: {}", to_string(key), all ? asked.error().message : all.error().message);
+      post(LinkFailed{key});
+      return;
+    }
+    const auto it = std::find_if(all->begin(), all->end(), [&](const sandbox::Found& found) {
+      return found.spec.key == key;
+    });
+    if (it == all->end() || !it->shim_alive) {
+      log_failure(key, "killing what a dead shim left", sandboxes_.kill(key));
+    }
+    if (it == all->end()) {
+      post(FoundNothing{key});
+    } else {
+      post(found_input(*it, *asked));
+    }
+  });
+}
+
+void Agent::perform(const OpenStreams& effect) {
+  runner(effect.key).streams->open();
+}
+
+void Agent::perform(const EndOutput& effect) {
+  runner(effect.key).streams->end_output(static_cast<uint64_t>(effect.output_bytes));
+}
+
+void Agent::perform(const Remember& effect) {
+  log_failure(effect.key, "remembering what was asked",
+              write_asked(runner(effect.key).folder, effect.asked));
+}
+
+void Agent::perform(const Go& effect) {
+  if (const auto& link = runner(effect.key).link) log_failure(effect.key, "go", link->go());
+}
+
+void Agent::perform(const SignalProgram& effect) {
+  log::info("{}: signal {}", to_string(effect.key), effect.signal);
+  if (const auto& link = runner(effect.key).link) {
+    log_failure(effect.key, "signal", link->signal(effect.signal));
+  }
+}
+
+void Agent::perform(const KillAll& effect) {
+  log::info("{}: killing all of it", to_string(effect.key));
+  Runner& runner = this->runner(effect.key);
+  if (!effect.without_shim && runner.link) {
+    log_failure(effect.key, "kill", runner.link->kill_all());
+    return;
+  }
+  runner.worker.post([this, key = effect.key] { log_failure(key, "kill", sandboxes_.kill(key)); });
+}
+
+void Agent::perform(const Measure& effect) {
+  runner(effect.key).worker.post([this, key = effect.key] {
+    Result<WrittenSummary> wrote = sandboxes_.written(key);
+    if (!wrote) log::warning("{}: what it wrote: {}", to_string(key), wrote.error().message);
+    post(Measured{key, wrote ? std::optional(std::move(*wrote)) : std::nullopt});
+  });
+}
+
+void Agent::perform(const Report& effect) {
+  const ObservedAttempt& observed = effect.observed;
+  if (observed.ending) {
+    log::info("{}: ended with {}{}{}", to_string(observed.key), observed.ending->status,
+              observed.ending->reason.empty() ? "" : ": ", observed.ending->reason);
+  }
+  reports_.tell(observed);
+}
+
+// No work of the worker's is in flight, so that link and streams are the loop's to take.
+void Agent::perform(const Release& effect) {
+  Runner& runner = this->runner(effect.key);
+  struct Hands {
+    std::unique_ptr<Streams> streams;
+    std::unique_ptr<shim::ShimLink> link;
+  };
+  const auto hands = std::make_shared<Hands>(std::move(runner.streams), std::move(runner.link));
+  runner.worker.post([this, key = effect.key, hands] {
+    if (hands->streams) hands->streams->set_link(nullptr);
+    hands->link.reset();
+    hands->streams.reset();
+    gateway_->end(key);
+    const Status released = sandboxes_.release(key);
+    log_failure(key, "release", released);
+    post(Cleaned{key, released.has_value()});
+  });
+}
+
+}  // namespace devrun::agent

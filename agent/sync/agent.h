@@ -1,0 +1,97 @@
+// The agent: the loop that owns the core's state, and the hands that do what it decides.
+//
+//   controller ──Synchronize──▶ step(state, input, now) ──effects──▶ Runner of each attempt
+//              ◀── Report ────        ▲                                ├ worker (set-up, scans, release: what may block)
+//              ◀─ Streams ─┐          └──────────── inputs ────────────├ link to its shim
+//                          └───────────────────────────────────────────└ streams
+//
+// Threads: one loop; for each attempt a worker and its link's reader; one that accepts connections of containers; gRPC's.
+// May be killed at any point: all that counts is on disk and in the shims, and begin() finds it again.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/core/reconcile.h"
+#include "agent/sandbox/sandboxes.h"
+#include "agent/shim/shim_link.h"
+#include "agent/sync/channel.h"
+#include "agent/sync/gateway.h"
+#include "agent/sync/loop.h"
+#include "agent/sync/reports.h"
+#include "agent/sync/synchronize.h"
+#include "common/model/node.h"
+
+namespace devrun::agent {
+
+struct AgentOptions {
+  NodeHello hello;
+  std::string instance;    // of this process, never used again
+  std::string controller;  // HOST:PORT
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  std::string sockets_folder;
+};
+
+using ConnectShim = std::function<Result<std::unique_ptr<shim::ShimLink>>(
+    const std::string& attempt_folder, shim::Handlers)>;
+
+class Agent {
+ public:
+  Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim connect_shim);
+  ~Agent();  // running attempts go on
+
+  // Finds what is on disk, then dials.
+  Status begin();
+
+ private:
+  struct Runner;
+
+  Status find();
+  void feed(const Input& input);  // loop
+  void post(Input input) {
+    loop_.post([this, input = std::move(input)] { feed(input); });
+  }
+  void arrange_tick();
+  void on_desired(const devrun::v1::DesiredState& message);
+  devrun::v1::SynchronizeRequest hello() const;
+  void collect();
+
+  Runner& runner(const AttemptKey& key);
+  void link(Runner& runner);  // worker
+  shim::Handlers handlers_of(Runner& runner);
+  Result<std::string> serve_socket(const AttemptSpec& spec);
+
+  void perform(const StartAttempt& effect);
+  void perform(const LinkShim& effect);
+  void perform(const Inspect& effect);
+  void perform(const OpenStreams& effect);
+  void perform(const EndOutput& effect);
+  void perform(const Remember& effect);
+  void perform(const Go& effect);
+  void perform(const SignalProgram& effect);
+  void perform(const KillAll& effect);
+  void perform(const Measure& effect);
+  void perform(const Report& effect);
+  void perform(const Release& effect);
+
+  const AgentOptions options_;
+  sandbox::Sandboxes& sandboxes_;
+  const ConnectShim connect_shim_;
+  const Channels channels_;
+  const std::unique_ptr<devrun::v1::Agent::Stub> control_, streams_;
+
+  Loop loop_;
+  Loop housekeeping_;
+  State state_;
+  std::optional<Time> tick_at_;
+  Reports reports_;
+  Synchronize synchronize_;
+  std::unique_ptr<Gateway> gateway_;
+  std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
+};
+
+}  // namespace devrun::agent

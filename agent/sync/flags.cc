@@ -1,0 +1,88 @@
+#include "agent/sync/flags.h"
+
+#include <charconv>
+#include <map>
+
+#include "common/base/units.h"
+
+namespace devrun::agent {
+
+const std::string_view kUsage =
+    "usage: devrun-agent --name NODE --state DIR --controller HOST:PORT --ca FILE --cert FILE "
+    "--key FILE --shim PROGRAM\n"
+    "         [--address ADDRESS] [--devrun PROGRAM] [--keeper SOCKET] [--fs SOCKET] [--live DIR "
+    "--dev-containers]\n"
+    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME]\n";
+
+namespace {
+
+Result<int64_t> parse_cpus(const std::string& text) {
+  double cpus = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), cpus);
+  if (failed != std::errc{} || end != text.data() + text.size() || cpus <= 0 || cpus > 100'000) {
+    return Error{
+        Code::kInvalid, "--cpus " + text + ": expected a number of cores, as 4 or 0.5", {}};
+  }
+  return static_cast<int64_t>(cpus * 1000);
+}
+
+Status check(const Flags& flags) {
+  const std::vector<std::pair<std::string_view, const std::string*>> needed = {
+      {"--name", &flags.name}, {"--state", &flags.state},      {"--controller", &flags.controller},
+      {"--ca", &flags.ca},     {"--cert", &flags.certificate}, {"--key", &flags.key},
+      {"--shim", &flags.shim}};
+  for (const auto& [name, value] : needed) {
+    if (value->empty()) return Error{Code::kInvalid, fmt::format("{} is missing", name), {}};
+  }
+  if (flags.dev_containers && flags.live.empty()) {
+    return Error{Code::kInvalid, "--dev-containers needs --live, the folder of the volumes", {}};
+  }
+  if (!flags.dev_containers && flags.fs.empty()) {
+    return Error{Code::kInvalid, "--fs, devrun-fs's socket, is missing", {}};
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<Flags> parse_flags(const std::vector<std::string>& words) {
+  Flags flags;
+  const std::map<std::string_view, std::string*> texts = {
+      {"--name", &flags.name},     {"--address", &flags.address},
+      {"--state", &flags.state},   {"--controller", &flags.controller},
+      {"--ca", &flags.ca},         {"--cert", &flags.certificate},
+      {"--key", &flags.key},       {"--keeper", &flags.keeper},
+      {"--fs", &flags.fs},         {"--live", &flags.live},
+      {"--cgroup", &flags.cgroup}, {"--shim", &flags.shim},
+      {"--devrun", &flags.devrun}};
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--help") {
+      flags.help = true;
+      return flags;
+    }
+    if (word == "--dev-containers") {
+      flags.dev_containers = true;
+      continue;
+    }
+    const auto text = texts.find(word);
+    if (text == texts.end() && word != "--cpus" && word != "--memory" && word != "--pool") {
+      return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
+    }
+    if (++i == words.size())
+      return Error{Code::kInvalid, word + " needs a value", "devrun-agent --help"};
+    if (text != texts.end()) {
+      *text->second = words[i];
+    } else if (word == "--cpus") {
+      flags.cpu_milli = TRY(parse_cpus(words[i]));
+    } else if (word == "--memory") {
+      flags.memory_bytes = TRY(parse_size(words[i]));
+    } else {
+      flags.pools.push_back(words[i]);
+    }
+  }
+  TRY(check(flags));
+  return flags;
+}
+
+}  // namespace devrun::agent

@@ -1,0 +1,34 @@
+// devrun-agent's command line. Written by `devrun up` and by systemd units, so it is plain: every flag has a value, but
+// --dev-containers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace devrun::agent {
+
+struct Flags {
+  std::string name;                                // of the node
+  std::string address;                             // where other ranks reach it
+  std::string state;                               // folder
+  std::string controller;                          // HOST:PORT
+  std::string ca, certificate, key;                // files
+  std::string keeper, fs;                          // sockets
+  std::string live;                                // STORE/volumes on the storage host
+  std::string cgroup;                              // parent of the attempts' cgroups
+  std::string shim, devrun;                        // programs
+  std::optional<int64_t> cpu_milli, memory_bytes;  // the machine's, if not given
+  std::vector<std::string> pools;
+  bool dev_containers = false;
+  bool help = false;
+};
+
+extern const std::string_view kUsage;
+
+Result<Flags> parse_flags(const std::vector<std::string>& words);
+
+}  // namespace devrun::agent

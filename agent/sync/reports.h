@@ -1,0 +1,42 @@
+// The agent's news, told until they are answered. What changes while a report is under way is merged and goes with the
+// next: the newest state of each attempt is all that counts.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "agent/sync/backoff.h"
+#include "agent/sync/loop.h"
+#include "common/model/attempt.h"
+#include "devrun/v1/agent.grpc.pb.h"
+
+namespace devrun::agent {
+
+class Reports {
+ public:
+  // All on the loop's thread, which has been stopped before the end of this object.
+  Reports(devrun::v1::Agent::Stub& stub, Loop& loop, uint32_t seed, std::string node,
+          std::string instance);
+  ~Reports();
+
+  void tell(const ObservedAttempt& observed);
+  // A pause under way is over: the controller is back.
+  void try_now();
+
+ private:
+  struct Call;
+  void send();
+  void on_answer(const grpc::Status& status);
+
+  devrun::v1::Agent::Stub& stub_;
+  Loop& loop_;
+  Backoff backoff_;
+  const std::string node_, instance_;
+  std::map<AttemptKey, ObservedAttempt> pending_;  // bounded by the attempts of the node
+  std::map<AttemptKey, ObservedAttempt> sent_;     // by the call under way
+  uint64_t pause_number_ = 0;
+  bool pausing_ = false;
+  std::unique_ptr<Call> call_;
+};
+
+}  // namespace devrun::agent
