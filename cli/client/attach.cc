@@ -1,0 +1,253 @@
+#include "cli/client/attach.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr auto kConflictPatience = std::chrono::seconds(15);
+constexpr int kBackoffMs = 50;
+constexpr int kBackoffMaxMs = 2000;
+constexpr size_t kMarkBytesMax = 4096;
+
+// SIGURG interrupts a write that nobody takes when the driver wants to leave.
+void do_nothing(int /*signal*/) {}
+
+}  // namespace
+
+AttachSession::AttachSession(Controller& controller, Console& console, Signals* signals,
+                             AttachOptions options)
+    : controller_(controller),
+      console_(console),
+      signals_(signals),
+      options_(std::move(options)),
+      job_(to_string(options_.what.task_key())),
+      terminal_(options_.in),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      matcher_(options_.tty ? options_.detach_keys : ""),
+      stdin_open_(options_.write_stdin) {}
+
+AttachSession::~AttachSession() = default;
+
+Result<Attached> AttachSession::run() {
+  struct sigaction action {};
+  action.sa_handler = do_nothing;
+  ::sigaction(SIGURG, &action, nullptr);
+  reader_thread_ = ::pthread_self();
+  started_at_ = Clock::now();
+  resize_pending_ = options_.tty;
+  std::thread driver([this] { drive(); });
+  Result<Attached> out = Error{};
+  for (;;) {
+    auto once = read_once();
+    if (!once) {
+      out = std::move(once).error();
+      break;
+    }
+    if (!*once) *once = wait_before_reconnecting();
+    if (*once) {
+      out = std::move(**once);
+      break;
+    }
+  }
+  reader_done_ = true;
+  stop_driver_ = true;
+  wake();
+  driver.join();
+  terminal_.leave();
+  console_.set_raw(false);
+  return out;
+}
+
+Result<std::optional<Attached>> AttachSession::read_once() {
+  std::shared_ptr<AttachStream> stream;
+  {
+    const std::lock_guard lock(mutex_);
+    const AttachStart start{options_.what, decoder_.offset(), stdin_open_};
+    stream = controller_.attach(start);
+    stdin_.restart();
+    stream_ = stream;
+    if (leaving_) stream->cancel();
+  }
+  wake();
+  std::optional<Attached> out;
+  Status taken = ok();
+  while (taken && !out) {
+    auto news = stream->read();
+    if (!news) break;
+    ever_connected_ = true;
+    failures_ = 0;
+    taken = take(std::move(*news), out);
+  }
+  if (!taken || out) stream->cancel();  // after the ending there is nothing more to wait for
+  {
+    const std::lock_guard lock(mutex_);
+    stream_.reset();
+    if (!out && leaving_) out = Attached{*leaving_, {}};
+  }
+  const std::lock_guard no_write(write_mutex_);
+  const Status finished = stream->finish();
+  if (out) return out;
+  if (!taken && taken.error().code == Code::kCancelled) return std::optional(broken_pipe());
+  if (!taken) return taken.error();
+  const Error error =
+      finished ? Error{Code::kUnavailable, "the connection was closed", {}} : finished.error();
+  if (error.code == Code::kConflict && !ever_connected_ && stdin_open_) {
+    console_.say(
+        fmt::format("another devrun writes the stdin of job {}: only its output is shown", job_));
+    const std::lock_guard lock(mutex_);
+    stdin_open_ = false;
+    return std::optional<Attached>{};
+  }
+  if (!is_transient(error)) return error;
+  say_lost(error);
+  return std::optional<Attached>{};
+}
+
+bool AttachSession::is_transient(const Error& error) const {
+  if (!ever_connected_ && !options_.patient) return false;
+  switch (error.code) {
+    case Code::kUnavailable:
+    case Code::kTimeout:
+    case Code::kCancelled:
+      return true;
+    case Code::kConflict:  // the controller still holds our broken call for the writer of stdin
+      return ever_connected_ && Clock::now() - lost_at_ < kConflictPatience;
+    case Code::kInternal:
+      return ever_connected_;
+    default:
+      return false;
+  }
+}
+
+void AttachSession::say_lost(const Error& error) {
+  if (failures_++ == 0) lost_at_ = Clock::now();
+  if (said_lost_) return;
+  said_lost_ = true;
+  if (options_.quiet) return;
+  console_.say(
+      fmt::format("lost the controller: {}\njob {} goes on; reconnecting", error.message, job_),
+      fmt::format("devrun attach {}, later", job_));
+}
+
+std::optional<Attached> AttachSession::wait_before_reconnecting() {
+  if (failures_ == 0) return {};
+  const int shift = std::min(failures_ - 1, 6);
+  const auto until =
+      Clock::now() + std::chrono::milliseconds(std::min(kBackoffMs << shift, kBackoffMaxMs));
+  while (Clock::now() < until) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (leaving_) return Attached{*leaving_, {}};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
+Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
+  if (auto* state = std::get_if<AttachState>(&news)) take_state(std::move(*state));
+  if (const auto* output = std::get_if<AttachOutput>(&news)) TRY(take_output(*output));
+  if (auto* end = std::get_if<AttachEnd>(&news))
+    out = Attached{Attached::How::kEnded, std::move(*end)};
+  if (const auto* taken = std::get_if<StdinTaken>(&news)) {
+    const std::lock_guard lock(mutex_);
+    stdin_.taken(taken->offset);
+  }
+  if (std::holds_alternative<StdinClosed>(news)) {
+    const std::lock_guard lock(mutex_);
+    stdin_open_ = false;
+  }
+  wake();
+  return ok();
+}
+
+void AttachSession::take_state(AttachState&& state) {
+  const bool has_program =
+      state.state == JobState::kRunning || state.state == JobState::kCompleting;
+  if (has_program) enter_raw_mode();
+  const std::lock_guard lock(mutex_);
+  state_ = std::move(state);
+}
+
+void AttachSession::enter_raw_mode() {
+  if (!options_.tty || terminal_.is_raw()) return;
+  if (const Status raw = terminal_.enter(); !raw) {
+    console_.say(raw.error());
+    return;
+  }
+  console_.set_raw(true);
+}
+
+Status AttachSession::take_output(const AttachOutput& output) {
+  std::string_view bytes = output.bytes;
+  const uint64_t at = decoder_.offset();
+  if (output.offset > at) {
+    return Error{Code::kCorrupt,
+                 fmt::format("the output of job {} continues at byte {} after byte {}", job_,
+                             output.offset, at),
+                 fmt::format("devrun logs {}", job_)};
+  }
+  const uint64_t known = std::min<uint64_t>(at - output.offset, bytes.size());
+  bytes.remove_prefix(static_cast<size_t>(known));
+  enter_raw_mode();
+  TRY(decoder_.feed(bytes, [this](const OutputPiece& piece) { return write_piece(piece); }));
+  const std::lock_guard lock(mutex_);
+  output_read_ = decoder_.offset();
+  return ok();
+}
+
+Status AttachSession::write_piece(const OutputPiece& piece) {
+  if (piece.stream == OutputStream::kMark) {
+    mark_ += piece.bytes.substr(0, kMarkBytesMax - std::min(mark_.size(), kMarkBytesMax));
+    if (piece.completes && !options_.quiet) console_.say(mark_);
+    if (piece.completes) mark_.clear();
+    return ok();
+  }
+  const bool is_error = piece.stream == OutputStream::kStderr;
+  const int fd = is_error ? console_.err() : console_.out();
+  if (options_.rank_prefix.empty()) return write_to(fd, piece.bytes);
+  std::string prefixed;
+  bool& begins = line_begins_[is_error ? 1 : 0];
+  for (const char c : piece.bytes) {
+    if (begins) prefixed += options_.rank_prefix;
+    prefixed += c;
+    begins = c == '\n';
+  }
+  return write_to(fd, prefixed);
+}
+
+Status AttachSession::write_to(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (stop_writing_) return Error{Code::kTimeout, "left while the output was not taken", {}};
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(n));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {  // someone else made our stdout non-blocking
+      pollfd writable{fd, POLLOUT, 0};
+      ::poll(&writable, 1, -1);
+      continue;
+    }
+    if (errno == EPIPE) return Error{Code::kCancelled, "nobody reads the output any more", {}};
+    return errno_error("writing the job's output", errno);
+  }
+  return ok();
+}
+
+Attached AttachSession::broken_pipe() {
+  // As a program of ours would end by SIGPIPE. A job that has ended meanwhile is no matter.
+  (void)controller_.cancel(options_.what.task_key(), 0);
+  return Attached{Attached::How::kBrokenPipe, {}};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,137 @@
+// Being attached to a job: its output to our stdout and stderr, our stdin, signals and terminal to it, until it ends, we
+// detach, or nobody reads our output any more. A lost controller is said once; then it goes on at the very byte.
+//
+// Two threads. The caller's reads the stream and writes the output; the driver polls stdin, signals and timers and is the
+// only one that writes to the stream. `mutex_` guards what they share; `write_mutex_` keeps a call from being finished
+// under the driver's write. The driver may sit in a write for as long as the controller takes nothing, so it holds
+// nothing then that the reader needs.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "cli/client/attach_stream.h"
+#include "cli/client/controller.h"
+#include "cli/client/detach_keys.h"
+#include "cli/client/signals.h"
+#include "cli/client/stdin_window.h"
+#include "cli/client/terminal.h"
+#include "cli/output/console.h"
+
+namespace devrun::cli {
+
+struct AttachOptions {
+  AttemptKey what;
+  int in = 0;
+  bool write_stdin = false;
+  bool tty = false;           // of the job; `in` is a terminal then
+  std::string detach_keys;    // bytes of the sequence; tty only
+  bool has_terminal = false;  // a controlling one: its HUP detaches
+  bool patient =
+      false;  // the job is known to exist: a controller that is away at first will be back
+  bool quiet = false;
+  std::string rank_prefix;  // before each line: "[3] "; empty: none
+};
+
+struct Attached {
+  enum class How {
+    kEnded,       // `end` says how
+    kDetached,    // asked for, or the terminal hung up
+    kBrokenPipe,  // the job was cancelled, since nobody reads its output
+    kLeft,        // Ctrl-C again after the cancellation, or it could not be delivered
+  };
+  How how = How::kEnded;
+  AttachEnd end;
+};
+
+class AttachSession {
+ public:
+  // `signals` may be null: none are passed on.
+  AttachSession(Controller& controller, Console& console, Signals* signals, AttachOptions options);
+  ~AttachSession();
+  AttachSession(const AttachSession&) = delete;
+  AttachSession& operator=(const AttachSession&) = delete;
+
+  Result<Attached> run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // The reader (attach.cc).
+  Result<std::optional<Attached>>
+  read_once();  // one call; nothing: it broke, and may be tried again
+  Status take(AttachNews&& news, std::optional<Attached>& out);
+  Status take_output(const AttachOutput& output);
+  Status write_piece(const OutputPiece& piece);
+  Status write_to(int fd, std::string_view bytes);
+  void take_state(AttachState&& state);
+  void enter_raw_mode();
+  Attached broken_pipe();
+  bool is_transient(const Error& error) const;
+  void say_lost(const Error& error);
+  std::optional<Attached> wait_before_reconnecting();
+
+  // The driver (attach_driver.cc).
+  void drive();
+  int poll_timeout_ms();
+  void read_stdin();
+  void take_signals();
+  void interrupt_key();
+  void end_or_forward(int signal);
+  void cancel_job();
+  void send_pending();
+  bool send_one(AttachStream& stream);
+  void say_why_it_waits();
+  void leave(Attached::How how);
+  bool before_program();
+  void wake();
+
+  Controller& controller_;
+  Console& console_;
+  Signals* signals_;
+  AttachOptions options_;
+  std::string job_;  // for people
+  RawTerminal terminal_;
+  UniqueFd wake_;
+  pthread_t reader_thread_{};
+
+  // The reader's alone.
+  RecordDecoder decoder_;
+  std::string mark_;
+  bool line_begins_[2] = {true, true};
+  bool ever_connected_ = false;
+  bool said_lost_ = false;
+  int failures_ = 0;
+  Clock::time_point lost_at_;
+
+  // The driver's alone.
+  DetachMatcher matcher_;
+  Clock::time_point started_at_;
+  std::optional<Clock::time_point> interrupted_at_;
+  bool cancelling_ = false;
+  std::string said_reason_;
+  uint64_t told_output_read_ = 0;
+
+  std::mutex write_mutex_;
+  std::mutex mutex_;
+  std::shared_ptr<AttachStream> stream_;  // null between calls
+  StdinWindow stdin_;
+  bool stdin_open_ = false;
+  AttachState state_;
+  uint64_t output_read_ = 0;
+  bool resize_pending_ = false;
+  std::deque<int> signals_pending_;
+  std::optional<Attached::How> leaving_;
+  std::atomic<bool> stop_driver_ = false;
+  std::atomic<bool> stop_writing_ = false;
+  std::atomic<bool> reader_done_ = false;
+};
+
+}  // namespace devrun::cli

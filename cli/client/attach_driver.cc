@@ -1,0 +1,221 @@
+// The driver's half of AttachSession: stdin, signals, timers, and all that is sent.
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "cli/client/attach.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr auto kSayWhyAfter = std::chrono::seconds(1);
+constexpr auto kTwoInterruptsWithin = std::chrono::seconds(2);
+constexpr int kBackgroundPollMs = 250;
+constexpr int kUnblockReaderMs = 20;
+constexpr uint64_t kTellOutputReadEvery = 256 << 10;
+constexpr size_t kSignalsPendingMax = 16;
+
+}  // namespace
+
+void AttachSession::wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n =
+      ::write(wake_.get(), &one, sizeof one);  // full: it is awake already
+}
+
+void AttachSession::drive() {
+  while (!stop_driver_) {
+    bool wants_input = false;
+    {
+      const std::lock_guard lock(mutex_);
+      wants_input = stdin_open_ && stdin_.wants_input();
+    }
+    // What is typed before the program runs stays in the terminal: it is not raw yet, and Ctrl-C is still a signal.
+    if (options_.tty && before_program()) wants_input = false;
+    const bool may_read = wants_input && is_foreground(options_.in);
+    std::array<pollfd, 3> polled{{{wake_.get(), POLLIN, 0},
+                                  {signals_ != nullptr ? signals_->fd() : -1, POLLIN, 0},
+                                  {may_read ? options_.in : -1, POLLIN, 0}}};
+    int timeout_ms = poll_timeout_ms();
+    if (wants_input && !may_read) {
+      timeout_ms = timeout_ms < 0 ? kBackgroundPollMs : std::min(timeout_ms, kBackgroundPollMs);
+    }
+    if (::poll(polled.data(), polled.size(), timeout_ms) < 0 && errno != EINTR) return;
+    uint64_t wakes = 0;
+    if (polled[0].revents != 0) [[maybe_unused]]
+      const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+    if (polled[1].revents != 0) take_signals();
+    if (polled[2].revents != 0) read_stdin();
+    say_why_it_waits();
+    send_pending();
+  }
+}
+
+int AttachSession::poll_timeout_ms() {
+  const std::lock_guard lock(mutex_);
+  if (leaving_) return kUnblockReaderMs;
+  if (state_.state != JobState::kQueued || !said_reason_.empty()) return -1;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      started_at_ + kSayWhyAfter - Clock::now());
+  return static_cast<int>(std::max<int64_t>(left.count() + 1, 0));
+}
+
+void AttachSession::read_stdin() {
+  std::array<char, 64 << 10> buffer;
+  const ssize_t n = ::read(options_.in, buffer.data(), buffer.size());
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (n <= 0) {
+    const std::lock_guard lock(mutex_);
+    stdin_.end_of_file();
+    return;
+  }
+  const DetachMatcher::Typed typed = matcher_.feed({buffer.data(), static_cast<size_t>(n)});
+  {
+    const std::lock_guard lock(mutex_);
+    stdin_.append(typed.bytes);
+  }
+  if (typed.detached) leave(Attached::How::kDetached);
+}
+
+void AttachSession::take_signals() {
+  while (const auto signal = signals_->next()) {
+    switch (*signal) {
+      case SIGWINCH:
+      case SIGCONT: {
+        if (!options_.tty) break;
+        if (terminal_.is_raw()) (void)terminal_.enter();
+        const std::lock_guard lock(mutex_);
+        resize_pending_ = true;
+        break;
+      }
+      case SIGHUP:
+        if (options_.has_terminal) {
+          leave(Attached::How::kDetached);
+        } else {
+          end_or_forward(SIGHUP);
+        }
+        break;
+      case SIGINT:
+        interrupt_key();
+        break;
+      default:
+        end_or_forward(*signal);
+    }
+  }
+}
+
+// Ctrl-C, where it is no key of the job's.
+void AttachSession::interrupt_key() {
+  if (cancelling_) return leave(Attached::How::kLeft);
+  const auto now = Clock::now();
+  const bool again =
+      !options_.tty && interrupted_at_ && now - *interrupted_at_ < kTwoInterruptsWithin;
+  interrupted_at_ = now;
+  if (again) return cancel_job();
+  end_or_forward(SIGINT);
+}
+
+// A signal for the program. One that would end a program ends a job that has none yet.
+void AttachSession::end_or_forward(int signal) {
+  if (before_program() && signal != SIGUSR1 && signal != SIGUSR2) return cancel_job();
+  const std::lock_guard lock(mutex_);
+  if (signals_pending_.size() < kSignalsPendingMax) signals_pending_.push_back(signal);
+}
+
+bool AttachSession::before_program() {
+  const std::lock_guard lock(mutex_);
+  const JobState state = state_.state;
+  return output_read_ == 0 && (state == JobState::kQueued || state == JobState::kStarting ||
+                               state == JobState::kSettingUp);
+}
+
+void AttachSession::cancel_job() {
+  if (cancelling_) return;
+  cancelling_ = true;
+  const auto cancelled = controller_.cancel(options_.what.task_key(), 0);
+  if (cancelled) {
+    if (!options_.quiet)
+      console_.say(fmt::format("cancelling job {}; Ctrl-C again: do not wait for its end", job_));
+    return;
+  }
+  if (cancelled.error().code == Code::kConflict) return;  // it has ended: that is on its way to us
+  Error error = cancelled.error();
+  error.hint = fmt::format("devrun cancel {}", job_);
+  console_.say(
+      std::move(error).context(fmt::format("job {} goes on, it could not be cancelled", job_)));
+  leave(Attached::How::kLeft);
+}
+
+void AttachSession::leave(Attached::How how) {
+  const std::lock_guard lock(mutex_);
+  if (!leaving_) leaving_ = how;
+  if (stream_) stream_->cancel();
+  stop_writing_ = true;
+}
+
+void AttachSession::send_pending() {
+  const std::lock_guard writing(write_mutex_);
+  std::shared_ptr<AttachStream> stream;
+  {
+    const std::lock_guard lock(mutex_);
+    stream = stream_;
+    // A write that nobody takes would keep the reader from hearing that we leave.
+    if (leaving_ && !reader_done_) ::pthread_kill(reader_thread_, SIGURG);
+  }
+  while (stream && send_one(*stream)) continue;
+}
+
+// False when there is nothing to send, or the call is over.
+bool AttachSession::send_one(AttachStream& stream) {
+  std::unique_lock lock(mutex_);
+  if (leaving_) return false;
+  if (!signals_pending_.empty()) {
+    const int signal = signals_pending_.front();
+    signals_pending_.pop_front();
+    lock.unlock();
+    return stream.send_signal(signal);
+  }
+  if (resize_pending_) {
+    resize_pending_ = false;
+    lock.unlock();
+    return stream.send_resize(terminal_size(options_.in));
+  }
+  if (output_read_ >= told_output_read_ + kTellOutputReadEvery) {
+    told_output_read_ = output_read_;
+    lock.unlock();
+    return stream.send_output_read(told_output_read_);
+  }
+  if (!stdin_open_) return false;
+  const auto chunk = stdin_.next();
+  if (!chunk) return false;
+  const std::string bytes(chunk->bytes);  // the reader may drop them from the window meanwhile
+  lock.unlock();
+  return stream.send_stdin(chunk->offset, bytes, chunk->eof);
+}
+
+void AttachSession::say_why_it_waits() {
+  std::string words;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool waits =
+        state_.state == JobState::kQueued && Clock::now() >= started_at_ + kSayWhyAfter;
+    const bool silent = state_.state == JobState::kUnreachable;
+    if (!waits && !silent) {
+      if (state_.state != JobState::kQueued) said_reason_.clear();
+      return;
+    }
+    const std::string_view otherwise = silent ? "its node is silent" : "no node has taken it yet";
+    const std::string_view reason =
+        state_.reason.empty() ? otherwise : std::string_view(state_.reason);
+    if (reason == said_reason_) return;
+    said_reason_ = reason;
+    words = fmt::format("job {} {}: {}", job_, silent ? "is out of reach" : "waits", reason);
+  }
+  if (!options_.quiet) console_.say(words, fmt::format("devrun explain {}", job_));
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,114 @@
+#include "cli/client/attach_stream.h"
+
+#include "cli/client/call.h"
+#include "common/wire/job.h"
+
+namespace devrun::cli {
+
+namespace {
+
+namespace pb = devrun::v1;
+
+Result<AttachEnd> end_of(const pb::AttachEnd& in) {
+  AttachEnd out;
+  out.state = TRY(wire::from_proto(in.state()));
+  if (in.has_ending()) out.ending = TRY(wire::from_proto(in.ending()));
+  if (in.has_wrote()) out.wrote = wire::from_proto(in.wrote());
+  out.timeline = wire::from_proto(in.timeline());
+  return out;
+}
+
+Result<AttachNews> news_of(pb::AttachReply&& in) {
+  switch (in.kind_case()) {
+    case pb::AttachReply::kState:
+      return AttachNews{AttachState{TRY(wire::from_proto(in.state().state())), in.state().node(),
+                                    in.state().reason()}};
+    case pb::AttachReply::kOutput:
+      return AttachNews{
+          AttachOutput{in.output().offset(), std::move(*in.mutable_output()->mutable_data())}};
+    case pb::AttachReply::kStdinTaken:
+      return AttachNews{StdinTaken{in.stdin_taken()}};
+    case pb::AttachReply::kStdinClosed:
+      return AttachNews{StdinClosed{}};
+    case pb::AttachReply::kEnd:
+      return AttachNews{TRY(end_of(in.end()))};
+    case pb::AttachReply::KIND_NOT_SET:
+      break;
+  }
+  return Error{Code::kUnsupported, "the controller says something that this version does not know",
+               "the devrun of the controller's version"};
+}
+
+class GrpcAttachStream : public AttachStream {
+ public:
+  GrpcAttachStream(pb::Client::Stub& stub, const Target& target, const AttachStart& start)
+      : target_(target) {
+    stream_ = stub.Attach(&context_);
+    pb::AttachRequest request;
+    auto& first = *request.mutable_start();
+    first.set_job(start.what.job);
+    first.set_task(start.what.task);
+    first.set_rank(start.what.rank);
+    first.set_output_from(start.output_from);
+    first.set_write_stdin(start.write_stdin);
+    stream_->Write(request);
+  }
+
+  std::optional<AttachNews> read() override {
+    pb::AttachReply reply;
+    if (failure_ || !stream_->Read(&reply)) return std::nullopt;
+    auto news = news_of(std::move(reply));
+    if (news) return std::move(*news);
+    failure_ = std::move(news).error();
+    context_.TryCancel();
+    return std::nullopt;
+  }
+
+  Status finish() override {
+    const grpc::Status status = stream_->Finish();
+    if (failure_) return *failure_;
+    if (status.ok()) return ok();
+    return call_error(status, target_);
+  }
+
+  bool send_stdin(uint64_t offset, std::string_view bytes, bool eof) override {
+    pb::AttachRequest request;
+    auto& chunk = *request.mutable_stdin();
+    chunk.set_offset(offset);
+    chunk.set_data(std::string(bytes));
+    chunk.set_eof(eof);
+    return stream_->Write(request);
+  }
+  bool send_resize(TerminalSize size) override {
+    pb::AttachRequest request;
+    *request.mutable_resize() = wire::to_proto(size);
+    return stream_->Write(request);
+  }
+  bool send_signal(int signal) override {
+    pb::AttachRequest request;
+    request.set_signal(signal);
+    return stream_->Write(request);
+  }
+  bool send_output_read(uint64_t offset) override {
+    pb::AttachRequest request;
+    request.set_output_read(offset);
+    return stream_->Write(request);
+  }
+
+  void cancel() override { context_.TryCancel(); }
+
+ private:
+  const Target& target_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<pb::AttachRequest, pb::AttachReply>> stream_;
+  std::optional<Error> failure_;  // a reply that cannot be understood
+};
+
+}  // namespace
+
+std::unique_ptr<AttachStream> open_attach(pb::Client::Stub& stub, const Target& target,
+                                          const AttachStart& start) {
+  return std::make_unique<GrpcAttachStream>(stub, target, start);
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,61 @@
+// One Attach call: what the controller says of a job's streams, and what is said to it. The call ends when the job's
+// ending has been read, when the connection breaks, or by cancel(). One thread reads, another may write and cancel.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "cli/client/record_decoder.h"
+#include "cli/output/records.h"
+#include "common/base/result.h"
+
+namespace devrun::cli {
+
+struct AttachStart {
+  AttemptKey what;  // job, task and rank
+  uint64_t output_from = 0;
+  bool write_stdin = false;
+};
+
+struct AttachState {
+  JobState state = JobState::kQueued;
+  std::string node;
+  std::string reason;  // why it waits, or why it is UNREACHABLE
+};
+struct AttachOutput {
+  uint64_t offset = 0;
+  std::string bytes;  // of the output log
+};
+struct StdinTaken {
+  uint64_t offset = 0;
+};
+struct StdinClosed {};
+struct AttachEnd {
+  JobState state = JobState::kSucceeded;
+  Ending ending;
+  std::optional<WrittenSummary> wrote;
+  Timeline timeline;
+};
+using AttachNews = std::variant<AttachState, AttachOutput, StdinTaken, StdinClosed, AttachEnd>;
+
+class AttachStream {
+ public:
+  virtual ~AttachStream() = default;
+
+  // Nothing when the call is over: `finish` then says why.
+  virtual std::optional<AttachNews> read() = 0;
+  virtual Status finish() = 0;
+
+  // False when the call is over.
+  virtual bool send_stdin(uint64_t offset, std::string_view bytes, bool eof) = 0;
+  virtual bool send_resize(TerminalSize size) = 0;
+  virtual bool send_signal(int signal) = 0;
+  virtual bool send_output_read(uint64_t offset) = 0;
+
+  virtual void cancel() = 0;  // any thread
+};
+
+}  // namespace devrun::cli

@@ -1,0 +1,70 @@
+#include "cli/client/call.h"
+
+#include <fmt/format.h>
+
+#include "common/base/version.h"
+#include "common/wire/error.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr int kConnectMs = 3000;
+constexpr int kBackoffMs = 50;
+constexpr int kBackoffMaxMs = 2000;
+constexpr int kReplyBytesMax = 64 << 20;
+
+std::string where(const Target& target) {
+  return target.through_socket ? fmt::format("the controller, through {}", target.shown)
+                               : fmt::format("the controller at {}", target.shown);
+}
+
+Error unreachable(const grpc::Status& status, const Target& target) {
+  // gRPC's own words name its layers; the last part is the operating system's.
+  std::string why = status.error_message();
+  const size_t last = why.rfind(": ");
+  if (last != std::string::npos && last + 2 < why.size()) why = why.substr(last + 2);
+  const std::string_view hint = target.through_socket
+                                    ? "again in a moment; else `devrun doctor` on the storage host"
+                                    : "devrun up, or devrun doctor";
+  return {Code::kUnavailable, fmt::format("cannot reach {}: {}", where(target), why),
+          std::string(hint)};
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> open_channel(const Target& target) {
+  grpc::ChannelArguments arguments;
+  // One known address: no proxy, no service configuration, and attempts that follow each other fast, since people wait.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kBackoffMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kBackoffMaxMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
+  arguments.SetMaxReceiveMessageSize(kReplyBytesMax);
+  if (target.through_socket) {
+    return grpc::CreateCustomChannel(target.address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = target.ca;
+  tls.pem_cert_chain = target.certificate;
+  tls.pem_private_key = target.key;
+  return grpc::CreateCustomChannel(target.address, grpc::SslCredentials(tls), arguments);
+}
+
+Error call_error(const grpc::Status& status, const Target& target) {
+  const bool own_words = !status.error_details().empty();
+  if (!own_words && status.error_code() == grpc::StatusCode::UNAVAILABLE)
+    return unreachable(status, target);
+  if (!own_words && status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return {Code::kUnsupported,
+            fmt::format("{} does not know this call: its version differs from {}", where(target),
+                        kVersion),
+            "the devrun of the controller's version"};
+  }
+  return wire::error_of_call(static_cast<int>(status.error_code()), status.error_message(),
+                             status.error_details());
+}
+
+}  // namespace devrun::cli

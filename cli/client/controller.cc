@@ -1,0 +1,215 @@
+#include "cli/client/controller.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <cerrno>
+
+#include "cli/client/call.h"
+#include "cli/client/records_wire.h"
+#include "common/base/version.h"
+#include "common/wire/job.h"
+
+namespace devrun::cli {
+
+namespace pb = devrun::v1;
+
+namespace {
+
+constexpr auto kCallLimit = std::chrono::seconds(60);
+// While the controller restarts; a controller that is down is said to be down after it.
+constexpr auto kSubmitPatience = std::chrono::milliseconds(1200);
+constexpr auto kSubmitPause = std::chrono::milliseconds(60);
+
+template <typename Request, typename Reply>
+Result<Reply> call(pb::Client::Stub& stub, const Target& target,
+                   grpc::Status (pb::Client::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                            Reply*),
+                   const Request& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallLimit);
+  Reply reply;
+  const grpc::Status status = (stub.*method)(&context, request, &reply);
+  if (!status.ok()) return call_error(status, target);
+  return reply;
+}
+
+}  // namespace
+
+Controller::Controller(Target target)
+    : target_(std::move(target)), connection_(std::make_unique<Connection>()) {
+  connection_->channel = open_channel(target_);
+  connection_->stub = pb::Client::NewStub(connection_->channel);
+}
+
+Controller::~Controller() = default;
+
+Result<WhoAmI> Controller::hello() {
+  pb::ClientHello request;
+  request.set_version(std::string(kVersion));
+  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::Hello, request));
+  return WhoAmI{reply.version(), reply.role(), reply.user(), reply.volume(), reply.job()};
+}
+
+Result<Submitted> Controller::submit(const Submission& submission) {
+  pb::SubmitRequest request;
+  request.set_request_id(submission.request_id);
+  *request.mutable_spec() = wire::to_proto(submission.spec);
+  request.set_env(submission.env);
+  const auto give_up = std::chrono::steady_clock::now() + kSubmitPatience;
+  for (;;) {
+    grpc::ClientContext context;  // no deadline: a snapshot may have to wait for dirty data
+    {
+      const std::lock_guard lock(connection_->mutex);
+      if (connection_->interrupted)
+        return Error{Code::kCancelled, "interrupted before the job was submitted", {}};
+      connection_->interruptible = &context;
+    }
+    pb::SubmitReply reply;
+    const grpc::Status status = connection_->stub->Submit(&context, request, &reply);
+    const std::lock_guard lock(connection_->mutex);
+    connection_->interruptible = nullptr;
+    if (status.ok()) {
+      const auto tree = Digest::from_bytes(reply.tree());
+      return Submitted{reply.job(), tree ? *tree : Digest{}, wire::from_proto(reply.timeline())};
+    }
+    if (connection_->interrupted) {
+      return Error{Code::kCancelled, "interrupted while the job was being submitted: it may exist",
+                   "devrun ps"};
+    }
+    const bool away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    if (!away || std::chrono::steady_clock::now() > give_up) return call_error(status, target_);
+    std::this_thread::sleep_for(kSubmitPause);
+  }
+}
+
+void Controller::interrupt() {
+  const std::lock_guard lock(connection_->mutex);
+  connection_->interrupted = true;
+  if (connection_->interruptible != nullptr) connection_->interruptible->TryCancel();
+}
+
+std::unique_ptr<AttachStream> Controller::attach(const AttachStart& start) {
+  return open_attach(*connection_->stub, target_, start);
+}
+
+Result<JobList> Controller::list_jobs(bool all) {
+  pb::ListJobsRequest request;
+  request.set_all(all);
+  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListJobs, request));
+  JobList out;
+  out.truncated = reply.truncated();
+  for (const auto& job : reply.jobs()) out.jobs.push_back(TRY(from_proto(job)));
+  return out;
+}
+
+Result<JobRecord> Controller::get_job(JobId job) {
+  pb::GetJobRequest request;
+  request.set_job(job);
+  return from_proto(TRY(call(*connection_->stub, target_, &pb::Client::Stub::GetJob, request)));
+}
+
+Result<JobState> Controller::cancel(const TaskKey& task, int signal) {
+  pb::CancelJobRequest request;
+  request.set_job(task.job);
+  request.set_task(task.task);
+  request.set_signal(signal);
+  return wire::from_proto(
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::CancelJob, request)).state());
+}
+
+Status Controller::read_log(const LogQuery& query,
+                            const std::function<Status(uint64_t, std::string_view)>& bytes) {
+  pb::ReadLogRequest request;
+  request.set_job(query.what.job);
+  request.set_task(query.what.task);
+  request.set_rank(query.what.rank);
+  request.set_offset(query.offset);
+  request.set_follow(query.follow);
+  grpc::ClientContext context;
+  const auto reader = connection_->stub->ReadLog(&context, request);
+  pb::LogChunk chunk;
+  Status taken = ok();
+  while (taken && reader->Read(&chunk)) {
+    if (chunk.has_output()) taken = bytes(chunk.output().offset(), chunk.output().data());
+  }
+  if (!taken) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!taken) return taken;
+  if (!status.ok()) return call_error(status, target_);
+  return ok();
+}
+
+Status Controller::create_volume(const VolumeRequest& request,
+                                 const std::function<void(std::string_view)>& progress) {
+  pb::CreateVolumeRequest message;
+  message.set_name(request.name);
+  if (const auto* suite = std::get_if<FromDebootstrap>(&request.source)) {
+    message.mutable_debootstrap()->set_suite(suite->suite);
+    for (const std::string& package : suite->include)
+      message.mutable_debootstrap()->add_include(package);
+  } else if (const auto* folder = std::get_if<FromFolder>(&request.source)) {
+    message.set_folder(folder->path);
+  } else {
+    message.set_empty(true);
+  }
+  grpc::ClientContext context;
+  const auto reader = connection_->stub->CreateVolume(&context, message);
+  pb::Progress line;
+  while (reader->Read(&line)) {
+    if (!line.line().empty()) progress(line.line());
+  }
+  const grpc::Status status = reader->Finish();
+  if (!status.ok()) return call_error(status, target_);
+  return ok();
+}
+
+Result<std::vector<VolumeRecord>> Controller::list_volumes() {
+  const auto reply = TRY(
+      call(*connection_->stub, target_, &pb::Client::Stub::ListVolumes, pb::ListVolumesRequest{}));
+  std::vector<VolumeRecord> out;
+  for (const auto& volume : reply.volumes()) out.push_back(from_proto(volume));
+  return out;
+}
+
+Result<Time> Controller::remove_volume(const std::string& name) {
+  pb::RemoveVolumeRequest request;
+  request.set_name(name);
+  return Time{TRY(call(*connection_->stub, target_, &pb::Client::Stub::RemoveVolume, request))
+                  .kept_until_us()};
+}
+
+Result<std::vector<NodeRecord>> Controller::list_nodes() {
+  const auto reply =
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListNodes, pb::ListNodesRequest{}));
+  std::vector<NodeRecord> out;
+  for (const auto& node : reply.nodes()) out.push_back(from_proto(node));
+  return out;
+}
+
+Result<std::vector<AttemptKey>> Controller::declare_node_lost(const std::string& name) {
+  pb::DeclareNodeLostRequest request;
+  request.set_node(name);
+  const auto reply =
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::DeclareNodeLost, request));
+  std::vector<AttemptKey> out;
+  for (const auto& key : reply.attempts()) out.push_back(TRY(wire::from_proto(key)));
+  return out;
+}
+
+Result<std::string> new_request_id() {
+  uint8_t bytes[16];
+  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) {
+    return errno_error("getrandom", errno);
+  }
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0f) | 0x40);  // version 4
+  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
+  std::string out;
+  for (size_t i = 0; i < sizeof bytes; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += fmt::format("{:02x}", bytes[i]);
+  }
+  return out;
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,14 @@
+// The controller's answers as records (cli/output/records.h). As common/wire: refuses what cannot be a value.
+#pragma once
+
+#include "cli/output/records.h"
+#include "common/base/result.h"
+#include "devrun/v1/client.pb.h"
+
+namespace devrun::cli {
+
+Result<JobRecord> from_proto(const devrun::v1::JobInfo& in);
+VolumeRecord from_proto(const devrun::v1::VolumeInfo& in);
+NodeRecord from_proto(const devrun::v1::NodeInfo& in);
+
+}  // namespace devrun::cli

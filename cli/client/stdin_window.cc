@@ -1,0 +1,29 @@
+#include "cli/client/stdin_window.h"
+
+#include <algorithm>
+
+namespace devrun::cli {
+
+std::optional<StdinWindow::Chunk> StdinWindow::next() {
+  if (sent_ == end() && (!eof_ || eof_sent_)) return std::nullopt;
+  const size_t from = static_cast<size_t>(sent_ - taken_);
+  Chunk out{sent_, std::string_view(kept_).substr(from, kChunkBytesMax), false};
+  sent_ += out.bytes.size();
+  out.eof = eof_ && sent_ == end();
+  eof_sent_ = eof_sent_ || out.eof;
+  return out;
+}
+
+void StdinWindow::taken(uint64_t offset) {
+  const uint64_t until = std::clamp(offset, taken_, end());
+  kept_.erase(0, static_cast<size_t>(until - taken_));
+  taken_ = until;
+  sent_ = std::max(sent_, taken_);
+}
+
+void StdinWindow::restart() {
+  sent_ = taken_;
+  eof_sent_ = false;
+}
+
+}  // namespace devrun::cli

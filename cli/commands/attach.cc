@@ -1,0 +1,72 @@
+// `devrun attach`: back to a job's streams.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "cli/client/detach_keys.h"
+#include "cli/client/terminal.h"
+#include "cli/commands/attached_run.h"
+#include "cli/commands/connect.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr Option kOptions[] = {
+    {.name = "no-stdin", .meaning = "only watch: leave our stdin alone", .example = "--no-stdin"},
+    {.name = "detach-keys",
+     .value = "KEYS",
+     .meaning = "the keys that detach from a terminal",
+     .fallback = "ctrl-\\,d",
+     .example = "--detach-keys ctrl-p,ctrl-q"},
+    {.letter = 'q', .name = "quiet", .meaning = "no words but errors", .example = "-q"},
+    kHelpOption,
+};
+constexpr Example kExamples[] = {
+    {"devrun attach 42", "all output from its beginning, then live; stdin goes to the job"}};
+
+struct AttachWish {
+  AttemptKey key;
+  bool no_stdin = false;
+  bool quiet = false;
+  std::string detach_keys;
+};
+
+Result<int> attach(const AttachWish& wish, Context& context) {
+  Signals signals = TRY(Signals::take());
+  const auto controller = TRY(controller_of(context));
+  const JobRecord job = TRY(controller->get_job(wish.key.job));
+  Following following;
+  following.task = wish.key.task_key();
+  following.rank = wish.key.rank;
+  following.write_stdin = job.spec.program.reads_stdin && !wish.no_stdin && !is_final(job.state);
+  following.tty = job.spec.program.tty && is_terminal(context.in) &&
+                  is_terminal(context.console.out()) && following.write_stdin;
+  following.detach_keys = wish.detach_keys;
+  following.quiet = wish.quiet;
+  return follow_job(*controller, context, signals, following);
+}
+
+Result<Action> parse(const Arguments& arguments) {
+  AttachWish wish;
+  wish.key = TRY(one_job(arguments));
+  wish.no_stdin = arguments.has("no-stdin");
+  wish.quiet = arguments.has("quiet");
+  const auto keys = arguments.value("detach-keys");
+  wish.detach_keys = TRY(parse_detach_keys(keys ? std::string_view(*keys) : kDefaultDetachKeys));
+  return Action([=](Context& context) { return attach(wish, context); });
+}
+
+}  // namespace
+
+Command attach_command() {
+  return {{.name = "attach",
+           .usage = {"attach [--no-stdin] [--detach-keys KEYS] JOB"},
+           .purpose = "output, input and signals of a job that runs, until it ends",
+           .text = "Returns the job's exit status. Ctrl-\\ d leaves a terminal; the job goes on.",
+           .options = kOptions,
+           .examples = kExamples},
+          parse};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,91 @@
+#include "cli/commands/attached_run.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "cli/client/attach.h"
+#include "cli/output/job_json.h"
+
+namespace devrun::cli {
+
+namespace {
+
+int say_ending(const Console& console, const Following& following, const AttachEnd& end) {
+  const int status = exit_status(end.state, end.ending);
+  const auto words = ending_words(following.task, end.state, end.ending);
+  // What devrun itself did wrong is said even when it should be quiet.
+  const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
+  if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
+  if (following.quiet || !end.wrote) return status;
+  if (const auto wrote = written_words(following.task, *end.wrote))
+    console.say(wrote->message, wrote->hint);
+  return status;
+}
+
+int say_leaving(const Console& console, const Following& following, const Attached& attached) {
+  const std::string job = to_string(following.task);
+  switch (attached.how) {
+    case Attached::How::kEnded:
+      return say_ending(console, following, attached.end);
+    case Attached::How::kDetached:
+      console.say(fmt::format("detached from job {}, which goes on", job),
+                  fmt::format("devrun attach {}", job));
+      return 0;
+    case Attached::How::kBrokenPipe:
+      return kStatusBrokenPipe;
+    case Attached::How::kLeft:
+      return kStatusCancelled;
+  }
+  return kStatusDevrun;
+}
+
+}  // namespace
+
+Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
+                       const Following& following) {
+  AttachOptions options;
+  options.what = AttemptKey{following.task.job, following.task.task, following.rank, 1};
+  options.in = context.in;
+  options.write_stdin = following.write_stdin;
+  options.tty = following.tty;
+  options.detach_keys = following.detach_keys;
+  options.has_terminal = has_controlling_terminal();
+  options.patient = following.patient;
+  options.quiet = following.quiet;
+  AttachSession session(controller, context.console, &signals, std::move(options));
+  const Attached attached = TRY(session.run());
+  return say_leaving(context.console, following, attached);
+}
+
+Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
+                                       const Submission& submission) {
+  const UniqueFd done(::eventfd(0, EFD_CLOEXEC));
+  std::thread watcher([&] {
+    for (;;) {
+      std::array<pollfd, 2> polled{{{done.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
+      ::poll(polled.data(), polled.size(), -1);
+      if (polled[0].revents != 0) return;
+      const auto signal = signals.next();
+      const bool ends_us =
+          signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
+      if (ends_us) controller.interrupt();
+    }
+  });
+  auto out = controller.submit(submission);
+  ::eventfd_write(done.get(), 1);
+  watcher.join();
+  return out;
+}
+
+Result<int> print_submitted(const Console& console, const Submitted& submitted, bool json) {
+  const std::string text = json ? submitted_json(submitted.job, submitted.tree, submitted.timeline)
+                                : fmt::format("{}\n", submitted.job);
+  TRY(console.data(text));
+  return 0;
+}
+
+}  // namespace devrun::cli

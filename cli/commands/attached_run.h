@@ -1,0 +1,34 @@
+// Following a job to its end on this terminal, and what is said and returned afterwards. `run`, `attach` and `shell` end
+// here.
+#pragma once
+
+#include <string>
+
+#include "cli/client/controller.h"
+#include "cli/client/signals.h"
+#include "cli/commands/command.h"
+
+namespace devrun::cli {
+
+struct Following {
+  TaskKey task;
+  uint32_t rank = 0;
+  uint32_t ranks = 1;  // more: the output of all, with prefixes
+  bool write_stdin = false;
+  bool tty = false;
+  std::string detach_keys;  // bytes
+  bool patient = false;     // the job was submitted by us just now
+  bool quiet = false;
+};
+
+Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
+                       const Following& following);
+
+// Submit, ended by a Ctrl-C.
+Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
+                                       const Submission& submission);
+
+// The job's id alone, or one JSON record; nobody reading it is no reason to keep it from the shell.
+Result<int> print_submitted(const Console& console, const Submitted& submitted, bool json);
+
+}  // namespace devrun::cli

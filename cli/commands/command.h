@@ -1,0 +1,53 @@
+// The commands. Each has its help text and its parser in one file; parsing gives an action, and only the action does
+// anything, so that a wrong command line (status 2) never begins to do something.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "cli/client/surroundings.h"
+#include "cli/commands/arguments.h"
+#include "cli/help/help.h"
+#include "cli/output/console.h"
+#include "cli/output/ending_text.h"
+#include "common/base/result.h"
+
+namespace devrun::cli {
+
+struct Context {
+  Surroundings surroundings;
+  Console& console;
+  int in = 0;
+};
+
+// The exit status; an Error is said and becomes 125.
+using Action = std::function<Result<int>(Context&)>;
+using Parse = Result<Action> (*)(const Arguments&);
+
+struct Command {
+  Help help;
+  Parse parse = nullptr;  // null: known, and not in this version
+};
+
+// One function per file of this folder.
+Command run_command();
+Command ps_command();
+Command show_command();
+Command logs_command();
+Command attach_command();
+Command cancel_command();
+Command wait_command();
+Command explain_command();
+Command volume_command();
+Command shell_command();
+Command nodes_command();
+Command up_command();
+Command down_command();
+Command doctor_command();
+Command completion_command();
+Command help_command();
+
+// All, in the order of the overview.
+std::vector<Command> all_commands();
+
+}  // namespace devrun::cli

@@ -1,0 +1,133 @@
+#include "cli/commands/dispatch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/commands/run_options.h"
+#include "common/base/suggest.h"
+#include "common/base/version.h"
+
+namespace devrun::cli {
+
+namespace {
+
+using Strings = std::vector<std::string>;
+
+std::vector<Help> helps_of(const std::vector<Command>& commands) {
+  std::vector<Help> out;
+  for (const Command& command : commands) out.push_back(command.help);
+  return out;
+}
+
+// As it could be typed into a shell again.
+std::string quoted(const Strings& words) {
+  constexpr std::string_view kPlain = "-_./:=,@%+";
+  std::string out;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [&](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) ||
+             kPlain.find(c) != std::string_view::npos;
+    });
+    std::string safe = word;
+    if (!plain) {
+      safe = "'";
+      for (const char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
+      safe += '\'';
+    }
+    out += (out.empty() ? "" : " ") + safe;
+  }
+  return out;
+}
+
+Misuse misuse(Error error, std::string_view hint) {
+  if (error.hint.empty()) error.hint = hint;
+  return Misuse{std::move(error)};
+}
+
+// `before`: options that stood in front of the command's word.
+Dispatched command_words(const Command& command, const Strings& before, const Strings& after) {
+  const std::string name(command.help.name);
+  Strings program{name};
+  program.insert(program.end(), after.begin(), after.end());
+  Strings instead = before;
+  instead.push_back("--");
+  instead.insert(instead.end(), program.begin(), program.end());
+  const std::string as_program =
+      fmt::format("devrun {}, to run a program of that name", quoted(instead));
+  if (std::ranges::count(after, "--help") + std::ranges::count(after, "-h") > 0 &&
+      after.size() == 1) {
+    return Text{render_help(command.help)};
+  }
+  if (command.parse == nullptr) {
+    return Misuse{{Code::kUnsupported, fmt::format("`devrun {}` is not in this version yet", name),
+                   as_program}};
+  }
+  Strings all = before;
+  all.insert(all.end(), after.begin(), after.end());
+  auto arguments = parse_arguments(all, command.help.options, WordRule::kBetween);
+  if (arguments && arguments->has("help")) return Text{render_help(command.help)};
+  auto action = arguments ? command.parse(*arguments) : Result<Action>(arguments.error());
+  if (action) return std::move(*action);
+  Error error = std::move(action).error().context(name);
+  error.hint = fmt::format("devrun help {}; or {}", name, as_program);
+  return Misuse{std::move(error)};
+}
+
+Dispatched program_words(const Arguments& arguments, const Command& run) {
+  if (arguments.has("help")) return Text{render_help(run.help)};
+  auto action = run.parse(arguments);
+  if (action) return std::move(*action);
+  return misuse(std::move(action).error(), "devrun help run");
+}
+
+}  // namespace
+
+Dispatched dispatch(const Strings& arguments) {
+  const std::vector<Command> commands = all_commands();
+  const Command& run = commands.front();
+  if (arguments.empty()) {
+    return misuse({Code::kInvalid, "nothing to do: expected a program or a command", {}},
+                  "devrun help");
+  }
+  auto parsed = parse_arguments(arguments, run.help.options, WordRule::kStopOptions);
+  if (!parsed) return misuse(std::move(parsed).error(), "devrun help run");
+  const bool alone = parsed->program.empty() && !parsed->has_dashes;
+  if (alone && parsed->has("help")) return Text{render_overview(helps_of(commands))};
+  if (parsed->has("version")) return Text{fmt::format("devrun {}\n", kVersion)};
+  if (parsed->has_dashes || parsed->program.empty()) return program_words(*parsed, run);
+
+  const std::string& word = parsed->program.front();
+  const auto command =
+      std::ranges::find_if(commands, [&](const Command& c) { return c.help.name == word; });
+  if (command == commands.end()) return program_words(*parsed, run);
+  const size_t options = arguments.size() - parsed->program.size();
+  const Strings before(arguments.begin(), arguments.begin() + static_cast<ptrdiff_t>(options));
+  const Strings after(parsed->program.begin() + 1, parsed->program.end());
+  if (word != "run") return command_words(*command, before, after);
+
+  Strings all = before;
+  all.insert(all.end(), after.begin(), after.end());
+  auto explicitly = parse_arguments(all, run.help.options, WordRule::kStopOptions);
+  if (!explicitly) return misuse(std::move(explicitly).error().context("run"), "devrun help run");
+  return program_words(*explicitly, run);
+}
+
+int run_devrun(const Strings& arguments, Context& context) {
+  Dispatched dispatched = dispatch(arguments);
+  if (const auto* wrong = std::get_if<Misuse>(&dispatched)) {
+    context.console.say(wrong->error);
+    return kStatusUsage;
+  }
+  if (const auto* text = std::get_if<Text>(&dispatched)) {
+    if (const Status written = context.console.data(text->text); !written) return kStatusBrokenPipe;
+    return 0;
+  }
+  const Result<int> status = std::get<Action>(dispatched)(context);
+  if (status) return *status;
+  if (status.error().code == Code::kCancelled) return kStatusBrokenPipe;
+  context.console.say(status.error());
+  return kStatusDevrun;
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,238 @@
+// `devrun logs`: a job's output, also of one that has ended.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "cli/client/record_decoder.h"
+#include "cli/commands/connect.h"
+#include "cli/output/line_prefixer.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr size_t kTailBytesMax = 64 << 20;
+
+constexpr Option kOptions[] = {
+    {.letter = 'f', .name = "follow", .meaning = "go on until the job has ended", .example = "-f"},
+    {.name = "tail",
+     .value = "N",
+     .meaning = "begin with the last N lines",
+     .fallback = "all",
+     .example = "--tail 20"},
+    {.name = "since",
+     .value = "T",
+     .meaning = "only what was written since then",
+     .supported = false},
+    {.name = "rank",
+     .value = "R",
+     .meaning = "only this rank's, without prefix",
+     .fallback = "all ranks",
+     .example = "--rank 3"},
+    {.name = "stdout", .meaning = "only stdout"},
+    {.name = "stderr", .meaning = "only stderr"},
+    kHelpOption,
+};
+constexpr Example kExamples[] = {
+    {"devrun logs 42", "all output, stdout to stdout and stderr to stderr"},
+    {"devrun logs -f --tail 20 42", "the last 20 lines, then live"}};
+
+struct LogWish {
+  AttemptKey key;
+  bool all_ranks = true;
+  bool follow = false;
+  bool out = true;
+  bool err = true;
+  std::optional<size_t> tail;
+};
+
+// Writes one rank's pieces; with a tail it holds lines back until `live_from`, the log's length when we were called.
+class RankLog {
+ public:
+  RankLog(const LogWish& wish, const Console& console, std::mutex& mutex, std::string prefix,
+          uint64_t live_from)
+      : wish_(wish),
+        console_(console),
+        mutex_(mutex),
+        out_(prefix),
+        err_(prefix),
+        prefixed_(!prefix.empty()),
+        holding_(wish.tail.has_value()),
+        live_from_(live_from) {}
+
+  Status feed(uint64_t offset, std::string_view bytes) {
+    if (offset != decoder_.offset()) {
+      return Error{
+          Code::kCorrupt,
+          fmt::format("the log continues at byte {} after byte {}", offset, decoder_.offset()),
+          {}};
+    }
+    TRY(decoder_.feed(bytes, [this](const OutputPiece& piece) { return take(piece); }));
+    if (holding_ && wish_.follow && decoder_.offset() >= live_from_) return release();
+    return ok();
+  }
+
+  Status finish() {
+    if (holding_) TRY(release());
+    TRY(write(OutputStream::kStdout, out_.finish()));
+    return write(OutputStream::kStderr, err_.finish());
+  }
+
+ private:
+  struct Held {
+    OutputStream stream;
+    std::string bytes;  // a line, or the part of one that a piece held
+  };
+
+  Status take(const OutputPiece& piece) {
+    if (piece.stream == OutputStream::kStdout && !wish_.out) return ok();
+    if (piece.stream == OutputStream::kStderr && !wish_.err) return ok();
+    if (piece.stream == OutputStream::kMark) {
+      console_.say(piece.bytes);
+      return ok();
+    }
+    if (!holding_) return pass(piece.stream, piece.bytes);
+    hold(piece.stream, piece.bytes);
+    return ok();
+  }
+
+  void hold(OutputStream stream, std::string_view bytes) {
+    while (!bytes.empty()) {
+      const size_t newline = bytes.find('\n');
+      const size_t n = newline == std::string_view::npos ? bytes.size() : newline + 1;
+      held_.push_back({stream, std::string(bytes.substr(0, n))});
+      held_bytes_ += n;
+      if (newline != std::string_view::npos) ++held_lines_;
+      bytes.remove_prefix(n);
+      drop_oldest();
+    }
+  }
+
+  bool ends_line(const Held& held) const { return held.bytes.ends_with('\n'); }
+
+  void drop_oldest() {
+    const auto too_many = [this] {
+      // A last line without its end counts, too.
+      const size_t open = held_.empty() || ends_line(held_.back()) ? 0 : 1;
+      return held_lines_ + open > *wish_.tail || held_bytes_ > kTailBytesMax;
+    };
+    while (!held_.empty() && too_many()) {
+      if (ends_line(held_.front())) --held_lines_;
+      held_bytes_ -= held_.front().bytes.size();
+      held_.pop_front();
+    }
+  }
+
+  Status release() {
+    holding_ = false;
+    for (const Held& held : held_) TRY(pass(held.stream, held.bytes));
+    held_.clear();
+    return ok();
+  }
+
+  Status pass(OutputStream stream, std::string_view bytes) {
+    if (!prefixed_) return write(stream, bytes);
+    return write(stream, stream == OutputStream::kStdout ? out_.feed(bytes) : err_.feed(bytes));
+  }
+
+  Status write(OutputStream stream, std::string_view bytes) {
+    const std::lock_guard lock(mutex_);
+    if (stream == OutputStream::kStdout) return console_.data(bytes);
+    console_.say_plain(bytes);
+    return ok();
+  }
+
+  const LogWish& wish_;
+  const Console& console_;
+  std::mutex& mutex_;
+  LinePrefixer out_;
+  LinePrefixer err_;
+  bool prefixed_;
+  bool holding_;
+  uint64_t live_from_;
+  RecordDecoder decoder_;
+  std::deque<Held> held_;
+  size_t held_lines_ = 0;
+  size_t held_bytes_ = 0;
+};
+
+uint64_t length_now(const JobRecord& job, const AttemptKey& what) {
+  int64_t length = 0;
+  for (const AttemptRecord& attempt : job.attempts) {
+    const bool same = attempt.key.task == what.task && attempt.key.rank == what.rank;
+    if (same) length = attempt.output_bytes;
+  }
+  return static_cast<uint64_t>(length);
+}
+
+Result<int> logs(const LogWish& wish, Context& context) {
+  const auto controller = TRY(controller_of(context));
+  const JobRecord job = TRY(controller->get_job(wish.key.job));
+  const uint32_t ranks = wish.all_ranks ? job.spec.nodes : 1;
+  std::mutex mutex;
+  std::vector<Status> statuses(ranks, ok());
+  const auto one = [&](uint32_t index) {
+    LogQuery query{wish.key, 0, wish.follow};
+    if (wish.all_ranks) query.what.rank = index;
+    RankLog log(wish, context.console, mutex, ranks > 1 ? fmt::format("[{}] ", index) : "",
+                length_now(job, query.what));
+    Status status = controller->read_log(
+        query, [&](uint64_t offset, std::string_view bytes) { return log.feed(offset, bytes); });
+    if (status) status = log.finish();
+    statuses[index] = std::move(status);
+  };
+  if (ranks == 1 || !wish.follow) {
+    for (uint32_t rank = 0; rank < ranks; ++rank) one(rank);
+  } else {
+    std::vector<std::thread> threads;
+    for (uint32_t rank = 0; rank < ranks; ++rank) threads.emplace_back(one, rank);
+    for (std::thread& thread : threads) thread.join();
+  }
+  for (Status& status : statuses) TRY(std::move(status));
+  return 0;
+}
+
+template <typename T>
+Result<T> number_of(std::string_view option, const std::string& text) {
+  T value{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed == std::errc{} && end == text.data() + text.size()) return value;
+  return Error{
+      Code::kInvalid, fmt::format("--{}: '{}' is not a whole number from 0", option, text), {}};
+}
+
+Result<Action> parse(const Arguments& arguments) {
+  LogWish wish;
+  wish.key = TRY(one_job(arguments));
+  wish.follow = arguments.has("follow");
+  const bool only_out = arguments.has("stdout");
+  const bool only_err = arguments.has("stderr");
+  wish.out = only_out || !only_err;
+  wish.err = only_err || !only_out;
+  if (const auto tail = arguments.value("tail")) wish.tail = TRY(number_of<size_t>("tail", *tail));
+  if (wish.key.rank != 0) wish.all_ranks = false;
+  if (const auto rank = arguments.value("rank")) {
+    wish.key.rank = TRY(number_of<uint32_t>("rank", *rank));
+    wish.all_ranks = false;
+  }
+  return Action([=](Context& context) { return logs(wish, context); });
+}
+
+}  // namespace
+
+Command logs_command() {
+  return {{.name = "logs",
+           .usage = {"logs [-f] [--tail N] [--rank R] [--stdout|--stderr] JOB"},
+           .purpose = "a job's output, also after it has ended",
+           .text = "The job's stdout goes to stdout and its stderr to stderr. With several ranks "
+                   "each line begins with [RANK].",
+           .options = kOptions,
+           .examples = kExamples},
+          parse};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,136 @@
+// `devrun [OPTIONS] CMD…`: the main job.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "cli/client/caller.h"
+#include "cli/client/terminal.h"
+#include "cli/commands/attached_run.h"
+#include "cli/commands/command.h"
+#include "cli/commands/run_options.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr std::string_view kText =
+    "Takes a snapshot of the volume as it is now, and runs CMD in it on a node that has room: with "
+    "the same\n"
+    "directory, user, groups, umask and environment, with stdin, stdout and stderr attached. "
+    "Editing goes on\n"
+    "meanwhile and changes nothing for the job. The exit status is the command's own; 128+N if "
+    "signal N ended it,\n"
+    "124 time limit, 125 devrun's own failure or a lost node, 126 not executable, 127 not found, "
+    "130 cancelled.\n"
+    "\n"
+    "These variables stay behind: TMUX* STY SSH_* VSCODE_* XDG_RUNTIME_DIR XDG_SESSION_* DBUS_* "
+    "DISPLAY HOSTNAME\n"
+    "SLURM_* PMI_* OMPI_* CUDA_VISIBLE_DEVICES, and DEVRUN_*, which the job gets anew; -e takes "
+    "one over.";
+
+constexpr Example kExamples[] = {
+    {"devrun python train.py", "runs the script, as it is now, on another node"},
+    {"devrun -g 2:a100 --memory 64G -- python train.py --lr 3e-4",
+     "with two GPUs; all after -- is the program's"},
+    {"devrun -d --name sweep --array 0-99%10 ./sweep.sh",
+     "a hundred tasks, ten at a time; prints the job id"},
+    {"tar c . | devrun wc -c", "stdin goes to the job, byte for byte"},
+};
+
+bool choose_tty(const RunOptions& options, const Context& context) {
+  if (options.detach || options.tty == TtyChoice::kNever) return false;
+  if (options.tty == TtyChoice::kAlways) return true;
+  return !options.no_stdin && is_terminal(context.in) && is_terminal(context.console.out());
+}
+
+Result<std::string> folder_for(const RunOptions& options) {
+  if (options.folder.starts_with('/')) return options.folder;
+  std::string current = TRY(current_folder());
+  if (options.folder.empty()) return current;
+  return (current == "/" ? "" : current) + "/" + options.folder;
+}
+
+Result<std::string> volume_for(const RunOptions& options, const Target& target) {
+  if (!options.volume.empty()) return options.volume;
+  if (!target.volume.empty() || target.through_socket) return target.volume;
+  return Error{Code::kInvalid, "which volume? This is no dev container, and none is named",
+               "--volume NAME, or DEVRUN_VOLUME=NAME; devrun volume ls"};
+}
+
+std::string name_for(const RunOptions& options) {
+  if (!options.name.empty()) return options.name;
+  const std::string& program = options.command[0];
+  const size_t slash = program.rfind('/');
+  return slash == std::string::npos || slash + 1 == program.size() ? program
+                                                                   : program.substr(slash + 1);
+}
+
+Result<Submission> submission_for(const RunOptions& options, const Context& context,
+                                  const Target& target) {
+  Submission out;
+  out.request_id = TRY(new_request_id());
+  JobSpec& spec = out.spec;
+  spec.name = name_for(options);
+  spec.root.volume = TRY(volume_for(options, target));
+  spec.program.argv = options.command;
+  spec.program.cwd = TRY(folder_for(options));
+  spec.program.caller = TRY(capture_caller());
+  spec.program.tty = choose_tty(options, context);
+  if (spec.program.tty) spec.program.terminal = terminal_size(context.in);
+  const bool stdin_open = ::fcntl(context.in, F_GETFD) >= 0;
+  spec.program.reads_stdin = !options.detach && !options.no_stdin && stdin_open;
+  spec.per_node = options.per_node;
+  spec.nodes = options.nodes;
+  spec.pool = options.pool;
+  spec.array = options.array;
+  spec.array_running_max = options.array_running_max;
+  spec.after_ok = options.after_ok;
+  spec.time_limit = options.time_limit;
+  spec.priority = options.priority;
+  out.env = TRY(environment_block(context.surroundings.environment, options.env));
+  return out;
+}
+
+Result<int> run(const RunOptions& options, Context& context) {
+  if (options.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
+    return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
+  }
+  Signals signals = TRY(Signals::take());
+  const Target target = TRY(find_target(context.surroundings));
+  const Submission submission = TRY(submission_for(options, context, target));
+  Controller controller(target);
+  const auto submitted = submit_interruptibly(controller, signals, submission);
+  if (!submitted && submitted.error().code == Code::kCancelled) {
+    context.console.say(submitted.error());
+    return kStatusCancelled;
+  }
+  if (!submitted) return submitted.error();
+  if (options.detach) return print_submitted(context.console, *submitted, options.json);
+  Following following;
+  following.task = TaskKey{submitted->job, kNoTask};
+  following.ranks = options.nodes;
+  following.write_stdin = submission.spec.program.reads_stdin;
+  following.tty = submission.spec.program.tty;
+  following.detach_keys = options.detach_keys;
+  following.patient = true;
+  following.quiet = options.quiet;
+  return follow_job(controller, context, signals, following);
+}
+
+Result<Action> parse(const Arguments& arguments) {
+  RunOptions options = TRY(read_run_options(arguments));
+  return Action([options = std::move(options)](Context& context) { return run(options, context); });
+}
+
+}  // namespace
+
+Command run_command() {
+  return {{.name = "run",
+           .usage = {"[OPTIONS] [--] CMD [ARG…]", "run [OPTIONS] [--] CMD [ARG…]"},
+           .purpose = "run a program on a node, in a snapshot of this volume",
+           .text = kText,
+           .options = run_option_table(),
+           .examples = kExamples},
+          parse};
+}
+
+}  // namespace devrun::cli

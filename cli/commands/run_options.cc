@@ -1,0 +1,339 @@
+#include "cli/commands/run_options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include "cli/client/detach_keys.h"
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr uint32_t kNodesMax = 1024;
+constexpr int64_t kCpuMilliMax = 1'000'000'000;
+constexpr int32_t kGpusMax = 1024;
+constexpr size_t kArrayRangesMax = 1000;
+
+constexpr std::array<Option, 33> kOptions{{
+    {.letter = 'g',
+     .name = "gpus",
+     .value = "N[:TYPE]",
+     .meaning = "GPUs on each node",
+     .fallback = "0",
+     .example = "-g 2:a100"},
+    {.name = "cpus",
+     .value = "N",
+     .meaning = "cores on each node, also a fraction",
+     .fallback = "1",
+     .example = "--cpus 0.5"},
+    {.name = "memory",
+     .value = "SIZE",
+     .meaning = "memory on each node; the job may not use more",
+     .fallback = "the node's default",
+     .example = "--memory 16G"},
+    {.name = "nodes",
+     .value = "N",
+     .meaning = "nodes; CMD runs once on each, as ranks 0 to N-1",
+     .fallback = "1",
+     .example = "--nodes 4"},
+    {.name = "pool",
+     .value = "P",
+     .meaning = "only nodes of this pool",
+     .fallback = "any",
+     .example = "--pool a100"},
+    {.name = "volume",
+     .value = "V[@SNAPSHOT]",
+     .meaning = "the volume to snapshot",
+     .fallback = "the container's own, else $DEVRUN_VOLUME, else the configuration's",
+     .example = "--volume ada"},
+    {.name = "name",
+     .value = "NAME",
+     .meaning = "the job's name in lists",
+     .fallback = "that of the program",
+     .example = "--name nightly"},
+    {.letter = 'd',
+     .name = "detach",
+     .meaning = "print the job id alone and do not wait; no stdin is read",
+     .example = "-d"},
+    {.name = "no-stdin",
+     .meaning = "leave our stdin alone: the program reads an empty one",
+     .example = "--no-stdin"},
+    {.letter = 'e',
+     .name = "env",
+     .value = "K[=V]",
+     .meaning = "set a variable, or take one over that would stay behind; may be repeated",
+     .example = "-e DISPLAY -e SEED=7"},
+    {.letter = 'C',
+     .name = "chdir",
+     .value = "DIR",
+     .meaning = "run in this directory",
+     .fallback = "the current one",
+     .example = "-C /srv/model"},
+    {.letter = 't',
+     .name = "tty",
+     .meaning = "give the program a terminal",
+     .fallback = "if stdin and stdout are terminals",
+     .example = "-t"},
+    {.letter = 'T', .name = "no-tty", .meaning = "give the program no terminal", .example = "-T"},
+    {.name = "array",
+     .value = "RANGES[%MAX]",
+     .meaning = "one task for each number, at most MAX at a time; needs -d",
+     .example = "--array 0-99%10"},
+    {.name = "after", .value = "JOB", .meaning = "start when JOB has ended", .supported = false},
+    {.name = "after-ok",
+     .value = "JOB",
+     .meaning = "start when JOB has succeeded; may be repeated",
+     .example = "--after-ok 41"},
+    {.name = "after-fail",
+     .value = "JOB",
+     .meaning = "start when JOB has failed",
+     .supported = false},
+    {.name = "priority",
+     .value = "N",
+     .meaning = "higher first",
+     .fallback = "0",
+     .example = "--priority 10"},
+    {.name = "time",
+     .value = "SPAN",
+     .meaning = "end the job after this time (status 124)",
+     .fallback = "no limit",
+     .example = "--time 2h"},
+    {.name = "signal",
+     .value = "SIG@SECONDS",
+     .meaning = "send this signal so long before the time limit",
+     .supported = false},
+    {.name = "retries",
+     .value = "N",
+     .meaning = "try again so often if the program fails",
+     .supported = false},
+    {.name = "retry-on",
+     .value = "CODE,…",
+     .meaning = "retry only for these statuses",
+     .supported = false},
+    {.name = "fresh", .meaning = "retry in the snapshot alone", .supported = false},
+    {.name = "live",
+     .value = "PATH",
+     .meaning = "the live tree itself at PATH, read-write",
+     .supported = false},
+    {.name = "keep",
+     .meaning = "bring nothing home, keep all in the change set",
+     .supported = false},
+    {.name = "discard", .meaning = "throw away what the job writes", .supported = false},
+    {.name = "on-disconnect",
+     .value = "keep|cancel[:SPAN]",
+     .meaning = "what a lost connection does to the job",
+     .fallback = "keep",
+     .supported = false},
+    {.name = "wait-for-controller",
+     .meaning = "wait for a controller that is away",
+     .supported = false},
+    {.name = "detach-keys",
+     .value = "KEYS",
+     .meaning = "the keys that detach from a terminal",
+     .fallback = "ctrl-\\,d",
+     .example = "--detach-keys ctrl-p,ctrl-q"},
+    {.name = "json",
+     .meaning = "with -d: one JSON record in place of the job id",
+     .example = "-d --json"},
+    {.letter = 'q',
+     .name = "quiet",
+     .meaning = "no words of devrun's own but errors",
+     .example = "-q"},
+    {.letter = 'h', .name = "help", .meaning = "this text"},
+    {.name = "version", .meaning = "print the version"},
+}};
+
+template <typename T>
+std::optional<T> whole_number(std::string_view text) {
+  T value{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Error bad_value(std::string_view text, std::string_view expected) {
+  return {Code::kInvalid, fmt::format("'{}' is not {}", text, expected), {}};
+}
+
+Result<ArrayRange> parse_range(std::string_view text, std::string_view whole) {
+  const Error bad = bad_value(
+      whole, "a list of task numbers such as 0-99, 1,5,7-9 or 0-100:10, with %MAX after it");
+  ArrayRange out;
+  const size_t colon = text.find(':');
+  if (colon != std::string_view::npos) {
+    const auto step = whole_number<int32_t>(text.substr(colon + 1));
+    if (!step || *step < 1) return bad;
+    out.step = *step;
+    text = text.substr(0, colon);
+  }
+  const size_t dash = text.find('-');
+  const auto first = whole_number<int32_t>(text.substr(0, dash));
+  const auto last =
+      dash == std::string_view::npos ? first : whole_number<int32_t>(text.substr(dash + 1));
+  if (!first || !last || *first < 0 || *last < *first) return bad;
+  out.first = *first;
+  out.last = *last;
+  return out;
+}
+
+// "--memory: 'x' is not …"
+template <typename T>
+Result<T> of(const Given& given, Result<T>&& value) {
+  if (value) return std::move(value);
+  return std::move(value).error().context(given.as_typed);
+}
+
+Result<uint32_t> parse_nodes(const std::string& text) {
+  const auto nodes = whole_number<uint32_t>(text);
+  if (nodes && *nodes >= 1 && *nodes <= kNodesMax) return *nodes;
+  return bad_value(text, fmt::format("a number of nodes from 1 to {}", kNodesMax));
+}
+
+Result<int32_t> parse_priority(const std::string& text) {
+  if (const auto priority = whole_number<int32_t>(text)) return *priority;
+  return bad_value(text, "a whole number");
+}
+
+Result<JobId> parse_job(const std::string& text) {
+  const AttemptKey key = TRY(parse_attempt_key(text));
+  return key.job;
+}
+
+Result<std::string> parse_volume(const std::string& text) {
+  if (text.find('@') == std::string::npos) return text;
+  return Error{Code::kUnsupported,
+               fmt::format("a named snapshot, '{}', is not supported yet in this version", text),
+               {}};
+}
+
+Result<std::string> not_empty(const std::string& text, std::string_view what) {
+  if (text.empty()) return bad_value(text, what);
+  return text;
+}
+
+Status read_placement(const Given& given, RunOptions& out) {
+  const std::string_view name = given.option->name;
+  const std::string& value = given.value;
+  if (name == "gpus") {
+    const Resources gpus = TRY(of(given, parse_gpus(value)));
+    out.per_node.gpus = gpus.gpus;
+    out.per_node.gpu_type = gpus.gpu_type;
+  }
+  if (name == "cpus") out.per_node.cpu_milli = TRY(of(given, parse_cpus(value)));
+  if (name == "memory") out.per_node.memory_bytes = TRY(of(given, parse_size(value)));
+  if (name == "nodes") out.nodes = TRY(of(given, parse_nodes(value)));
+  if (name == "pool") out.pool = TRY(of(given, not_empty(value, "the name of a pool")));
+  if (name == "priority") out.priority = TRY(of(given, parse_priority(value)));
+  if (name == "time") out.time_limit = TRY(of(given, parse_duration(value)));
+  if (name == "after-ok") out.after_ok.push_back(TRY(of(given, parse_job(value))));
+  if (name == "array") {
+    ArrayText array = TRY(of(given, parse_array(value)));
+    out.array = std::move(array.ranges);
+    out.array_running_max = array.running_max;
+  }
+  return ok();
+}
+
+Status read_manner(const Given& given, RunOptions& out) {
+  const std::string_view name = given.option->name;
+  if (name == "volume") out.volume = TRY(of(given, parse_volume(given.value)));
+  if (name == "name") out.name = TRY(of(given, not_empty(given.value, "a name")));
+  if (name == "chdir") out.folder = TRY(of(given, not_empty(given.value, "a directory")));
+  if (name == "detach-keys") out.detach_keys = TRY(of(given, parse_detach_keys(given.value)));
+  if (name == "env")
+    out.env.push_back(TRY(of(given, not_empty(given.value, "NAME or NAME=VALUE"))));
+  if (name == "detach") out.detach = true;
+  if (name == "no-stdin") out.no_stdin = true;
+  if (name == "tty") out.tty = TtyChoice::kAlways;
+  if (name == "no-tty") out.tty = TtyChoice::kNever;
+  if (name == "json") out.json = true;
+  if (name == "quiet") out.quiet = true;
+  return ok();
+}
+
+Status check_together(const RunOptions& options) {
+  const auto wrong = [](std::string_view message) {
+    return Error{Code::kInvalid, std::string(message), {}};
+  };
+  if (options.command.empty())
+    return wrong("no program is named: expected devrun [OPTIONS] CMD [ARG…]");
+  if (options.command[0].empty()) return wrong("the program's name is empty");
+  if (options.detach && options.tty == TtyChoice::kAlways)
+    return wrong("-t and -d do not go together");
+  if (options.json && !options.detach)
+    return wrong("--json needs -d: without it stdout is the program's");
+  if (!options.array.empty() && !options.detach)
+    return wrong("--array needs -d: its tasks have no common stdout");
+  return ok();
+}
+
+}  // namespace
+
+std::span<const Option> run_option_table() {
+  return kOptions;
+}
+
+Result<int64_t> parse_cpus(std::string_view text) {
+  double cores = 0;
+  const auto [end, failed] =
+      std::from_chars(text.data(), text.data() + text.size(), cores, std::chars_format::fixed);
+  const bool whole = failed == std::errc{} && end == text.data() + text.size();
+  const double milli = cores * 1000;
+  if (!whole || !(milli >= 1) || milli > static_cast<double>(kCpuMilliMax)) {
+    return bad_value(text, "a number of cores such as 2 or 0.5");
+  }
+  return static_cast<int64_t>(milli + 0.5);
+}
+
+Result<Resources> parse_gpus(std::string_view text) {
+  const size_t colon = text.find(':');
+  const auto count = whole_number<int32_t>(text.substr(0, colon));
+  Resources out;
+  if (colon != std::string_view::npos) out.gpu_type = text.substr(colon + 1);
+  const bool empty_type = colon != std::string_view::npos && out.gpu_type.empty();
+  if (!count || *count < 0 || *count > kGpusMax || empty_type) {
+    return bad_value(text, "a number of GPUs such as 2 or 2:a100");
+  }
+  out.gpus = *count;
+  return out;
+}
+
+Result<ArrayText> parse_array(std::string_view text) {
+  ArrayText out;
+  std::string_view ranges = text;
+  const size_t percent = text.find('%');
+  if (percent != std::string_view::npos) {
+    const auto most = whole_number<uint32_t>(text.substr(percent + 1));
+    if (!most || *most < 1)
+      return bad_value(text.substr(percent), "a number of tasks at a time such as %10");
+    out.running_max = *most;
+    ranges = text.substr(0, percent);
+  }
+  for (;;) {
+    const size_t comma = ranges.find(',');
+    out.ranges.push_back(TRY(parse_range(ranges.substr(0, comma), text)));
+    if (out.ranges.size() > kArrayRangesMax)
+      return bad_value(text, fmt::format("at most {} ranges", kArrayRangesMax));
+    if (comma == std::string_view::npos) return out;
+    ranges.remove_prefix(comma + 1);
+  }
+}
+
+Result<RunOptions> read_run_options(const Arguments& arguments) {
+  RunOptions out;
+  out.per_node.cpu_milli = 1000;
+  out.detach_keys = TRY(parse_detach_keys(kDefaultDetachKeys));
+  for (const Given& given : arguments.given) {
+    TRY(read_placement(given, out));
+    TRY(read_manner(given, out));
+  }
+  out.command = arguments.program;
+  TRY(check_together(out));
+  return out;
+}
+
+}  // namespace devrun::cli

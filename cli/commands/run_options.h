@@ -1,0 +1,51 @@
+// What `devrun [OPTIONS] CMD…` asks for, from its options to a job's specification. Pure.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/commands/arguments.h"
+#include "cli/help/help.h"
+#include "common/model/job.h"
+
+namespace devrun::cli {
+
+enum class TtyChoice { kIfTerminals, kAlways, kNever };
+
+struct RunOptions {
+  Resources per_node;
+  uint32_t nodes = 1;
+  std::string pool;
+  std::string volume;
+  std::string name;
+  bool detach = false;
+  bool no_stdin = false;
+  std::vector<std::string> env;  // K=V or K
+  std::string folder;            // -C; empty: the current one
+  TtyChoice tty = TtyChoice::kIfTerminals;
+  Duration time_limit;
+  int32_t priority = 0;
+  bool json = false;
+  bool quiet = false;
+  std::vector<ArrayRange> array;
+  uint32_t array_running_max = 0;
+  std::vector<JobId> after_ok;
+  std::string detach_keys;  // bytes
+  std::vector<std::string> command;
+};
+
+std::span<const Option> run_option_table();
+Result<RunOptions> read_run_options(const Arguments& arguments);
+
+// Single values, as they are written after their options.
+struct ArrayText {
+  std::vector<ArrayRange> ranges;
+  uint32_t running_max = 0;
+};
+Result<ArrayText> parse_array(std::string_view text);  // 0-99[%MAX], 1,5,7-9, 0-100:10
+Result<int64_t> parse_cpus(std::string_view text);     // thousandths
+Result<Resources> parse_gpus(std::string_view text);   // N[:TYPE]
+
+}  // namespace devrun::cli

@@ -1,0 +1,65 @@
+// `devrun show` and `devrun explain`: one job.
+#include "cli/commands/connect.h"
+#include "cli/output/job_json.h"
+#include "cli/output/job_text.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr Option kShowOptions[] = {
+    {.name = "json", .meaning = "one JSON record", .example = "--json"},
+    kHelpOption,
+};
+constexpr Option kExplainOptions[] = {kHelpOption};
+constexpr Example kShowExamples[] = {
+    {"devrun show 42", "state, resources, attempts, and where the time went"}};
+constexpr Example kExplainExamples[] = {
+    {"devrun explain 42", "why job 42 waits, and what would let it start"}};
+
+Result<Action> parse_show(const Arguments& arguments) {
+  const AttemptKey key = TRY(one_job(arguments));
+  const bool json = arguments.has("json");
+  return Action([=](Context& context) -> Result<int> {
+    const auto controller = TRY(controller_of(context));
+    const JobRecord job = TRY(controller->get_job(key.job));
+    TRY(context.console.data(json ? job_json(job) : job_text(job, wall_clock())));
+    return 0;
+  });
+}
+
+Result<Action> parse_explain(const Arguments& arguments) {
+  const AttemptKey key = TRY(one_job(arguments));
+  return Action([=](Context& context) -> Result<int> {
+    const auto controller = TRY(controller_of(context));
+    const JobRecord job = TRY(controller->get_job(key.job));
+    TRY(context.console.data(explain_text(job)));
+    return 0;
+  });
+}
+
+}  // namespace
+
+Command show_command() {
+  return {
+      {.name = "show",
+       .usage = {"show [--json] JOB"},
+       .purpose = "one job in full",
+       .text =
+           "With each attempt: its node, its ending, what it wrote, and when each stage was done.",
+       .options = kShowOptions,
+       .examples = kShowExamples},
+      parse_show};
+}
+
+Command explain_command() {
+  return {{.name = "explain",
+           .usage = {"explain JOB"},
+           .purpose = "why a job waits, and what would let it start",
+           .text = {},
+           .options = kExplainOptions,
+           .examples = kExplainExamples},
+          parse_explain};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,144 @@
+// `devrun up`, `devrun down`, `devrun doctor`: a cluster on this machine. What they do is in cli/cluster.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "cli/cluster/cluster.h"
+#include "cli/commands/connect.h"
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr Option kUpOptions[] = {
+    {.name = "nodes",
+     .value = "N",
+     .meaning = "so many nodes",
+     .fallback = "as before, 1 at first",
+     .example = "--nodes 3"},
+    {.name = "store",
+     .value = "DIR",
+     .meaning = "where everything is kept",
+     .fallback = "/var/lib/devrun",
+     .example = "--store /data/devrun"},
+    {.name = "size",
+     .value = "S",
+     .meaning = "of the store's image, where its file system is not btrfs",
+     .fallback = "chosen from what is free",
+     .example = "--size 100G"},
+    kHelpOption,
+};
+constexpr Option kDownOptions[] = {
+    {.name = "store",
+     .value = "DIR",
+     .meaning = "the cluster that is kept there",
+     .fallback = "/var/lib/devrun",
+     .example = "--store /data/devrun"},
+    {.name = "purge",
+     .meaning = "remove volumes, jobs and all other state, too; asks for the folder's name",
+     .example = "--purge"},
+    {.name = "yes", .meaning = "without asking", .example = "--purge --yes"},
+    kHelpOption,
+};
+constexpr Option kDoctorOptions[] = {kHelpOption};
+constexpr Example kUpExamples[] = {
+    {"devrun up", "starts what does not run yet; a second call changes nothing"},
+    {"devrun up --nodes 3 --store /data/devrun", "three nodes on this machine"}};
+constexpr Example kDownExamples[] = {
+    {"devrun down", "ends all its processes and mounts; state stays for the next up"},
+    {"devrun down --purge", "removes the state, too"}};
+constexpr Example kDoctorExamples[] = {
+    {"devrun doctor", "one line for each thing that is missing, with the command that mends it"}};
+
+// Whether the controller of this configuration hears of all these agents.
+bool agents_connected(const std::string& config_path, const std::vector<std::string>& agents) {
+  Surroundings surroundings;
+  surroundings.environment = {"DEVRUN_CONFIG=" + config_path};
+  surroundings.socket.clear();
+  const auto target = find_target(surroundings);
+  if (!target) return false;
+  const auto nodes = Controller(*target).list_nodes();
+  if (!nodes) return false;
+  return std::ranges::all_of(agents, [&](const std::string& agent) {
+    return std::ranges::any_of(
+        *nodes, [&](const NodeRecord& node) { return node.connected && node.hello.name == agent; });
+  });
+}
+
+Result<int> parse_node_count(const std::string& text) {
+  int nodes = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), nodes);
+  const bool whole = failed == std::errc{} && end == text.data() + text.size();
+  if (whole && nodes >= 1 && nodes <= cluster::kNodesMax) return nodes;
+  return Error{
+      Code::kInvalid,
+      fmt::format("--nodes: '{}' is not a number of nodes from 1 to {}", text, cluster::kNodesMax),
+      {}};
+}
+
+Result<int64_t> parse_image_size(const std::string& text) {
+  auto size = parse_size(text);
+  if (size) return size;
+  return std::move(size).error().context("--size");
+}
+
+Result<Action> parse_up(const Arguments& arguments) {
+  TRY(no_words(arguments));
+  cluster::UpOptions options;
+  if (const auto store = arguments.value("store")) options.folder = *store;
+  if (const auto nodes = arguments.value("nodes")) options.nodes = TRY(parse_node_count(*nodes));
+  if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
+  options.agents_connected = agents_connected;
+  return Action([=](Context&) -> Result<int> { return cluster::run_up(options); });
+}
+
+Result<Action> parse_down(const Arguments& arguments) {
+  TRY(no_words(arguments));
+  cluster::DownOptions options;
+  if (const auto store = arguments.value("store")) options.folder = *store;
+  options.purge = arguments.has("purge");
+  options.yes = arguments.has("yes");
+  return Action([=](Context&) -> Result<int> { return cluster::run_down(options); });
+}
+
+Result<Action> parse_doctor(const Arguments& arguments) {
+  TRY(no_words(arguments));
+  return Action([](Context&) -> Result<int> { return cluster::run_doctor({}); });
+}
+
+}  // namespace
+
+Command up_command() {
+  return {{.name = "up",
+           .usage = {"up [--nodes N] [--store DIR] [--size S]"},
+           .purpose = "start a whole cluster on this machine",
+           .text = "Does only what is missing, so it also mends a cluster of which something has "
+                   "died. Needs root.",
+           .options = kUpOptions,
+           .examples = kUpExamples},
+          parse_up};
+}
+
+Command down_command() {
+  return {{.name = "down",
+           .usage = {"down [--store DIR] [--purge] [--yes]"},
+           .purpose = "end the cluster of this machine",
+           .text = {},
+           .options = kDownOptions,
+           .examples = kDownExamples},
+          parse_down};
+}
+
+Command doctor_command() {
+  return {{.name = "doctor",
+           .usage = {"doctor"},
+           .purpose = "what this machine lacks, each line with the command that mends it",
+           .text = {},
+           .options = kDoctorOptions,
+           .examples = kDoctorExamples},
+          parse_doctor};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,73 @@
+#include "cli/output/console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace devrun::cli {
+
+namespace {
+
+// write(2) of everything; errno of the failure or 0.
+int write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return 0;
+}
+
+std::string with_carriage_returns(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string format_words(std::string_view message, std::string_view hint) {
+  std::string out = "devrun: ";
+  for (const char c : message) {
+    out += c;
+    if (c == '\n') out += "devrun: ";
+  }
+  if (!hint.empty()) out += fmt::format(". Try: {}", hint);
+  return out;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+    out += control ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return out;
+}
+
+Status Console::data(std::string_view text) const {
+  const int failed = write_whole(out_, text);
+  if (failed == 0) return ok();
+  if (failed == EPIPE) return Error{Code::kCancelled, "nobody reads the output any more", {}};
+  return errno_error("writing to stdout", failed);
+}
+
+void Console::say(std::string_view message, std::string_view hint) const {
+  say_plain(format_words(printable(message), printable(hint)) + "\n");
+}
+
+void Console::say(const Error& error) const {
+  say(error.message, error.hint);
+}
+
+void Console::say_plain(std::string_view text) const {
+  write_whole(err_, raw_.load() ? with_carriage_returns(text) : std::string(text));
+}
+
+}  // namespace devrun::cli

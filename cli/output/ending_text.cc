@@ -1,0 +1,77 @@
+#include "cli/output/ending_text.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr size_t kNotableShownMax = 5;
+
+Words not_run(const TaskKey& task, const Ending& ending, std::string_view otherwise) {
+  const std::string_view reason =
+      ending.reason.empty() ? otherwise : std::string_view(ending.reason);
+  const std::string hint =
+      ending.hint.empty() ? fmt::format("devrun show {}", to_string(task)) : ending.hint;
+  return {std::string(reason), hint};
+}
+
+// Signals by which people end programs themselves: they know.
+bool is_asked_for(int status) {
+  return status == 128 + SIGINT || status == 128 + SIGTERM || status == 128 + SIGPIPE ||
+         status == 128 + SIGQUIT || status == 128 + SIGHUP;
+}
+
+}  // namespace
+
+int exit_status(JobState state, const Ending& ending) {
+  if (state == JobState::kNodeLost || ending.cause == EndCause::kLost) return kStatusDevrun;
+  if (state == JobState::kCancelled || ending.cause == EndCause::kCancelled)
+    return kStatusCancelled;
+  if (state == JobState::kTimedOut || ending.cause == EndCause::kTimedOut) return kStatusTimeLimit;
+  if (ending.cause == EndCause::kNotStarted && ending.status == 0) return kStatusDevrun;
+  return ending.status;
+}
+
+std::optional<Words> ending_words(const TaskKey& task, JobState state, const Ending& ending) {
+  if (state == JobState::kNodeLost || ending.cause == EndCause::kLost) {
+    return not_run(task, ending, fmt::format("the node of job {} was lost", to_string(task)));
+  }
+  switch (ending.cause) {
+    case EndCause::kNotStarted:
+      return not_run(task, ending, fmt::format("job {} could not be started", to_string(task)));
+    case EndCause::kCancelled:
+      return Words{fmt::format("job {} was cancelled", to_string(task)), {}};
+    case EndCause::kTimedOut:
+      return Words{fmt::format("job {} was ended at its time limit", to_string(task)),
+                   "a longer --time"};
+    case EndCause::kExited:
+      if (ending.status <= 128 || ending.reason.empty() || is_asked_for(ending.status)) return {};
+      return Words{fmt::format("job {}: {}", to_string(task), ending.reason), ending.hint};
+    case EndCause::kLost:
+      break;
+  }
+  return {};
+}
+
+std::optional<Words> written_words(const TaskKey& task, const WrittenSummary& wrote) {
+  if (wrote.files == 0) return {};
+  std::string text =
+      fmt::format("{} file{}, {} written, kept on {} for 24 hours in {}", wrote.files,
+                  wrote.files == 1 ? "" : "s", format_size(wrote.bytes), wrote.node, wrote.folder);
+  size_t shown = 0;
+  for (const WrittenFile& file : wrote.notable) {
+    if (shown == kNotableShownMax) break;
+    text += fmt::format("\n  {} {}", file.kind, file.path);
+    if (file.kind != 'D') text += fmt::format("  {}", format_size(file.size_bytes));
+    ++shown;
+  }
+  if (wrote.files > shown && shown > 0) text += fmt::format("\n  and {} more", wrote.files - shown);
+  return Words{std::move(text), fmt::format("devrun show {}", to_string(task))};
+}
+
+}  // namespace devrun::cli

@@ -1,0 +1,33 @@
+// What `devrun` says on stderr when a job has ended, and the status it exits with (the contract's "Exit status").
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/ids.h"
+#include "common/model/job.h"
+
+namespace devrun::cli {
+
+inline constexpr int kStatusUsage = 2;
+inline constexpr int kStatusTimeLimit = 124;
+inline constexpr int kStatusDevrun = 125;
+inline constexpr int kStatusCancelled = 130;
+inline constexpr int kStatusBrokenPipe = 141;  // 128 + SIGPIPE
+
+struct Words {
+  std::string message;
+  std::string hint;
+};
+
+int exit_status(JobState state, const Ending& ending);
+
+// Nothing for a program that simply exited.
+std::optional<Words> ending_words(const TaskKey& task, JobState state, const Ending& ending);
+
+// "3 files, 1.2 MB written, kept on node1 for 24 hours in …", and a line for each notable one; nothing if nothing
+// was written.
+std::optional<Words> written_words(const TaskKey& task, const WrittenSummary& wrote);
+
+}  // namespace devrun::cli

@@ -1,0 +1,193 @@
+#include "cli/output/job_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace devrun::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Bytes that are no UTF-8 (file names, arguments) become U+FFFD: JSON has no other way.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void put_time(Json& out, const char* name, Time time) {
+  if (time.us != 0) out[name] = time.us;
+}
+
+Json json_of(const Timeline& timeline) {
+  Json out = Json::object();
+  put_time(out, "submitted_us", timeline.submitted);
+  put_time(out, "snapshot_taken_us", timeline.snapshot_taken);
+  put_time(out, "journaled_us", timeline.journaled);
+  put_time(out, "placed_us", timeline.placed);
+  put_time(out, "agent_received_us", timeline.agent_received);
+  put_time(out, "mounted_us", timeline.mounted);
+  put_time(out, "started_us", timeline.started);
+  put_time(out, "first_byte_us", timeline.first_byte);
+  put_time(out, "ended_us", timeline.ended);
+  return out;
+}
+
+std::string_view cause_name(EndCause cause) {
+  switch (cause) {
+    case EndCause::kExited:
+      return "EXITED";
+    case EndCause::kNotStarted:
+      return "NOT_STARTED";
+    case EndCause::kCancelled:
+      return "CANCELLED";
+    case EndCause::kTimedOut:
+      return "TIMED_OUT";
+    case EndCause::kLost:
+      return "LOST";
+  }
+  return "?";
+}
+
+Json json_of(const std::optional<Ending>& ending) {
+  if (!ending) return nullptr;
+  return {{"cause", cause_name(ending->cause)},
+          {"status", ending->status},
+          {"reason", ending->reason},
+          {"hint", ending->hint}};
+}
+
+Json json_of(const std::optional<WrittenSummary>& wrote) {
+  if (!wrote) return nullptr;
+  Json notable = Json::array();
+  for (const WrittenFile& file : wrote->notable) {
+    notable.push_back({{"path", file.path},
+                       {"kind", std::string(1, file.kind)},
+                       {"size_bytes", file.size_bytes}});
+  }
+  return {{"files", wrote->files},
+          {"bytes", wrote->bytes},
+          {"node", wrote->node},
+          {"folder", wrote->folder},
+          {"notable", std::move(notable)}};
+}
+
+Json json_of(const Resources& resources) {
+  return {{"cpu_milli", resources.cpu_milli},
+          {"memory_bytes", resources.memory_bytes},
+          {"gpus", resources.gpus},
+          {"gpu_type", resources.gpu_type}};
+}
+
+Json json_of(const AttemptRecord& attempt) {
+  Json out;
+  out["task"] = attempt.key.task == kNoTask ? Json(nullptr) : Json(attempt.key.task);
+  out["rank"] = attempt.key.rank;
+  out["attempt"] = attempt.key.attempt;
+  out["node"] = attempt.node;
+  out["state"] = state_name(attempt.state);
+  out["ending"] = json_of(attempt.ending);
+  out["output_bytes"] = attempt.output_bytes;
+  out["wrote"] = json_of(attempt.wrote);
+  out["timeline"] = json_of(attempt.timeline);
+  return out;
+}
+
+Json json_of(const std::vector<ArrayRange>& array) {
+  Json out = Json::array();
+  for (const ArrayRange& range : array) {
+    out.push_back({{"first", range.first}, {"last", range.last}, {"step", range.step}});
+  }
+  return out;
+}
+
+Json json_of(const JobRecord& job) {
+  const Program& program = job.spec.program;
+  Json out;
+  out["job"] = job.job;
+  out["name"] = job.spec.name;
+  out["user"] = job.spec.user;
+  out["state"] = state_name(job.state);
+  out["reason"] = job.reason;
+  out["ending"] = json_of(job.ending);
+  out["volume"] = job.spec.root.volume;
+  out["tree"] = job.spec.root.tree.is_zero() ? Json(nullptr) : Json(job.spec.root.tree.hex());
+  out["dev_container"] = job.spec.dev_container;
+  out["argv"] = program.argv;
+  out["cwd"] = program.cwd;
+  out["uid"] = program.caller.uid;
+  out["gid"] = program.caller.gid;
+  out["tty"] = program.tty;
+  out["env_names"] = job.env_names;
+  out["per_node"] = json_of(job.spec.per_node);
+  out["nodes"] = job.spec.nodes;
+  out["pool"] = job.spec.pool;
+  out["array"] = json_of(job.spec.array);
+  out["after_ok"] = job.spec.after_ok;
+  out["time_limit_us"] = job.spec.time_limit.us;
+  out["priority"] = job.spec.priority;
+  out["timeline"] = json_of(job.timeline);
+  out["attempts"] = Json::array();
+  for (const AttemptRecord& attempt : job.attempts) out["attempts"].push_back(json_of(attempt));
+  return out;
+}
+
+}  // namespace
+
+std::string submitted_json(JobId job, const Digest& tree, const Timeline& timeline) {
+  Json out;
+  out["job"] = job;
+  out["tree"] = tree.is_zero() ? Json(nullptr) : Json(tree.hex());
+  out["timeline"] = json_of(timeline);
+  return dump(out);
+}
+
+std::string job_json(const JobRecord& job) {
+  return dump(json_of(job));
+}
+
+std::string jobs_json(const JobList& jobs) {
+  Json out;
+  out["jobs"] = Json::array();
+  for (const JobRecord& job : jobs.jobs) out["jobs"].push_back(json_of(job));
+  out["truncated"] = jobs.truncated;
+  return dump(out);
+}
+
+std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
+  Json list = Json::array();
+  for (const VolumeRecord& volume : volumes) {
+    Json one = {{"name", volume.name}, {"owner", volume.owner}, {"driver", volume.driver}};
+    put_time(one, "created_us", volume.created);
+    one["newest_tree"] =
+        volume.newest_tree.is_zero() ? Json(nullptr) : Json(volume.newest_tree.hex());
+    put_time(one, "newest_taken_us", volume.newest_taken);
+    one["newest_files"] = volume.newest_files;
+    one["newest_bytes"] = volume.newest_bytes;
+    list.push_back(std::move(one));
+  }
+  Json out;
+  out["volumes"] = std::move(list);
+  return dump(out);
+}
+
+std::string nodes_json(const std::vector<NodeRecord>& nodes) {
+  Json list = Json::array();
+  for (const NodeRecord& node : nodes) {
+    Json one;
+    one["name"] = node.hello.name;
+    one["address"] = node.hello.address;
+    one["version"] = node.hello.version;
+    one["connected"] = node.connected;
+    put_time(one, "last_heard_us", node.last_heard);
+    one["pools"] = node.hello.pools;
+    one["dev_containers"] = node.hello.dev_containers;
+    one["total"] = json_of(node.hello.total);
+    one["used"] = json_of(node.used);
+    one["attempts"] = node.attempts;
+    list.push_back(std::move(one));
+  }
+  Json out;
+  out["nodes"] = std::move(list);
+  return dump(out);
+}
+
+}  // namespace devrun::cli

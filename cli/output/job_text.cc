@@ -1,0 +1,238 @@
+#include "cli/output/job_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "cli/output/console.h"
+#include "cli/output/table.h"
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr size_t kCommandShownMax = 60;
+
+std::string ago(Time time, Time now) {
+  return time.us == 0 ? "-"
+                      : format_duration(Duration{std::max<int64_t>(now.us - time.us, 0)}) + " ago";
+}
+
+// How long it has run, or ran.
+std::string run_time(const Timeline& timeline, Time now) {
+  if (timeline.started.us == 0) return "-";
+  const Time until = timeline.ended.us != 0 ? timeline.ended : now;
+  return format_duration(Duration{std::max<int64_t>(until.us - timeline.started.us, 0)});
+}
+
+std::string resources_text(const Resources& resources) {
+  const double cores = static_cast<double>(resources.cpu_milli) / 1000;
+  std::string out = fmt::format("{:g} cpu", cores);
+  if (resources.memory_bytes > 0) out += fmt::format(", {}", format_size(resources.memory_bytes));
+  if (resources.gpus > 0) out += fmt::format(", {} gpu", resources.gpus);
+  if (resources.gpus > 0 && !resources.gpu_type.empty())
+    out += fmt::format(" {}", resources.gpu_type);
+  return out;
+}
+
+std::string status_text(const std::optional<Ending>& ending) {
+  return ending ? fmt::format("{}", ending->status) : std::string("-");
+}
+
+void line(std::string& out, std::string_view name, std::string_view value) {
+  out += fmt::format("{:<12}{}\n", name, printable(value));
+}
+
+struct Stage {
+  std::string_view name;
+  Time Timeline::*at;
+};
+constexpr Stage kStages[] = {
+    {"snapshot", &Timeline::snapshot_taken}, {"journal", &Timeline::journaled},
+    {"placed", &Timeline::placed},           {"on node", &Timeline::agent_received},
+    {"mounted", &Timeline::mounted},         {"started", &Timeline::started},
+    {"first byte", &Timeline::first_byte},   {"ended", &Timeline::ended}};
+
+// Milliseconds after the submission, and the share of each stage.
+std::string timeline_text(const Timeline& timeline) {
+  if (timeline.submitted.us == 0) return {};
+  Table table({"  stage", "at ms", "took ms"});
+  Time before = timeline.submitted;
+  for (const Stage& stage : kStages) {
+    const Time at = timeline.*stage.at;
+    if (at.us == 0) continue;
+    const auto milliseconds = [](Duration span) {
+      return fmt::format("{:.1f}", static_cast<double>(span.us) / 1000);
+    };
+    table.add({fmt::format("  {}", stage.name), milliseconds(at - timeline.submitted),
+               milliseconds(at - before)});
+    before = at;
+  }
+  return table.render();
+}
+
+// The job's own stages and those of the attempt, as one.
+Timeline joined(const Timeline& job, const Timeline& attempt) {
+  Timeline out = job;
+  for (const Stage& stage : kStages) {
+    if ((attempt.*stage.at).us != 0) out.*stage.at = attempt.*stage.at;
+  }
+  return out;
+}
+
+std::string attempt_text(const AttemptRecord& attempt, const Timeline& of_job) {
+  std::string out =
+      fmt::format("\nattempt {} on {}: {}", to_string(attempt.key),
+                  attempt.node.empty() ? "no node yet" : attempt.node, state_name(attempt.state));
+  if (attempt.ending) out += fmt::format(", status {}", attempt.ending->status);
+  out += fmt::format(", {} of output\n", format_size(attempt.output_bytes));
+  if (attempt.ending && !attempt.ending->reason.empty()) {
+    out += fmt::format("  {}\n", printable(attempt.ending->reason));
+  }
+  if (attempt.wrote && attempt.wrote->files > 0) {
+    out += fmt::format("  wrote {} file{}, {}, kept on {} in {}\n", attempt.wrote->files,
+                       attempt.wrote->files == 1 ? "" : "s", format_size(attempt.wrote->bytes),
+                       attempt.wrote->node, printable(attempt.wrote->folder));
+    for (const WrittenFile& file : attempt.wrote->notable) {
+      out += fmt::format("    {} {}\n", file.kind, printable(file.path));
+    }
+  }
+  return out + timeline_text(joined(of_job, attempt.timeline));
+}
+
+}  // namespace
+
+std::string format_time(Time time) {
+  const std::time_t seconds = static_cast<std::time_t>(time.us / 1'000'000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
+  return {text, n};
+}
+
+std::string command_line(const std::vector<std::string>& argv) {
+  constexpr std::string_view kPlain = "-_./:=,@%+";
+  std::string out;
+  for (const std::string& word : argv) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [&](char c) {
+      const bool letter =
+          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      return letter || kPlain.find(c) != std::string_view::npos;
+    });
+    if (!out.empty()) out += ' ';
+    if (plain) {
+      out += word;
+      continue;
+    }
+    out += '\'';
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    out += '\'';
+  }
+  return out;
+}
+
+const AttemptRecord* newest_attempt(const JobRecord& job) {
+  const auto newest = std::ranges::max_element(
+      job.attempts, {}, [](const AttemptRecord& a) { return a.key.attempt; });
+  return newest == job.attempts.end() ? nullptr : &*newest;
+}
+
+std::string jobs_text(const JobList& jobs, Time now) {
+  Table table({"JOB", "STATE", "STATUS", "NODE", "TIME", "SUBMITTED", "VOLUME", "COMMAND"});
+  for (const JobRecord& job : jobs.jobs) {
+    const AttemptRecord* attempt = newest_attempt(job);
+    const Timeline timeline =
+        attempt != nullptr ? joined(job.timeline, attempt->timeline) : job.timeline;
+    table.add({fmt::format("{}", job.job), std::string(state_name(job.state)),
+               status_text(job.ending),
+               attempt == nullptr || attempt->node.empty() ? "-" : attempt->node,
+               run_time(timeline, now), ago(job.timeline.submitted, now), job.spec.root.volume,
+               shortened(command_line(job.spec.program.argv), kCommandShownMax)});
+  }
+  return table.render();
+}
+
+std::string job_text(const JobRecord& job, Time now) {
+  const Program& program = job.spec.program;
+  std::string out;
+  line(out, "job", fmt::format("{}  {}", job.job, job.spec.name));
+  line(out, "state", state_name(job.state));
+  if (!job.reason.empty()) line(out, "why", job.reason);
+  if (job.ending) {
+    line(out, "status",
+         fmt::format("{}{}{}", job.ending->status, job.ending->reason.empty() ? "" : ": ",
+                     job.ending->reason));
+  }
+  if (job.ending && !job.ending->hint.empty()) line(out, "try", job.ending->hint);
+  line(out, "command", command_line(program.argv));
+  line(out, "directory", program.cwd);
+  line(out, "user",
+       fmt::format("{} (uid {}, gid {})", job.spec.user, program.caller.uid, program.caller.gid));
+  const std::string tree = job.spec.root.live ? "live" : job.spec.root.tree.short_hex();
+  line(out, "volume", fmt::format("{}  {}", job.spec.root.volume, tree));
+  line(out, "asks for",
+       fmt::format("{}{}", resources_text(job.spec.per_node),
+                   job.spec.nodes > 1 ? fmt::format(" on each of {} nodes", job.spec.nodes) : ""));
+  if (!job.spec.pool.empty()) line(out, "pool", job.spec.pool);
+  if (job.spec.time_limit.us > 0) line(out, "time limit", format_duration(job.spec.time_limit));
+  if (job.spec.priority != 0) line(out, "priority", fmt::format("{}", job.spec.priority));
+  if (job.timeline.submitted.us != 0) {
+    line(out, "submitted",
+         fmt::format("{}, {}", format_time(job.timeline.submitted),
+                     ago(job.timeline.submitted, now)));
+  }
+  if (job.attempts.empty()) out += timeline_text(job.timeline);
+  for (const AttemptRecord& attempt : job.attempts) out += attempt_text(attempt, job.timeline);
+  return out;
+}
+
+std::string explain_text(const JobRecord& job) {
+  const std::string head = fmt::format("job {} is {}", job.job, state_name(job.state));
+  if (!job.reason.empty()) return fmt::format("{}: {}\n", head, printable(job.reason));
+  if (!job.ending) {
+    const AttemptRecord* attempt = newest_attempt(job);
+    if (attempt == nullptr || attempt->node.empty()) return fmt::format("{}\n", head);
+    return fmt::format("{} on {}\n", head, attempt->node);
+  }
+  std::string out = fmt::format("{}, status {}", head, job.ending->status);
+  if (!job.ending->reason.empty()) out += fmt::format(": {}", printable(job.ending->reason));
+  out += "\n";
+  if (!job.ending->hint.empty()) out += fmt::format("try: {}\n", printable(job.ending->hint));
+  return out;
+}
+
+std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
+  Table table({"VOLUME", "OWNER", "FILES", "SIZE", "SNAPSHOT", "CREATED", "DRIVER"});
+  for (const VolumeRecord& volume : volumes) {
+    const bool taken = volume.newest_taken.us != 0;
+    table.add({volume.name, volume.owner, taken ? fmt::format("{}", volume.newest_files) : "-",
+               taken ? format_size(volume.newest_bytes) : "-", ago(volume.newest_taken, now),
+               ago(volume.created, now), volume.driver});
+  }
+  return table.render();
+}
+
+std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
+  Table table({"NODE", "STATE", "CPU", "MEMORY", "GPUS", "JOBS", "POOLS", "ADDRESS"});
+  for (const NodeRecord& node : nodes) {
+    const auto cores = [](int64_t milli) {
+      return fmt::format("{:g}", static_cast<double>(milli) / 1000);
+    };
+    std::string pools = fmt::format("{}", fmt::join(node.hello.pools, ","));
+    if (node.hello.dev_containers)
+      pools += pools.empty() ? "(dev containers)" : " (dev containers)";
+    table.add({node.hello.name,
+               node.connected ? "up" : fmt::format("silent, {}", ago(node.last_heard, now)),
+               fmt::format("{}/{}", cores(node.used.cpu_milli), cores(node.hello.total.cpu_milli)),
+               fmt::format("{}/{}", format_size(node.used.memory_bytes),
+                           format_size(node.hello.total.memory_bytes)),
+               fmt::format("{}/{}", node.used.gpus, node.hello.total.gpus),
+               fmt::format("{}", node.attempts), pools.empty() ? "-" : pools, node.hello.address});
+  }
+  return table.render();
+}
+
+}  // namespace devrun::cli
