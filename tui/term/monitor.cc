@@ -1,0 +1,162 @@
+#include "tui/term/monitor.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <deque>
+#include <mutex>
+
+#include "tui/model/model.h"
+#include "tui/term/terminal.h"
+#include "tui/view/draw.h"
+
+namespace devrun::tui {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kFrame = std::chrono::milliseconds(33);  // 30 frames a second at most
+constexpr auto kTick = std::chrono::seconds(1);
+constexpr size_t kPostedMax = 4096;
+
+// Events from the feed's threads, waiting for the one loop. Bounded: a feed that posts faster than the screen can take
+// waits in post().
+class Mailbox {
+ public:
+  Mailbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Mailbox() { ::close(wake_); }
+  int descriptor() const { return wake_; }
+
+  void post(Event event) {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [this] { return events_.size() < kPostedMax || closed_; });
+    if (closed_) return;
+    events_.push_back(std::move(event));
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = ::write(wake_, &one, sizeof one);
+  }
+
+  std::deque<Event> take() {
+    const std::scoped_lock lock(mutex_);
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n = ::read(wake_, &count, sizeof count);
+    room_.notify_all();
+    return std::exchange(events_, {});
+  }
+
+  void close() {
+    const std::scoped_lock lock(mutex_);
+    closed_ = true;
+    room_.notify_all();
+  }
+
+ private:
+  int wake_;
+  std::mutex mutex_;
+  std::condition_variable room_;
+  std::deque<Event> events_;
+  bool closed_ = false;
+};
+
+// The controller's clock goes on between pushes.
+class Ages {
+ public:
+  void pushed(Time now) {
+    base_ = now;
+    since_ = Clock::now();
+  }
+  Time now() const {
+    if (base_.us == 0) return {};
+    return base_ +
+           Duration{std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since_)
+                        .count()};
+  }
+
+ private:
+  Time base_;
+  Clock::time_point since_;
+};
+
+class Loop {
+ public:
+  Loop(Terminal& terminal, Feed& feed, Model& model, Mailbox& mailbox)
+      : terminal_(terminal), feed_(feed), model_(model), mailbox_(mailbox) {}
+
+  void run() {
+    take(terminal_.size());
+    while (!quit_) {
+      draw_if_due();
+      wait();
+      for (Event& event : mailbox_.take()) take(event);
+      while (const auto event = terminal_.next_event()) take(*event);
+      if (Clock::now() - last_tick_ >= kTick) tick();
+    }
+  }
+
+ private:
+  void take(const Event& event) {
+    if (const auto* pushed = std::get_if<Pushed>(&event)) ages_.pushed(pushed->now);
+    for (const Command& command : update(model_, event)) {
+      if (std::holds_alternative<Quit>(command)) {
+        quit_ = true;
+      } else {
+        feed_.perform(command);
+      }
+    }
+    stale_ = true;
+  }
+
+  void tick() {
+    last_tick_ = Clock::now();
+    const Resized size = terminal_.size();  // a resize that came without a signal
+    if (size.rows != model_.rows || size.columns != model_.columns) take(size);
+    take(Ticked{ages_.now()});
+  }
+
+  void draw_if_due() {
+    if (!stale_ || Clock::now() - last_frame_ < kFrame) return;
+    terminal_.paint(draw(model_));
+    last_frame_ = Clock::now();
+    stale_ = false;
+  }
+
+  void wait() {
+    const auto timeout =
+        stale_ ? kFrame : std::chrono::duration_cast<std::chrono::milliseconds>(kTick);
+    std::array<pollfd, 2> sources{pollfd{STDIN_FILENO, POLLIN, 0},
+                                  pollfd{mailbox_.descriptor(), POLLIN, 0}};
+    ::poll(sources.data(), sources.size(), static_cast<int>(timeout.count()));
+    // A terminal that has gone would be readable for ever.
+    if ((sources[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) quit_ = true;
+  }
+
+  Terminal& terminal_;
+  Feed& feed_;
+  Model& model_;
+  Mailbox& mailbox_;
+  Ages ages_;
+  bool quit_ = false;
+  bool stale_ = true;
+  Clock::time_point last_frame_{};
+  Clock::time_point last_tick_{};
+};
+
+}  // namespace
+
+Status run_monitor(Feed& feed, const MonitorOptions& options) {
+  const std::unique_ptr<Terminal> terminal = TRY(Terminal::open());
+  Model model;
+  model.ascii = terminal->ascii_only();
+  model.read_only = options.read_only;
+  Mailbox mailbox;
+  feed.start([&mailbox](Event event) { mailbox.post(std::move(event)); });
+  Loop(*terminal, feed, model, mailbox).run();
+  mailbox.close();
+  feed.stop();
+  return ok();
+}
+
+}  // namespace devrun::tui

@@ -1,0 +1,36 @@
+// The only place that knows ncurses: keys in, cells out, and the terminal as it was afterwards, whatever ends the
+// program. One at a time in a process; used from one thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "common/base/result.h"
+#include "tui/model/event.h"
+#include "tui/view/cells.h"
+
+namespace devrun::tui {
+
+class Terminal {
+ public:
+  // kUnsupported if stdin or stdout is no terminal, or the terminal is not known.
+  static Result<std::unique_ptr<Terminal>> open();
+  ~Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  // The next key or resize that has arrived; nothing if none has. Readable: STDIN_FILENO.
+  std::optional<Event> next_event();
+  Resized size() const;
+  bool ascii_only() const { return ascii_only_; }
+
+  // Shows the canvas; only what differs from what is shown is sent.
+  void paint(const Canvas& canvas);
+
+ private:
+  Terminal();
+  bool ascii_only_ = false;
+  bool colours_ = false;
+};
+
+}  // namespace devrun::tui
