@@ -79,7 +79,8 @@ Status delete_subvolume(int parent, const std::string& name) {
 
 Result<SubvolumeInfo> subvolume_info(int fd) {
   btrfs_ioctl_get_subvol_info_args args{};
-  if (::ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &args) != 0) return failed("look up", "subvolume");
+  // Some kernels return 1 with the answer.
+  if (::ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &args) < 0) return failed("look up", "subvolume");
   const int64_t made_ns =
       static_cast<int64_t>(args.otime.sec) * 1'000'000'000 + static_cast<int64_t>(args.otime.nsec);
   return SubvolumeInfo{args.treeid, to_uuid(args.uuid), to_uuid(args.parent_uuid), args.otransid,
@@ -99,8 +100,8 @@ Result<std::vector<std::string>> nested_subvolumes(int fd) {
   std::string prefix;
   for (bool more = true; more;) {
     const int result = ::ioctl(fd, BTRFS_IOC_GET_SUBVOL_ROOTREF, &args);
-    if (result != 0 && errno != EOVERFLOW) return failed("list", "nested subvolumes");
-    more = result != 0;
+    if (result < 0 && errno != EOVERFLOW) return failed("list", "nested subvolumes");
+    more = result < 0;
     if (args.num_items > 0 && prefix.empty()) prefix = TRY(path_in_file_system(fd, 0)) + "/";
     for (unsigned i = 0; i < args.num_items; ++i) {
       const Result<std::string> path = path_in_file_system(fd, args.rootref[i].treeid);
