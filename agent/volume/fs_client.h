@@ -1,12 +1,12 @@
 // The agent's side of devrun-fs's control socket.
 #pragma once
 
-#include "common/base/result.h"
-#include "common/model/job.h"
-
 #include <cstdint>
 #include <map>
 #include <string>
+
+#include "common/base/result.h"
+#include "common/model/job.h"
 
 namespace devrun {
 

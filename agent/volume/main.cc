@@ -1,1 +1,107 @@
-int main() { return 0; }
+// devrun-fs: the FUSE server in which every snapshot appears on a node. One per node; outlives the agent.
+//
+//   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT] | --folder DIR) [--state DIR]
+//
+// Enters the keeper's mount namespace, takes the mounts' descriptors from it (fuse.plain, fuse.xattr), and serves until the
+// mounts are gone or a SIGTERM. Ready once the control socket accepts. --state is where what a restart needs will lie.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+
+#include "agent/keeper/keeper_client.h"
+#include "agent/volume/host_store.h"
+#include "agent/volume/nfs_store.h"
+#include "agent/volume/node_fs.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/runtime/file.h"
+#include "common/runtime/namespace.h"
+
+namespace devrun::volume {
+namespace {
+
+struct Arguments {
+  std::string keeper;
+  std::string control;
+  std::string nfs;
+  std::string folder;
+  std::string state;
+};
+
+Error usage(std::string message) {
+  return Error{Code::kInvalid, std::move(message), {}};
+}
+
+Result<Arguments> parse(int argc, char** argv) {
+  Arguments out;
+  const std::map<std::string_view, std::string*> flags{{"--keeper", &out.keeper},
+                                                       {"--control", &out.control},
+                                                       {"--nfs", &out.nfs},
+                                                       {"--folder", &out.folder},
+                                                       {"--state", &out.state}};
+  for (int i = 1; i < argc; i += 2) {
+    const auto flag = flags.find(argv[i]);
+    if (flag == flags.end()) return usage(fmt::format("unknown flag {}", argv[i]));
+    if (i + 1 >= argc) return usage(fmt::format("{} needs a value", argv[i]));
+    *flag->second = argv[i + 1];
+  }
+  if (out.keeper.empty() || out.control.empty()) return usage("--keeper or --control is missing");
+  if (out.nfs.empty() == out.folder.empty()) return usage("one of --nfs and --folder is needed");
+  return out;
+}
+
+Result<std::unique_ptr<ObjectStore>> open_store(const Arguments& arguments) {
+  if (!arguments.folder.empty()) {
+    std::unique_ptr<ObjectStore> store = TRY(HostStore::open(arguments.folder));
+    return store;
+  }
+  const NfsAddress address = TRY(parse_nfs_address(arguments.nfs));
+  std::unique_ptr<ObjectStore> store = TRY(NfsStore::open(address, {}));
+  return store;
+}
+
+Result<NodeFs::Mount> take_mount(const std::string& keeper, const std::string& name) {
+  keeper::Descriptor descriptor = TRY(keeper::get(keeper, name));
+  return NodeFs::Mount{std::move(descriptor.fd), std::move(descriptor.mounted_at)};
+}
+
+Result<std::unique_ptr<NodeFs>> start(const Arguments& arguments) {
+  if (!arguments.state.empty()) TRY(make_folders(arguments.state, 0700));
+  TRY(enter_mount_namespace_of(arguments.keeper));
+  NodeFs::Mount plain = TRY(take_mount(arguments.keeper, "fuse.plain"));
+  NodeFs::Mount xattr = TRY(take_mount(arguments.keeper, "fuse.xattr"));
+  std::unique_ptr<ObjectStore> store = TRY(open_store(arguments));
+  return NodeFs::start(std::move(store), std::move(plain), std::move(xattr),
+                       {.control_socket = arguments.control});
+}
+
+}  // namespace
+}  // namespace devrun::volume
+
+int main(int argc, char** argv) {
+  using namespace devrun;
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    fmt::print("devrun-fs {}\n", kVersion);
+    return 0;
+  }
+  log::start("devrun-fs", log::Level::kInfo);
+  ::signal(SIGPIPE, SIG_IGN);
+  const Result<volume::Arguments> arguments = volume::parse(argc, argv);
+  if (!arguments) {
+    log::error("{}", arguments.error().message);
+    return 2;
+  }
+  Result<std::unique_ptr<volume::NodeFs>> fs = volume::start(*arguments);
+  if (!fs) {
+    log::error("{}", fs.error().message);
+    return 1;
+  }
+  // SIGTERM ends the process as SIGKILL would: the mounts belong to the keeper, and nothing here needs an orderly end.
+  (*fs)->wait();
+  log::info("the mounts are gone");
+  return 0;
+}

@@ -1,0 +1,62 @@
+#include "agent/volume/fs_client.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "common/base/version.h"
+#include "common/runtime/unix_socket.h"
+#include "common/wire/node_calls.h"
+
+namespace devrun {
+
+namespace {
+
+// Longer than devrun-fs itself waits for the store: it answers with the better reason.
+constexpr timeval kReplyTimeout{30, 0};
+
+Result<Frame> exchange(int socket, const wire::FsCall& call) {
+  TRY(send_frame(socket, wire::encode(call)));
+  return receive_frame(socket);
+}
+
+Error away(Error error) {
+  error.code = Code::kUnavailable;
+  return std::move(error).context("asking devrun-fs");
+}
+
+Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call) {
+  const UniqueFd socket = TRY(connect_unix(path));
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
+  Result<Frame> frame =
+      exchange(socket.get(), wire::Greeting{"devrun-agent", std::string(kVersion)});
+  if (frame) frame = exchange(socket.get(), call);
+  if (!frame) return away(std::move(frame).error());
+  wire::FsAnswer answer = TRY(wire::decode_fs_answer(frame->payload));
+  if (auto* refusal = std::get_if<wire::Refusal>(&answer)) return std::move(refusal->error);
+  return answer;
+}
+
+Error something_else() {
+  return Error{Code::kInternal, "devrun-fs answered something else", {}};
+}
+
+}  // namespace
+
+Result<std::string> fs_prepare(const std::string& control_socket, const Root& root) {
+  if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
+  wire::FsAnswer answer =
+      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets}));
+  auto* path = std::get_if<wire::FsTreePath>(&answer);
+  if (path == nullptr) return something_else();
+  return std::move(path->path);
+}
+
+Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket) {
+  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsCount{}));
+  auto* counted = std::get_if<wire::FsCounted>(&answer);
+  if (counted == nullptr) return something_else();
+  return std::move(*counted);
+}
+
+}  // namespace devrun

@@ -1,0 +1,129 @@
+#include "agent/volume/fuse_front.h"
+
+#define FUSE_USE_VERSION 314
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fuse3/fuse_lowlevel.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+
+#include "agent/volume/fuse_handlers.h"
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+
+namespace devrun::volume {
+
+namespace {
+
+void log_from_libfuse(fuse_log_level level, const char* format, va_list arguments) {
+  char line[512];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  std::string_view text(line);
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  if (level <= FUSE_LOG_ERR) log::error("{}", text);
+}
+
+// `0:45` of the mount at `path`, from mountinfo: a stat would be an upcall.
+std::string device_of_mount(const std::string& path) {
+  const Result<std::string> mounts = read_file("/proc/thread-self/mountinfo");
+  if (!mounts) return {};
+  std::string found;
+  std::string_view rest = *mounts;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    const std::string line(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    char device[32];
+    char where[4096];
+    if (std::sscanf(line.c_str(), "%*d %*d %31s %*s %4095s", device, where) == 2 && path == where) {
+      found = device;  // the last one lies on top
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FuseFront>> FuseFront::open(UniqueFd fd, Vfs& vfs, Options options) {
+  fuse_set_log_func(log_from_libfuse);
+  std::unique_ptr<FuseFront> front(new FuseFront(vfs, std::move(options)));
+  char program[] = "devrun-fs";
+  char* words[] = {program, nullptr};
+  fuse_args arguments = FUSE_ARGS_INIT(1, words);
+  const fuse_lowlevel_ops operations = Handlers::operations(front->options_);
+  front->session_ = fuse_session_new(&arguments, &operations, sizeof operations, front.get());
+  fuse_opt_free_args(&arguments);
+  if (front->session_ == nullptr) return Error{Code::kInternal, "libfuse makes no session", {}};
+  const fuse_custom_io io{write_reply, read_request, nullptr, nullptr};
+  if (fuse_session_custom_io(front->session_, &io, fd.get()) != 0) {
+    return Error{Code::kInternal, "libfuse refuses the descriptor", {}};
+  }
+  fd.release();  // the session closes it
+  return front;
+}
+
+FuseFront::~FuseFront() {
+  if (session_ != nullptr) fuse_session_destroy(session_);
+}
+
+Status FuseFront::serve() {
+  fuse_loop_config* config = fuse_loop_cfg_create();
+  fuse_loop_cfg_set_max_threads(config, options_.threads_max);
+  fuse_loop_cfg_set_idle_threads(config, options_.threads_max);
+  const int failed = fuse_session_loop_mt(session_, config);
+  fuse_loop_cfg_destroy(config);
+  if (failed < 0) return errno_error(fmt::format("serve {}", options_.mounted_at), -failed);
+  return ok();
+}
+
+void FuseFront::root_changed() {
+  fuse_lowlevel_notify_inval_inode(session_, kRootNode, 0, 0);
+}
+
+ssize_t FuseFront::write_reply(int fd, iovec* parts, int count, void* self) {
+  const ssize_t n = ::writev(fd, parts, count);
+  auto* front = static_cast<FuseFront*>(self);
+  // The first reply of a session is INIT's.
+  if (n > 0 && !front->init_replied_.exchange(true)) front->initialized();
+  return n;
+}
+
+ssize_t FuseFront::read_request(int fd, void* buffer, size_t size, void*) {
+  return ::read(fd, buffer, size);
+}
+
+void FuseFront::initialized() {
+  const std::string device = device_of_mount(options_.mounted_at);
+  if (device.empty()) return;
+  const std::string path = fmt::format("/sys/class/bdi/{}/read_ahead_kb", device);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const UniqueFd owner(fd);
+  if (fd < 0 || !write_all(fd, std::to_string(options_.read_ahead_kib))) {
+    log::warning("cannot set the read-ahead of {}: reads of large files will be slower",
+                 options_.mounted_at);
+  }
+}
+
+void FuseFront::count(std::map<std::string, uint64_t>& counters) const {
+  const auto add = [&](const char* name, const std::atomic<uint64_t>& value) {
+    counters[std::string("upcall.") + name] += value;
+  };
+  add("lookup", upcalls_.lookup);
+  add("getattr", upcalls_.getattr);
+  add("readlink", upcalls_.readlink);
+  add("open", upcalls_.open);
+  add("opendir", upcalls_.opendir);
+  add("read", upcalls_.read);
+  add("readdir", upcalls_.readdir);
+  add("readdirplus", upcalls_.readdirplus);
+  add("getxattr", upcalls_.getxattr);
+  add("listxattr", upcalls_.listxattr);
+  add("statfs", upcalls_.statfs);
+  add("bytes_read", upcalls_.bytes_read);
+}
+
+}  // namespace devrun::volume

@@ -1,0 +1,69 @@
+// One FUSE mount over a Vfs, by libfuse's low-level API on a descriptor that the keeper mounted.
+//
+// Everything below the mount's root is immutable, so the kernel is told to keep it for ever: entries, attributes, missing
+// names, link targets, directory listings and pages; OPEN, OPENDIR and FLUSH are answered ENOSYS once, after which the
+// kernel no longer asks. Only the root itself changes, as trees are prepared: its missing names are not kept.
+//
+// Custom I/O instead of libfuse's own: it lets us see when the kernel has taken the INIT reply (only then may the
+// read-ahead be set), and lets a restarted server feed itself an INIT that the kernel will not send again.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/volume/vfs.h"
+#include "common/base/result.h"
+#include "common/runtime/fd.h"
+
+struct fuse_session;
+struct iovec;
+
+namespace devrun::volume {
+
+class FuseFront {
+ public:
+  struct Options {
+    bool xattrs =
+        false;  // shows the trees that have some; otherwise those that have none, and never asks
+    std::string mounted_at;
+    bool list_with_attributes = true;  // READDIRPLUS where the kernel thinks it pays
+    unsigned threads_max = 64;         // each waits for one read
+    unsigned read_ahead_kib = 1024;
+  };
+
+  static Result<std::unique_ptr<FuseFront>> open(UniqueFd fd, Vfs& vfs, Options options);
+  ~FuseFront();
+  FuseFront(const FuseFront&) = delete;
+  FuseFront& operator=(const FuseFront&) = delete;
+
+  // Until the mount is gone; blocks. Each read may wait for the store, on a thread of its own.
+  Status serve();
+
+  // A tree was prepared: a listing of the root that the kernel kept is out of date.
+  void root_changed();
+
+  const Options& options() const { return options_; }
+  void count(std::map<std::string, uint64_t>& counters) const;
+
+ private:
+  struct Upcalls {
+    std::atomic<uint64_t> lookup{0}, getattr{0}, readlink{0}, open{0}, opendir{0}, read{0},
+        readdir{0}, readdirplus{0}, getxattr{0}, listxattr{0}, statfs{0}, bytes_read{0};
+  };
+  struct Handlers;  // libfuse's callbacks
+
+  FuseFront(Vfs& vfs, Options options) : vfs_(vfs), options_(std::move(options)) {}
+  void initialized();
+  static ssize_t write_reply(int fd, struct iovec* parts, int count, void* self);
+  static ssize_t read_request(int fd, void* buffer, size_t size, void* self);
+
+  Vfs& vfs_;
+  const Options options_;
+  fuse_session* session_ = nullptr;
+  std::atomic<bool> init_replied_{false};
+  Upcalls upcalls_;
+};
+
+}  // namespace devrun::volume

@@ -1,0 +1,53 @@
+// devrun-fs without its command line: the file system of one node over a store, its two mounts and its control socket.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/volume/control.h"
+#include "agent/volume/fuse_front.h"
+#include "agent/volume/object_store.h"
+#include "agent/volume/vfs.h"
+
+namespace devrun::volume {
+
+class NodeFs {
+ public:
+  struct Mount {
+    UniqueFd fd;
+    std::string mounted_at;
+  };
+  struct Options {
+    std::string control_socket;
+    std::chrono::milliseconds prepare_time_max{10'000};
+    Vfs::Limits limits{};
+  };
+
+  static Result<std::unique_ptr<NodeFs>> start(std::unique_ptr<ObjectStore> store, Mount plain,
+                                               Mount xattr, Options options);
+  // The mounts must be gone (wait() has returned).
+  ~NodeFs();
+
+  // Until both mounts are gone.
+  void wait();
+
+  std::map<std::string, uint64_t> count() const;
+
+ private:
+  NodeFs(std::unique_ptr<ObjectStore> store, Options options)
+      : options_(std::move(options)), store_(std::move(store)), vfs_(*store_, options_.limits) {}
+  Result<std::string> prepare(const wire::FsPrepareTree& call);
+
+  const Options options_;
+  const std::unique_ptr<ObjectStore> store_;
+  Vfs vfs_;
+  std::unique_ptr<FuseFront> plain_;
+  std::unique_ptr<FuseFront> xattr_;
+  std::unique_ptr<Control> control_;
+  std::vector<std::jthread> loops_;
+};
+
+}  // namespace devrun::volume

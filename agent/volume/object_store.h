@@ -1,0 +1,36 @@
+// Where a tree's objects lie, seen from a node: the store's export as immutable files by relative path (common/tree/
+// paths.h spells them). Implementations: HostStore (a folder), NfsStore (the export over NFS), and in tests a map.
+//
+// Calls block and may come from any thread. With a deadline a store that is away ends the call with kUnavailable; without
+// one the call waits for the store to come back, as a hard mount does. kNotFound is the store's own answer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace devrun::volume {
+
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  // The whole file; kExhausted beyond `bytes_max`.
+  virtual Result<std::string> read_whole(const std::string& path, uint64_t bytes_max,
+                                         Deadline deadline) = 0;
+
+  // Up to `size` bytes from `offset`; fewer only at the file's end.
+  virtual Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
+                                         Deadline deadline) = 0;
+
+  // Adds its own counters: nfs.read, nfs.bytes_read, …
+  virtual void count(std::map<std::string, uint64_t>& counters) const = 0;
+};
+
+}  // namespace devrun::volume

@@ -1,0 +1,112 @@
+// The immutable file system that a node shows: snapshots by tree id, folders and files by node. Knows neither FUSE nor
+// NFS: the fronts translate, the store fetches.
+//
+// All metadata of a prepared tree is in memory, so that only prepare() and read() ever wait for the store. Any
+// thread; one lock around the metadata (each call holds it for microseconds), none during fetches.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/volume/body_reader.h"
+#include "agent/volume/directory_table.h"
+#include "agent/volume/node_table.h"
+#include "agent/volume/object_store.h"
+
+namespace devrun::volume {
+
+struct Attributes {
+  tree::EntryType type = tree::EntryType::kDirectory;  // mount points show as directories
+  uint32_t mode = 0;                                   // the twelve permission bits
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint32_t links = 1;
+  uint64_t size = 0;
+  uint64_t device = 0;
+  // As in the volume itself, so that what compares inode numbers (git's index) finds nothing changed.
+  uint64_t inode = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+};
+
+struct Found {
+  NodeId node = 0;
+  Attributes attributes;
+};
+
+struct Listed {
+  std::string_view name;
+  Attributes attributes;
+  NodeId node = 0;    // if asked for, and for "." and ".." never
+  uint64_t next = 0;  // where to go on after this one
+};
+
+class Vfs {
+ public:
+  struct Limits {
+    uint64_t body_memory_bytes_max = 64 << 20;
+    uint64_t directory_bytes_max = uint64_t{4} << 30;
+  };
+
+  Vfs(ObjectStore& store, Limits limits)
+      : store_(store), limits_(limits), bodies_(store, limits.body_memory_bytes_max) {}
+
+  struct Prepared {
+    NodeId root = 0;
+    bool has_xattrs = false;
+  };
+  // Loads what is known of the tree. kNotFound: the store has no such tree; kUnavailable: it is away; kCorrupt.
+  Result<Prepared> prepare(const Digest& tree, std::chrono::steady_clock::time_point deadline);
+  std::optional<Prepared> prepared(const Digest& tree) const;
+  struct Tree {
+    Digest id;
+    Prepared prepared;
+  };
+  std::vector<Tree> trees() const;  // in the order of their preparation
+
+  // None: no such name. The error codes of all of these are kNotFound (no such node), kCorrupt, kExhausted, kInvalid (a
+  // folder where a file should be or the reverse).
+  Result<std::optional<Found>> lookup(NodeId folder, std::string_view name);
+  Result<Attributes> attributes(NodeId node);
+  // "." and "..", then the entries, from position `from` (0 is the start) until `emit` answers false.
+  Status list(NodeId folder, uint64_t from, bool with_nodes,
+              const std::function<bool(const Listed&)>& emit);
+  Result<std::string> link_target(NodeId link);
+  Result<std::vector<tree::Xattr>> xattrs(NodeId node);
+  Result<std::vector<Slice>> read(NodeId file, uint64_t offset, uint64_t size);
+
+  void count(std::map<std::string, uint64_t>& counters) const;
+
+ private:
+  using Entry = PackedDirectory::Entry;
+
+  Status load(const tree::Manifest& manifest, Deadline deadline);
+  Status load_pack(const Digest& pack, Deadline deadline);
+  NodeId add_root(const tree::Manifest& manifest);
+  Result<const PackedDirectory*> contents(NodeId folder);
+  Result<NodeId> intern(NodeId folder, DirectoryNumber directory, uint32_t index);
+  Entry entry_of(const Node& node) const;
+  Result<Entry> find_entry(NodeId node) const;
+
+  ObjectStore& store_;
+  const Limits limits_;
+  BodyReader bodies_;
+
+  std::timed_mutex preparing_;  // one prepare at a time; guards loaded_packs_
+  std::set<Digest> loaded_packs_;
+
+  mutable std::mutex mutex_;  // guards all below
+  DirectoryTable directories_;
+  NodeTable nodes_;
+  std::unordered_map<Digest, Prepared> trees_;
+  std::vector<Digest> tree_order_;
+};
+
+}  // namespace devrun::volume
