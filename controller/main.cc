@@ -1,1 +1,74 @@
-int main() { return 0; }
+// devrun-controller: jobs, volumes and the relay of streams, on the storage host.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/runtime/file.h"
+#include "controller/rpc/server.h"
+
+namespace devrun::controller {
+namespace {
+
+struct Options {
+  std::string store;
+  ServerOptions server;
+  std::string authority;
+  std::string certificate;
+  std::string key;
+};
+
+Status serve(Options& options, const sigset_t& ending) {
+  options.server.authority_pem = TRY(read_file(options.authority));
+  options.server.certificate_pem = TRY(read_file(options.certificate));
+  options.server.key_pem = TRY(read_file(options.key));
+  std::unique_ptr<storage::Storage> storage = TRY(storage::Storage::open(options.store));
+  const std::unique_ptr<Server> server = TRY(Server::start(options.server, std::move(storage)));
+  log::info("listening on {} (port {})", options.server.listen, server->port());
+  int signal = 0;
+  sigwait(&ending, &signal);
+  log::info("signal {}: stopping", signal);
+  server->stop();
+  return ok();
+}
+
+log::Level level_of_environment() {
+  const char* level = std::getenv("DEVRUN_LOG");
+  return level != nullptr && std::string_view(level) == "debug" ? log::Level::kDebug
+                                                                : log::Level::kInfo;
+}
+
+}  // namespace
+}  // namespace devrun::controller
+
+int main(int argc, char** argv) {
+  using namespace devrun;
+  controller::Options options;
+  CLI::App app("devrun-controller: jobs, volumes and streams of a devrun cluster");
+  app.set_version_flag("--version", "devrun-controller " + std::string(kVersion));
+  app.add_option("--store", options.store, "folder of volumes, snapshots and output")->required();
+  app.add_option("--state", options.server.state_folder, "folder of journal.db and seal.key")
+      ->required();
+  app.add_option("--listen", options.server.listen, "HOST:PORT")->required();
+  app.add_option("--ca", options.authority, "certificate of the cluster's authority")->required();
+  app.add_option("--cert", options.certificate, "the controller's certificate")->required();
+  app.add_option("--key", options.key, "its key")->required();
+  CLI11_PARSE(app, argc, argv);
+
+  log::start("devrun-controller", controller::level_of_environment());
+  // Before any thread is made, so that all inherit the mask and only `serve` takes the signal.
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const Status served = controller::serve(options, ending);
+  if (served) return 0;
+  const Error& error = served.error();
+  log::error("{}{}", error.message, error.hint.empty() ? "" : ". Try: " + error.hint);
+  return 1;
+}

@@ -111,6 +111,7 @@ struct Apply {
     Rank& rank = task.ranks.at(key.rank);
     rank.reported = true;
     rank.phase = e.observed.phase;
+    rank.setup_done = rank.setup_done || e.observed.setup_done;
     rank.output_bytes = e.observed.output_bytes;
     rank.wrote = e.observed.wrote;
     rank.timeline = e.observed.timeline;

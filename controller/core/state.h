@@ -32,7 +32,8 @@ namespace devrun::controller {
 struct Rank {
   std::string node;
   Phase phase = Phase::kStarting;
-  bool reported = false;  // the agent has said that it knows the attempt
+  bool reported = false;    // the agent has said that it knows the attempt
+  bool setup_done = false;  // waits, with kSettingUp, for the other ranks
   std::optional<Ending> ending;
   int64_t output_bytes = 0;  // of the log; final with the ending
   std::optional<WrittenSummary> wrote;

@@ -43,6 +43,14 @@ std::string say_silence(const State& state, const std::string& node, Time now) {
   return fmt::format("{} has been silent for {}", node, format_duration(whole));
 }
 
+// On every rank: the programs proper may begin.
+bool setup_is_done(const Job& job, const Task& task) {
+  return job.spec.program.setup.empty() ||
+         std::all_of(task.ranks.begin(), task.ranks.end(), [](const Rank& rank) {
+           return rank.setup_done || rank.phase >= Phase::kRunning;
+         });
+}
+
 bool known_task(const Job& job, int32_t task) {
   return job.spec.array.empty() ? task == kNoTask : array_has(job.spec, task);
 }
@@ -145,6 +153,7 @@ std::optional<DesiredRank> desired(const State& state, const std::string& node,
     out.attempt.goal = Goal::kStop;
     out.attempt.stop_cause = task.stop.value_or(EndCause::kCancelled);
   }
+  out.attempt.go = setup_is_done(state.jobs.at(key.job), task);
   out.deliver_signal = task.deliver_signal;
   out.deliver_sequence = task.deliver_sequence;
   return out;

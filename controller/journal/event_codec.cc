@@ -1,0 +1,123 @@
+#include "controller/journal/event_codec.h"
+
+#include <fmt/format.h>
+
+#include "common/wire/attempt.h"
+#include "common/wire/job.h"
+#include "devrun/v1/event.pb.h"
+
+namespace devrun::controller {
+
+namespace {
+
+namespace pb = devrun::v1;
+using wire::from_proto;
+using wire::to_proto;
+
+struct Encode {
+  pb::Event& out;
+
+  template <typename Message>
+  static void set_task(Message& message, TaskKey task) {
+    message.set_job(task.job);
+    message.set_task(task.task);
+  }
+
+  void operator()(const JobSubmitted& e) {
+    auto& m = *out.mutable_job_submitted();
+    m.set_job(e.job);
+    m.set_request_id(e.request_id);
+    *m.mutable_spec() = to_proto(e.spec);
+    *m.mutable_timeline() = to_proto(e.timeline);
+  }
+  void operator()(const TaskPlaced& e) {
+    auto& m = *out.mutable_task_placed();
+    set_task(m, e.task);
+    m.set_attempt(e.attempt);
+    for (const std::string& node : e.nodes) m.add_nodes(node);
+  }
+  void operator()(const AttemptReported& e) {
+    auto& m = *out.mutable_attempt_reported();
+    m.set_node(e.node);
+    *m.mutable_observed() = to_proto(e.observed);
+  }
+  void operator()(const JobCancelRequested& e) {
+    auto& m = *out.mutable_job_cancel_requested();
+    set_task(m, e.task);
+    m.set_signal(e.signal);
+  }
+  void operator()(const TaskEnded& e) {
+    auto& m = *out.mutable_task_ended();
+    set_task(m, e.task);
+    m.set_state(to_proto(e.state));
+    *m.mutable_ending() = to_proto(e.ending);
+  }
+  void operator()(const NodeJoined& e) {
+    *out.mutable_node_joined()->mutable_hello() = to_proto(e.hello);
+  }
+  void operator()(const NodeDeclaredLost& e) {
+    out.mutable_node_declared_lost()->set_node(e.node);
+    out.mutable_node_declared_lost()->set_reason(e.reason);
+  }
+  void operator()(const TimeLimitReached& e) {
+    set_task(*out.mutable_time_limit_reached(), e.task);
+  }
+};
+
+Result<EventKind> decode_kind(const pb::Event& in) {
+  switch (in.kind_case()) {
+    case pb::Event::kJobSubmitted: {
+      const auto& m = in.job_submitted();
+      return EventKind{JobSubmitted{m.job(), m.request_id(), TRY(from_proto(m.spec())),
+                                    from_proto(m.timeline())}};
+    }
+    case pb::Event::kTaskPlaced: {
+      const auto& m = in.task_placed();
+      return EventKind{
+          TaskPlaced{{m.job(), m.task()}, m.attempt(), {m.nodes().begin(), m.nodes().end()}}};
+    }
+    case pb::Event::kAttemptReported: {
+      const auto& m = in.attempt_reported();
+      return EventKind{AttemptReported{m.node(), TRY(from_proto(m.observed()))}};
+    }
+    case pb::Event::kJobCancelRequested: {
+      const auto& m = in.job_cancel_requested();
+      return EventKind{JobCancelRequested{{m.job(), m.task()}, m.signal()}};
+    }
+    case pb::Event::kTaskEnded: {
+      const auto& m = in.task_ended();
+      return EventKind{
+          TaskEnded{{m.job(), m.task()}, TRY(from_proto(m.state())), TRY(from_proto(m.ending()))}};
+    }
+    case pb::Event::kNodeJoined:
+      return EventKind{NodeJoined{from_proto(in.node_joined().hello())}};
+    case pb::Event::kNodeDeclaredLost:
+      return EventKind{
+          NodeDeclaredLost{in.node_declared_lost().node(), in.node_declared_lost().reason()}};
+    case pb::Event::kTimeLimitReached:
+      return EventKind{
+          TimeLimitReached{{in.time_limit_reached().job(), in.time_limit_reached().task()}}};
+    case pb::Event::KIND_NOT_SET:
+      break;
+  }
+  return Error{Code::kCorrupt, "an event of a kind that this version does not know", {}};
+}
+
+}  // namespace
+
+std::string encode(const Event& event) {
+  pb::Event out;
+  out.set_at_us(event.at.us);
+  std::visit(Encode{out}, event.kind);
+  return out.SerializeAsString();
+}
+
+Result<Event> decode(std::string_view bytes) {
+  pb::Event in;
+  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Error{Code::kCorrupt, "the bytes are no event", {}};
+  }
+  return Event{{in.at_us()}, TRY(decode_kind(in))};
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,118 @@
+#include "controller/rpc/agent_service.h"
+
+#include <fmt/format.h>
+
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/wire/attempt.h"
+#include "controller/rpc/agent_streams.h"
+#include "controller/rpc/identity.h"
+#include "controller/rpc/refuse.h"
+#include "controller/rpc/status.h"
+
+namespace devrun::controller {
+
+Status check_version(std::string_view who, std::string_view version) {
+  const auto line = [](std::string_view v) { return v.substr(0, v.rfind('.')); };
+  if (!version.empty() && line(version) == line(kVersion)) return ok();
+  return Error{Code::kUnsupported,
+               fmt::format("{} has version '{}' and the controller {}: they cannot work together",
+                           who, version, kVersion),
+               "install the same version of devrun on both"};
+}
+
+namespace {
+
+Result<std::vector<ObservedAttempt>> observed_of(
+    const google::protobuf::RepeatedPtrField<pb::ObservedAttempt>& in) {
+  std::vector<ObservedAttempt> out;
+  out.reserve(static_cast<size_t>(in.size()));
+  for (const pb::ObservedAttempt& observed : in) out.push_back(TRY(wire::from_proto(observed)));
+  return out;
+}
+
+Status check_name(const Peer& peer, const std::string& claimed) {
+  if (peer.certified.name == claimed) return ok();
+  return Error{
+      Code::kDenied,
+      fmt::format("the certificate is for node '{}', not for '{}'", peer.certified.name, claimed),
+      "start devrun-agent with the name that its certificate carries"};
+}
+
+Result<Synchronized> read(const grpc::CallbackServerContext& context,
+                          const pb::SynchronizeRequest& request) {
+  const Peer peer = TRY(identify(context, "Synchronize"));
+  Synchronized input;
+  input.hello = wire::from_proto(request.hello());
+  TRY(check_name(peer, input.hello.name));
+  TRY(check_version("the agent of " + input.hello.name, input.hello.version));
+  if (input.hello.boot_id.empty()) {
+    return Error{Code::kInvalid, "hello.boot_id is missing", {}};
+  }
+  input.observed = TRY(observed_of(request.observed()));
+  return input;
+}
+
+Result<Reported> read(const grpc::CallbackServerContext& context,
+                      const pb::ReportRequest& request) {
+  const Peer peer = TRY(identify(context, "Report"));
+  TRY(check_name(peer, request.node()));
+  return Reported{request.node(), TRY(observed_of(request.observed()))};
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
+    grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) {
+  Result<Synchronized> input = read(*context, *request);
+  if (!input) {
+    log::warning("Synchronize refused: {}", input.error().message);
+    return new RefuseWrite<pb::DesiredState>(to_status(input.error()));
+  }
+  const std::string node = input->hello.name;
+  const uint64_t session = ++sessions_;
+  input->session = session;
+  log::info("{} synchronizes (session {}, {} attempts)", node, session, input->observed.size());
+  std::set<AttemptKey> observed;
+  for (const ObservedAttempt& attempt : input->observed) observed.insert(attempt.key);
+
+  CoreLoop& core = parts_.core;
+  AgentSessions& agents = parts_.agents;
+  auto raw = std::make_shared<DesiredStream*>(nullptr);
+  auto stream = std::make_shared<DesiredStream>([&core, &agents, node, session, raw] {
+    log::info("{} has gone (session {})", node, session);
+    core.post(NodeGone{node, session},
+              [&agents, node, raw](const State&, Time, const auto&) { agents.forget(node, *raw); });
+  });
+  *raw = stream.get();
+  stream->hold(stream);
+  core.post(std::move(*input),
+            [&agents, node, stream, observed](const State& state, Time, const Result<Reply>&) {
+              agents.open(state, node, stream, observed);
+            });
+  return stream.get();
+}
+
+grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* context,
+                                               const pb::ReportRequest* request, pb::ReportReply*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Result<Reported> input = read(*context, *request);
+  if (!input) {
+    log::warning("Report refused: {}", input.error().message);
+    reactor->Finish(to_status(input.error()));
+    return reactor;
+  }
+  parts_.core.post(std::move(*input), [reactor](const State&, Time, const Result<Reply>&) {
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
+    grpc::CallbackServerContext* context) {
+  const Result<Peer> peer = identify(*context, "Streams");
+  if (!peer) return new RefuseBidi<pb::StreamsUp, pb::StreamsDown>(to_status(peer.error()));
+  return AgentStreams::start(parts_.core, parts_.hub, peer->certified.name);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,28 @@
+// What agents call: proto/devrun/v1/agent.proto. Callback API: no thread waits for a call.
+#pragma once
+
+#include <atomic>
+
+#include "controller/rpc/services.h"
+#include "devrun/v1/agent.grpc.pb.h"
+
+namespace devrun::controller {
+
+class AgentService final : public pb::Agent::CallbackService {
+ public:
+  explicit AgentService(Parts parts) : parts_(parts) {}
+
+  grpc::ServerWriteReactor<pb::DesiredState>* Synchronize(
+      grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) override;
+  grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
+                                   const pb::ReportRequest* request,
+                                   pb::ReportReply* reply) override;
+  grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* Streams(
+      grpc::CallbackServerContext* context) override;
+
+ private:
+  Parts parts_;
+  std::atomic<uint64_t> sessions_{0};
+};
+
+}  // namespace devrun::controller

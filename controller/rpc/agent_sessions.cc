@@ -1,0 +1,144 @@
+#include "controller/rpc/agent_sessions.h"
+
+#include "common/base/log.h"
+#include "common/wire/attempt.h"
+
+namespace devrun::controller {
+
+// ── one call ──
+
+void DesiredStream::send(pb::DesiredState message) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  if (queue_.size() >= kDesiredQueueMax) {
+    closed_ = true;
+    Finish({grpc::StatusCode::ABORTED, "the agent reads too slowly: synchronize again"});
+    return;
+  }
+  message.set_generation(++generation_);
+  queue_.push_back(std::move(message));
+  pump();
+}
+
+// Under mutex_. The message being written stays at the front of the queue.
+void DesiredStream::pump() {
+  if (writing_ || closed_ || queue_.empty()) return;
+  writing_ = true;
+  StartWrite(&queue_.front());
+}
+
+void DesiredStream::OnWriteDone(bool done) {
+  const std::lock_guard lock(mutex_);
+  writing_ = false;
+  queue_.pop_front();
+  if (done) pump();
+}
+
+void DesiredStream::close(const grpc::Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  closed_ = true;
+  Finish(status);
+}
+
+void DesiredStream::OnDone() {
+  gone_();
+  self_.reset();
+}
+
+// ── all calls ──
+
+void AgentSessions::add(pb::DesiredState& message, const State& state, const std::string& node,
+                        const AttemptKey& key, DesiredStream& stream) {
+  const std::optional<DesiredRank> rank = desired(state, node, key);
+  if (!rank) {
+    *message.add_released() = wire::to_proto(key);
+    stream.named().erase(key);
+    return;
+  }
+  pb::Desired& out = *message.add_desired();
+  out = wire::to_proto(rank->attempt);
+  out.set_deliver_signal(rank->deliver_signal);
+  out.set_deliver_sequence(rank->deliver_sequence);
+  if (!stream.named().insert(key).second) return;
+  AttemptSpec spec = attempt_spec(state, key);
+  Result<std::string> env = sealer_.unseal(state.jobs.at(key.job).spec.program.sealed_env);
+  if (!env) {
+    // The job was accepted under another key: it runs without its environment rather than never.
+    log::error("environment of job {}: {}", key.job, env.error().message);
+  } else {
+    spec.env = std::move(*env);
+  }
+  *out.mutable_spec() = wire::to_proto(spec);
+}
+
+void AgentSessions::open(const State& state, const std::string& node,
+                         std::shared_ptr<DesiredStream> stream,
+                         const std::set<AttemptKey>& observed) {
+  std::shared_ptr<DesiredStream>& kept = streams_[node];
+  if (kept) kept->close({grpc::StatusCode::ABORTED, "a newer call of this node has come"});
+  kept = std::move(stream);
+  kept->named() = observed;
+  pb::DesiredState whole;
+  whole.set_whole(true);
+  for (const AttemptKey& key : desired_on(state, node)) add(whole, state, node, key, *kept);
+  whole.clear_released();  // what is not named is released
+  kept->send(std::move(whole));
+}
+
+void AgentSessions::forget(const std::string& node, const DesiredStream* stream) {
+  const auto it = streams_.find(node);
+  if (it != streams_.end() && it->second.get() == stream) streams_.erase(it);
+}
+
+void AgentSessions::send(const State& state, const std::string& node,
+                         const std::set<AttemptKey>& changed,
+                         const std::set<AttemptKey>& released) {
+  const auto it = streams_.find(node);
+  if (it == streams_.end()) return;
+  pb::DesiredState message;
+  for (const AttemptKey& key : changed) add(message, state, node, key, *it->second);
+  for (const AttemptKey& key : released) {
+    if (changed.count(key) != 0) continue;
+    *message.add_released() = wire::to_proto(key);
+    it->second->named().erase(key);
+  }
+  it->second->send(std::move(message));
+}
+
+// ── effects ──
+
+void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time now) {
+  struct News {
+    std::set<AttemptKey> changed;
+    std::set<AttemptKey> released;
+  };
+  std::map<std::string, News> by_node;
+  std::set<TaskKey> tasks;
+  for (const Effect& effect : effects) {
+    if (const auto* send = std::get_if<SendDesired>(&effect)) {
+      by_node[send->node].changed.insert(send->key);
+    } else if (const auto* release = std::get_if<Release>(&effect)) {
+      by_node[release->node].released.insert(release->key);
+    } else if (const auto* changed = std::get_if<TaskChanged>(&effect)) {
+      tasks.insert(changed->task);
+    }
+  }
+  for (const auto& [node, news] : by_node) agents_.send(state, node, news.changed, news.released);
+  for (const TaskKey& task : tasks) {
+    if (const auto view = view_task(state, task, now)) hub_.publish(task, *view);
+  }
+  for (const Effect& effect : effects) {
+    const auto* expect = std::get_if<ExpectOutput>(&effect);
+    if (expect != nullptr) hub_.expect_output(expect->key, static_cast<uint64_t>(expect->bytes));
+  }
+}
+
+// What changes with time alone: reasons to wait, silence of nodes.
+void RpcEdge::ticked(const State& state, Time now) {
+  for (const TaskKey& task : hub_.watched()) {
+    if (const auto view = view_task(state, task, now)) hub_.publish(task, *view);
+  }
+}
+
+}  // namespace devrun::controller

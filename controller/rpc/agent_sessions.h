@@ -1,0 +1,85 @@
+// The held Synchronize calls, one per node, and the edge that turns the core's effects into messages on them. A call's
+// first message is the whole of what should be on the node; later ones say what changed.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "common/runtime/seal.h"
+#include "controller/core/view.h"
+#include "controller/rpc/core_loop.h"
+#include "controller/rpc/stream_hub.h"
+#include "devrun/v1/agent.grpc.pb.h"
+
+namespace devrun::controller {
+
+namespace pb = devrun::v1;
+
+inline constexpr size_t kDesiredQueueMax = 1024;  // messages that an agent has not read
+
+class DesiredStream final : public grpc::ServerWriteReactor<pb::DesiredState> {
+ public:
+  // `gone` is called once, when the call is over.
+  explicit DesiredStream(std::function<void()> gone) : gone_(std::move(gone)) {}
+
+  void hold(std::shared_ptr<DesiredStream> self) { self_ = std::move(self); }
+  void send(pb::DesiredState message);
+  void close(const grpc::Status& status);
+  // Core's thread: the attempts whose spec has been sent, or was not needed.
+  std::set<AttemptKey>& named() { return named_; }
+
+  void OnWriteDone(bool done) override;
+  void OnCancel() override { close({grpc::StatusCode::CANCELLED, "the agent has gone"}); }
+  void OnDone() override;
+
+ private:
+  void pump();
+
+  const std::function<void()> gone_;
+  std::shared_ptr<DesiredStream> self_;  // until OnDone
+  std::set<AttemptKey> named_;
+  std::mutex mutex_;
+  std::deque<pb::DesiredState> queue_;
+  uint64_t generation_ = 0;
+  bool writing_ = false;
+  bool closed_ = false;
+};
+
+// Core's thread.
+class AgentSessions {
+ public:
+  explicit AgentSessions(const Sealer& sealer) : sealer_(sealer) {}
+
+  // The newest call of a node wins; sends it the whole state.
+  void open(const State& state, const std::string& node, std::shared_ptr<DesiredStream> stream,
+            const std::set<AttemptKey>& observed);
+  void forget(const std::string& node, const DesiredStream* stream);
+  void send(const State& state, const std::string& node, const std::set<AttemptKey>& changed,
+            const std::set<AttemptKey>& released);
+
+ private:
+  void add(pb::DesiredState& message, const State& state, const std::string& node,
+           const AttemptKey& key, DesiredStream& stream);
+
+  const Sealer& sealer_;
+  std::map<std::string, std::shared_ptr<DesiredStream>> streams_;
+};
+
+class RpcEdge final : public Edge {
+ public:
+  RpcEdge(AgentSessions& agents, StreamHub& hub) : agents_(agents), hub_(hub) {}
+  void perform(const State& state, std::span<const Effect> effects, Time now) override;
+  void ticked(const State& state, Time now) override;
+
+ private:
+  AgentSessions& agents_;
+  StreamHub& hub_;
+};
+
+}  // namespace devrun::controller

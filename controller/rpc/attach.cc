@@ -1,0 +1,209 @@
+#include "controller/rpc/attach.h"
+
+#include <fmt/format.h>
+
+#include "common/base/log.h"
+#include "common/wire/job.h"
+#include "controller/rpc/job_info.h"
+#include "controller/rpc/status.h"
+
+namespace devrun::controller {
+
+AttachCall* AttachCall::start(CoreLoop& core, StreamHub& hub, Peer peer) {
+  auto made = std::make_shared<AttachCall>(core, hub, std::move(peer));
+  made->self_ = made;
+  made->StartRead(&made->request_);
+  return made.get();
+}
+
+void AttachCall::finish(const grpc::Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (finished_) return;
+  finished_ = true;
+  Finish(status);
+}
+
+void AttachCall::OnDone() {
+  if (channel_) channel_->leave_writer(this);
+  self_.reset();
+}
+
+void AttachCall::moved() {
+  const std::lock_guard lock(mutex_);
+  pump();
+}
+
+void AttachCall::task_changed(const TaskView& view) {
+  const std::lock_guard lock(mutex_);
+  if (view_ == view) return;
+  tell_state_ = tell_state_ || view.state != view_.state || view.node != view_.node ||
+                view.reason != view_.reason;
+  view_ = view;
+  pump();
+}
+
+// ── what comes in ──
+
+void AttachCall::OnReadDone(bool done) {
+  if (!done) return;  // nothing more to say; it may still listen
+  if (!channel_) {
+    if (request_.kind_case() != pb::AttachRequest::kStart) {
+      finish(to_status(Error{Code::kInvalid, "Attach must begin with `start`", {}}));
+      return;
+    }
+    begin(request_.start());
+    return;
+  }
+  if (const Status taken = take(request_); !taken) {
+    finish(to_status(taken.error()));
+    return;
+  }
+  StartRead(&request_);
+}
+
+void AttachCall::begin(const pb::AttachStart& start) {
+  core_.read([self = shared_from_this(), start](const State& state, Time now) {
+    if (const Status connected = self->connect(state, now, start); !connected) {
+      self->finish(to_status(connected.error()));
+      return;
+    }
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->pump();
+    }
+    self->StartRead(&self->request_);
+  });
+}
+
+Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& start) {
+  const Who who = TRY(resolve(state, peer_));
+  const TaskKey key{start.job(), start.task()};
+  const TaskView view = TRY(visible_task(state, who, key, start.rank(), now));
+  const auto channel =
+      hub_.channel({key.job, key.task, start.rank(), std::max<uint32_t>(1, view.attempt)});
+  const std::shared_ptr<AttachCall> self = shared_from_this();
+  TRY(channel->watch(std::static_pointer_cast<StreamEnd>(self)));
+  if (start.write_stdin()) TRY(channel->become_writer(self));
+  const std::lock_guard lock(mutex_);
+  writer_ = start.write_stdin();
+  rank_ = start.rank();
+  sent_ = read_ = start.output_from();
+  view_ = view;
+  tell_state_ = true;
+  channel_ = channel;
+  hub_.watch(key, self);
+  return ok();
+}
+
+Status AttachCall::take(const pb::AttachRequest& request) {
+  switch (request.kind_case()) {
+    case pb::AttachRequest::kStdin: {
+      if (!writer_) return Error{Code::kDenied, "this call did not ask to write stdin", {}};
+      const pb::StdinChunk& chunk = request.stdin();
+      if (chunk.data().size() > kChunkBytesMax) {
+        return Error{Code::kInvalid, "stdin chunk of more than 256 KiB", {}};
+      }
+      return channel_->put_stdin(chunk.offset(), chunk.data(), chunk.eof());
+    }
+    case pb::AttachRequest::kResize:
+      channel_->resize(wire::from_proto(request.resize()));
+      return ok();
+    case pb::AttachRequest::kSignal:
+      if (request.signal() < 1 || request.signal() > 64) {
+        return Error{Code::kInvalid, fmt::format("there is no signal {}", request.signal()),
+                     "kill -l"};
+      }
+      return channel_->signal(request.signal());
+    case pb::AttachRequest::kOutputRead: {
+      const std::lock_guard lock(mutex_);
+      read_ = std::max(read_, std::min(request.output_read(), sent_));
+      pump();
+      return ok();
+    }
+    case pb::AttachRequest::kStart:
+    case pb::AttachRequest::KIND_NOT_SET:
+      break;
+  }
+  return Error{Code::kInvalid, "a message that does not belong here", {}};
+}
+
+// ── what goes out ──
+
+bool AttachCall::fill_stdin(pb::AttachReply& reply) {
+  if (!writer_) return false;
+  const Channel::StdinState stdin_state = channel_->stdin_state();
+  if (stdin_state.closed && !told_closed_) {
+    told_closed_ = true;
+    reply.set_stdin_closed(true);
+    return true;
+  }
+  if (stdin_state.taken && stdin_state.taken != told_taken_) {
+    told_taken_ = stdin_state.taken;
+    reply.set_stdin_taken(*told_taken_);
+    return true;
+  }
+  return false;
+}
+
+bool AttachCall::fill_output(pb::AttachReply& reply) {
+  const uint64_t length = channel_->output().length();
+  if (sent_ >= length || sent_ - read_ >= kOutputWindowBytes) return false;
+  const size_t most = std::min<uint64_t>(kChunkBytesMax, read_ + kOutputWindowBytes - sent_);
+  // The message's own string is read into: it keeps its memory from one chunk to the next.
+  pb::OutputChunk& chunk = *reply.mutable_output();
+  chunk.set_offset(sent_);
+  if (const Status read = channel_->output().read(sent_, most, *chunk.mutable_data()); !read) {
+    log::error("{}", read.error().message);
+    finished_ = true;
+    Finish(to_status(read.error()));
+    return false;
+  }
+  sent_ += chunk.data().size();
+  return true;
+}
+
+bool AttachCall::fill_end(pb::AttachReply& reply) {
+  if (!is_final(view_.state) || ended_) return false;
+  const uint64_t final_bytes =
+      rank_ < view_.output_bytes.size() ? static_cast<uint64_t>(view_.output_bytes[rank_]) : 0;
+  if (sent_ < final_bytes || sent_ < channel_->output().length()) return false;
+  ended_ = true;
+  pb::AttachEnd& end = *reply.mutable_end();
+  end.set_state(wire::to_proto(view_.state));
+  if (view_.ending) *end.mutable_ending() = wire::to_proto(*view_.ending);
+  if (view_.wrote) *end.mutable_wrote() = wire::to_proto(*view_.wrote);
+  *end.mutable_timeline() = wire::to_proto(view_.timeline);
+  return true;
+}
+
+bool AttachCall::fill(pb::AttachReply& reply) {
+  if (tell_state_) {
+    tell_state_ = false;
+    pb::AttachState& state = *reply.mutable_state();
+    state.set_state(wire::to_proto(view_.state));
+    state.set_node(view_.node);
+    state.set_reason(view_.reason);
+    return true;
+  }
+  return fill_stdin(reply) || fill_output(reply) || fill_end(reply);
+}
+
+void AttachCall::pump() {
+  if (writing_ || finished_ || !channel_ || !fill(reply_)) return;
+  writing_ = true;
+  StartWrite(&reply_);
+}
+
+void AttachCall::OnWriteDone(bool done) {
+  const std::lock_guard lock(mutex_);
+  writing_ = false;
+  if (!done || finished_) return;
+  if (ended_) {
+    finished_ = true;
+    Finish(grpc::Status::OK);
+    return;
+  }
+  pump();
+}
+
+}  // namespace devrun::controller

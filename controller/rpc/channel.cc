@@ -1,0 +1,214 @@
+#include "controller/rpc/channel.h"
+
+#include <algorithm>
+
+namespace devrun::controller {
+
+Channel::Channel(AttemptKey key, std::string output_path)
+    : key_(key), output_(std::move(output_path)) {}
+
+void Channel::wake(const Ends& ends) {
+  for (const auto& end : ends) end->moved();
+}
+
+void Channel::wake_agent() {
+  std::shared_ptr<StreamEnd> agent;
+  {
+    const std::lock_guard lock(mutex_);
+    agent = agent_.lock();
+  }
+  if (agent) agent->moved();
+}
+
+void Channel::wake_writer() {
+  std::shared_ptr<StreamEnd> writer;
+  {
+    const std::lock_guard lock(mutex_);
+    writer = writer_.lock();
+  }
+  if (writer) writer->moved();
+}
+
+Channel::Ends Channel::watchers_locked() {
+  Ends ends;
+  for (size_t i = 0; i < watchers_.size();) {
+    if (auto end = watchers_[i].lock()) {
+      ends.push_back(std::move(end));
+      ++i;
+    } else {
+      watchers_[i] = std::move(watchers_.back());
+      watchers_.pop_back();
+    }
+  }
+  return ends;
+}
+
+// ── output ──
+
+Result<uint64_t> Channel::append_output(uint64_t offset, std::string_view data) {
+  const uint64_t length = TRY(output_.append(offset, data));
+  Ends ends;
+  std::function<void()> stored;
+  {
+    const std::lock_guard lock(mutex_);
+    ends = watchers_locked();
+    if (stored_ && length >= expected_bytes_) stored = std::exchange(stored_, {});
+  }
+  wake(ends);
+  if (stored) stored();
+  return length;
+}
+
+Status Channel::watch(std::weak_ptr<StreamEnd> watcher) {
+  const std::lock_guard lock(mutex_);
+  if (watchers_locked().size() >= kWatchersMax) {
+    return Error{Code::kExhausted, "too many programs watch job " + to_string(key_),
+                 "close some of them"};
+  }
+  watchers_.push_back(std::move(watcher));
+  return ok();
+}
+
+void Channel::when_output_reaches(uint64_t bytes, std::function<void()> stored) {
+  {
+    const std::lock_guard lock(mutex_);
+    expected_bytes_ = bytes;
+    stored_ = {};
+    if (output_.length() < bytes) {
+      stored_ = std::move(stored);
+      return;
+    }
+  }
+  stored();
+}
+
+// ── stdin: the writer's side ──
+
+Status Channel::become_writer(const std::shared_ptr<StreamEnd>& writer) {
+  const std::lock_guard lock(mutex_);
+  if (!writer_.expired()) {
+    return Error{Code::kConflict,
+                 "another terminal already writes to the stdin of job " + to_string(key_),
+                 "devrun logs -f " + to_string(key_)};
+  }
+  writer_ = writer;
+  return ok();
+}
+
+void Channel::leave_writer(const StreamEnd* writer) {
+  const std::lock_guard lock(mutex_);
+  if (writer_.lock().get() == writer) writer_.reset();
+}
+
+Status Channel::put_stdin(uint64_t offset, std::string_view data, bool eof) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!base_) base_ = offset;  // after a restart of the controller the writer knows better
+    const uint64_t end = *base_ + buffer_.size() - skip_;
+    if (offset > end) {
+      return Error{Code::kInvalid, "stdin has a gap: it goes on beyond what was sent", {}};
+    }
+    data.remove_prefix(std::min<uint64_t>(end - offset, data.size()));  // sent again
+    if (closed_) data = {};
+    if (buffer_.size() - skip_ + data.size() > kStdinBytesMax) {
+      return Error{Code::kExhausted, "more stdin was sent than the program has asked for", {}};
+    }
+    if (eof_ && !data.empty()) return Error{Code::kInvalid, "stdin goes on after its end", {}};
+    buffer_.append(data);
+    eof_ = eof_ || eof;
+  }
+  wake_agent();
+  return ok();
+}
+
+Channel::StdinState Channel::stdin_state() {
+  const std::lock_guard lock(mutex_);
+  return {base_, closed_};
+}
+
+// ── stdin and the rest: the agent's side ──
+
+void Channel::connect_agent(const std::shared_ptr<StreamEnd>& agent) {
+  const std::lock_guard lock(mutex_);
+  agent_ = agent;
+}
+
+std::optional<Channel::StdinPiece> Channel::next_stdin(uint64_t sent, bool eof_sent) {
+  const std::lock_guard lock(mutex_);
+  if (!base_ || closed_) return std::nullopt;
+  const uint64_t end = *base_ + buffer_.size() - skip_;
+  StdinPiece piece;
+  piece.offset = std::clamp(sent, *base_, end);
+  const size_t at = skip_ + static_cast<size_t>(piece.offset - *base_);
+  piece.data = buffer_.substr(at, kChunkBytesMax);
+  piece.eof = eof_ && piece.offset + piece.data.size() == end;
+  if (piece.data.empty() && (!piece.eof || eof_sent)) return std::nullopt;
+  return piece;
+}
+
+void Channel::stdin_taken(uint64_t offset) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!base_) base_ = offset;
+    if (offset < *base_) return;
+    const size_t held = buffer_.size() - skip_;
+    skip_ += std::min<uint64_t>(offset - *base_, held);
+    base_ = offset;
+    if (skip_ == buffer_.size()) {
+      buffer_.clear();
+      skip_ = 0;
+    } else if (skip_ >= kStdinBytesMax / 2) {
+      buffer_.erase(0, skip_);
+      skip_ = 0;
+    }
+  }
+  wake_writer();
+}
+
+void Channel::stdin_closed() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    buffer_.clear();
+    skip_ = 0;
+  }
+  wake_writer();
+}
+
+// ── from watchers to the agent ──
+
+void Channel::resize(TerminalSize size) {
+  {
+    const std::lock_guard lock(mutex_);
+    resize_ = size;
+  }
+  wake_agent();
+}
+
+Status Channel::signal(int32_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (signals_.size() >= kSignalsMax) {
+      return Error{Code::kExhausted, "too many signals wait for job " + to_string(key_),
+                   "devrun cancel " + to_string(key_)};
+    }
+    signals_.push_back(number);
+  }
+  wake_agent();
+  return ok();
+}
+
+std::optional<TerminalSize> Channel::take_resize() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(resize_, std::nullopt);
+}
+
+std::optional<int32_t> Channel::take_signal() {
+  const std::lock_guard lock(mutex_);
+  if (signals_.empty()) return std::nullopt;
+  const int32_t number = signals_.front();
+  signals_.pop_front();
+  return number;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,161 @@
+#include "controller/rpc/check_submit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/wire/job.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr size_t kNameBytesMax = 128;
+constexpr size_t kPathBytesMax = 4095;
+constexpr size_t kGroupsMax = 256;
+constexpr size_t kAfterMax = 256;
+constexpr int64_t kDefaultCpuMilli = 1000;
+
+template <typename... Args>
+Error invalid(fmt::format_string<Args...> format, Args&&... args) {
+  return {Code::kInvalid, fmt::format(format, std::forward<Args>(args)...), {}};
+}
+
+bool has_nul(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+Status check_request_id(const std::string& id) {
+  const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-'; };
+  if (id.empty() || id.size() > 64 || !std::all_of(id.begin(), id.end(), good)) {
+    return invalid("request_id '{}': expected 1 to 64 letters, digits and dashes", id);
+  }
+  return ok();
+}
+
+Status check_env(const std::string& env) {
+  if (env.size() > kEnvBytesMax) {
+    return Error{Code::kInvalid,
+                 fmt::format("the environment has {} bytes, at most {} can be sent", env.size(),
+                             kEnvBytesMax),
+                 "unset the large variables, or put their values in files"};
+  }
+  if (!env.empty() && env.back() != '\0') return invalid("env: expected a NUL after each variable");
+  for (size_t at = 0; at < env.size();) {
+    const size_t end = env.find('\0', at);
+    const size_t equals = env.find('=', at);
+    if (equals == std::string::npos || equals > end || equals == at) {
+      return invalid("environment variable '{}': expected NAME=VALUE",
+                     env.substr(at, std::min<size_t>(end - at, 40)));
+    }
+    at = end + 1;
+  }
+  return ok();
+}
+
+Status check_words(const std::vector<std::string>& words, const char* what) {
+  size_t bytes = 0;
+  for (const std::string& word : words) {
+    if (has_nul(word)) return invalid("{}: an argument contains a NUL byte", what);
+    if (word.size() > kArgumentBytesMax) {
+      return Error{Code::kInvalid,
+                   fmt::format("{}: an argument has {} bytes, Linux takes at most {}", what,
+                               word.size(), kArgumentBytesMax),
+                   "put it in a file"};
+    }
+    bytes += word.size() + 1;
+  }
+  if (bytes > kArgvBytesMax) {
+    return Error{Code::kInvalid,
+                 fmt::format("{} has {} bytes, at most {} can be sent", what, bytes, kArgvBytesMax),
+                 "put the arguments in a file"};
+  }
+  return ok();
+}
+
+Status check_program(const Program& program) {
+  if (program.argv.empty() || program.argv[0].empty()) return invalid("there is no command to run");
+  TRY(check_words(program.argv, "the command"));
+  TRY(check_words(program.setup, "setup"));
+  if (program.cwd.empty() || program.cwd[0] != '/' || has_nul(program.cwd) ||
+      program.cwd.size() > kPathBytesMax) {
+    return invalid("cwd '{}': expected an absolute path", program.cwd.substr(0, 100));
+  }
+  if (!program.sealed_env.empty()) return invalid("spec.program.sealed_env must be empty");
+  if (program.caller.groups.size() > kGroupsMax) {
+    return invalid("{} groups, at most {}", program.caller.groups.size(), kGroupsMax);
+  }
+  if (program.caller.umask > 0777) return invalid("umask {:o}: at most 777", program.caller.umask);
+  return ok();
+}
+
+Status check_resources(const JobSpec& spec) {
+  const Resources& need = spec.per_node;
+  if (need.cpu_milli < 0 || need.memory_bytes < 0 || need.gpus < 0) {
+    return invalid("resources cannot be negative");
+  }
+  if (need.gpus == 0 && !need.gpu_type.empty()) {
+    return invalid("a GPU type without GPUs: expected --gpus N:{}", need.gpu_type);
+  }
+  if (spec.nodes > kRanksMax) return invalid("{} nodes: at most {}", spec.nodes, kRanksMax);
+  if (spec.time_limit.us < 0) return invalid("the time limit cannot be negative");
+  if (spec.after_ok.size() > kAfterMax) {
+    return invalid("{} jobs to wait for: at most {}", spec.after_ok.size(), kAfterMax);
+  }
+  return ok();
+}
+
+Status check_array(const JobSpec& spec) {
+  if (spec.array.empty()) return ok();
+  for (const ArrayRange& range : spec.array) {
+    if (range.first < 0 || range.last < range.first || range.step < 1) {
+      return invalid("array range {}-{}:{}: expected FIRST-LAST[:STEP] with FIRST <= LAST",
+                     range.first, range.last, range.step);
+    }
+  }
+  if (array_size(spec) > kArrayTasksMax) {
+    return invalid("the array has {} tasks, at most {}", array_size(spec), kArrayTasksMax);
+  }
+  return ok();
+}
+
+Status check_dev_container(const JobSpec& spec) {
+  if (spec.root.live != spec.dev_container) {
+    return invalid("only a dev container runs in the live tree, and it always does");
+  }
+  if (spec.dev_container && (spec.nodes > 1 || !spec.array.empty() || !spec.pool.empty())) {
+    return invalid("a dev container is one program on the storage host: no array, nodes or pool");
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
+  TRY(check_request_id(request.request_id()));
+  JobSpec spec = TRY(wire::from_proto(request.spec()));
+  if (!spec.root.tree.is_zero() || !spec.root.change_sets.empty()) {
+    return invalid("spec.root.tree is the controller's to fill in");
+  }
+  if (spec.nodes == 0) spec.nodes = 1;
+  TRY(check_program(spec.program));
+  TRY(check_env(request.env()));
+  TRY(check_resources(spec));
+  TRY(check_array(spec));
+  TRY(check_dev_container(spec));
+  if (spec.name.empty()) {
+    const std::string& program = spec.program.argv[0];
+    spec.name = program.substr(program.rfind('/') + 1).substr(0, kNameBytesMax);
+    if (spec.name.empty()) spec.name = program.substr(0, kNameBytesMax);
+  }
+  if (spec.name.size() > kNameBytesMax || has_nul(spec.name)) {
+    return invalid("the job's name has {} bytes, at most {}", spec.name.size(), kNameBytesMax);
+  }
+  if (spec.per_node.cpu_milli == 0 && !spec.dev_container) {
+    spec.per_node.cpu_milli = kDefaultCpuMilli;
+  }
+  return spec;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,292 @@
+#include "controller/rpc/client_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/suggest.h"
+#include "common/base/version.h"
+#include "common/wire/job.h"
+#include "controller/rpc/attach.h"
+#include "controller/rpc/create_volume.h"
+#include "controller/rpc/job_info.h"
+#include "controller/rpc/log_call.h"
+#include "controller/rpc/refuse.h"
+#include "controller/rpc/status.h"
+#include "controller/rpc/submit_call.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr uint32_t kListedMax = 1000;
+constexpr Duration kRecent = seconds(3600);
+
+bool listed(const Job& job, const pb::ListJobsRequest& request, const Who& who, Time now) {
+  if (job.spec.user != who.user && !(request.all() && who.admin)) return false;
+  if (!job.outcome) return true;
+  if (job.outcome->at.us < request.since_us()) return false;
+  return request.all() || request.since_us() != 0 || now - job.outcome->at < kRecent;
+}
+
+pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
+  pb::VolumeInfo out;
+  out.set_name(in.name);
+  out.set_owner(in.owner);
+  out.set_driver(in.driver);
+  out.set_created_us(in.created.us);
+  if (!in.newest.tree.is_zero()) out.set_newest_tree(std::string(in.newest.tree.view()));
+  out.set_newest_taken_us(in.newest.taken.us);
+  out.set_newest_files(in.newest.files);
+  out.set_newest_bytes(in.newest.bytes);
+  return out;
+}
+
+// Removing a volume under a job would take the job's ground away.
+Status check_unused(const State& state, const std::string& volume) {
+  for (const auto& [name, node] : state.nodes) {
+    for (const AttemptKey& key : node.live) {
+      if (state.jobs.at(key.job).spec.root.volume != volume) continue;
+      return Error{Code::kConflict, fmt::format("volume '{}' is in use by job {}", volume, key.job),
+                   fmt::format("devrun cancel {}", key.job)};
+    }
+  }
+  for (const QueueKey& queued : state.queue) {
+    if (state.jobs.at(queued.job).spec.root.volume != volume) continue;
+    return Error{Code::kConflict,
+                 fmt::format("job {} waits to run in volume '{}'", queued.job, volume),
+                 fmt::format("devrun cancel {}", queued.job)};
+  }
+  return ok();
+}
+
+Error no_node(const State& state, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const auto& [known, node] : state.nodes) names.push_back(known);
+  const auto nearest = nearest_word(name, names);
+  return {Code::kNotFound,
+          fmt::format("there is no node '{}'{}", name,
+                      nearest ? fmt::format("; did you mean '{}'?", *nearest) : std::string()),
+          "devrun nodes"};
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ClientService::with_state(Context* context, const char* call,
+                                                    WithState work) {
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, call);
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  parts_.core.read(
+      [reactor, peer = std::move(*peer), work = std::move(work)](const State& state, Time now) {
+        const Result<Who> who = resolve(state, peer);
+        reactor->Finish(to_status(who ? work(state, *who, now) : Status(who.error())));
+      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ClientService::on_worker(Context* context, const char* call,
+                                                   WithState first, WithWho then) {
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, call);
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  WorkerPool& workers = parts_.volume_work;
+  parts_.core.read([reactor, &workers, peer = std::move(*peer), first = std::move(first),
+                    then = std::move(then)](const State& state, Time now) {
+    const Result<Who> who = resolve(state, peer);
+    const Status checked = who ? first(state, *who, now) : Status(who.error());
+    if (!checked) return reactor->Finish(to_status(checked));
+    const bool queued =
+        workers.run([reactor, then, who = *who] { reactor->Finish(to_status(then(who))); });
+    if (!queued) {
+      reactor->Finish(
+          to_status(Error{Code::kExhausted, "too many requests about volumes wait", "try again"}));
+    }
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::ClientHello* request,
+                                               pb::ControllerHello* reply) {
+  return with_state(context, "Hello", [request, reply](const State&, const Who& who, Time) {
+    reply->set_version(std::string(kVersion));
+    reply->set_role(who.admin ? "admin" : "user");
+    reply->set_user(who.user);
+    if (who.from) {
+      reply->set_volume(who.from->volume);
+      reply->set_job(who.from->job);
+    }
+    return check_version("this devrun", request->version());
+  });
+}
+
+grpc::ServerUnaryReactor* ClientService::Submit(Context* context, const pb::SubmitRequest* request,
+                                                pb::SubmitReply* reply) {
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, "Submit");
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  std::make_shared<SubmitCall>(parts_, std::move(*peer), *request, *reply, *reactor)->start();
+  return reactor;
+}
+
+grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Attach(
+    Context* context) {
+  Result<Peer> peer = identify(*context, "Attach");
+  if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
+  return AttachCall::start(parts_.core, parts_.hub, std::move(*peer));
+}
+
+grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
+                                                  const pb::ListJobsRequest* request,
+                                                  pb::ListJobsReply* reply) {
+  return with_state(context, "ListJobs", [=](const State& state, const Who& who, Time now) {
+    const uint32_t limit =
+        request->limit() == 0 ? kListedMax : std::min(request->limit(), kListedMax);
+    std::vector<const Job*> jobs;  // newest first
+    for (auto it = state.jobs.rbegin(); it != state.jobs.rend(); ++it) {
+      if (!listed(it->second, *request, who, now)) continue;
+      if (jobs.size() == limit) {
+        reply->set_truncated(true);
+        break;
+      }
+      jobs.push_back(&it->second);
+    }
+    for (auto it = jobs.rbegin(); it != jobs.rend(); ++it) {
+      *reply->add_jobs() = job_info(state, **it, now, Detail::kRow);
+    }
+    return ok();
+  });
+}
+
+grpc::ServerUnaryReactor* ClientService::GetJob(Context* context, const pb::GetJobRequest* request,
+                                                pb::JobInfo* reply) {
+  return with_state(
+      context, "GetJob",
+      [=, &sealer = parts_.sealer](const State& state, const Who& who, Time now) -> Status {
+        const Job* job = TRY(visible_job(state, who, request->job()));
+        *reply = job_info(state, *job, now, Detail::kFull);
+        const std::vector<std::string> names = TRY(env_names(sealer, job->spec.program.sealed_env));
+        reply->mutable_env_names()->Add(names.begin(), names.end());
+        return ok();
+      });
+}
+
+grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
+                                                   const pb::CancelJobRequest* request,
+                                                   pb::CancelJobReply* reply) {
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, "CancelJob");
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  parts_.core.read([=, &core = parts_.core, peer = std::move(*peer)](const State& state, Time) {
+    const Result<Who> who = resolve(state, peer);
+    if (!who) return reactor->Finish(to_status(who.error()));
+    const auto job = visible_job(state, *who, request->job());
+    if (!job) return reactor->Finish(to_status(job.error()));
+    if (request->signal() < 0 || request->signal() > 64) {
+      return reactor->Finish(to_status(Error{
+          Code::kInvalid, fmt::format("there is no signal {}", request->signal()), "kill -l"}));
+    }
+    core.post(Cancel{{request->job(), request->task()}, request->signal()},
+              [=](const State&, Time, const Result<Reply>& result) {
+                if (!result) return reactor->Finish(to_status(result.error()));
+                reply->set_state(wire::to_proto(std::get<Cancelled>(*result).before));
+                reactor->Finish(grpc::Status::OK);
+              });
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
+                                                               const pb::ReadLogRequest* request) {
+  Result<Peer> peer = identify(*context, "ReadLog");
+  if (!peer) return new RefuseWrite<pb::LogChunk>(to_status(peer.error()));
+  return LogCall::start(parts_.core, parts_.hub, std::move(*peer), *request);
+}
+
+grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
+    Context* context, const pb::CreateVolumeRequest* request) {
+  const Result<Peer> peer = identify(*context, "CreateVolume");
+  if (!peer) return new RefuseWrite<pb::Progress>(to_status(peer.error()));
+  return CreateVolumeCall::start(parts_.storage, parts_.volume_work, peer->certified, *request);
+}
+
+grpc::ServerUnaryReactor* ClientService::ListVolumes(Context* context,
+                                                     const pb::ListVolumesRequest*,
+                                                     pb::ListVolumesReply* reply) {
+  return on_worker(
+      context, "ListVolumes", [](const State&, const Who&, Time) { return ok(); },
+      [=, &storage = parts_.storage](const Who& who) -> Status {
+        for (const storage::VolumeInfo& volume : TRY(storage.volumes())) {
+          if (who.admin || volume.owner == who.user) *reply->add_volumes() = volume_info(volume);
+        }
+        return ok();
+      });
+}
+
+grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
+                                                      const pb::RemoveVolumeRequest* request,
+                                                      pb::RemoveVolumeReply* reply) {
+  return on_worker(
+      context, "RemoveVolume",
+      [=](const State& state, const Who&, Time) { return check_unused(state, request->name()); },
+      [=, &storage = parts_.storage](const Who& who) -> Status {
+        const auto volume = storage.volume(request->name());
+        if (!volume) {
+          if (volume.error().code != Code::kNotFound) return volume.error();
+          return no_volume(storage, request->name());
+        }
+        if (!who.admin && volume->owner != who.user) {
+          return Error{Code::kDenied,
+                       fmt::format("volume '{}' belongs to '{}'", volume->name, volume->owner),
+                       "devrun volume ls"};
+        }
+        reply->set_kept_until_us(TRY(storage.remove_volume(request->name())).us);
+        return ok();
+      });
+}
+
+grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context, const pb::ListNodesRequest*,
+                                                   pb::ListNodesReply* reply) {
+  return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) {
+    for (const auto& [name, node] : state.nodes) *reply->add_nodes() = node_info(state, node, now);
+    return ok();
+  });
+}
+
+grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
+                                                         const pb::DeclareNodeLostRequest* request,
+                                                         pb::DeclareNodeLostReply* reply) {
+  Unary* reactor = context->DefaultReactor();
+  const Result<Peer> peer = identify(*context, "DeclareNodeLost");
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  const std::string reason =
+      fmt::format("{} was declared lost by {}", request->node(), peer->certified.name);
+  parts_.core.post(DeclareLost{request->node(), reason},
+                   [=](const State& state, Time, const Result<Reply>& result) {
+                     if (!result) {
+                       return reactor->Finish(to_status(no_node(state, request->node())));
+                     }
+                     for (const AttemptKey& key : std::get<DeclaredLost>(*result).attempts) {
+                       *reply->add_attempts() = wire::to_proto(key);
+                     }
+                     reactor->Finish(grpc::Status::OK);
+                   });
+  return reactor;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,45 @@
+// What users' programs call: proto/devrun/v1/client.proto. Callback API: no thread waits for a call; what blocks
+// (snapshots, volumes) is done by workers, what needs the state is read on the core's thread.
+#pragma once
+
+#include <functional>
+
+#include "controller/rpc/identity.h"
+#include "controller/rpc/services.h"
+#include "devrun/v1/client.grpc.pb.h"
+
+namespace devrun::controller {
+
+class ClientService final : public pb::Client::CallbackService {
+ public:
+  using Context = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+  explicit ClientService(Parts parts) : parts_(parts) {}
+
+  Unary* Hello(Context*, const pb::ClientHello*, pb::ControllerHello*) override;
+  Unary* Submit(Context*, const pb::SubmitRequest*, pb::SubmitReply*) override;
+  grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* Attach(Context*) override;
+  Unary* ListJobs(Context*, const pb::ListJobsRequest*, pb::ListJobsReply*) override;
+  Unary* GetJob(Context*, const pb::GetJobRequest*, pb::JobInfo*) override;
+  Unary* CancelJob(Context*, const pb::CancelJobRequest*, pb::CancelJobReply*) override;
+  grpc::ServerWriteReactor<pb::LogChunk>* ReadLog(Context*, const pb::ReadLogRequest*) override;
+  grpc::ServerWriteReactor<pb::Progress>* CreateVolume(Context*,
+                                                       const pb::CreateVolumeRequest*) override;
+  Unary* ListVolumes(Context*, const pb::ListVolumesRequest*, pb::ListVolumesReply*) override;
+  Unary* RemoveVolume(Context*, const pb::RemoveVolumeRequest*, pb::RemoveVolumeReply*) override;
+  Unary* ListNodes(Context*, const pb::ListNodesRequest*, pb::ListNodesReply*) override;
+  Unary* DeclareNodeLost(Context*, const pb::DeclareNodeLostRequest*,
+                         pb::DeclareNodeLostReply*) override;
+
+ private:
+  // On the core's thread, for a caller who may make the call; answers what it returns.
+  using WithState = std::function<Status(const State& state, const Who& who, Time now)>;
+  Unary* with_state(Context* context, const char* call, WithState work);
+  // The same, and then on a worker.
+  using WithWho = std::function<Status(const Who& who)>;
+  Unary* on_worker(Context* context, const char* call, WithState first, WithWho then);
+
+  Parts parts_;
+};
+
+}  // namespace devrun::controller

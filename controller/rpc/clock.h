@@ -1,0 +1,10 @@
+// The controller's clock: the only place in controller/ that reads one.
+#pragma once
+
+#include "common/base/time.h"
+
+namespace devrun::controller {
+
+Time clock_now();
+
+}  // namespace devrun::controller

@@ -1,0 +1,116 @@
+#include "controller/rpc/identity.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "common/base/check.h"
+
+namespace devrun::controller {
+
+namespace {
+
+enum Kind : unsigned { kNodeItself = 1, kUserCall = 2, kAdminCall = 4, kForwardedCall = 8 };
+constexpr unsigned kPeople = kUserCall | kAdminCall;
+constexpr unsigned kAnyClient = kPeople | kForwardedCall;
+
+struct Access {
+  std::string_view call;
+  unsigned kinds;
+};
+constexpr Access kAccess[] = {
+    {"Synchronize", kNodeItself}, {"Report", kNodeItself},     {"Streams", kNodeItself},
+    {"Hello", kAnyClient},        {"Submit", kAnyClient},      {"Attach", kAnyClient},
+    {"ListJobs", kAnyClient},     {"GetJob", kAnyClient},      {"CancelJob", kAnyClient},
+    {"ReadLog", kAnyClient},      {"ListVolumes", kAnyClient}, {"ListNodes", kAnyClient},
+    {"CreateVolume", kPeople},    {"RemoveVolume", kPeople},   {"DeclareNodeLost", kAdminCall},
+};
+
+unsigned allowed(std::string_view call) {
+  for (const Access& access : kAccess) {
+    if (access.call == call) return access.kinds;
+  }
+  CHECK_MSG(false, "a call without a line in the access table");
+}
+
+std::optional<Certified> certified_of(const grpc::CallbackServerContext& context) {
+  const auto auth = context.auth_context();
+  if (!auth || !auth->IsPeerAuthenticated()) return std::nullopt;
+  for (const grpc::string_ref& uri : auth->FindPropertyValues("peer_uri")) {
+    if (auto found = parse_certificate_uri({uri.data(), uri.size()})) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> metadata(const grpc::CallbackServerContext& context,
+                                         const char* name) {
+  const auto it = context.client_metadata().find(name);
+  if (it == context.client_metadata().end()) return std::nullopt;
+  return std::string_view(it->second.data(), it->second.size());
+}
+
+template <typename T>
+bool number(const grpc::CallbackServerContext& context, const char* name, T& out) {
+  const auto text = metadata(context, name);
+  if (!text) return false;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), out);
+  return error == std::errc{} && end == text->data() + text->size();
+}
+
+Result<std::optional<Forwarded>> forwarded_of(const grpc::CallbackServerContext& context) {
+  const auto volume = metadata(context, "devrun-forwarded-volume");
+  if (!volume) return std::optional<Forwarded>{};
+  Forwarded out;
+  out.volume = *volume;
+  if (!number(context, "devrun-forwarded-job", out.job) ||
+      !number(context, "devrun-forwarded-uid", out.uid) ||
+      !number(context, "devrun-forwarded-gid", out.gid)) {
+    return Error{Code::kInvalid, "devrun-forwarded-{job,uid,gid} are missing or no numbers", {}};
+  }
+  return std::optional<Forwarded>{out};
+}
+
+}  // namespace
+
+Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call) {
+  const auto certified = certified_of(context);
+  if (!certified) {
+    return Error{Code::kDenied, "the certificate does not say who calls",
+                 "use a certificate that `devrun up` or `devrun nodes add` issued"};
+  }
+  Peer peer{*certified, TRY(forwarded_of(context))};
+  unsigned kind = 0;
+  if (certified->role == Role::kAdmin) kind = kAdminCall;
+  if (certified->role == Role::kUser) kind = kUserCall;
+  if (certified->role == Role::kNode) kind = peer.forwarded ? kForwardedCall : kNodeItself;
+  if (certified->role != Role::kNode && peer.forwarded) kind = 0;  // only nodes forward
+  if ((allowed(call) & kind) == 0) {
+    const char* whose = peer.forwarded ? "a container on " : "";
+    return Error{Code::kDenied,
+                 fmt::format("{} is not for {}{} '{}'", call, whose, role_name(certified->role),
+                             certified->name),
+                 {}};
+  }
+  return peer;
+}
+
+Result<Who> resolve(const State& state, const Peer& peer) {
+  if (!peer.forwarded) {
+    return Who{peer.certified.role == Role::kAdmin, peer.certified.name, std::nullopt};
+  }
+  const auto node = state.nodes.find(peer.certified.name);
+  const Job* job = find_job(state, peer.forwarded->job);
+  bool lives = false;
+  if (node != state.nodes.end() && job != nullptr) {
+    for (const AttemptKey& key : node->second.live) lives = lives || key.job == job->id;
+  }
+  if (!lives || job->spec.root.volume != peer.forwarded->volume) {
+    return Error{Code::kDenied,
+                 fmt::format("job {} does not run on {}, so nothing in it may call",
+                             peer.forwarded->job, peer.certified.name),
+                 {}};
+  }
+  return Who{false, job->spec.user, peer.forwarded};
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,46 @@
+// Who calls, and what they may. The certificate of the connection says role and name. A node may also forward the call
+// of a program in one of its containers: the metadata `devrun-forwarded-*` name the volume, job and ids that the socket
+// told it, and are believed only while that node has a live attempt of that job and volume; the caller is then the
+// owner of that job.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/runtime/pki.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+struct Forwarded {
+  std::string volume;
+  JobId job = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// What the connection and the metadata say; nothing is checked against the state yet.
+struct Peer {
+  Certified certified;
+  std::optional<Forwarded> forwarded;
+};
+
+// A caller of the client service.
+struct Who {
+  bool admin = false;
+  std::string user;
+  std::optional<Forwarded> from;  // the container that they call from
+  bool may_see(const Job& job) const { return admin || job.spec.user == user; }
+};
+
+// Finds out who calls, and refuses if that kind of caller may not make this call (the table is in identity.cc).
+Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call);
+
+// kDenied if the node has no such attempt.
+Result<Who> resolve(const State& state, const Peer& peer);
+
+}  // namespace devrun::controller

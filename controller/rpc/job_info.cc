@@ -1,0 +1,118 @@
+#include "controller/rpc/job_info.h"
+
+#include <fmt/format.h>
+
+#include "common/wire/job.h"
+
+namespace devrun::controller {
+
+namespace {
+
+JobState rank_state(const State& state, const Task& task, const Rank& rank, Time now) {
+  if (task.outcome) return task.outcome->state;
+  Task alone;  // what the task would be if this rank were all of it
+  alone.attempt = task.attempt;
+  alone.ranks = {rank};
+  return task_state(state, alone, now);
+}
+
+void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now, Detail detail) {
+  for (const auto& [index, task] : job.tasks) {
+    for (uint32_t i = 0; i < task.ranks.size(); ++i) {
+      if (static_cast<size_t>(out.attempts_size()) >= kAttemptsShownMax) return;
+      const Rank& rank = task.ranks[i];
+      pb::AttemptInfo& attempt = *out.add_attempts();
+      *attempt.mutable_key() = wire::to_proto(AttemptKey{job.id, index, i, task.attempt});
+      attempt.set_node(rank.node);
+      attempt.set_state(wire::to_proto(rank_state(state, task, rank, now)));
+      if (rank.ending) *attempt.mutable_ending() = wire::to_proto(*rank.ending);
+      attempt.set_output_bytes(rank.output_bytes);
+      if (rank.wrote && detail == Detail::kFull) {
+        *attempt.mutable_wrote() = wire::to_proto(*rank.wrote);
+      }
+      *attempt.mutable_timeline() = wire::to_proto(rank_timeline(job, task, rank));
+    }
+  }
+}
+
+Error no_job(const std::string& name) {
+  return {Code::kNotFound, fmt::format("there is no job {}", name), "devrun ps -a"};
+}
+
+}  // namespace
+
+pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail) {
+  pb::JobInfo out;
+  out.set_job(job.id);
+  *out.mutable_spec() = wire::to_proto(job.spec);
+  out.mutable_spec()->mutable_program()->clear_sealed_env();
+  out.set_state(wire::to_proto(job_state(state, job, now)));
+  if (job.outcome) *out.mutable_ending() = wire::to_proto(job.outcome->ending);
+  out.set_reason(job_reason(state, job, now));
+  *out.mutable_timeline() = wire::to_proto(job.timeline);
+  const bool array = !job.spec.array.empty();
+  if (!array) {
+    const Task& task = job.tasks.at(kNoTask);
+    if (!task.ranks.empty()) {
+      *out.mutable_timeline() = wire::to_proto(rank_timeline(job, task, task.ranks[0]));
+    }
+  }
+  if (detail == Detail::kFull || !array) add_attempts(out, state, job, now, detail);
+  return out;
+}
+
+Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::string& sealed) {
+  const std::string env = TRY(sealer.unseal(sealed));
+  std::vector<std::string> names;
+  for (size_t at = 0; at < env.size();) {
+    const size_t end = std::min(env.find('\0', at), env.size());
+    names.push_back(env.substr(at, std::min(env.find('=', at), end) - at));
+    at = end + 1;
+  }
+  return names;
+}
+
+pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
+  pb::NodeInfo out;
+  *out.mutable_hello() = wire::to_proto(node.hello);
+  *out.mutable_used() = wire::to_proto(node.used);
+  const bool connected = is_connected(state, node.hello.name);
+  out.set_connected(connected);
+  const auto presence = state.presence.nodes.find(node.hello.name);
+  if (connected) {
+    out.set_last_heard_us(now.us);
+  } else if (presence != state.presence.nodes.end()) {
+    out.set_last_heard_us(presence->second.last_heard.us);
+  }
+  out.set_attempts(static_cast<uint32_t>(node.live.size()));
+  return out;
+}
+
+Result<const Job*> visible_job(const State& state, const Who& who, JobId id) {
+  const Job* job = find_job(state, id);
+  if (job == nullptr || !who.may_see(*job)) return no_job(fmt::format("{}", id));
+  return job;
+}
+
+Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, uint32_t rank,
+                              Time now) {
+  const Job* job = TRY(visible_job(state, who, key.job));
+  if (key.task == kNoTask && !job->spec.array.empty()) {
+    const std::string first = to_string(TaskKey{key.job, array_task_at(job->spec, 0)});
+    return Error{
+        Code::kInvalid,
+        fmt::format("job {} is an array: choose one of its tasks, such as {}", key.job, first),
+        "devrun show " + to_string(key)};
+  }
+  std::optional<TaskView> view = view_task(state, key, now);
+  if (!view) return no_job(to_string(key));
+  if (rank >= job->spec.nodes) {
+    return Error{Code::kNotFound,
+                 fmt::format("job {} has no rank {}: its ranks are 0 to {}", to_string(key), rank,
+                             job->spec.nodes - 1),
+                 "devrun show " + to_string(key)};
+  }
+  return std::move(*view);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,31 @@
+// Jobs and nodes as clients are shown them, read off the state on the core's thread.
+#pragma once
+
+#include "common/runtime/seal.h"
+#include "controller/core/view.h"
+#include "controller/rpc/identity.h"
+#include "devrun/v1/client.pb.h"
+
+namespace devrun::controller {
+
+namespace pb = devrun::v1;
+
+inline constexpr size_t kAttemptsShownMax = 10'000;
+
+enum class Detail {
+  kRow,  // without `wrote`; of an array, no attempts
+  kFull,
+};
+
+pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail);
+// NAMEs of a sealed environment.
+Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::string& sealed);
+
+pb::NodeInfo node_info(const State& state, const Node& node, Time now);
+
+// kNotFound if there is none that the caller may see.
+Result<const Job*> visible_job(const State& state, const Who& who, JobId id);
+Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, uint32_t rank,
+                              Time now);
+
+}  // namespace devrun::controller

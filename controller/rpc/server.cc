@@ -1,0 +1,144 @@
+#include "controller/rpc/server.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "controller/core/apply.h"
+#include "controller/rpc/agent_service.h"
+#include "controller/rpc/client_service.h"
+#include "controller/rpc/clock.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr size_t kSnapshotThreads = 4;
+constexpr size_t kSnapshotQueueMax = 10'000;
+constexpr size_t kVolumeThreads = 4;
+constexpr size_t kVolumeQueueMax = 100;
+constexpr size_t kSyncThreads = 2;
+constexpr size_t kSyncQueueMax = 100'000;
+constexpr int kMessageBytesMax = 16 << 20;
+
+struct Opened {
+  Sealer sealer;
+  std::unique_ptr<Journal> journal;
+  State state;
+};
+
+Result<Opened> open_state(const std::string& folder) {
+  TRY(make_folders(folder, 0700));
+  Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
+  std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
+  State state;
+  size_t events = 0;
+  TRY(journal->replay([&](const Event& event) {
+    apply(state, event);
+    ++events;
+  }));
+  state.presence.started = clock_now();
+  log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
+  return Opened{std::move(sealer), std::move(journal), std::move(state)};
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options) {
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  tls.pem_root_certs = options.authority_pem;
+  tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
+  return grpc::SslServerCredentials(tls);
+}
+
+// Members are made in this order and destroyed in the reverse.
+class ServerParts final : public Server {
+ public:
+  ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage)
+      : storage_(std::move(storage)),
+        sealer_(std::move(opened.sealer)),
+        journal_(std::move(opened.journal)),
+        syncs_(kSyncThreads, kSyncQueueMax),
+        hub_(storage_->jobs_path(), syncs_,
+             [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
+        agents_(sealer_),
+        edge_(agents_, hub_),
+        core_(std::move(opened.state), *journal_, edge_),
+        snapshots_(kSnapshotThreads, kSnapshotQueueMax),
+        volume_work_(kVolumeThreads, kVolumeQueueMax),
+        agent_service_(parts()),
+        client_service_(parts()) {}
+
+  ~ServerParts() override { stop(); }
+
+  Status listen(const ServerOptions& options) {
+    core_.start();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(options.listen, credentials(options), &port_);
+    builder.RegisterService(&agent_service_);
+    builder.RegisterService(&client_service_);
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.SetMaxSendMessageSize(-1);
+    // A silent peer is found out within 10 s; peers may ask as often.
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) {
+      return Error{Code::kUnavailable,
+                   fmt::format("cannot listen on {}: the address is taken or not this machine's, "
+                               "or the certificate is unusable",
+                               options.listen),
+                   "ss -ltnp"};
+    }
+    return ok();
+  }
+
+  int port() const override { return port_; }
+
+  void stop() override {
+    if (server_) {
+      server_->Shutdown(std::chrono::system_clock::now());
+      server_->Wait();
+      server_.reset();
+    }
+    // Each before what it still posts to.
+    volume_work_.stop();
+    snapshots_.stop();
+    core_.stop();
+    syncs_.stop();
+  }
+
+ private:
+  Parts parts() { return {core_, hub_, agents_, *storage_, sealer_, snapshots_, volume_work_}; }
+
+  std::unique_ptr<storage::Storage> storage_;
+  Sealer sealer_;
+  std::unique_ptr<Journal> journal_;
+  WorkerPool syncs_;
+  StreamHub hub_;
+  AgentSessions agents_;
+  RpcEdge edge_;
+  CoreLoop core_;
+  WorkerPool snapshots_;
+  WorkerPool volume_work_;
+  AgentService agent_service_;
+  ClientService client_service_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
+                                              std::unique_ptr<storage::Storage> storage) {
+  auto server =
+      std::make_unique<ServerParts>(TRY(open_state(options.state_folder)), std::move(storage));
+  TRY(server->listen(options));
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,30 @@
+// The controller, put together: state from the journal, loop, relay, services, and the listening gRPC server.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+#include "controller/storage/storage.h"
+
+namespace devrun::controller {
+
+struct ServerOptions {
+  std::string state_folder;  // journal.db, seal.key
+  std::string listen;        // HOST:PORT; port 0: any
+  std::string authority_pem;
+  std::string certificate_pem;
+  std::string key_pem;
+};
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> start(const ServerOptions& options,
+                                               std::unique_ptr<storage::Storage> storage);
+  virtual ~Server() = default;
+  virtual int port() const = 0;
+  // Ends all calls, answers what was accepted, closes the journal.
+  virtual void stop() = 0;
+};
+
+}  // namespace devrun::controller

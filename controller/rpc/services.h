@@ -1,0 +1,26 @@
+// What the gRPC services are made of: the parts that main.cc's Server owns.
+#pragma once
+
+#include "common/runtime/seal.h"
+#include "controller/rpc/agent_sessions.h"
+#include "controller/rpc/core_loop.h"
+#include "controller/rpc/stream_hub.h"
+#include "controller/rpc/worker_pool.h"
+#include "controller/storage/storage.h"
+
+namespace devrun::controller {
+
+struct Parts {
+  CoreLoop& core;
+  StreamHub& hub;
+  AgentSessions& agents;  // core's thread only
+  storage::Storage& storage;
+  const Sealer& sealer;
+  WorkerPool& snapshots;
+  WorkerPool& volume_work;  // creating and removing: minutes
+};
+
+// Versions speak with each other if they agree in what a release may break.
+Status check_version(std::string_view who, std::string_view version);
+
+}  // namespace devrun::controller

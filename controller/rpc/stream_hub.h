@@ -1,0 +1,50 @@
+// The relay: channels by attempt, and who watches which task. A channel lives as long as a call holds it, or until the
+// output that it expects is stored. Any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "controller/core/view.h"
+#include "controller/rpc/channel.h"
+#include "controller/rpc/worker_pool.h"
+
+namespace devrun::controller {
+
+// Told of a task's changes on the core's thread; must not block.
+class TaskWatcher {
+ public:
+  virtual ~TaskWatcher() = default;
+  virtual void task_changed(const TaskView& view) = 0;
+};
+
+class StreamHub {
+ public:
+  using Stored = std::function<void(const AttemptKey&)>;
+  // `workers` sync logs. `stored` is told of each attempt whose expected output is durable.
+  StreamHub(std::string jobs_path, WorkerPool& workers, Stored stored);
+
+  std::shared_ptr<Channel> channel(const AttemptKey& key);
+  void expect_output(const AttemptKey& key, uint64_t bytes);
+
+  void watch(TaskKey task, std::weak_ptr<TaskWatcher> watcher);
+  void publish(TaskKey task, const TaskView& view);
+  std::vector<TaskKey> watched();
+
+ private:
+  void sync(const std::shared_ptr<Channel>& channel);
+
+  const std::string jobs_path_;
+  WorkerPool& workers_;
+  const Stored stored_;
+  std::mutex mutex_;
+  std::map<AttemptKey, std::weak_ptr<Channel>> channels_;
+  std::map<AttemptKey, std::shared_ptr<Channel>> expecting_;
+  std::map<TaskKey, std::vector<std::weak_ptr<TaskWatcher>>> watchers_;
+};
+
+}  // namespace devrun::controller

@@ -1,0 +1,134 @@
+#include "controller/rpc/submit_call.h"
+
+#include <fmt/format.h>
+
+#include "common/base/suggest.h"
+#include "common/wire/job.h"
+#include "controller/rpc/check_submit.h"
+#include "controller/rpc/clock.h"
+#include "controller/rpc/status.h"
+
+namespace devrun::controller {
+
+Error no_volume(storage::Storage& storage, const std::string& name) {
+  std::string nearest;
+  if (const auto volumes = storage.volumes()) {
+    std::vector<std::string_view> names;
+    for (const storage::VolumeInfo& volume : *volumes) names.push_back(volume.name);
+    if (const auto word = nearest_word(name, names)) {
+      nearest = fmt::format("; did you mean '{}'?", *word);
+    }
+  }
+  return {Code::kNotFound, fmt::format("there is no volume '{}'{}", name, nearest),
+          "devrun volume ls"};
+}
+
+void SubmitCall::fail(const Error& error) {
+  reactor_.Finish(to_status(error));
+}
+
+void SubmitCall::start() {
+  timeline_.submitted = clock_now();
+  Result<JobSpec> spec = check_submit(request_);
+  if (!spec) return fail(spec.error());
+  spec_ = std::move(*spec);
+  parts_.core.read([self = shared_from_this()](const State& state, Time) {
+    const Status looked = self->look(state);
+    if (!looked) return self->fail(looked.error());
+    if (self->answered_) return self->reactor_.Finish(grpc::Status::OK);
+    const bool queued = self->parts_.snapshots.run([self] {
+      if (const Status prepared = self->prepare(); !prepared) return self->fail(prepared.error());
+      self->submit();
+    });
+    if (!queued) {
+      self->fail({Code::kExhausted, "too many submissions wait for their snapshots", "try again"});
+    }
+  });
+}
+
+Status SubmitCall::look(const State& state) {
+  who_ = TRY(resolve(state, peer_));
+  spec_.user = who_.user;
+  const auto known = state.requests.find({spec_.user, request_.request_id()});
+  if (known != state.requests.end()) {
+    const Job& job = state.jobs.at(known->second);
+    reply_.set_job(job.id);
+    reply_.set_tree(std::string(job.spec.root.tree.view()));
+    *reply_.mutable_timeline() = wire::to_proto(job.timeline);
+    answered_ = true;
+    return ok();
+  }
+  if (!who_.from) return ok();
+  // From a container: nobody becomes another user of the volume than the one that the socket saw.
+  Caller& caller = spec_.program.caller;
+  if (who_.from->uid != 0 && (caller.uid != who_.from->uid || caller.gid != who_.from->gid)) {
+    return Error{Code::kDenied,
+                 fmt::format("user {}:{} cannot submit as {}:{}", who_.from->uid, who_.from->gid,
+                             caller.uid, caller.gid),
+                 {}};
+  }
+  if (!spec_.root.volume.empty() && spec_.root.volume != who_.from->volume) return ok();
+  spec_.root.volume = who_.from->volume;
+  const JobSpec& from = state.jobs.at(who_.from->job).spec;
+  if (!from.root.live && !spec_.dev_container) {
+    spec_.root = from.root;  // inside a job, the snapshot is the job's tree
+    root_is_set_ = true;
+  }
+  return ok();
+}
+
+Status SubmitCall::check_volume() {
+  if (spec_.root.volume.empty()) {
+    return Error{Code::kInvalid, "no volume to run in: this is no dev container",
+                 "devrun --volume V …, or set DEVRUN_VOLUME; devrun volume ls"};
+  }
+  const auto volume = parts_.storage.volume(spec_.root.volume);
+  if (!volume) {
+    if (volume.error().code != Code::kNotFound) return volume.error();
+    return no_volume(parts_.storage, spec_.root.volume);
+  }
+  if (!who_.admin && volume->owner != who_.user) {
+    return Error{Code::kDenied,
+                 fmt::format("volume '{}' belongs to '{}', not to '{}'", volume->name,
+                             volume->owner, who_.user),
+                 "devrun volume ls"};
+  }
+  return ok();
+}
+
+Status SubmitCall::prepare() {
+  spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
+  if (root_is_set_) return ok();
+  TRY(check_volume());
+  if (spec_.dev_container) return ok();
+  Result<storage::Snapshot> snapshot = parts_.storage.take_snapshot(spec_.root.volume);
+  if (!snapshot) {
+    return std::move(snapshot).error().context(fmt::format(
+        "nothing was run, since no snapshot of volume '{}' could be taken", spec_.root.volume));
+  }
+  spec_.root.tree = snapshot->tree;
+  timeline_.snapshot_taken = clock_now();
+  return ok();
+}
+
+void SubmitCall::submit() {
+  parts_.core.post(
+      Submit{request_.request_id(), spec_, timeline_},
+      [self = shared_from_this()](const State& state, Time now, const Result<Reply>& result) {
+        self->answer(state, now, result);
+      });
+}
+
+void SubmitCall::answer(const State& state, Time now, const Result<Reply>& result) {
+  if (!result) return fail(result.error());
+  const auto& submitted = std::get<Submitted>(*result);
+  const Job& job = state.jobs.at(submitted.job);
+  Timeline timeline = job.timeline;
+  timeline.journaled = now;
+  reply_.set_job(submitted.job);
+  reply_.set_tree(std::string(job.spec.root.tree.view()));
+  *reply_.mutable_timeline() = wire::to_proto(timeline);
+  reactor_.Finish(grpc::Status::OK);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,50 @@
+// One Submit: check, see who calls, take the snapshot on a worker, seal the environment, hand the job to the core. A
+// request id that is known is answered at once, without a snapshot.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "controller/rpc/identity.h"
+#include "controller/rpc/services.h"
+#include "devrun/v1/client.grpc.pb.h"
+
+namespace devrun::controller {
+
+class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
+ public:
+  SubmitCall(Parts parts, Peer peer, const pb::SubmitRequest& request, pb::SubmitReply& reply,
+             grpc::ServerUnaryReactor& reactor)
+      : parts_(parts),
+        peer_(std::move(peer)),
+        request_(request),
+        reply_(reply),
+        reactor_(reactor) {}
+
+  void start();
+
+ private:
+  Status look(const State& state);  // core's thread; sets answered_ if the job is known
+  Status prepare();                 // a worker's thread
+  Status check_volume();
+  void submit();
+  void answer(const State& state, Time now, const Result<Reply>& result);
+  void fail(const Error& error);
+
+  Parts parts_;
+  const Peer peer_;
+  const pb::SubmitRequest& request_;  // these three live until the reactor has finished
+  pb::SubmitReply& reply_;
+  grpc::ServerUnaryReactor& reactor_;
+
+  JobSpec spec_;
+  Who who_;
+  Timeline timeline_;
+  bool root_is_set_ = false;  // the tree of the job that calls
+  bool answered_ = false;
+};
+
+// kNotFound with the nearest name.
+Error no_volume(storage::Storage& storage, const std::string& name);
+
+}  // namespace devrun::controller
