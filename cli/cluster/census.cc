@@ -79,6 +79,18 @@ bool names_folder(pid_t pid, const std::string& folder) {
   });
 }
 
+// Those in the pid files that still are the processes they were.
+std::set<pid_t> recorded_pids(const Layout& layout) {
+  std::set<pid_t> out;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(layout.run(), failed)) {
+    if (entry.path().extension() != ".pid") continue;
+    const auto process = read_pid_file(entry.path().string());
+    if (process && is_alive(*process)) out.insert(process->pid);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<MountLine> parse_mount_line(std::string_view line) {
@@ -144,6 +156,7 @@ Census take_census(const Layout& layout) {
         line.type == "overlay" || line.type.starts_with("fuse") || loops.contains(line.source);
     if (made && belongs(line, layout, on_disk, loops)) out.own_mounts.push_back(line.mount_point);
   }
+  const std::set<pid_t> recorded = recorded_pids(layout);
   std::map<std::string, bool> namespace_is_ours = {{namespace_of("self"), false}};
   for (const pid_t pid : all_pids()) {
     if (pid <= 1 || pid == ::getpid()) continue;
@@ -160,7 +173,8 @@ Census take_census(const Layout& layout) {
       });
       known = namespace_is_ours.emplace(where, ours).first;
     }
-    const bool daemon = is_our_program(program) && names_folder(pid, layout.folder);
+    const bool daemon =
+        recorded.contains(pid) || (is_our_program(program) && names_folder(pid, layout.folder));
     if (!daemon && !known->second) continue;
     out.members.push_back({*process, program, is_our_program(program)});
   }

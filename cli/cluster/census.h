@@ -1,6 +1,6 @@
 // Who and what on this machine belongs to a cluster, found by looking rather than by remembering,
 // so that `down` also works after `up` was killed half-way or pid files were lost:
-//   its processes   our programs and nfs-ganesha with a path below the cluster's folder among their
+//   its processes   those in its pid files, our programs and nfs-ganesha with a path below the cluster's folder among their
 //   words, and whoever
 //                   lives in a mount namespace that has a mount of the cluster's (containers)
 //   its mounts      in any process's mountinfo: on a folder of the cluster, of a folder of the
