@@ -1,11 +1,10 @@
 // Who and what on this machine belongs to a cluster, found by looking rather than by remembering,
 // so that `down` also works after `up` was killed half-way or pid files were lost:
-//   its processes   those in its pid files, our programs and nfs-ganesha with a path below the cluster's folder among their
-//   words, and whoever
-//                   lives in a mount namespace that has a mount of the cluster's (containers)
-//   its mounts      in any process's mountinfo: on a folder of the cluster, of a folder of the
-//   cluster, of the store's
-//                   loop device, or an overlay whose upper layer is there
+// - its processes: those in its pid files, our programs and nfs-ganesha with a path below the
+//   cluster's folder among their words, and whoever lives in a mount namespace that has a mount of
+//   the cluster's (containers);
+// - its mounts, in any process's mountinfo: on a folder of the cluster, of a folder of the cluster,
+//   of the store's loop device, or an overlay whose upper layer is there.
 // Mounts that our own namespace shows at the same place (the user's disk under the folder, say) are
 // nobody's of ours.
 #pragma once
