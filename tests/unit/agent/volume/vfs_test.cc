@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/agent/volume/node_namespace.h"
 #include "tests/unit/agent/volume/tree_builder.h"
 
 namespace devrun::volume {
@@ -44,12 +45,6 @@ class VfsTest : public ::testing::Test {
   MemoryStore store_;
   Vfs vfs_{store_, {}};
 };
-
-std::string long_text(size_t size, char seed) {
-  std::string out(size, '\0');
-  for (size_t i = 0; i < size; ++i) out[i] = static_cast<char>(seed + static_cast<char>(i % 97));
-  return out;
-}
 
 TEST_F(VfsTest, FindsWhatIsThereAndOnlyThat) {
   TreeBuilder tree(store_);
