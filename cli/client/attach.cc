@@ -31,6 +31,8 @@ AttachSession::AttachSession(Controller& controller, Console& console, Signals* 
       job_(to_string(options_.what.task_key())),
       terminal_(options_.in),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      out_lines_(options_.rank_prefix),
+      err_lines_(options_.rank_prefix),
       matcher_(options_.tty ? options_.detach_keys : ""),
       stdin_open_(options_.write_stdin) {}
 
@@ -155,8 +157,11 @@ std::optional<Attached> AttachSession::wait_before_reconnecting() {
 Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   if (auto* state = std::get_if<AttachState>(&news)) take_state(std::move(*state));
   if (const auto* output = std::get_if<AttachOutput>(&news)) TRY(take_output(*output));
-  if (auto* end = std::get_if<AttachEnd>(&news))
+  if (auto* end = std::get_if<AttachEnd>(&news)) {
+    TRY(write_lines(console_.out(), out_lines_.finish()));
+    TRY(write_lines(console_.err(), err_lines_.finish()));
     out = Attached{Attached::How::kEnded, std::move(*end)};
+  }
   if (const auto* taken = std::get_if<StdinTaken>(&news)) {
     const std::lock_guard lock(mutex_);
     stdin_.taken(taken->offset);
@@ -214,14 +219,13 @@ Status AttachSession::write_piece(const OutputPiece& piece) {
   const bool is_error = piece.stream == OutputStream::kStderr;
   const int fd = is_error ? console_.err() : console_.out();
   if (options_.rank_prefix.empty()) return write_to(fd, piece.bytes);
-  std::string prefixed;
-  bool& begins = line_begins_[is_error ? 1 : 0];
-  for (const char c : piece.bytes) {
-    if (begins) prefixed += options_.rank_prefix;
-    prefixed += c;
-    begins = c == '\n';
-  }
-  return write_to(fd, prefixed);
+  LinePrefixer& lines = is_error ? err_lines_ : out_lines_;
+  return write_lines(fd, lines.feed(piece.bytes));
+}
+
+Status AttachSession::write_lines(int fd, const std::string& lines) {
+  const std::lock_guard lock(console_.lines());
+  return write_to(fd, lines);
 }
 
 Status AttachSession::write_to(int fd, std::string_view bytes) {

@@ -1,10 +1,12 @@
-// Being attached to a job: its output to our stdout and stderr, our stdin, signals and terminal to it, until it ends, we
-// detach, or nobody reads our output any more. A lost controller is said once; then it goes on at the very byte.
+// Being attached to a job: its output to our stdout and stderr, our stdin, signals and terminal to
+// it, until it ends, we detach, or nobody reads our output any more. A lost controller is said
+// once; then it goes on at the very byte.
 //
-// Two threads. The caller's reads the stream and writes the output; the driver polls stdin, signals and timers and is the
-// only one that writes to the stream. `mutex_` guards what they share; `write_mutex_` keeps a call from being finished
-// under the driver's write. The driver may sit in a write for as long as the controller takes nothing, so it holds
-// nothing then that the reader needs.
+// Two threads. The caller's reads the stream and writes the output; the driver polls stdin, signals
+// and timers and is the only one that writes to the stream. `mutex_` guards what they share;
+// `write_mutex_` keeps a call from being finished under the driver's write. The driver may sit in a
+// write for as long as the controller takes nothing, so it holds nothing then that the reader
+// needs.
 #pragma once
 
 #include <pthread.h>
@@ -24,6 +26,7 @@
 #include "cli/client/stdin_window.h"
 #include "cli/client/terminal.h"
 #include "cli/output/console.h"
+#include "cli/output/line_prefixer.h"
 
 namespace devrun::cli {
 
@@ -60,6 +63,11 @@ class AttachSession {
   AttachSession& operator=(const AttachSession&) = delete;
 
   Result<Attached> run();
+  // Any thread: `run` returns soon, with kLeft.
+  void stop() {
+    leave(Attached::How::kLeft);
+    wake();
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -70,6 +78,7 @@ class AttachSession {
   Status take(AttachNews&& news, std::optional<Attached>& out);
   Status take_output(const AttachOutput& output);
   Status write_piece(const OutputPiece& piece);
+  Status write_lines(int fd, const std::string& lines);
   Status write_to(int fd, std::string_view bytes);
   void take_state(AttachState&& state);
   void enter_raw_mode();
@@ -105,7 +114,8 @@ class AttachSession {
   // The reader's alone.
   RecordDecoder decoder_;
   std::string mark_;
-  bool line_begins_[2] = {true, true};
+  LinePrefixer out_lines_;
+  LinePrefixer err_lines_;
   bool ever_connected_ = false;
   bool said_lost_ = false;
   int failures_ = 0;

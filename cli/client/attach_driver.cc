@@ -34,7 +34,8 @@ void AttachSession::drive() {
       const std::lock_guard lock(mutex_);
       wants_input = stdin_open_ && stdin_.wants_input();
     }
-    // What is typed before the program runs stays in the terminal: it is not raw yet, and Ctrl-C is still a signal.
+    // What is typed before the program runs stays in the terminal: it is not raw yet, and Ctrl-C is
+    // still a signal.
     if (options_.tty && before_program()) wants_input = false;
     const bool may_read = wants_input && is_foreground(options_.in);
     std::array<pollfd, 3> polled{{{wake_.get(), POLLIN, 0},

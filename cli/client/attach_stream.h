@@ -1,5 +1,6 @@
-// One Attach call: what the controller says of a job's streams, and what is said to it. The call ends when the job's
-// ending has been read, when the connection breaks, or by cancel(). One thread reads, another may write and cancel.
+// One Attach call: what the controller says of a job's streams, and what is said to it. The call
+// ends when the job's ending has been read, when the connection breaks, or by cancel(). One thread
+// reads, another may write and cancel.
 #pragma once
 
 #include <memory>

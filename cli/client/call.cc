@@ -35,7 +35,8 @@ Error unreachable(const grpc::Status& status, const Target& target) {
 
 std::shared_ptr<grpc::Channel> open_channel(const Target& target) {
   grpc::ChannelArguments arguments;
-  // One known address: no proxy, no service configuration, and attempts that follow each other fast, since people wait.
+  // One known address: no proxy, no service configuration, and attempts that follow each other
+  // fast, since people wait.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);

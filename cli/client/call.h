@@ -1,4 +1,5 @@
-// The gRPC side of Controller, seen only by this folder's sources: channel, stub, errors and the Attach call.
+// The gRPC side of Controller, seen only by this folder's sources: channel, stub, errors and the
+// Attach call.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -22,7 +23,8 @@ struct Controller::Connection {
 
 std::shared_ptr<grpc::Channel> open_channel(const Target& target);
 
-// The failed call in the words of whoever failed it; a controller that is away gets what to do about it.
+// The failed call in the words of whoever failed it; a controller that is away gets what to do
+// about it.
 Error call_error(const grpc::Status& status, const Target& target);
 
 std::unique_ptr<AttachStream> open_attach(devrun::v1::Client::Stub& stub, const Target& target,

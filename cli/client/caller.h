@@ -1,5 +1,5 @@
-// What a job takes over from its caller: directory, ids, groups, umask, environment. Names and home directories are read
-// from /etc/passwd by hand, since a static program has no name service.
+// What a job takes over from its caller: directory, ids, groups, umask, environment. Names and home
+// directories are read from /etc/passwd by hand, since a static program has no name service.
 #pragma once
 
 #include <optional>
@@ -26,12 +26,14 @@ std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, uint32_t u
 Result<Caller> capture_caller();
 Result<std::string> current_folder();
 
-// False for the variables that stay behind: those of the terminal multiplexer, the desktop, the connection and other
-// launchers, which would lie on another node, and devrun's own, which the job gets anew.
+// False for the variables that stay behind: those of the terminal multiplexer, the desktop, the
+// connection and other launchers, which would lie on another node, and devrun's own, which the job
+// gets anew.
 bool is_inherited(std::string_view name);
 
-// NAME=VALUE each ended by NUL: the inherited part of `environment`, then `settings` in order: `NAME=VALUE`, or `NAME`
-// to take a variable over as it is here, whatever is_inherited says. kInvalid for a setting that cannot be.
+// NAME=VALUE each ended by NUL: the inherited part of `environment`, then `settings` in order:
+// `NAME=VALUE`, or `NAME` to take a variable over as it is here, whatever is_inherited says.
+// kInvalid for a setting that cannot be.
 Result<std::string> environment_block(const std::vector<std::string>& environment,
                                       const std::vector<std::string>& settings);
 

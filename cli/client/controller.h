@@ -1,6 +1,6 @@
-// The controller as the commands see it: one method per call of proto/devrun/v1/client.proto, in values of the model.
-// Errors carry the controller's own words; a controller that cannot be reached is kUnavailable with what to do.
-// Blocking; any thread. The first call connects.
+// The controller as the commands see it: one method per call of proto/devrun/v1/client.proto, in
+// values of the model. Errors carry the controller's own words; a controller that cannot be reached
+// is kUnavailable with what to do. Blocking; any thread. The first call connects.
 #pragma once
 
 #include <functional>
@@ -62,7 +62,8 @@ class Controller {
   const Target& target() const { return target_; }
 
   Result<WhoAmI> hello();
-  // Tries again for a short while if the controller is away, with the same request id. `interrupt` (any thread) ends it.
+  // Tries again for a short while if the controller is away, with the same request id. `interrupt`
+  // (any thread) ends it.
   Result<Submitted> submit(const Submission& submission);
   void interrupt();
   std::unique_ptr<AttachStream> attach(const AttachStart& start);

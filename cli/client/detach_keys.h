@@ -1,5 +1,6 @@
-// The detach sequence in what is typed. Keys are held back while they may begin it: `Ctrl-\` waits for the next key.
-// Written as Docker does, `ctrl-\,d`: keys separated by commas, each one character or `ctrl-` and one of a-z @ [ \ ] ^ _.
+// The detach sequence in what is typed. Keys are held back while they may begin it: `Ctrl-\` waits
+// for the next key. Written as Docker does, `ctrl-\,d`: keys separated by commas, each one
+// character or `ctrl-` and one of a-z @ [ \ ] ^ _.
 #pragma once
 
 #include <string>

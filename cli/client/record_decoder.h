@@ -1,5 +1,6 @@
-// Takes the bytes of an output log, cut anywhere, and gives its records (format: OutputChunk in client.proto). Pure.
-// A record's payload is passed on as it comes, in pieces; a piece never waits for the rest of its record.
+// Takes the bytes of an output log, cut anywhere, and gives its records (format: OutputChunk in
+// client.proto). Pure. A record's payload is passed on as it comes, in pieces; a piece never waits
+// for the rest of its record.
 #pragma once
 
 #include <cstdint>

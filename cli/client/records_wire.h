@@ -1,4 +1,5 @@
-// The controller's answers as records (cli/output/records.h). As common/wire: refuses what cannot be a value.
+// The controller's answers as records (cli/output/records.h). As common/wire: refuses what cannot
+// be a value.
 #pragma once
 
 #include "cli/output/records.h"

@@ -1,5 +1,6 @@
-// The signals that `devrun` passes on, as a descriptor to poll. Made before any other thread exists, so that all inherit
-// the mask. A signal that was ignored when we were called (nohup, a shell's `&`) stays ignored.
+// The signals that `devrun` passes on, as a descriptor to poll. Made before any other thread
+// exists, so that all inherit the mask. A signal that was ignored when we were called (nohup, a
+// shell's `&`) stays ignored.
 #pragma once
 
 #include <csignal>

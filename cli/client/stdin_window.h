@@ -1,5 +1,6 @@
-// The bytes of stdin that have been read and are not yet known to have reached the program. They are sent in order, at
-// most kWindowBytes ahead of what was taken, and again from there after a break. Pure.
+// The bytes of stdin that have been read and are not yet known to have reached the program. They
+// are sent in order, at most kWindowBytes ahead of what was taken, and again from there after a
+// break. Pure.
 //
 //   0 ……………… taken_ ……………… sent_ ……………… end()     [taken_, end()) is kept
 #pragma once

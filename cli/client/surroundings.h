@@ -1,4 +1,5 @@
-// What the process was called with, taken once in main and passed on, so that nothing below reads getenv.
+// What the process was called with, taken once in main and passed on, so that nothing below reads
+// getenv.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,7 @@
-// Where the controller is and who we are to it, in this order: $DEVRUN_CONTROLLER (`HOST:PORT` with the configured
-// certificates, or `unix:PATH`), the socket that dev containers and jobs have, the configuration file ($DEVRUN_CONFIG,
-// ~/.config/devrun/config.yaml, or the one that `devrun up` left).
+// Where the controller is and who we are to it, in this order: $DEVRUN_CONTROLLER (`HOST:PORT` with
+// the configured certificates, or `unix:PATH`), the socket that dev containers and jobs have, the
+// configuration file ($DEVRUN_CONFIG, ~/.config/devrun/config.yaml, or the one that `devrun up`
+// left).
 #pragma once
 
 #include <string>
@@ -11,8 +12,8 @@
 namespace devrun::cli {
 
 struct Target {
-  std::string
-      address;  // as gRPC writes it: `unix:/run/…`, `ipv4:127.0.0.1:7443`; no name service where none is needed
+  // As gRPC writes it, `unix:/run/…`, `ipv4:127.0.0.1:7443`: no resolver where none is needed.
+  std::string address;
   std::string shown;                 // for people
   bool through_socket = false;       // identity and volume are the socket's
   std::string ca, certificate, key;  // PEM, unless through_socket

@@ -1,5 +1,5 @@
-// The terminal of whoever called: its size, and its raw mode, which is left again however the program ends (also by a
-// signal or a failed CHECK), but for KILL.
+// The terminal of whoever called: its size, and its raw mode, which is left again however the
+// program ends (also by a signal or a failed CHECK), but for KILL.
 #pragma once
 
 #include "common/base/result.h"

@@ -1,5 +1,5 @@
-// Command lines against a table of options (cli/help): `-g 2`, `-g2`, `--gpus 2`, `--gpus=2`, `-dq`. Everything that is
-// refused is said with the nearest right word. Pure.
+// Command lines against a table of options (cli/help): `-g 2`, `-g2`, `--gpus 2`, `--gpus=2`,
+// `-dq`. Everything that is refused is said with the nearest right word. Pure.
 #pragma once
 
 #include <optional>

@@ -1,8 +1,6 @@
 // `devrun attach`: back to a job's streams.
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "cli/client/detach_keys.h"
 #include "cli/client/terminal.h"
 #include "cli/commands/attached_run.h"
@@ -20,6 +18,7 @@ constexpr Option kOptions[] = {
      .fallback = "ctrl-\\,d",
      .example = "--detach-keys ctrl-p,ctrl-q"},
     {.letter = 'q', .name = "quiet", .meaning = "no words but errors", .example = "-q"},
+    kRankOption,
     kHelpOption,
 };
 constexpr Example kExamples[] = {
@@ -27,6 +26,7 @@ constexpr Example kExamples[] = {
 
 struct AttachWish {
   AttemptKey key;
+  bool all_ranks = false;
   bool no_stdin = false;
   bool quiet = false;
   std::string detach_keys;
@@ -39,6 +39,7 @@ Result<int> attach(const AttachWish& wish, Context& context) {
   Following following;
   following.task = wish.key.task_key();
   following.rank = wish.key.rank;
+  if (wish.all_ranks) following.ranks = job.spec.nodes;
   following.write_stdin = job.spec.program.reads_stdin && !wish.no_stdin && !is_final(job.state);
   following.tty = job.spec.program.tty && is_terminal(context.in) &&
                   is_terminal(context.console.out()) && following.write_stdin;
@@ -50,6 +51,9 @@ Result<int> attach(const AttachWish& wish, Context& context) {
 Result<Action> parse(const Arguments& arguments) {
   AttachWish wish;
   wish.key = TRY(one_job(arguments));
+  const auto rank = TRY(chosen_rank(arguments, wish.key));
+  wish.all_ranks = !rank;
+  wish.key.rank = rank.value_or(0);
   wish.no_stdin = arguments.has("no-stdin");
   wish.quiet = arguments.has("quiet");
   const auto keys = arguments.value("detach-keys");
@@ -61,7 +65,7 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command attach_command() {
   return {{.name = "attach",
-           .usage = {"attach [--no-stdin] [--detach-keys KEYS] JOB"},
+           .usage = {"attach [--rank R] [--no-stdin] [--detach-keys KEYS] JOB"},
            .purpose = "output, input and signals of a job that runs, until it ends",
            .text = "Returns the job's exit status. Ctrl-\\ d leaves a terminal; the job goes on.",
            .options = kOptions,

@@ -4,8 +4,11 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <array>
 #include <csignal>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "cli/client/attach.h"
 #include "cli/output/job_json.h"
@@ -43,22 +46,67 @@ int say_leaving(const Console& console, const Following& following, const Attach
   return kStatusDevrun;
 }
 
+AttachOptions options_for(const Following& following, const Context& context) {
+  AttachOptions out;
+  out.what = AttemptKey{following.task.job, following.task.task, following.rank, 1};
+  out.in = context.in;
+  out.write_stdin = following.write_stdin;
+  out.tty = following.tty;
+  out.detach_keys = following.detach_keys;
+  out.has_terminal = has_controlling_terminal();
+  out.patient = following.patient;
+  out.quiet = following.quiet;
+  return out;
+}
+
+// The ranks beside the first: only their output is of interest, and they end when the first is left.
+class OtherRanks {
+ public:
+  OtherRanks(Controller& controller, Console& console, const Following& following,
+             AttachOptions options) {
+    options.write_stdin = false;
+    options.tty = false;
+    options.quiet = true;  // the first one says what is to be said
+    for (uint32_t rank = 1; rank < following.ranks; ++rank) {
+      options.what.rank = rank;
+      options.rank_prefix = rank_prefix(rank);
+      sessions_.push_back(std::make_unique<AttachSession>(controller, console, nullptr, options));
+    }
+    for (const auto& session : sessions_) {
+      threads_.emplace_back([&console, one = session.get()] {
+        if (const auto attached = one->run(); !attached) console.say(attached.error());
+      });
+    }
+  }
+
+  static std::string rank_prefix(uint32_t rank) { return fmt::format("[{}] ", rank); }
+
+  void stop() {
+    for (const auto& session : sessions_) session->stop();
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  std::vector<std::unique_ptr<AttachSession>> sessions_;
+  std::vector<std::thread> threads_;
+};
+
 }  // namespace
 
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
                        const Following& following) {
-  AttachOptions options;
-  options.what = AttemptKey{following.task.job, following.task.task, following.rank, 1};
-  options.in = context.in;
-  options.write_stdin = following.write_stdin;
-  options.tty = following.tty;
-  options.detach_keys = following.detach_keys;
-  options.has_terminal = has_controlling_terminal();
-  options.patient = following.patient;
-  options.quiet = following.quiet;
-  AttachSession session(controller, context.console, &signals, std::move(options));
-  const Attached attached = TRY(session.run());
-  return say_leaving(context.console, following, attached);
+  AttachOptions options = options_for(following, context);
+  if (following.ranks > 1) options.rank_prefix = OtherRanks::rank_prefix(0);
+  AttachSession session(controller, context.console, &signals, options);
+  OtherRanks others(controller, context.console, following, options);
+  const Result<Attached> attached = session.run();
+  if (!attached || attached->how != Attached::How::kEnded) others.stop();
+  others.join();
+  if (!attached) return attached.error();
+  return say_leaving(context.console, following, *attached);
 }
 
 Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,

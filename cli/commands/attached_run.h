@@ -1,5 +1,5 @@
-// Following a job to its end on this terminal, and what is said and returned afterwards. `run`, `attach` and `shell` end
-// here.
+// Following a job to its end on this terminal, and what is said and returned afterwards. `run`,
+// `attach` and `shell` end here.
 #pragma once
 
 #include <string>

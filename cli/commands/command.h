@@ -1,5 +1,6 @@
-// The commands. Each has its help text and its parser in one file; parsing gives an action, and only the action does
-// anything, so that a wrong command line (status 2) never begins to do something.
+// The commands. Each has its help text and its parser in one file; parsing gives an action, and
+// only the action does anything, so that a wrong command line (status 2) never begins to do
+// something.
 #pragma once
 
 #include <functional>

@@ -35,8 +35,8 @@ std::string command_words() {
   return out;
 }
 
-// Options of the command that the line names, else those of `run`; commands as the first word; else files and, for
-// a program, its own completion.
+// Options of the command that the line names, else those of `run`; commands as the first word; else
+// files and, for a program, its own completion.
 std::string bash() {
   std::string cases;
   for (const Command& command : all_commands()) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 
 namespace devrun::cli {
@@ -22,6 +23,15 @@ Result<AttemptKey> one_job(const Arguments& arguments) {
   const auto jobs = TRY(some_jobs(arguments));
   if (jobs.size() == 1) return jobs[0];
   return Error{Code::kInvalid, fmt::format("expected one job, not {}", jobs.size()), {}};
+}
+
+Result<std::optional<uint32_t>> chosen_rank(const Arguments& arguments, const AttemptKey& key) {
+  const auto text = arguments.value("rank");
+  if (!text) return key.rank != 0 ? std::optional(key.rank) : std::nullopt;
+  uint32_t rank = 0;
+  const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), rank);
+  if (failed == std::errc{} && end == text->data() + text->size()) return std::optional(rank);
+  return Error{Code::kInvalid, fmt::format("--rank: '{}' is not a whole number from 0", *text), {}};
 }
 
 Status no_words(const Arguments& arguments) {

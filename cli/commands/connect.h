@@ -15,11 +15,18 @@ Result<std::unique_ptr<Controller>> controller_of(const Context& context);
 Result<AttemptKey> one_job(const Arguments& arguments);
 // One or more.
 Result<std::vector<AttemptKey>> some_jobs(const Arguments& arguments);
+// The job's rank as --rank or the word itself (`42.1`) chooses it; nothing: all ranks.
+Result<std::optional<uint32_t>> chosen_rank(const Arguments& arguments, const AttemptKey& key);
 Status no_words(const Arguments& arguments);
 
 Time wall_clock();
 
 // --help, which every command has.
+inline constexpr Option kRankOption{.name = "rank",
+                                    .value = "R",
+                                    .meaning = "only this rank's output, without prefix",
+                                    .fallback = "all ranks",
+                                    .example = "--rank 3"};
 inline constexpr Option kHelpOption{.letter = 'h',
                                     .name = "help",
                                     .value = {},

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "cli/commands/run_options.h"
-#include "common/base/suggest.h"
+#include "cli/output/job_text.h"
 #include "common/base/version.h"
 
 namespace devrun::cli {
@@ -17,26 +17,6 @@ using Strings = std::vector<std::string>;
 std::vector<Help> helps_of(const std::vector<Command>& commands) {
   std::vector<Help> out;
   for (const Command& command : commands) out.push_back(command.help);
-  return out;
-}
-
-// As it could be typed into a shell again.
-std::string quoted(const Strings& words) {
-  constexpr std::string_view kPlain = "-_./:=,@%+";
-  std::string out;
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && std::ranges::all_of(word, [&](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) ||
-             kPlain.find(c) != std::string_view::npos;
-    });
-    std::string safe = word;
-    if (!plain) {
-      safe = "'";
-      for (const char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
-      safe += '\'';
-    }
-    out += (out.empty() ? "" : " ") + safe;
-  }
   return out;
 }
 
@@ -54,7 +34,7 @@ Dispatched command_words(const Command& command, const Strings& before, const St
   instead.push_back("--");
   instead.insert(instead.end(), program.begin(), program.end());
   const std::string as_program =
-      fmt::format("devrun {}, to run a program of that name", quoted(instead));
+      fmt::format("devrun {}, to run a program of that name", command_line(instead));
   if (std::ranges::count(after, "--help") + std::ranges::count(after, "-h") > 0 &&
       after.size() == 1) {
     return Text{render_help(command.help)};

@@ -28,11 +28,7 @@ constexpr Option kOptions[] = {
      .value = "T",
      .meaning = "only what was written since then",
      .supported = false},
-    {.name = "rank",
-     .value = "R",
-     .meaning = "only this rank's, without prefix",
-     .fallback = "all ranks",
-     .example = "--rank 3"},
+    kRankOption,
     {.name = "stdout", .meaning = "only stdout"},
     {.name = "stderr", .meaning = "only stderr"},
     kHelpOption,
@@ -50,7 +46,8 @@ struct LogWish {
   std::optional<size_t> tail;
 };
 
-// Writes one rank's pieces; with a tail it holds lines back until `live_from`, the log's length when we were called.
+// Writes one rank's pieces; with a tail it holds lines back until `live_from`, the log's length
+// when we were called.
 class RankLog {
  public:
   RankLog(const LogWish& wish, const Console& console, std::mutex& mutex, std::string prefix,
@@ -196,13 +193,11 @@ Result<int> logs(const LogWish& wish, Context& context) {
   return 0;
 }
 
-template <typename T>
-Result<T> number_of(std::string_view option, const std::string& text) {
-  T value{};
+Result<size_t> line_count(const std::string& text) {
+  size_t value = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failed == std::errc{} && end == text.data() + text.size()) return value;
-  return Error{
-      Code::kInvalid, fmt::format("--{}: '{}' is not a whole number from 0", option, text), {}};
+  return Error{Code::kInvalid, fmt::format("--tail: '{}' is not a whole number from 0", text), {}};
 }
 
 Result<Action> parse(const Arguments& arguments) {
@@ -213,10 +208,9 @@ Result<Action> parse(const Arguments& arguments) {
   const bool only_err = arguments.has("stderr");
   wish.out = only_out || !only_err;
   wish.err = only_err || !only_out;
-  if (const auto tail = arguments.value("tail")) wish.tail = TRY(number_of<size_t>("tail", *tail));
-  if (wish.key.rank != 0) wish.all_ranks = false;
-  if (const auto rank = arguments.value("rank")) {
-    wish.key.rank = TRY(number_of<uint32_t>("rank", *rank));
+  if (const auto tail = arguments.value("tail")) wish.tail = TRY(line_count(*tail));
+  if (const auto rank = TRY(chosen_rank(arguments, wish.key))) {
+    wish.key.rank = *rank;
     wish.all_ranks = false;
   }
   return Action([=](Context& context) { return logs(wish, context); });

@@ -52,7 +52,8 @@ constexpr Example kExamples[] = {
     {"devrun shell ada -- apt-get install -y python3-pandas", "one command there"},
     {"devrun shell --stop ada", "ends it"}};
 
-// The login shell that the volume's own /etc/passwd names for the user $1; we cannot read that file.
+// The login shell that the volume's own /etc/passwd names for the user $1; we cannot read that
+// file.
 constexpr std::string_view kLoginScript =
     "shell=\n"
     "while IFS=: read -r _ _ uid _ _ _ candidate; do\n"

@@ -1,4 +1,5 @@
-// `devrun up`, `devrun down`, `devrun doctor`: a cluster on this machine. What they do is in cli/cluster.
+// `devrun up`, `devrun down`, `devrun doctor`: a cluster on this machine. What they do is in
+// cli/cluster.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -61,7 +61,8 @@ std::vector<std::string> split_commas(std::string_view text) {
   return out;
 }
 
-// The path is one of the storage host's; a relative one is meant from here, which is the same host or an error there.
+// The path is one of the storage host's; a relative one is meant from here, which is the same host
+// or an error there.
 Result<std::string> absolute(const std::string& path) {
   if (path.starts_with('/')) return path;
   return Error{

@@ -35,7 +35,8 @@ std::optional<Outcome> outcome_of(const JobRecord& job, const AttemptKey& key) {
   return out;
 }
 
-// Asks again and again, ever less often: an answer is small, and restarts of the controller need no care.
+// Asks again and again, ever less often: an answer is small, and restarts of the controller need no
+// care.
 Result<Outcome> wait_for(Controller& controller, const Console& console, const AttemptKey& key) {
   bool said = false;
   for (auto pause = kPauseMin;; pause = std::min(pause * 3 / 2, kPauseMax)) {

@@ -1,5 +1,6 @@
-// How a command describes itself. Each command keeps its text beside its code and in this form, so that the parser,
-// `devrun help`, `--help` and the completions read the same table and cannot disagree.
+// How a command describes itself. Each command keeps its text beside its code and in this form, so
+// that the parser, `devrun help`, `--help` and the completions read the same table and cannot
+// disagree.
 #pragma once
 
 #include <span>

@@ -1,10 +1,12 @@
-// The two voices of the CLI: data on stdout, devrun's own words on stderr. Words begin with `devrun: ` and end with
-// the next command to try. While a terminal is raw, line ends need their carriage return.
+// The two voices of the CLI: data on stdout, devrun's own words on stderr. Words begin with
+// `devrun: ` and end with the next command to try. While a terminal is raw, line ends need their
+// carriage return.
 //
 // Thread-safe: each call is one write, so that lines of two threads do not mix.
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -12,11 +14,12 @@
 
 namespace devrun::cli {
 
-// "devrun: MESSAGE. Try: HINT", or "devrun: MESSAGE" without a hint; every further line of MESSAGE gets the prefix too.
+// "devrun: MESSAGE. Try: HINT", or "devrun: MESSAGE" without a hint; every further line of MESSAGE
+// gets the prefix too.
 std::string format_words(std::string_view message, std::string_view hint);
 
-// What a printed text from elsewhere may hold: control characters but newline and tab become `\xNN`, so that a file
-// name cannot drive the terminal.
+// What a printed text from elsewhere may hold: control characters but newline and tab become
+// `\xNN`, so that a file name cannot drive the terminal.
 std::string printable(std::string_view text);
 
 class Console {
@@ -33,6 +36,8 @@ class Console {
   void say_plain(std::string_view text) const;
 
   void set_raw(bool raw) { raw_.store(raw); }
+  // Held by those that share our stdout, for the length of some whole lines.
+  std::mutex& lines() { return lines_; }
   int out() const { return out_; }
   int err() const { return err_; }
 
@@ -40,6 +45,7 @@ class Console {
   int out_;
   int err_;
   std::atomic<bool> raw_ = false;
+  std::mutex lines_;
 };
 
 }  // namespace devrun::cli

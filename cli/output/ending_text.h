@@ -1,4 +1,5 @@
-// What `devrun` says on stderr when a job has ended, and the status it exits with (the contract's "Exit status").
+// What `devrun` says on stderr when a job has ended, and the status it exits with (the contract's
+// "Exit status").
 #pragma once
 
 #include <optional>
@@ -26,8 +27,8 @@ int exit_status(JobState state, const Ending& ending);
 // Nothing for a program that simply exited.
 std::optional<Words> ending_words(const TaskKey& task, JobState state, const Ending& ending);
 
-// "3 files, 1.2 MB written, kept on node1 for 24 hours in …", and a line for each notable one; nothing if nothing
-// was written.
+// "3 files, 1.2 MB written, kept on node1 for 24 hours in …", and a line for each notable one;
+// nothing if nothing was written.
 std::optional<Words> written_words(const TaskKey& task, const WrittenSummary& wrote);
 
 }  // namespace devrun::cli

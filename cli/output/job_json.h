@@ -1,5 +1,6 @@
-// Records as JSON, for `--json`: one object or array a call, ended by a newline. Field names are stable: added, never
-// renamed. Times are microseconds since the epoch, and absent until they are known.
+// Records as JSON, for `--json`: one object or array a call, ended by a newline. Field names are
+// stable: added, never renamed. Times are microseconds since the epoch, and absent until they are
+// known.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Puts a prefix before each line of a stream that comes in pieces, so that the ranks of a job can share one terminal:
-// only whole lines are passed on, and a line without end once it is long. Pure.
+// Puts a prefix before each line of a stream that comes in pieces, so that the ranks of a job can
+// share one terminal: only whole lines are passed on, and a line without end once it is long. Pure.
 #pragma once
 
 #include <string>

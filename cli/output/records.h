@@ -1,5 +1,5 @@
-// What the controller tells of jobs, volumes and nodes, as the commands print it. Plain values; cli/client fills
-// them in.
+// What the controller tells of jobs, volumes and nodes, as the commands print it. Plain values;
+// cli/client fills them in.
 #pragma once
 
 #include <optional>

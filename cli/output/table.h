@@ -1,4 +1,5 @@
-// Aligned columns for people. The last column is not padded; widths count characters, not bytes. Pure.
+// Aligned columns for people. The last column is not padded; widths count characters, not bytes.
+// Pure.
 #pragma once
 
 #include <string>
