@@ -17,60 +17,105 @@ namespace {
 
 constexpr off_t kImageBytes = off_t{8} << 30;  // sparse
 
-struct FileSystem {
-  std::string mount_point;
-  std::string why_not;
-};
-
-Status mount_image(const std::string& folder, const std::string& image) {
-  if (::unshare(CLONE_NEWNS) != 0) return errno_error("unshare", errno);
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return errno_error("make mounts private", errno);
-  }
-  {
-    const UniqueFd file = TRY(open_file(image, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    if (::ftruncate(file.get(), kImageBytes) != 0) return errno_error("size image", errno);
-  }
-  TRY(run_checked({"mkfs.btrfs", "-q", image}, "apt-get install btrfs-progs"));
-  return run_checked({"mount", "-o", "loop,noatime", image, folder});
+// Once per process, before it has threads.
+Status enter_private_namespace() {
+  static const int failed = [] {
+    if (::unshare(CLONE_NEWNS) != 0) return errno;
+    return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? 0 : errno;
+  }();
+  return failed == 0 ? ok() : Status(errno_error("enter a private mount namespace", failed));
 }
 
-FileSystem make_file_system() {
-  FileSystem out;
-  std::string folder = (std::filesystem::temp_directory_path() / "devrun-btrfs-XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) return {"", "no temporary folder"};
-  const std::string image = folder + ".img";
-  const Status mounted = mount_image(folder, image);
-  ::unlink(image.c_str());
-  if (!mounted) out.why_not = mounted.error().message;
-  out.mount_point = folder;
-  // The mount lives in our namespace alone; the folder below it goes at exit.
-  static std::string to_remove;
-  to_remove = folder;
-  std::atexit([] {
-    ::umount2(to_remove.c_str(), MNT_DETACH);
-    ::rmdir(to_remove.c_str());
-  });
+// In memory where that is possible: every snapshot waits for its device.
+Result<UniqueFd> unlinked_file() {
+  const char* const memory = "/dev/shm";
+  const std::string folder =
+      ::access(memory, W_OK) == 0 ? memory : std::filesystem::temp_directory_path().string();
+  UniqueFd out = TRY(open_file(folder, O_TMPFILE | O_RDWR, 0600));
+  if (::ftruncate(out.get(), kImageBytes) != 0) return errno_error("size an image", errno);
   return out;
 }
 
-const FileSystem& file_system() {
-  static const FileSystem out = make_file_system();
+std::string path_of(const UniqueFd& fd) {
+  return fmt::format("/proc/{}/fd/{}", ::getpid(), fd.get());
+}
+
+Status copy_data(int from, int to) {
+  std::string buffer(1 << 20, '\0');
+  for (off_t at = 0; (at = ::lseek(from, at, SEEK_DATA)) >= 0;) {
+    const off_t end = ::lseek(from, at, SEEK_HOLE);
+    while (at < end) {
+      const size_t wanted = std::min(buffer.size(), static_cast<size_t>(end - at));
+      const ssize_t n = ::pread(from, buffer.data(), wanted, at);
+      if (n <= 0 || ::pwrite(to, buffer.data(), static_cast<size_t>(n), at) != n) {
+        return errno_error("copy an image", errno);
+      }
+      at += n;
+    }
+  }
+  return ok();
+}
+
+struct Shared {
+  std::unique_ptr<BtrfsImage> image;
+  std::string why_not;
+};
+
+Shared& shared() {
+  static Shared out = [] {
+    Shared made;
+    Result<std::unique_ptr<BtrfsImage>> image = BtrfsImage::make();
+    if (image) {
+      made.image = std::move(*image);
+    } else {
+      made.why_not = image.error().message;
+    }
+    return made;
+  }();
   return out;
 }
 
 }  // namespace
 
+Result<std::unique_ptr<BtrfsImage>> BtrfsImage::make() {
+  TRY(enter_private_namespace());
+  auto out = std::make_unique<BtrfsImage>();
+  out->image_ = TRY(unlinked_file());
+  TRY(run_checked({"mkfs.btrfs", "-q", path_of(out->image_)}, "apt-get install btrfs-progs"));
+  std::string folder = (std::filesystem::temp_directory_path() / "devrun-btrfs-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr) return errno_error("make a mount point", errno);
+  out->mount_point_ = folder;
+  TRY(out->mount());
+  return out;
+}
+
+BtrfsImage::~BtrfsImage() {
+  ::umount2(mount_point_.c_str(), MNT_DETACH);
+  ::rmdir(mount_point_.c_str());
+}
+
+Status BtrfsImage::mount() {
+  return run_checked({"mount", "-o", "loop,noatime", path_of(image_), mount_point_});
+}
+
+Status BtrfsImage::lose_power() {
+  UniqueFd copy = TRY(unlinked_file());
+  TRY(copy_data(image_.get(), copy.get()));
+  if (::umount2(mount_point_.c_str(), 0) != 0) return errno_error("unmount", errno);
+  image_ = std::move(copy);
+  return mount();
+}
+
 void BtrfsTest::SetUp() {
-  if (!file_system().why_not.empty()) {
-    GTEST_SKIP() << "NOT TESTED, needs root and loop devices: " << file_system().why_not;
+  if (shared().image == nullptr) {
+    GTEST_SKIP() << "NOT TESTED, needs root and loop devices: " << shared().why_not;
   }
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-  store_ = fmt::format("{}/{}", file_system().mount_point, info->name());
+  store_ = fmt::format("{}/{}", mount_point(), info->name());
 }
 
 const std::string& BtrfsTest::mount_point() const {
-  return file_system().mount_point;
+  return shared().image->mount_point();
 }
 
 void write_text(const std::string& path, const std::string& text) {
