@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "common/base/log.h"
 #include "common/tree/codec.h"
 #include "common/tree/paths.h"
 
@@ -111,7 +110,6 @@ Result<BodyReader::Bytes> BodyReader::once(const std::string& key, const Fetch& 
   flights_.emplace(key, flight);
   lock.unlock();
   Result<std::string> fetched = fetch();
-  if (!fetched) log::error("{}", fetched.error().message);
   lock.lock();
   fetches_ += 1;
   flight->done = true;

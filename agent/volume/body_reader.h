@@ -35,7 +35,7 @@ class BodyReader {
       : store_(store), memory_bytes_max_(memory_bytes_max) {}
 
   // Bytes from `offset`, `size` of them unless the file (of `file_size` bytes) ends before. kCorrupt if the stored
-  // bytes are not those of the body; a log line names it.
+  // bytes are not those of the body; the message names it.
   Result<std::vector<Slice>> read(const tree::Body& body, uint64_t file_size, uint64_t offset,
                                   uint64_t size);
 

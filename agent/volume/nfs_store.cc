@@ -131,6 +131,11 @@ Result<NfsAnswer> NfsStore::attempt(NfsConnection& connection, const std::string
   }
   NfsAnswer answer = TRY(connection.perform(std::move(request), deadline));
   if (is_stale(answer.status)) drop_handle(folder, used);
+  if (answer.status == NFS4ERR_NOENT && !used.empty()) {
+    // The folder may have gone and come again: only the way from the root is proof.
+    drop_handle(folder, used);
+    answer.status = NFS4ERR_STALE;
+  }
   if (!answer.handle.empty()) keep_handle(folder, answer.handle);
   return answer;
 }
