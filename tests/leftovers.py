@@ -1,4 +1,4 @@
-"""What a test could leave behind: processes, mounts in any namespace, loop devices, sockets.
+"""What a test could leave behind: processes, mounts in any namespace, loop devices, sockets, cgroups.
 
 Taken before and after; what is new and ours is a leak. Processes are ours by a mark in their environment that every
 child inherits, or by program; the rest by path.
@@ -89,8 +89,16 @@ def sockets():
     return out
 
 
+def cgroups():
+    top = "/sys/fs/cgroup"
+    folders = [top] + [os.path.join(top, name) for name in os.listdir(top)] if os.path.isdir(top) else []
+    return {os.path.join(folder, name) for folder in folders if os.path.isdir(folder)
+            for name in os.listdir(folder) if OURS.search(name)}
+
+
 def take(mark):
-    return {"process": processes(mark), "mount": mounts(), "loop device": loop_devices(), "socket": sockets()}
+    return {"process": processes(mark), "mount": mounts(), "loop device": loop_devices(), "socket": sockets(),
+            "cgroup": cgroups()}
 
 
 def new(before, after):

@@ -6,13 +6,17 @@
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/cluster/census.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cluster {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -65,6 +69,25 @@ void clear_loop(const std::string& device) {
   if (fd) ::ioctl(fd->get(), LOOP_CLR_FD);
 }
 
+// Cgroups are folders that only rmdir removes, deepest first; each controller of v1 has its own tree.
+void remove_cgroup_tree(const fs::path& folder) {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    if (entry.is_directory(failed) && !entry.is_symlink(failed)) remove_cgroup_tree(entry.path());
+  }
+  ::rmdir(folder.c_str());
+}
+
+void remove_cgroups(const std::string& name) {
+  const fs::path top = "/sys/fs/cgroup";
+  remove_cgroup_tree(top / name);
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(top, failed)) {
+    if (entry.is_directory(failed) && !entry.is_symlink(failed))
+      remove_cgroup_tree(entry.path() / name);
+  }
+}
+
 }  // namespace
 
 Result<Ended> end_members(const Layout& layout) {
@@ -101,6 +124,7 @@ Status verify_nothing_left(const Layout& layout) {
     for (const std::string& device : loop_devices_of(layout.image())) clear_loop(device);
   }
   wait_until(seconds(2), [&] { return loop_devices_of(layout.image()).empty(); });
+  remove_cgroups(layout.cgroup());
   census = take_census(layout);
   if (!census.members.empty()) {
     return Error{Code::kIo, fmt::format("still there: {}", describe(census.members)),

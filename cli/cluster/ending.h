@@ -16,7 +16,7 @@ struct Ended {
 // `layout.folder` may be the folder of one node. An Error names those that cannot be ended.
 Result<Ended> end_members(const Layout& layout);
 
-// Undoes mounts in our own namespace, if any leaked there, and waits for the loop devices to go. An
+// Undoes mounts in our own namespace, if any leaked there, waits for the loop devices to go, and removes the cgroups. An
 // Error names what stays, and whose it is.
 Status verify_nothing_left(const Layout& layout);
 

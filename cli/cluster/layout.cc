@@ -8,6 +8,12 @@
 
 namespace devrun::cluster {
 
+std::string Layout::cgroup() const {
+  uint32_t hash = 2166136261;  // FNV-1a: the same in every build
+  for (const char c : folder) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
+  return fmt::format("devrun-{:08x}", hash);
+}
+
 Result<Layout> layout_of(const std::string& folder) {
   std::error_code failed;
   const auto path =

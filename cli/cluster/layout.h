@@ -27,6 +27,8 @@ struct Layout {
   std::string pid_file(const std::string& daemon) const { return run() + "/" + daemon + ".pid"; }
   std::string log_file(const std::string& daemon) const { return run() + "/" + daemon + ".log"; }
   std::string socket(const std::string& daemon) const { return run() + "/" + daemon + ".sock"; }
+  // Below each cgroup controller: the cluster's own, told from those of other clusters by its folder.
+  std::string cgroup() const;
 };
 
 // For the folder as a user gave it (empty: the default), which need not exist yet.

@@ -54,6 +54,8 @@ std::vector<std::string> agent_words(const Layout& layout, const Programs& progr
           std::to_string(share.cpu_milli / 1000),
           "--memory",
           std::to_string(share.memory_bytes),
+          "--cgroup",
+          layout.cgroup() + "/" + name,
           "--shim",
           programs.shim,
           "--devrun",
