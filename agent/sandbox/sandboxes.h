@@ -10,27 +10,28 @@
 //   shim.sock  the shim's socket
 #pragma once
 
-#include "common/base/result.h"
-#include "common/base/time.h"
-#include "common/model/attempt.h"
-
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/model/attempt.h"
+
 namespace devrun::sandbox {
 
 struct Options {
-  std::string node;             // its name; the container's hostname is derived from it
-  std::string state_folder;     // CLUSTER/nodes/NAME
-  std::string fs_socket;        // devrun-fs's control socket; empty on the storage host
-  std::string live_folder;      // CLUSTER/store/volumes on the storage host, else empty
-  std::string shim_program;     // path of devrun-shim
-  std::string devrun_program;   // path of devrun, bound into containers at /usr/local/bin/devrun if set
+  std::string node;          // its name; the container's hostname is derived from it
+  std::string state_folder;  // CLUSTER/nodes/NAME
+  std::string fs_socket;     // devrun-fs's control socket; empty on the storage host
+  std::string live_folder;   // CLUSTER/store/volumes on the storage host, else empty
+  std::string shim_program;  // path of devrun-shim
+  std::string
+      devrun_program;  // path of devrun, bound into containers at /usr/local/bin/devrun if set
   std::string crun_program = "crun";
-  std::string cgroup_parent;    // e.g. devrun/node1
+  std::string cgroup_parent;                 // e.g. devrun/node1
   Duration upper_kept = seconds(24 * 3600);  // after release
 };
 
@@ -41,10 +42,11 @@ using Progress = std::function<void(const Timeline&)>;
 struct Found {
   AttemptSpec spec;
   bool shim_alive = false;
-  std::optional<Ending> ending;  // from the exit record, or cause kLost if the shim died without one, or kNotStarted
+  std::optional<Ending>
+      ending;  // from the exit record, or cause kLost if the shim died without one, or kNotStarted
   int64_t output_bytes = 0;
   Timeline timeline;
-  bool released = false;         // only the upper is still kept
+  bool released = false;  // only the upper is still kept
 };
 
 class Sandboxes {
@@ -59,8 +61,8 @@ class Sandboxes {
   // needs there (init, devrun) may be made in that folder before the bind. On failure everything is undone but
   // the folder with spec and an exit record (cause kNotStarted, status 125 and what the Error says; a missing cwd
   // likewise). kExists if the attempt has been here before. Blocking; any thread; a thread per attempt.
-  virtual Status start(const AttemptSpec& spec, const std::string& container_socket,
-                       Time now, const Progress& progress) = 0;
+  virtual Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
+                       const Progress& progress) = 0;
 
   virtual Result<std::vector<Found>> find() = 0;
 

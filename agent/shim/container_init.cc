@@ -18,55 +18,16 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/shim/container_order.h"
+
 namespace devrun::shim {
 
 namespace {
-
-struct Order {
-  bool tty = false;
-  winsize size{};
-  bool reads_stdin = false;
-  const char* cwd = "/";
-  std::vector<char*> setup;  // ends with nullptr; empty: none
-  char** program = nullptr;
-};
 
 struct Failure {
   InitStage stage = InitStage::kNone;
   int error = 0;
 };
-
-// Only our own shim calls this program, so a bad argument is a bug of ours: status 125 and no words.
-Order parse(int argc, char** argv) {
-  Order order;
-  long setup_words = 0;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (word == "--" && i + 1 + setup_words < argc) {
-      order.program = argv + i + 1 + setup_words;
-      if (setup_words == 0) return order;
-      order.setup.assign(argv + i + 1, order.program);
-      order.setup.push_back(nullptr);
-      return order;
-    }
-    if (word == "--stdin") {
-      order.reads_stdin = true;
-    } else if (word == "--cwd" && i + 1 < argc) {
-      order.cwd = argv[++i];
-    } else if (word == "--setup" && i + 1 < argc) {
-      setup_words = std::max(0L, strtol(argv[++i], nullptr, 10));
-    } else if (word == "--tty" && i + 1 < argc) {
-      order.tty = true;
-      char* end = nullptr;
-      order.size.ws_row = static_cast<unsigned short>(strtoul(argv[++i], &end, 10));
-      if (*end == 'x')
-        order.size.ws_col = static_cast<unsigned short>(strtoul(end + 1, nullptr, 10));
-    } else {
-      break;
-    }
-  }
-  _exit(125);
-}
 
 void say(InitMessage message, int fd_to_pass = -1) {
   iovec part{&message, sizeof message};
@@ -94,12 +55,32 @@ void say(InitMessage message, int fd_to_pass = -1) {
 
 // A pty whose slave belongs to the caller, since this process already has the caller's ids. Init keeps the slave open
 // to its end, so that the master does not hang up while a program has closed its own.
-int open_terminal(const Order& order, int& master) {
+int open_terminal(TerminalSize size, int& master) {
   master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   char name[64];
   if (master < 0 || unlockpt(master) != 0 || ptsname_r(master, name, sizeof name) != 0) return -1;
-  ioctl(master, TIOCSWINSZ, &order.size);
+  const winsize window{static_cast<unsigned short>(size.rows),
+                       static_cast<unsigned short>(size.columns), 0, 0};
+  ioctl(master, TIOCSWINSZ, &window);
   return open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+Result<ContainerOrder> read_order() {
+  std::string bytes;
+  char buffer[16 << 10];
+  ssize_t n = 0;
+  // By offset: the descriptor's own position is shared with others that have it.
+  while ((n = pread(kOrderFd, buffer, sizeof buffer, static_cast<off_t>(bytes.size()))) > 0) {
+    bytes.append(buffer, static_cast<size_t>(n));
+  }
+  return parse_container_order(bytes);
 }
 
 bool exists_on_path(const char* name) {
@@ -118,19 +99,19 @@ bool exists_on_path(const char* name) {
 // One init, one container. At any time at most one child is `current_`: the setup step, then the program.
 class Init {
  public:
-  Init(const Order& order, int terminal, int signals)
+  Init(const ContainerOrder& order, int terminal, int signals)
       : order_(order), terminal_(terminal), signals_(signals) {}
   [[noreturn]] void run();
 
  private:
-  pid_t start(char** words, bool reads_stdin);
+  pid_t start(const std::vector<std::string>& argv, bool reads_stdin);
   [[noreturn]] void become(char** words, bool reads_stdin, int report);
   void start_program();
   void obey(int32_t order);
   void deliver(int signal_number);
   void reap();
 
-  const Order& order_;
+  const ContainerOrder& order_;
   const int terminal_;
   const int signals_;
   pid_t current_ = 0;
@@ -149,7 +130,7 @@ void Init::become(char** words, bool reads_stdin, int report) {
     dup2(kStdoutFd, 1);
     dup2(kStderrFd, 2);
   }
-  if (failure.error == 0 && chdir(order_.cwd) != 0) failure = {InitStage::kFolder, errno};
+  if (failure.error == 0 && chdir(order_.cwd.c_str()) != 0) failure = {InitStage::kFolder, errno};
   if (failure.error == 0) {
     for (int n = 1; n < NSIG; ++n) signal(n, SIG_DFL);
     sigset_t none;
@@ -165,12 +146,13 @@ void Init::become(char** words, bool reads_stdin, int report) {
 }
 
 // Returns once it is another program, so that a failed exec is never mistaken for a program's own status.
-pid_t Init::start(char** words, bool reads_stdin) {
+pid_t Init::start(const std::vector<std::string>& argv, bool reads_stdin) {
+  std::vector<char*> words = pointers(argv);
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0) fail({InitStage::kFork, errno});
   const pid_t pid = fork();
   if (pid < 0) fail({InitStage::kFork, errno});
-  if (pid == 0) become(words, reads_stdin, report[1]);
+  if (pid == 0) become(words.data(), reads_stdin, report[1]);
   close(report[1]);
   Failure failure;
   ssize_t n = 0;
@@ -183,7 +165,7 @@ pid_t Init::start(char** words, bool reads_stdin) {
 
 void Init::start_program() {
   in_setup_ = false;
-  current_ = start(order_.program, order_.reads_stdin);
+  current_ = start(order_.argv, order_.reads_stdin);
   if (!order_.tty) {
     close(kStdoutFd);
     close(kStderrFd);
@@ -233,7 +215,7 @@ void Init::run() {
     start_program();
   } else {
     in_setup_ = true;
-    current_ = start(const_cast<char**>(order_.setup.data()), false);
+    current_ = start(order_.setup, false);
   }
   pollfd wanted[2] = {{signals_, POLLIN, 0}, {kControlFd, POLLIN, 0}};
   for (;;) {
@@ -256,8 +238,7 @@ void Init::run() {
 
 }  // namespace
 
-int run_container_init(int argc, char** argv) {
-  const Order order = parse(argc, argv);
+int run_container_init() {
   for (int fd = kControlFd; fd <= kStdinFd; ++fd) fcntl(fd, F_SETFD, FD_CLOEXEC);
   sigset_t all;
   sigfillset(&all);
@@ -265,20 +246,24 @@ int run_container_init(int argc, char** argv) {
   const int signals = signalfd(-1, &all, SFD_CLOEXEC);
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = 0; fd < 3; ++fd) dup2(null, fd);  // crun's own streams go no further
-
+  const Result<ContainerOrder> order = read_order();
+  close(kOrderFd);
   int master = -1;
   int terminal = -1;
-  if (order.tty) {
-    terminal = open_terminal(order, master);
-    if (terminal < 0) {
-      const int saved = errno;
-      say({});
-      fail({InitStage::kTerminal, saved});
-    }
+  Failure failure;
+  if (!order) {
+    failure = {InitStage::kOrder, EINVAL};
+  } else if (order->tty) {
+    terminal = open_terminal(order->terminal, master);
+    if (terminal < 0) failure = {InitStage::kTerminal, errno};
   }
-  say({}, master);
+  say({}, terminal < 0 ? -1 : master);
+  if (failure.error != 0) fail(failure);
   if (master >= 0) close(master);
-  Init(order, terminal, signals).run();
+  // execvp looks along this process's PATH, so that has to be the program's.
+  std::vector<char*> env = pointers(order->env);
+  environ = env.data();
+  Init(*order, terminal, signals).run();
 }
 
 }  // namespace devrun::shim

@@ -2,10 +2,8 @@
 // namespace it exists because a program in that place ignores every signal without a handler (`kill -9 $$` does
 // nothing there) and inherits zombies.
 //
-//   init [--tty ROWSxCOLUMNS] [--stdin] [--setup N] --cwd DIR -- [N words of a setup step] PROGRAM ARG…
-//
-// It gets descriptors from the shim through crun: kControlFd, a SOCK_SEQPACKET socket, and without a tty the program's
-// streams. It says kHello (with the pty's master, if there is one; the kernel adds its pid), kSetupDone, kStarted or
+// It gets descriptors from the shim through crun: kControlFd, a SOCK_SEQPACKET socket; kOrderFd, what to run
+// (container_order.h); and without a tty the program's streams. It says kHello (with the pty's master, if there is one; the kernel adds its pid), kSetupDone, kStarted or
 // kFailed, kEnded; it hears int32s: kOrderGo once the program may follow the setup step, or a signal to deliver. It
 // ends when the program has ended, and the kernel then kills whatever is left in the namespace; it ends at once when the
 // shim is gone.
@@ -16,9 +14,10 @@
 namespace devrun::shim {
 
 inline constexpr int kControlFd = 3;
-inline constexpr int kStdoutFd = 4;
-inline constexpr int kStderrFd = 5;
-inline constexpr int kStdinFd = 6;
+inline constexpr int kOrderFd = 4;
+inline constexpr int kStdoutFd = 5;
+inline constexpr int kStderrFd = 6;
+inline constexpr int kStdinFd = 7;
 
 enum class InitSays : uint32_t {
   kHello = 1,
@@ -28,7 +27,14 @@ enum class InitSays : uint32_t {
   kSetupDone = 5
 };
 inline constexpr int32_t kOrderGo = 0;
-enum class InitStage : uint32_t { kNone = 0, kTerminal = 1, kFolder = 2, kProgram = 3, kFork = 4 };
+enum class InitStage : uint32_t {
+  kNone = 0,
+  kTerminal = 1,
+  kFolder = 2,
+  kProgram = 3,
+  kFork = 4,
+  kOrder = 5
+};
 
 struct InitMessage {
   InitSays says = InitSays::kHello;
@@ -36,6 +42,6 @@ struct InitMessage {
   int32_t value = 0;                   // kFailed: errno; kEnded: the status as waitpid gives it
 };
 
-int run_container_init(int argc, char** argv);
+int run_container_init();
 
 }  // namespace devrun::shim

@@ -30,7 +30,8 @@ Result<Pipe> make_pipe(const LaunchOptions& options) {
   Pipe pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
   ::fcntl(fds[0], F_SETPIPE_SZ, kPipeBytes);  // a refusal leaves 64 KiB, which works too
   // Both ends are one inode.
-  if (::fchown(fds[0], options.uid, options.gid) != 0) return errno_error("chown a pipe", errno);
+  if (::fchown(fds[0], options.order.uid, options.order.gid) != 0)
+    return errno_error("chown a pipe", errno);
   return pipe;
 }
 
@@ -39,14 +40,14 @@ void make_nonblocking(int fd) {
 }
 
 std::vector<std::string> crun_words(const LaunchOptions& options) {
-  const int streams = options.tty ? 0 : options.reads_stdin ? 3 : 2;
+  const int streams = options.order.tty ? 0 : options.order.reads_stdin ? 3 : 2;
   return {options.crun,
           "--root=" + options.crun_root,
           "--log=" + options.log,
           "--cgroup-manager=disabled",
           "run",
           "--detach",
-          fmt::format("--preserve-fds={}", 1 + streams),
+          fmt::format("--preserve-fds={}", 2 + streams),
           "--bundle=" + options.bundle,
           options.id};
 }
@@ -101,9 +102,10 @@ Result<Launched> launch(const LaunchOptions& options) {
   out.go.reset(go[1]);
   const UniqueFd log = TRY(open_file(options.log, O_WRONLY | O_CREAT | O_APPEND, 0640));
 
-  std::vector<std::pair<int, int>> fds = {{init_end.get(), kControlFd}};
+  const UniqueFd order = TRY(open_file(options.order_path, O_RDONLY));
+  std::vector<std::pair<int, int>> fds = {{init_end.get(), kControlFd}, {order.get(), kOrderFd}};
   std::vector<UniqueFd> theirs;
-  if (!options.tty) {
+  if (!options.order.tty) {
     Pipe stdout_pipe = TRY(make_pipe(options));
     Pipe stderr_pipe = TRY(make_pipe(options));
     fds.emplace_back(stdout_pipe.write.get(), kStdoutFd);
@@ -114,7 +116,7 @@ Result<Launched> launch(const LaunchOptions& options) {
     make_nonblocking(out.err.get());
     theirs.push_back(std::move(stdout_pipe.write));
     theirs.push_back(std::move(stderr_pipe.write));
-    if (options.reads_stdin) {
+    if (options.order.reads_stdin) {
       Pipe stdin_pipe = TRY(make_pipe(options));
       fds.emplace_back(stdin_pipe.read.get(), kStdinFd);
       out.in = std::move(stdin_pipe.write);
@@ -193,12 +195,12 @@ Ending ending_of_status(int wait_status) {
   return ending;
 }
 
-Ending ending_of_failure(const InitMessage& failed, const std::string& program,
-                         const std::string& cwd) {
+Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order, bool in_setup) {
+  const std::string& program = in_setup ? order.setup.front() : order.argv.front();
   const std::string why = std::strerror(failed.value);
   switch (failed.stage) {
     case InitStage::kFolder:
-      return {EndCause::kNotStarted, 125, fmt::format("cannot enter {}: {}", cwd, why),
+      return {EndCause::kNotStarted, 125, fmt::format("cannot enter {}: {}", order.cwd, why),
               "choose another folder with -C DIR"};
     case InitStage::kProgram: {
       if (failed.value == ENOENT || failed.value == ENOTDIR) {
@@ -216,6 +218,7 @@ Ending ending_of_failure(const InitMessage& failed, const std::string& program,
     case InitStage::kTerminal:
       return {EndCause::kNotStarted, 125, "cannot make a terminal in the container: " + why,
               "run it without one: devrun -T"};
+    case InitStage::kOrder:
     case InitStage::kFork:
     case InitStage::kNone:
       break;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/shim/container_init.h"
+#include "agent/shim/container_order.h"
 #include "common/base/result.h"
 #include "common/model/job.h"
 #include "common/runtime/fd.h"
@@ -22,10 +23,8 @@ struct LaunchOptions {
   std::string id;
   std::string log;                   // crun's
   std::vector<std::string> cgroups;  // folders that the container's processes are put into
-  bool tty = false;
-  bool reads_stdin = false;
-  uid_t uid = 0;  // owns the pipes, so that the program can open /dev/stdout
-  gid_t gid = 0;
+  std::string order_path;            // container_order.h
+  ContainerOrder order;              // the same, read
 };
 
 struct Launched {
@@ -53,8 +52,6 @@ Result<InitNews> receive_from_init(int control);
 std::string crun_reason(const std::string& log);
 
 Ending ending_of_status(int wait_status);
-// `program` and `cwd` for the words.
-Ending ending_of_failure(const InitMessage& failed, const std::string& program,
-                         const std::string& cwd);
+Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order, bool in_setup);
 
 }  // namespace devrun::shim

@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
   const char* slash = std::strrchr(argv[0], '/');
   if (std::strcmp(slash == nullptr ? argv[0] : slash + 1, "init") == 0) {
-    return devrun::shim::run_container_init(argc, argv);
+    return devrun::shim::run_container_init();
   }
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
     std::printf("devrun-shim %s\n", std::string(devrun::kVersion).c_str());

@@ -67,7 +67,7 @@ Status Shim::launch_container() {
   if (launched_.in) {
     watch(launched_.in.get(), kIn, 0);  // an error is always told: nobody reads any more
     stdin_.open(std::move(launched_.in), false);
-  } else if (!options_.launch.tty) {
+  } else if (!options_.launch.order.tty) {
     stdin_.close();
     closed_news_ = true;
   }
@@ -92,7 +92,15 @@ Status Shim::run() {
     turn();
     if (ending_) drain_at_end();
   }
-  if (left_without_go_) return ok();
+  if (left_without_go_) {
+    return write_exit_record(options_.folder,
+                             {{EndCause::kNotStarted, 125,
+                               "the node's agent ended while it set the job up", "devrun rerun"},
+                              0,
+                              wall_clock(),
+                              {},
+                              {}});
+  }
   finish();
   return ok();
 }
@@ -218,6 +226,8 @@ void Shim::finish() {
 }
 
 Status run_shim(ShimOptions options) {
+  const std::string order = TRY(read_file(options.launch.order_path));
+  options.launch.order = TRY(parse_container_order(order));
   OutputLog log = TRY(OutputLog::open(options.folder + "/output"));
   return Shim(std::move(options), std::move(log)).run();
 }

@@ -15,9 +15,7 @@
 namespace devrun::shim {
 
 struct ShimOptions {
-  std::string folder;   // the attempt's
-  std::string program;  // for words only
-  std::string cwd;      // likewise
+  std::string folder;  // the attempt's
   LaunchOptions launch;
   int ready_fd = -1;  // gets a byte when the socket is served
   int go_fd =

@@ -1,13 +1,12 @@
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "agent/shim/process_file.h"
 #include "agent/shim/shim_loop.h"
 #include "common/base/log.h"
-#include "common/runtime/file.h"
 
 namespace devrun::shim {
 
@@ -59,8 +58,7 @@ void Shim::on_init() {
       case InitSays::kHello:
         state_.container_pid = static_cast<uint32_t>(news->pid);
         state_news_ = true;
-        if (Status wrote = write_file_atomically(options_.folder + "/container.pid",
-                                                 fmt::format("{}\n", news->pid));
+        if (Status wrote = write_process_file(options_.folder + "/container.pid", news->pid);
             !wrote) {
           log::error("{}", wrote.error().message);
         }
@@ -81,7 +79,8 @@ void Shim::on_init() {
         state_.setup_done = false;
         break;
       case InitSays::kFailed:
-        ending_ = ending_of_failure(news->message, options_.program, options_.cwd);
+        ending_ = ending_of_failure(news->message, options_.launch.order,
+                                    !state_.setup_done && !options_.launch.order.setup.empty());
         break;
       case InitSays::kEnded:
         ending_ = ending_of_status(news->message.value);

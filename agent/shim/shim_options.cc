@@ -29,14 +29,6 @@ Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
     out.launch.id = value;
   } else if (flag == "--cgroup") {
     out.launch.cgroups.push_back(value);
-  } else if (flag == "--program") {
-    out.program = value;
-  } else if (flag == "--cwd") {
-    out.cwd = value;
-  } else if (flag == "--uid") {
-    out.launch.uid = TRY(number(flag, value));
-  } else if (flag == "--gid") {
-    out.launch.gid = TRY(number(flag, value));
   } else if (flag == "--ready-fd") {
     out.ready_fd = static_cast<int>(TRY(number(flag, value)));
   } else if (flag == "--go-fd") {
@@ -53,11 +45,7 @@ Result<ShimOptions> parse_shim_options(int argc, char** argv) {
   ShimOptions out;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
-    if (flag == "--tty") {
-      out.launch.tty = true;
-    } else if (flag == "--stdin") {
-      out.launch.reads_stdin = true;
-    } else if (i + 1 < argc) {
+    if (i + 1 < argc) {
       TRY(take(out, flag, argv[++i]));
     } else {
       return Error{Code::kInvalid, fmt::format("{} needs a value, or is unknown", flag), {}};
@@ -68,6 +56,7 @@ Result<ShimOptions> parse_shim_options(int argc, char** argv) {
   }
   if (out.launch.crun_root.empty()) out.launch.crun_root = out.folder + "/crun";
   out.launch.bundle = out.folder + "/bundle";
+  out.launch.order_path = out.folder + "/order";
   out.launch.log = out.folder + "/crun.log";
   return out;
 }

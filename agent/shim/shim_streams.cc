@@ -16,7 +16,7 @@ void Shim::on_output(UniqueFd& fd, Stream stream) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {  // a pty's end is EIO
       fd.reset();
-      if (stream == Stream::kStdout && options_.launch.tty) stdin_.close();
+      if (stream == Stream::kStdout && options_.launch.order.tty) stdin_.close();
       return;
     }
     const Time now = wall_clock();
@@ -52,7 +52,7 @@ void Shim::watch_stdin() {
   if (wanted == stdin_wants_write_) return;
   stdin_wants_write_ = wanted;
   const uint32_t out = wanted ? static_cast<uint32_t>(EPOLLOUT) : 0;
-  if (options_.launch.tty) {
+  if (options_.launch.order.tty) {
     if (master_ && streams_watched_) watch(master_.get(), kMaster, EPOLLIN | out, EPOLL_CTL_MOD);
   } else {
     watch(stdin_.fd(), kIn, out, EPOLL_CTL_MOD);

@@ -1,0 +1,33 @@
+// The controllers of this host that attempts are put under: cpu shares and a memory limit, in cgroup v1, v2 or a mixture.
+// Where there are none, or none that we may use, attempts run without: crun itself is told to leave cgroups alone, because
+// version 1.8 refuses hybrid hosts and would visit every controller.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/model/job.h"
+
+namespace devrun::sandbox {
+
+struct CgroupHost {
+  std::string unified;  // mount point of cgroup2, if controllers are there
+  std::string cpu;      // of the v1 controller
+  std::string memory;
+
+  static CgroupHost look(const std::string& root = "/sys/fs/cgroup");
+};
+
+// Makes PARENT/NAME under each controller that is there and sets its limits; returns the folders made. A controller that
+// refuses is left out, with a line in the log.
+std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string& parent,
+                                      const std::string& name, const Resources& resources);
+
+// KILL to everything in them.
+void kill_cgroups(const std::vector<std::string>& folders);
+
+// Waits until they are empty; kTimeout if they do not become so.
+Status remove_cgroups(const std::vector<std::string>& folders);
+
+}  // namespace devrun::sandbox

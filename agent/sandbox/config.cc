@@ -1,0 +1,118 @@
+#include "agent/sandbox/config.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "agent/sandbox/names.h"
+
+namespace devrun::sandbox {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int kOpenFilesMax = 1'048'576;  // as Docker has it
+
+json mount(std::string_view where, std::string_view type, std::string_view source, json options) {
+  return {{"destination", where}, {"type", type}, {"source", source}, {"options", options}};
+}
+
+json bind_mount(std::string_view where, const std::string& source, bool writable) {
+  return mount(where, "bind", source, {"bind", writable ? "rw" : "ro", "nosuid", "nodev"});
+}
+
+json mounts(const ConfigInput& in) {
+  json out = json::array();
+  out.push_back(mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}));
+  out.push_back(mount("/dev", "tmpfs", "tmpfs",
+                      {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}));
+  out.push_back(mount("/dev/pts", "devpts", "devpts",
+                      {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
+  // Unbounded, for PyTorch's data loaders; a memory limit counts what is in it.
+  out.push_back(mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777"}));
+  out.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
+  out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
+  if (in.cgroup2) {
+    out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "ro"}));
+  }
+  out.push_back(mount("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755"}));
+  out.push_back(
+      mount("/run/lock", "tmpfs", "tmpfs", {"nosuid", "nodev", "noexec", "mode=1777", "size=5m"}));
+  out.push_back(bind_mount("/run/devrun", in.run_folder, false));
+  out.push_back(bind_mount("/run/devrun/init", in.shim_program, false));
+  if (!in.devrun_program.empty()) {
+    out.push_back(bind_mount("/run/devrun/bin/devrun", in.devrun_program, false));
+    if (in.devrun_in_tree) out.push_back(bind_mount(kDevrunInTree, in.devrun_program, false));
+  }
+  out.push_back(bind_mount("/tmp", in.places.tmp(), true));
+  out.push_back(bind_mount("/var/tmp", in.places.var_tmp(), true));
+  for (const std::string_view path : kMountedFiles) {
+    const std::string text(path);
+    if (std::count(in.skipped_mounts.begin(), in.skipped_mounts.end(), text) != 0) continue;
+    out.push_back(bind_mount(path, in.places.files() + text.substr(text.rfind('/')), true));
+  }
+  return out;
+}
+
+// Root gets the capabilities, others only the right to get them through sudo.
+json capabilities(uint32_t uid) {
+  json all = json::array();
+  for (const std::string_view name : kCapabilities) all.push_back(name);
+  if (uid != 0) return {{"bounding", all}};
+  return {{"bounding", all}, {"effective", all}, {"permitted", all}};
+}
+
+json process(const ConfigInput& in) {
+  const Caller& caller = in.spec.program.caller;
+  json out = {
+      {"terminal", false},  // init makes the pty
+      {"args", {"/run/devrun/init"}},
+      {"env", {"PATH=/usr/bin:/bin"}},
+      {"cwd", "/"},
+      {"capabilities", capabilities(caller.uid)},
+      {"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"hard", kOpenFilesMax}, {"soft", kOpenFilesMax}}}},
+      {"noNewPrivileges", false},
+      {"user", {{"uid", caller.uid}, {"gid", caller.gid}, {"umask", caller.umask}}},
+  };
+  if (!caller.groups.empty()) out["user"]["additionalGids"] = caller.groups;
+  return out;
+}
+
+json linux_part() {
+  json namespaces = json::array();
+  for (const char* type : {"pid", "ipc", "uts", "mount", "cgroup"}) {
+    namespaces.push_back({{"type", type}});
+  }
+  return {
+      {"namespaces", namespaces},
+      {"rootfsPropagation", "rprivate"},
+      {"maskedPaths",
+       {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+        "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+        "/sys/firmware"}},
+      {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}},
+  };
+}
+
+}  // namespace
+
+std::string container_config(const ConfigInput& in) {
+  const json config = {
+      {"ociVersion", "1.0.2"},
+      {"process", process(in)},
+      {"root", {{"path", "rootfs"}, {"readonly", false}}},
+      {"hostname", container_hostname(in.spec, in.node)},
+      {"mounts", mounts(in)},
+  };
+  // The profile is text already and long: put in as it is, not parsed and printed for each attempt.
+  std::string linux_text = linux_part().dump();
+  if (!in.seccomp.empty()) {
+    linux_text.pop_back();
+    linux_text += ",\"seccomp\":" + in.seccomp + "}";
+  }
+  std::string text = config.dump();
+  text.pop_back();
+  return text + ",\"linux\":" + linux_text + "}";
+}
+
+}  // namespace devrun::sandbox

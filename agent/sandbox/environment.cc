@@ -1,0 +1,65 @@
+#include "agent/sandbox/environment.h"
+
+#include <string_view>
+
+namespace devrun::sandbox {
+
+namespace {
+
+constexpr std::string_view kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+struct Variables {
+  std::vector<std::string> all;
+
+  std::string* find(std::string_view name) {
+    for (std::string& variable : all) {
+      if (variable.size() > name.size() && variable[name.size()] == '=' &&
+          std::string_view(variable).starts_with(name)) {
+        return &variable;
+      }
+    }
+    return nullptr;
+  }
+  void set(std::string_view name, std::string_view value) {
+    std::string text = std::string(name) + "=" + std::string(value);
+    if (std::string* known = find(name)) {
+      *known = std::move(text);
+    } else {
+      all.push_back(std::move(text));
+    }
+  }
+  void set_if_missing(std::string_view name, std::string_view value) {
+    if (find(name) == nullptr && !value.empty()) set(name, value);
+  }
+};
+
+}  // namespace
+
+std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node) {
+  Variables out;
+  std::string_view rest = spec.env;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\0'), rest.size());
+    if (end > 0) out.all.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  out.set_if_missing("PATH", kPath);
+  // Where the root has no /usr/local/bin, devrun is found here all the same.
+  std::string* path = out.find("PATH");
+  path->append(":/run/devrun/bin");
+  out.set_if_missing("HOME", spec.program.caller.home.empty() ? "/" : spec.program.caller.home);
+  out.set_if_missing("USER", spec.program.caller.user);
+  out.set_if_missing("LOGNAME", spec.program.caller.user);
+  if (spec.program.tty) out.set_if_missing("TERM", "xterm-256color");
+  out.set("DEVRUN_NODE", node);
+  out.set("DEVRUN_VOLUME", spec.root.volume);
+  if (spec.dev_container) return std::move(out.all);
+  out.set("DEVRUN_JOB_ID", std::to_string(spec.key.job));
+  out.set("DEVRUN_ATTEMPT", std::to_string(spec.key.attempt));
+  out.set("DEVRUN_RANK", std::to_string(spec.key.rank));
+  out.set("DEVRUN_RANKS", std::to_string(spec.ranks));
+  if (spec.key.task != kNoTask) out.set("DEVRUN_TASK", std::to_string(spec.key.task));
+  return std::move(out.all);
+}
+
+}  // namespace devrun::sandbox

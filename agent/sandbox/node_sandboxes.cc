@@ -1,0 +1,250 @@
+#include "agent/sandbox/node_sandboxes.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "agent/sandbox/lines.h"
+#include "agent/sandbox/remove_tree.h"
+#include "agent/sandbox/seccomp.h"
+#include "agent/sandbox/spec_file.h"
+#include "agent/sandbox/written.h"
+#include "agent/shim/exit_record.h"
+#include "agent/shim/process_file.h"
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+
+namespace devrun::sandbox {
+
+namespace {
+
+constexpr Duration kEndPatience = seconds(10);
+
+bool exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+class NodeSandboxes final : public Sandboxes {
+ public:
+  NodeSandboxes(Ground ground, std::vector<Step> steps)
+      : ground_(std::move(ground)), steps_(std::move(steps)) {}
+
+  Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
+               const Progress& progress) override;
+  Result<std::vector<Found>> find() override;
+  Status kill(const AttemptKey& key) override;
+  Result<WrittenSummary> written(const AttemptKey& key) override;
+  Status release(const AttemptKey& key) override;
+  Status collect(Time now) override;
+  std::string folder(const AttemptKey& key) const override { return places(key).folder; }
+
+ private:
+  Places places(const AttemptKey& key) const { return Places(ground_.options.state_folder, key); }
+  Result<std::vector<AttemptKey>> keys() const;
+  Result<Found> look(const Places& places) const;
+  // All undos from step `last` on down; the first that fails is told, the rest are tried all the same.
+  Status undo(const Places& places, size_t last) const;
+
+  const Ground ground_;
+  const std::vector<Step> steps_;
+};
+
+Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& container_socket, Time now,
+                            const Progress& progress) {
+  const Places at = places(spec.key);
+  if (::mkdir(at.folder.c_str(), 0700) != 0) {
+    if (errno == EEXIST) {
+      return Error{Code::kExists, fmt::format("attempt {} has been on this node", at.name), {}};
+    }
+    return errno_error("mkdir " + at.folder, errno);
+  }
+  Timeline timeline;
+  timeline.agent_received = now;
+  Status done = write_file_atomically(at.spec(), spec_bytes(spec), 0600);
+  size_t step = 0;
+  Setup setup{.ground = ground_,
+              .spec = spec,
+              .places = at,
+              .container_socket = container_socket,
+              .timeline = timeline};
+  for (; done && step < steps_.size(); ++step) {
+    const Time mounted = timeline.mounted;
+    done = steps_[step].run(setup);
+    if (progress && timeline.mounted != mounted) progress(timeline);
+  }
+  if (done) {
+    if (progress) progress(timeline);
+    return ok();
+  }
+  // `step` is one beyond the one that failed.
+  if (Status undone = undo(at, step); !undone) log::error("{}", undone.error().message);
+  const Error error = done.error();
+  const shim::ExitRecord record{
+      {EndCause::kNotStarted, 125, error.message, error.hint}, 0, wall_clock(), {}, {}};
+  if (Status wrote = shim::write_exit_record(at.folder, record); !wrote) {
+    log::error("{}", wrote.error().message);
+  }
+  return error;
+}
+
+Status NodeSandboxes::undo(const Places& at, size_t last) const {
+  Status result = ok();
+  for (size_t i = std::min(last, steps_.size()); i > 0; --i) {
+    Status undone = steps_[i - 1].undo(ground_, at);
+    if (!undone && result) {
+      result = std::move(undone).error().context(
+          fmt::format("cleaning up {} of {}", steps_[i - 1].name, at.name));
+    }
+  }
+  return result;
+}
+
+Result<std::vector<AttemptKey>> NodeSandboxes::keys() const {
+  std::vector<AttemptKey> out;
+  std::error_code failed;
+  const std::string folder = ground_.options.state_folder + "/attempts";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    const Result<AttemptKey> key = parse_folder_name(entry.path().filename().string());
+    if (key) out.push_back(*key);
+  }
+  if (failed) return errno_error("read " + folder, failed.value());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<Found> NodeSandboxes::look(const Places& at) const {
+  Found found;
+  const std::string bytes = TRY(read_file(at.spec()));
+  found.spec = TRY(spec_of(bytes));
+  found.released = exists(at.released());
+  found.shim_alive = TRY(shim::find_process(at.shim_process())).has_value();
+  struct stat st {};
+  if (::stat(at.output().c_str(), &st) == 0) found.output_bytes = st.st_size;
+  // After the look at the shim: it may have ended in between.
+  const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(at.folder));
+  if (exit) {
+    found.ending = exit->ending;
+    found.timeline.started = exit->started;
+    found.timeline.first_byte = exit->first_byte;
+    found.timeline.ended = exit->ended;
+  } else if (!found.shim_alive && !exists(at.shim_process())) {
+    found.ending = Ending{EndCause::kNotStarted, 125,
+                          "the node's agent ended while it set the job up", "devrun rerun"};
+  } else if (!found.shim_alive) {
+    found.ending =
+        Ending{EndCause::kLost, 125, "its shim or its node died: how it ended is not known", {}};
+  }
+  return found;
+}
+
+Result<std::vector<Found>> NodeSandboxes::find() {
+  std::vector<Found> out;
+  for (const AttemptKey& key : TRY(keys())) {
+    Result<Found> found = look(places(key));
+    if (found) {
+      out.push_back(std::move(*found));
+      continue;
+    }
+    // Nothing was done yet when the agent died between the folder and the spec: the folder is still the fence.
+    if (found.error().code != Code::kNotFound) log::error("{}", found.error().message);
+    Found bare;
+    bare.spec.key = key;
+    bare.ending = Ending{EndCause::kNotStarted, 125,
+                         "the node's agent ended while it set the job up", "devrun rerun"};
+    out.push_back(std::move(bare));
+  }
+  return out;
+}
+
+Status NodeSandboxes::kill(const AttemptKey& key) {
+  const Places at = places(key);
+  const std::optional<shim::LiveProcess> init = TRY(shim::find_process(at.container_process()));
+  if (init) TRY(shim::end_process(*init, kEndPatience));
+  kill_cgroups(TRY(read_lines(at.cgroups())));
+  return ok();
+}
+
+Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
+  const Places at = places(key);
+  const std::string bytes = TRY(read_file(at.spec()));
+  const AttemptSpec spec = TRY(spec_of(bytes));
+  const std::vector<std::string> lower = TRY(read_lines(at.lower()));
+  if (spec.root.live) {
+    WrittenSummary nothing;
+    nothing.node = ground_.options.node;
+    return nothing;
+  }
+  WrittenSummary summary = TRY(scan_written({at.upper(), lower.empty() ? "" : lower.front(),
+                                             spec.program.cwd, spec.program.caller.home}));
+  summary.node = ground_.options.node;
+  summary.folder = at.upper();
+  return summary;
+}
+
+Status NodeSandboxes::release(const AttemptKey& key) {
+  const Places at = places(key);
+  if (!exists(at.folder) || exists(at.released())) return ok();
+  // The shim first, or it would write to the folder that is being cleared.
+  for (const std::string& file : {at.shim_process(), at.container_process()}) {
+    const std::optional<shim::LiveProcess> process = TRY(shim::find_process(file));
+    if (process) TRY(shim::end_process(*process, kEndPatience));
+  }
+  TRY(undo(at, steps_.size()));
+  std::error_code failed;
+  const bool wrote =
+      std::filesystem::exists(at.upper(), failed) && !std::filesystem::is_empty(at.upper(), failed);
+  if (!wrote) return remove_tree(at.folder);
+  // The environment may hold secrets; nobody needs it any more.
+  if (const Result<std::string> bytes = read_file(at.spec()); bytes) {
+    AttemptSpec spec = TRY(spec_of(*bytes));
+    spec.env.clear();
+    TRY(write_file_atomically(at.spec(), spec_bytes(spec), 0600));
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(at.folder, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "upper" || name == "spec" || name == "exit") continue;
+    TRY(remove_tree(entry.path().string()));
+  }
+  return write_lines(at.released(), {std::to_string(wall_clock().us)});
+}
+
+Status NodeSandboxes::collect(Time now) {
+  for (const AttemptKey& key : TRY(keys())) {
+    const Places at = places(key);
+    const std::vector<std::string> when = TRY(read_lines(at.released()));
+    if (when.empty()) continue;
+    const Time released{std::strtoll(when.front().c_str(), nullptr, 10)};
+    if (now < released + ground_.options.upper_kept) continue;
+    TRY(remove_tree(at.folder));
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Sandboxes>> open_sandboxes(Ground ground, std::vector<Step> steps) {
+  TRY(make_folders(ground.options.state_folder + "/attempts", 0700));
+  TRY(make_folders(ground.options.state_folder + "/crun", 0700));
+  return std::unique_ptr<Sandboxes>(
+      std::make_unique<NodeSandboxes>(std::move(ground), std::move(steps)));
+}
+
+Result<Parts> parts_of_host() {
+  Parts parts;
+  parts.cgroups = CgroupHost::look();
+  Result<std::string> profile = read_file(kSeccompProfile, 4 << 20);
+  if (!profile) {
+    Error error = std::move(profile).error().context("containers need a seccomp profile");
+    error.hint = "apt-get install golang-github-containers-common";
+    return error;
+  }
+  parts.seccomp = TRY(convert_seccomp(*profile));
+  return parts;
+}
+
+}  // namespace devrun::sandbox

@@ -1,0 +1,17 @@
+// The composition of the real parts; apart from the rest so that tests need no devrun-fs.
+#include "agent/sandbox/node_sandboxes.h"
+#include "agent/volume/fs_client.h"
+
+namespace devrun::sandbox {
+
+Result<std::unique_ptr<Sandboxes>> Sandboxes::open(Options options) {
+  Ground ground;
+  ground.options = std::move(options);
+  ground.parts = TRY(parts_of_host());
+  ground.parts.prepare_tree = [socket = ground.options.fs_socket](const Root& root) {
+    return fs_prepare(socket, root);
+  };
+  return open_sandboxes(std::move(ground), all_steps());
+}
+
+}  // namespace devrun::sandbox

@@ -1,0 +1,63 @@
+// Set-up of an attempt as a list of steps, each in a file of its own. A step's undo is idempotent and safe without the do: it
+// goes by what is on disk alone, so that it also cleans up after a crash, and release() is nothing but all undos in
+// reverse. When a step fails, its own undo and those before it run.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/sandbox/cgroups.h"
+#include "agent/sandbox/places.h"
+#include "agent/sandbox/sandboxes.h"
+#include "common/base/result.h"
+#include "common/runtime/fd.h"
+
+namespace devrun::sandbox {
+
+// What the steps need from outside; tests put their own there.
+struct Parts {
+  std::function<Result<std::string>(const Root&)> prepare_tree;  // devrun-fs
+  CgroupHost cgroups;
+  std::string seccomp;  // linux.seccomp of config.json; empty: none
+};
+
+// What they share.
+struct Ground {
+  Options options;
+  Parts parts;
+};
+
+// One set-up under way.
+struct Setup {
+  const Ground& ground;
+  const AttemptSpec& spec;
+  const Places& places;
+  std::string container_socket;  // empty: none
+  Timeline& timeline;
+  UniqueFd shim_ready{};  // from step_shim to step_go
+  UniqueFd shim_go{};
+};
+
+struct Step {
+  std::string_view name;
+  std::function<Status(Setup&)> run;
+  std::function<Status(const Ground&, const Places&)> undo;
+};
+
+Step step_cgroup();        // its cgroups, where the host has controllers
+Step step_shim();          // the shim, waiting: it enters the cgroups while the rest goes on
+Step step_root();          // the overlay, or the live tree, at bundle/rootfs
+Step step_folder();        // the caller's folder is there
+Step step_files();         // /etc/hosts and the like, /tmp, what goes to /run/devrun
+Step step_mount_points();  // made in a live tree, and taken away again
+Step step_config();        // config.json
+Step step_go();            // the shim may run crun
+
+std::vector<Step> all_steps();
+
+Time wall_clock();
+
+}  // namespace devrun::sandbox

@@ -1,0 +1,100 @@
+// bundle/rootfs: an overlay of the attempt's tree and an upper on local disk, or, for a dev container, the live tree
+// itself. Never with device nodes.
+//
+// The overlay is `volatile`: without it each fsync in the job waits for the disk, and the unmount syncs the whole file
+// system of the node. An upper need not survive a power cut, since the attempt does not.
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "agent/sandbox/lines.h"
+#include "agent/sandbox/remove_tree.h"
+#include "agent/sandbox/setup.h"
+#include "common/runtime/file.h"
+
+namespace devrun::sandbox {
+
+namespace {
+
+// overlay takes ':' and ',' as separators.
+std::string escaped(const std::string& path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == ':' || c == ',' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out;
+}
+
+Status mount_live(const Setup& setup) {
+  const std::string& live_folder = setup.ground.options.live_folder;
+  if (live_folder.empty()) {
+    return Error{Code::kInvalid,
+                 fmt::format("node {} has no live volumes", setup.ground.options.node),
+                 "dev containers run on the storage host: devrun nodes"};
+  }
+  const std::string source = live_folder + "/" + setup.spec.root.volume + "/live";
+  const std::string target = setup.places.rootfs();
+  TRY(write_lines(setup.places.lower(), {source}));
+  if (::mount(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    return errno_error("mount the live tree " + source, errno);
+  }
+  if (::mount(nullptr, target.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_NODEV, nullptr) != 0) {
+    return errno_error("remount the live tree without devices", errno);
+  }
+  return ok();
+}
+
+Status mount_overlay(const Setup& setup) {
+  const std::string lower = TRY(setup.ground.parts.prepare_tree(setup.spec.root));
+  TRY(write_lines(setup.places.lower(), {lower}));
+  TRY(make_folders(setup.places.upper()));
+  TRY(make_folders(setup.places.work()));
+  // The upper's root is the root folder of the merged tree: it looks like the tree's.
+  struct stat st {};
+  if (::stat(lower.c_str(), &st) != 0) return errno_error("look at " + lower, errno);
+  if (::chown(setup.places.upper().c_str(), st.st_uid, st.st_gid) != 0 ||
+      ::chmod(setup.places.upper().c_str(), st.st_mode & 07777) != 0) {
+    return errno_error("give the upper its owner", errno);
+  }
+  const std::string options = fmt::format(
+      "lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,index=off,xino=auto",
+      escaped(lower), escaped(setup.places.upper()), escaped(setup.places.work()));
+  const std::string target = setup.places.rootfs();
+  for (const char* more : {",volatile", ""}) {  // before kernel 5.10 there is no volatile
+    if (::mount("devrun", target.c_str(), "overlay", MS_NODEV, (options + more).c_str()) == 0) {
+      return ok();
+    }
+    if (errno != EINVAL) break;
+  }
+  return errno_error("mount the overlay of the job's file system", errno);
+}
+
+Status run(Setup& setup) {
+  TRY(make_folders(setup.places.rootfs()));
+  TRY(setup.spec.root.live ? mount_live(setup) : mount_overlay(setup));
+  setup.timeline.mounted = wall_clock();
+  return ok();
+}
+
+Status undo(const Ground&, const Places& places) {
+  const std::string target = places.rootfs();
+  while (is_mount_point(target)) {
+    // Busy only if somebody else looks into it; what runs in the container is dead by now.
+    if (::umount2(target.c_str(), UMOUNT_NOFOLLOW) != 0 &&
+        ::umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0) {
+      return errno_error("unmount " + target, errno);
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Step step_root() {
+  return {"root", run, undo};
+}
+
+}  // namespace devrun::sandbox

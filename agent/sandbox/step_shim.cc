@@ -1,0 +1,112 @@
+// The shim, started before there is a root to run in: its start and the move into the cgroups, which can take 9 ms, then
+// happen beside the mounts. It runs nothing until step_go gives the byte, and leaves if that never comes.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "agent/sandbox/environment.h"
+#include "agent/sandbox/lines.h"
+#include "agent/sandbox/remove_tree.h"
+#include "agent/sandbox/setup.h"
+#include "agent/shim/container_order.h"
+#include "agent/shim/process_file.h"
+#include "common/runtime/child.h"
+#include "common/runtime/file.h"
+
+namespace devrun::sandbox {
+
+namespace {
+
+constexpr int kReadyNumber = 60;
+constexpr int kGoNumber = 61;
+constexpr int kAboveThose = 200;
+constexpr Duration kEndPatience = seconds(10);
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+// Numbers that cannot clash with those that the shim gets.
+Result<Pipe> make_pipe() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  const UniqueFd first(fds[0]);
+  const UniqueFd second(fds[1]);
+  Pipe pipe{UniqueFd(::fcntl(first.get(), F_DUPFD_CLOEXEC, kAboveThose)),
+            UniqueFd(::fcntl(second.get(), F_DUPFD_CLOEXEC, kAboveThose))};
+  if (!pipe.read || !pipe.write) return errno_error("duplicate a descriptor", errno);
+  return pipe;
+}
+
+Status write_order(const Setup& setup) {
+  const Program& program = setup.spec.program;
+  shim::ContainerOrder order;
+  order.cwd = program.cwd;
+  order.setup = program.setup;
+  order.argv = program.argv;
+  order.env = container_environment(setup.spec, setup.ground.options.node);
+  order.tty = program.tty;
+  order.terminal = program.terminal;
+  order.reads_stdin = program.reads_stdin;
+  order.uid = program.caller.uid;
+  order.gid = program.caller.gid;
+  return write_file_atomically(setup.places.order(), shim::encode(order), 0600);
+}
+
+// crun takes no '#'.
+std::string container_id(const Options& options, const Places& places) {
+  std::string id = options.node + "-" + places.name;
+  std::replace(id.begin(), id.end(), '#', '+');
+  return id;
+}
+
+Status run(Setup& setup) {
+  TRY(write_order(setup));
+  Pipe ready = TRY(make_pipe());
+  Pipe go = TRY(make_pipe());
+  const Options& options = setup.ground.options;
+  DaemonOptions daemon;
+  daemon.argv = {options.shim_program,
+                 "--folder",
+                 setup.places.folder,
+                 "--id",
+                 container_id(options, setup.places),
+                 "--crun",
+                 options.crun_program,
+                 "--crun-root",
+                 options.state_folder + "/crun",
+                 "--ready-fd",
+                 std::to_string(kReadyNumber),
+                 "--go-fd",
+                 std::to_string(kGoNumber)};
+  for (const std::string& cgroup : TRY(read_lines(setup.places.cgroups()))) {
+    daemon.argv.insert(daemon.argv.end(), {"--cgroup", cgroup});
+  }
+  daemon.log_path = setup.places.in("shim.log");
+  daemon.pass_fds = {{ready.write.get(), kReadyNumber}, {go.read.get(), kGoNumber}};
+  const pid_t pid = TRY(start_daemon(daemon));
+  setup.shim_ready = std::move(ready.read);
+  setup.shim_go = std::move(go.write);
+  return shim::write_process_file(setup.places.shim_process(), pid);
+}
+
+// The container's init ends when its shim does; killing it too covers an init that is stopped.
+Status undo(const Ground& ground, const Places& places) {
+  for (const std::string& file : {places.shim_process(), places.container_process()}) {
+    const std::optional<shim::LiveProcess> process = TRY(shim::find_process(file));
+    if (process) TRY(shim::end_process(*process, kEndPatience));
+  }
+  // crun's own state: with its cgroup manager off, a container leaves nothing else behind.
+  return remove_tree(ground.options.state_folder + "/crun/" + container_id(ground.options, places));
+}
+
+}  // namespace
+
+Step step_shim() {
+  return {"shim", run, undo};
+}
+
+}  // namespace devrun::sandbox
