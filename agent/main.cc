@@ -11,6 +11,7 @@
 #include "agent/shim/shim_link.h"
 #include "agent/sync/agent.h"
 #include "agent/sync/flags.h"
+#include "agent/sync/machine.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
@@ -18,20 +19,6 @@
 
 namespace devrun::agent {
 namespace {
-
-Resources machine_resources(const Flags& flags) {
-  Resources out;
-  out.cpu_milli = flags.cpu_milli.value_or(::sysconf(_SC_NPROCESSORS_ONLN) * 1000);
-  out.memory_bytes =
-      flags.memory_bytes.value_or(int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE));
-  return out;
-}
-
-Result<std::string> boot_id() {
-  std::string id = TRY(read_file("/proc/sys/kernel/random/boot_id", 64));
-  while (!id.empty() && id.back() == '\n') id.pop_back();
-  return id;
-}
 
 Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const Flags& flags) {
   grpc::SslCredentialsOptions options;
@@ -44,18 +31,6 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const Flags& flags
 std::string new_instance() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
-
-Result<NodeHello> hello(const Flags& flags) {
-  NodeHello out;
-  out.name = flags.name;
-  out.boot_id = TRY(boot_id());
-  out.address = flags.address;
-  out.version = kVersion;
-  out.total = machine_resources(flags);
-  out.pools = flags.pools;
-  out.dev_containers = flags.dev_containers;
-  return out;
 }
 
 // A handler and no blocked signals: what is blocked stays so in the programs that we start.
@@ -96,7 +71,7 @@ Status run(const Flags& flags) {
   options.devrun_program = flags.devrun;
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
-  Agent agent({TRY(hello(flags)), new_instance(), flags.controller, TRY(credentials(flags)),
+  Agent agent({TRY(hello_of(flags)), new_instance(), flags.controller, TRY(credentials(flags)),
                flags.state + "/sockets"},
               *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());

@@ -55,11 +55,11 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
                    {[this] { return hello(); },
                     [this](const pb::DesiredState& message) { on_desired(message); }}) {}
 
+// The loop first: the runners are its own until it has ended.
 Agent::~Agent() {
-  housekeeping_.stop();
-  for (auto& [key, runner] : runners_) runner->worker.stop();
   loop_.stop();
-  gateway_.reset();
+  housekeeping_.stop();
+  runners_.clear();
 }
 
 Status Agent::begin() {
