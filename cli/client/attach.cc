@@ -34,7 +34,8 @@ AttachSession::AttachSession(Controller& controller, Console& console, Signals* 
       out_lines_(options_.rank_prefix),
       err_lines_(options_.rank_prefix),
       matcher_(options_.tty ? options_.detach_keys : ""),
-      stdin_open_(options_.write_stdin) {}
+      stdin_open_(options_.write_stdin),
+      stdin_placed_(!options_.stdin_goes_on) {}
 
 AttachSession::~AttachSession() = default;
 
@@ -164,6 +165,8 @@ Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   }
   if (const auto* taken = std::get_if<StdinTaken>(&news)) {
     const std::lock_guard lock(mutex_);
+    if (!stdin_placed_) stdin_.begin_at(taken->offset);
+    stdin_placed_ = true;
     stdin_.taken(taken->offset);
   }
   if (std::holds_alternative<StdinClosed>(news)) {

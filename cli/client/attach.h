@@ -34,6 +34,8 @@ struct AttachOptions {
   AttemptKey what;
   int in = 0;
   bool write_stdin = false;
+  // Someone may have written before us: where stdin goes on is the controller's to say.
+  bool stdin_goes_on = false;
   bool tty = false;           // of the job; `in` is a terminal then
   std::string detach_keys;    // bytes of the sequence; tty only
   bool has_terminal = false;  // a controlling one: its HUP detaches
@@ -134,6 +136,7 @@ class AttachSession {
   std::shared_ptr<AttachStream> stream_;  // null between calls
   StdinWindow stdin_;
   bool stdin_open_ = false;
+  bool stdin_placed_ = false;  // the offset of our first byte is known
   AttachState state_;
   uint64_t output_read_ = 0;
   bool resize_pending_ = false;

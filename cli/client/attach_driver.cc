@@ -32,7 +32,7 @@ void AttachSession::drive() {
     bool wants_input = false;
     {
       const std::lock_guard lock(mutex_);
-      wants_input = stdin_open_ && stdin_.wants_input();
+      wants_input = stdin_open_ && stdin_placed_ && stdin_.wants_input();
     }
     // What is typed before the program runs stays in the terminal: it is not raw yet, and Ctrl-C is
     // still a signal.

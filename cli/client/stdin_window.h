@@ -25,6 +25,8 @@ class StdinWindow {
 
   size_t room() const { return kWindowBytes - kept_.size(); }  // that may be appended now
   bool wants_input() const { return !eof_ && room() >= kChunkBytesMax / 2; }
+  // Before the first byte: a program that has read before goes on at `offset`.
+  void begin_at(uint64_t offset) { taken_ = sent_ = offset; }
   void append(std::string_view bytes) { kept_ += bytes; }
   void end_of_file() { eof_ = true; }
 

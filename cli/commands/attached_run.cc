@@ -55,6 +55,7 @@ AttachOptions options_for(const Following& following, const Context& context) {
   out.detach_keys = following.detach_keys;
   out.has_terminal = has_controlling_terminal();
   out.patient = following.patient;
+  out.stdin_goes_on = !following.patient;
   out.quiet = following.quiet;
   return out;
 }
