@@ -1,5 +1,7 @@
 #include "agent/sandbox/config.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -11,7 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kOpenFilesMax = 1'048'576;  // as Docker has it
+constexpr rlim_t kOpenFilesHard = 1'048'576;  // as Docker has it
+constexpr rlim_t kOpenFilesSoft =
+    65'536;  // enough for data loaders; more makes those slow that close all
 
 json mount(std::string_view where, std::string_view type, std::string_view source, json options) {
   return {{"destination", where}, {"type", type}, {"source", source}, {"options", options}};
@@ -62,6 +66,14 @@ json capabilities(uint32_t uid) {
   return {{"bounding", all}, {"effective", all}, {"permitted", all}};
 }
 
+// Without CAP_SYS_RESOURCE a limit can only be what ours is.
+json open_files() {
+  rlimit own{};
+  ::getrlimit(RLIMIT_NOFILE, &own);
+  const rlim_t hard = std::min(own.rlim_max, kOpenFilesHard);
+  return {{"type", "RLIMIT_NOFILE"}, {"hard", hard}, {"soft", std::min(hard, kOpenFilesSoft)}};
+}
+
 json process(const ConfigInput& in) {
   const Caller& caller = in.spec.program.caller;
   json out = {
@@ -70,7 +82,7 @@ json process(const ConfigInput& in) {
       {"env", {"PATH=/usr/bin:/bin"}},
       {"cwd", "/"},
       {"capabilities", capabilities(caller.uid)},
-      {"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"hard", kOpenFilesMax}, {"soft", kOpenFilesMax}}}},
+      {"rlimits", json::array({open_files()})},
       {"noNewPrivileges", false},
       {"user", {{"uid", caller.uid}, {"gid", caller.gid}, {"umask", caller.umask}}},
   };

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/remove_tree.h"
@@ -161,10 +163,20 @@ Result<std::vector<Found>> NodeSandboxes::find() {
   return out;
 }
 
+// A container that is about to begin is waited for: its shim is alive, and there is no end yet.
 Status NodeSandboxes::kill(const AttemptKey& key) {
   const Places at = places(key);
-  const std::optional<shim::LiveProcess> init = TRY(shim::find_process(at.container_process()));
-  if (init) TRY(shim::end_process(*init, kEndPatience));
+  const Time deadline = wall_clock() + kEndPatience;
+  for (;;) {
+    const bool shim_alive = TRY(shim::find_process(at.shim_process())).has_value();
+    const std::optional<shim::LiveProcess> init = TRY(shim::find_process(at.container_process()));
+    if (init) TRY(shim::end_process(*init, kEndPatience));
+    if (init || !shim_alive || exists(at.folder + "/exit") || exists(at.container_process())) break;
+    if (wall_clock() > deadline) {
+      return Error{Code::kTimeout, "the container of " + at.name + " does not come up", {}};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   kill_cgroups(TRY(read_lines(at.cgroups())));
   return ok();
 }

@@ -53,9 +53,11 @@ std::vector<std::string> crun_words(const LaunchOptions& options) {
 }
 
 // In the child. `fds`: {ours, its number there}.
-[[noreturn]] void become_crun(char* const* words, const std::vector<std::pair<int, int>>& fds,
+[[noreturn]] void become_crun(pid_t shim, char* const* words,
+                              const std::vector<std::pair<int, int>>& fds,
                               const std::vector<std::string>& cgroup_files, int go, int log) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != shim) ::_exit(1);  // it died before
   for (const std::string& file : cgroup_files) {
     const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
     [[maybe_unused]] const ssize_t n = ::write(fd, "0", 1);
@@ -131,11 +133,12 @@ Result<Launched> launch(const LaunchOptions& options) {
   std::vector<std::string> cgroup_files;
   for (const std::string& folder : options.cgroups)
     cgroup_files.push_back(folder + "/cgroup.procs");
+  const pid_t shim = ::getpid();
   out.crun = ::fork();
   if (out.crun < 0) return errno_error("fork", errno);
   if (out.crun == 0) {
     ::close(go[1]);
-    become_crun(words.data(), fds, cgroup_files, go_read.get(), log.get());
+    become_crun(shim, words.data(), fds, cgroup_files, go_read.get(), log.get());
   }
   return out;
 }

@@ -36,7 +36,8 @@ Identity identity_of(pid_t pid) {
 }  // namespace
 
 Status write_process_file(const std::string& path, pid_t pid) {
-  return write_file_atomically(path, fmt::format("{} {}\n", pid, identity_of(pid).start_ticks), 0640);
+  return write_file_atomically(path, fmt::format("{} {}\n", pid, identity_of(pid).start_ticks),
+                               0640);
 }
 
 Result<std::optional<LiveProcess>> find_process(const std::string& path) {

@@ -60,6 +60,10 @@ Status Shim::prepare() {
 }
 
 Status Shim::launch_container() {
+  // Before the fork: what the child holds open keeps telling epoll of an end long after it is closed here.
+  for (const int fd : {options_.ready_fd, options_.go_fd}) {
+    if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
   launched_ = TRY(launch(options_.launch));
   watch(launched_.control.get(), kControl, EPOLLIN);
   if (launched_.out) watch(launched_.out.get(), kOut, EPOLLIN);
@@ -73,7 +77,6 @@ Status Shim::launch_container() {
   }
   go_.reset(options_.go_fd);
   if (go_) {
-    ::fcntl(go_.get(), F_SETFD, FD_CLOEXEC);
     watch(go_.get(), kGo, EPOLLIN);
   } else {
     on_go();

@@ -15,6 +15,7 @@ void Shim::on_go() {
     char byte = 0;
     const ssize_t n = ::read(go_.get(), &byte, 1);
     if (n < 0) return;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, go_.get(), nullptr);  // the child has it too
     go_.reset();
     if (n == 0) {
       left_without_go_ = true;

@@ -63,7 +63,7 @@ void StdinBuffer::flush() {
 }
 
 // A pipe ends by being closed. A terminal ends a read by VEOF, which at the end of an unfinished line has to come twice:
-// the first one only hands the line over.
+// the first one only hands the line over. A line editor, which reads key by key, takes the same byte for the end.
 void StdinBuffer::end_of_file() {
   if (!terminal_) {
     eof_done_ = true;
@@ -71,9 +71,9 @@ void StdinBuffer::end_of_file() {
     return;
   }
   termios mode{};
-  if (::tcgetattr(out_.get(), &mode) == 0 && (mode.c_lflag & ICANON) != 0) {
+  if (::tcgetattr(out_.get(), &mode) == 0) {
     const char veof[2] = {static_cast<char>(mode.c_cc[VEOF]), static_cast<char>(mode.c_cc[VEOF])};
-    const size_t size = last_byte_ == '\n' ? 1 : 2;
+    const size_t size = last_byte_ == '\n' || (mode.c_lflag & ICANON) == 0 ? 1 : 2;
     if (::write(out_.get(), veof, size) < 0 && errno == EAGAIN) return;
   }
   eof_done_ = true;
