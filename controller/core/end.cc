@@ -67,7 +67,7 @@ void end_dependents(Turn& turn, JobId over) {
              {EndCause::kNotStarted, 125, reason, fmt::format("devrun show {}", over)});
     if (*next != kNoTask && !turn.state.jobs.at(id).outcome) {
       turn.happened(JobCancelRequested{{id, kNoTask}, 0});
-      end_dependents(turn, id);
+      cancelled_whole(turn, id);
     }
   }
 }
@@ -81,6 +81,7 @@ void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
 }
 
 void cancelled_whole(Turn& turn, JobId job) {
+  turn.act(TaskChanged{{job, kNoTask}});
   end_dependents(turn, job);
 }
 

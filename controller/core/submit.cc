@@ -37,6 +37,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
   Timeline timeline = input.timeline;
   timeline.journaled = turn.now;
   turn.happened(JobSubmitted{id, input.request_id, spec, timeline});
+  turn.act(TaskChanged{{id, kNoTask}});
   return Reply{Submitted{id, false}};
 }
 

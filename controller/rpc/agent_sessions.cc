@@ -125,9 +125,12 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
     }
   }
   for (const auto& [node, news] : by_node) agents_.send(state, node, news.changed, news.released);
+  std::set<JobId> jobs;
   for (const TaskKey& task : tasks) {
+    jobs.insert(task.job);
     if (const auto view = view_task(state, task, now)) hub_.publish(task, *view);
   }
+  watches_.jobs_changed(state, now, jobs);
   for (const Effect& effect : effects) {
     const auto* expect = std::get_if<ExpectOutput>(&effect);
     if (expect != nullptr) hub_.expect_output(expect->key, static_cast<uint64_t>(expect->bytes));
@@ -136,6 +139,7 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
 
 // What changes with time alone: reasons to wait, silence of nodes.
 void RpcEdge::ticked(const State& state, Time now) {
+  watches_.ticked(state, now);
   for (const TaskKey& task : hub_.watched()) {
     if (const auto view = view_task(state, task, now)) hub_.publish(task, *view);
   }

@@ -15,6 +15,7 @@
 #include "controller/core/view.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/stream_hub.h"
+#include "controller/rpc/watch_call.h"
 #include "devrun/v1/agent.grpc.pb.h"
 
 namespace devrun::controller {
@@ -73,13 +74,15 @@ class AgentSessions {
 
 class RpcEdge final : public Edge {
  public:
-  RpcEdge(AgentSessions& agents, StreamHub& hub) : agents_(agents), hub_(hub) {}
+  RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches)
+      : agents_(agents), hub_(hub), watches_(watches) {}
   void perform(const State& state, std::span<const Effect> effects, Time now) override;
   void ticked(const State& state, Time now) override;
 
  private:
   AgentSessions& agents_;
   StreamHub& hub_;
+  Watches& watches_;
 };
 
 }  // namespace devrun::controller

@@ -14,20 +14,11 @@
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/submit_call.h"
+#include "controller/rpc/watch_call.h"
 
 namespace devrun::controller {
 
 namespace {
-
-constexpr uint32_t kListedMax = 1000;
-constexpr Duration kRecent = seconds(3600);
-
-bool listed(const Job& job, const pb::ListJobsRequest& request, const Who& who, Time now) {
-  if (job.spec.user != who.user && !(request.all() && who.admin)) return false;
-  if (!job.outcome) return true;
-  if (job.outcome->at.us < request.since_us()) return false;
-  return request.all() || request.since_us() != 0 || now - job.outcome->at < kRecent;
-}
 
 pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
   pb::VolumeInfo out;
@@ -149,20 +140,12 @@ grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
                                                   const pb::ListJobsRequest* request,
                                                   pb::ListJobsReply* reply) {
   return with_state(context, "ListJobs", [=](const State& state, const Who& who, Time now) {
-    const uint32_t limit =
-        request->limit() == 0 ? kListedMax : std::min(request->limit(), kListedMax);
-    std::vector<const Job*> jobs;  // newest first
-    for (auto it = state.jobs.rbegin(); it != state.jobs.rend(); ++it) {
-      if (!listed(it->second, *request, who, now)) continue;
-      if (jobs.size() == limit) {
-        reply->set_truncated(true);
-        break;
-      }
-      jobs.push_back(&it->second);
-    }
-    for (auto it = jobs.rbegin(); it != jobs.rend(); ++it) {
-      *reply->add_jobs() = job_info(state, **it, now, Detail::kRow);
-    }
+    const size_t limit = std::min<size_t>(request->limit(), kListedMax);
+    const Listed listed = listed_jobs(
+        state, who, {request->all(), {request->since_us()}, limit == 0 ? kListedMax : limit}, now);
+    reply->set_truncated(listed.truncated);
+    for (const Job* job : listed.jobs)
+      *reply->add_jobs() = job_info(state, *job, now, Detail::kRow);
     return ok();
   });
 }
@@ -206,6 +189,22 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
               });
   });
   return reactor;
+}
+
+grpc::ServerWriteReactor<pb::WatchUpdate>* ClientService::Watch(Context* context,
+                                                                const pb::WatchRequest* request) {
+  Result<Peer> peer = identify(*context, "Watch");
+  if (!peer) return new RefuseWrite<pb::WatchUpdate>(to_status(peer.error()));
+  auto call = std::make_shared<WatchCall>(request->all());
+  call->hold(call);
+  parts_.core.read(
+      [call, &watches = parts_.watches, peer = std::move(*peer)](const State& state, Time now) {
+        const Result<Who> who = resolve(state, peer);
+        const Status added = who ? watches.add(call) : Status(who.error());
+        if (!added) return call->close(to_status(added));
+        call->begin(state, now, *who);
+      });
+  return call.get();
 }
 
 grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,

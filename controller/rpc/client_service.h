@@ -21,6 +21,7 @@ class ClientService final : public pb::Client::CallbackService {
   grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* Attach(Context*) override;
   Unary* ListJobs(Context*, const pb::ListJobsRequest*, pb::ListJobsReply*) override;
   Unary* GetJob(Context*, const pb::GetJobRequest*, pb::JobInfo*) override;
+  grpc::ServerWriteReactor<pb::WatchUpdate>* Watch(Context*, const pb::WatchRequest*) override;
   Unary* CancelJob(Context*, const pb::CancelJobRequest*, pb::CancelJobReply*) override;
   grpc::ServerWriteReactor<pb::LogChunk>* ReadLog(Context*, const pb::ReadLogRequest*) override;
   grpc::ServerWriteReactor<pb::Progress>* CreateVolume(Context*,

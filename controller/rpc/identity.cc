@@ -19,11 +19,12 @@ struct Access {
   unsigned kinds;
 };
 constexpr Access kAccess[] = {
-    {"Synchronize", kNodeItself}, {"Report", kNodeItself},     {"Streams", kNodeItself},
-    {"Hello", kAnyClient},        {"Submit", kAnyClient},      {"Attach", kAnyClient},
-    {"ListJobs", kAnyClient},     {"GetJob", kAnyClient},      {"CancelJob", kAnyClient},
-    {"ReadLog", kAnyClient},      {"ListVolumes", kAnyClient}, {"ListNodes", kAnyClient},
-    {"CreateVolume", kPeople},    {"RemoveVolume", kPeople},   {"DeclareNodeLost", kAdminCall},
+    {"Synchronize", kNodeItself},    {"Report", kNodeItself},   {"Streams", kNodeItself},
+    {"Hello", kAnyClient},           {"Submit", kAnyClient},    {"Attach", kAnyClient},
+    {"ListJobs", kAnyClient},        {"GetJob", kAnyClient},    {"CancelJob", kAnyClient},
+    {"ReadLog", kAnyClient},         {"Watch", kAnyClient},     {"ListVolumes", kAnyClient},
+    {"ListNodes", kAnyClient},       {"CreateVolume", kPeople}, {"RemoveVolume", kPeople},
+    {"DeclareNodeLost", kAdminCall},
 };
 
 unsigned allowed(std::string_view call) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/wire/job.h"
 
 namespace devrun::controller {
@@ -85,6 +87,23 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
     out.set_last_heard_us(presence->second.last_heard.us);
   }
   out.set_attempts(static_cast<uint32_t>(node.live.size()));
+  return out;
+}
+
+Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now) {
+  const auto wanted = [&](const Job& job) {
+    if (job.spec.user != who.user && !(filter.all && who.admin)) return false;
+    if (!job.outcome) return true;
+    if (job.outcome->at < filter.since) return false;
+    return filter.all || filter.since.us != 0 || now - job.outcome->at < kRecent;
+  };
+  Listed out;
+  for (auto it = state.jobs.rbegin(); it != state.jobs.rend() && !out.truncated; ++it) {
+    if (!wanted(it->second)) continue;
+    out.truncated = out.jobs.size() == filter.limit;
+    if (!out.truncated) out.jobs.push_back(&it->second);
+  }
+  std::reverse(out.jobs.begin(), out.jobs.end());
   return out;
 }
 

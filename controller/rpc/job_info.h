@@ -23,6 +23,20 @@ Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::stri
 
 pb::NodeInfo node_info(const State& state, const Node& node, Time now);
 
+inline constexpr size_t kListedMax = 1000;
+inline constexpr Duration kRecent = seconds(3600);
+
+struct ListFilter {
+  bool all = false;  // also those that ended long ago, and, for an administrator, other users'
+  Time since;        // those that live or ended since
+  size_t limit = kListedMax;
+};
+struct Listed {
+  std::vector<const Job*> jobs;  // newest last
+  bool truncated = false;
+};
+Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now);
+
 // kNotFound if there is none that the caller may see.
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id);
 Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, uint32_t rank,

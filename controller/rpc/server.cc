@@ -62,7 +62,7 @@ class ServerParts final : public Server {
         hub_(storage_->jobs_path(), syncs_,
              [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
         agents_(sealer_),
-        edge_(agents_, hub_),
+        edge_(agents_, hub_, watches_),
         core_(std::move(opened.state), *journal_, edge_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
@@ -113,7 +113,9 @@ class ServerParts final : public Server {
   }
 
  private:
-  Parts parts() { return {core_, hub_, agents_, *storage_, sealer_, snapshots_, volume_work_}; }
+  Parts parts() {
+    return {core_, hub_, agents_, watches_, *storage_, sealer_, snapshots_, volume_work_};
+  }
 
   std::unique_ptr<storage::Storage> storage_;
   Sealer sealer_;
@@ -121,6 +123,7 @@ class ServerParts final : public Server {
   WorkerPool syncs_;
   StreamHub hub_;
   AgentSessions agents_;
+  Watches watches_;
   RpcEdge edge_;
   CoreLoop core_;
   WorkerPool snapshots_;

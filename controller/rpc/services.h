@@ -5,6 +5,7 @@
 #include "controller/rpc/agent_sessions.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/stream_hub.h"
+#include "controller/rpc/watch_call.h"
 #include "controller/rpc/worker_pool.h"
 #include "controller/storage/storage.h"
 
@@ -14,6 +15,7 @@ struct Parts {
   CoreLoop& core;
   StreamHub& hub;
   AgentSessions& agents;  // core's thread only
+  Watches& watches;       // likewise
   storage::Storage& storage;
   const Sealer& sealer;
   WorkerPool& snapshots;

@@ -116,7 +116,10 @@ void TestCluster::stop() {
 }
 
 std::shared_ptr<grpc::Channel> TestCluster::channel(Role role, const std::string& name) {
-  const Pem pem = *issue_certificate(authority_, {role, name}, {}, 1);
+  return channel_with(*issue_certificate(authority_, {role, name}, {}, 1));
+}
+
+std::shared_ptr<grpc::Channel> TestCluster::channel_with(const Pem& pem) {
   grpc::SslCredentialsOptions tls{authority_.certificate, pem.key, pem.certificate};
   grpc::ChannelArguments arguments;
   arguments.SetSslTargetNameOverride("localhost");

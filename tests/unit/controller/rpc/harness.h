@@ -46,6 +46,8 @@ class TestCluster {
   void start();
   void stop();
   std::shared_ptr<grpc::Channel> channel(Role role, const std::string& name);
+  // With a certificate of the caller's making; none if empty.
+  std::shared_ptr<grpc::Channel> channel_with(const Pem& pem);
   std::unique_ptr<pb::Client::Stub> client(Role role = Role::kUser,
                                            const std::string& name = "ada");
   Volumes& volumes() { return *volumes_; }
