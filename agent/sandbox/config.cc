@@ -109,22 +109,16 @@ json linux_part() {
 }  // namespace
 
 std::string container_config(const ConfigInput& in) {
-  const json config = {
+  json config = {
       {"ociVersion", "1.0.2"},
       {"process", process(in)},
       {"root", {{"path", "rootfs"}, {"readonly", false}}},
       {"hostname", container_hostname(in.spec, in.node)},
       {"mounts", mounts(in)},
+      {"linux", linux_part()},
   };
-  // The profile is text already and long: put in as it is, not parsed and printed for each attempt.
-  std::string linux_text = linux_part().dump();
-  if (!in.seccomp.empty()) {
-    linux_text.pop_back();
-    linux_text += ",\"seccomp\":" + in.seccomp + "}";
-  }
-  std::string text = config.dump();
-  text.pop_back();
-  return text + ",\"linux\":" + linux_text + "}";
+  if (!in.seccomp.empty()) config["annotations"] = {{"run.oci.seccomp_bpf_data", in.seccomp}};
+  return config.dump();
 }
 
 }  // namespace devrun::sandbox

@@ -28,7 +28,7 @@ struct ConfigInput {
       devrun_program;  // bound at /run/devrun/bin/devrun, and at /usr/local/bin/devrun if `devrun_in_tree`
   bool devrun_in_tree = false;
   bool cgroup2 = false;                     // show the container its own
-  std::string seccomp;                      // linux.seccomp, converted; empty: none
+  std::string seccomp;                      // compile_seccomp; empty: none
   std::vector<std::string> skipped_mounts;  // of kMountedFiles: their places are not there
 };
 

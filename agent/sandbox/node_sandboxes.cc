@@ -255,7 +255,7 @@ Result<Parts> parts_of_host() {
     error.hint = "apt-get install golang-github-containers-common";
     return error;
   }
-  parts.seccomp = TRY(convert_seccomp(*profile));
+  parts.seccomp = TRY(compile_seccomp(*profile));
   return parts;
 }
 

@@ -1,9 +1,16 @@
 #include "agent/sandbox/seccomp.h"
 
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "agent/sandbox/config.h"
+#include "common/runtime/file.h"
 
 namespace devrun::sandbox {
 
@@ -13,6 +20,12 @@ using nlohmann::json;
 
 constexpr const char* kArchitecture = "SCMP_ARCH_X86_64";
 constexpr const char* kGoArchitecture = "amd64";
+constexpr size_t kFilterBytesMax = 256 << 10;  // the kernel takes 4096 instructions
+
+struct Release {
+  void operator()(void* filter) const { seccomp_release(filter); }
+};
+using Filter = std::unique_ptr<void, Release>;
 
 json list_of(const json& rule, const char* condition, const char* what) {
   const auto found = rule.find(condition);
@@ -39,34 +52,117 @@ bool applies(const json& rule) {
          std::none_of(without_caps.begin(), without_caps.end(), has_capability);
 }
 
-json convert(const json& in) {
-  json out = {{"defaultAction", in.at("defaultAction")}, {"architectures", {kArchitecture}}};
-  if (in.contains("defaultErrnoRet")) out["defaultErrnoRet"] = in["defaultErrnoRet"];
-  for (const json& arch : in.at("archMap")) {
-    if (arch.at("architecture") != kArchitecture) continue;
-    for (const json& sub : arch.at("subArchitectures")) out["architectures"].push_back(sub);
-  }
-  json& rules = out["syscalls"] = json::array();
-  for (const json& rule : in.at("syscalls")) {
-    if (!applies(rule)) continue;
-    json kept = {{"names", rule.at("names")}, {"action", rule.at("action")}};
-    if (rule.contains("args") && rule["args"].is_array() && !rule["args"].empty()) {
-      kept["args"] = rule["args"];
+Error unusable(const std::string& why) {
+  return {Code::kCorrupt, "the seccomp profile cannot be used: " + why,
+          "apt-get install --reinstall golang-github-containers-common"};
+}
+
+Result<uint32_t> action_of(const std::string& name, unsigned error) {
+  if (name == "SCMP_ACT_ALLOW") return SCMP_ACT_ALLOW;
+  if (name == "SCMP_ACT_ERRNO") return static_cast<uint32_t>(SCMP_ACT_ERRNO(error));
+  if (name == "SCMP_ACT_KILL" || name == "SCMP_ACT_KILL_THREAD") return SCMP_ACT_KILL_THREAD;
+  if (name == "SCMP_ACT_KILL_PROCESS") return SCMP_ACT_KILL_PROCESS;
+  return unusable("unknown action " + name);
+}
+
+Result<scmp_compare> comparison_of(const std::string& name) {
+  if (name == "SCMP_CMP_EQ") return SCMP_CMP_EQ;
+  if (name == "SCMP_CMP_NE") return SCMP_CMP_NE;
+  if (name == "SCMP_CMP_LT") return SCMP_CMP_LT;
+  if (name == "SCMP_CMP_LE") return SCMP_CMP_LE;
+  if (name == "SCMP_CMP_GE") return SCMP_CMP_GE;
+  if (name == "SCMP_CMP_GT") return SCMP_CMP_GT;
+  if (name == "SCMP_CMP_MASKED_EQ") return SCMP_CMP_MASKED_EQ;
+  return unusable("unknown comparison " + name);
+}
+
+Status add_rule(void* filter, const json& rule) {
+  const uint32_t action =
+      TRY(action_of(rule.at("action").get<std::string>(), rule.value("errnoRet", unsigned{EPERM})));
+  std::vector<scmp_arg_cmp> conditions;
+  if (rule.contains("args") && rule["args"].is_array()) {
+    for (const json& argument : rule["args"]) {
+      conditions.push_back({argument.at("index").get<unsigned>(),
+                            TRY(comparison_of(argument.at("op").get<std::string>())),
+                            argument.at("value").get<uint64_t>(),
+                            argument.value("valueTwo", uint64_t{0})});
     }
-    if (rule.contains("errnoRet")) kept["errnoRet"] = rule["errnoRet"];
-    rules.push_back(std::move(kept));
+  }
+  for (const json& name : rule.at("names")) {
+    const int number = seccomp_syscall_resolve_name(name.get<std::string>().c_str());
+    if (number == __NR_SCMP_ERROR) continue;  // newer than the library, or of another architecture
+    const int done =
+        seccomp_rule_add_array(filter, action, number, static_cast<unsigned>(conditions.size()),
+                               conditions.empty() ? nullptr : conditions.data());
+    // EACCES: the same as the default.
+    if (done < 0 && done != -EACCES) return unusable("its rule for " + name.get<std::string>());
+  }
+  return ok();
+}
+
+Result<Filter> build(const json& profile) {
+  const uint32_t otherwise = TRY(action_of(profile.at("defaultAction").get<std::string>(),
+                                           profile.value("defaultErrnoRet", unsigned{EPERM})));
+  Filter filter(seccomp_init(otherwise));
+  if (!filter) return unusable("its default action");
+  // sudo has to work: crun puts the filter in place with privileges, not by no-new-privileges.
+  seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);
+  seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a binary tree, not a list
+  for (const json& arch : profile.at("archMap")) {
+    if (arch.at("architecture") != kArchitecture) continue;
+    for (const json& sub : arch.at("subArchitectures")) {
+      std::string name = sub.get<std::string>().substr(std::string_view("SCMP_ARCH_").size());
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      const uint32_t token = seccomp_arch_resolve_name(name.c_str());
+      if (token == 0 || seccomp_arch_add(filter.get(), token) < 0) {
+        return unusable("its architecture " + name);
+      }
+    }
+  }
+  for (const json& rule : profile.at("syscalls")) {
+    if (applies(rule)) TRY(add_rule(filter.get(), rule));
+  }
+  return filter;
+}
+
+Result<std::string> program_of(const Filter& filter) {
+  const UniqueFd file(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!file) return errno_error("memfd_create", errno);
+  if (const int done = seccomp_export_bpf(filter.get(), file.get()); done < 0) {
+    return errno_error("compile the seccomp filter", -done);
+  }
+  std::string out(kFilterBytesMax, '\0');
+  const ssize_t n = ::pread(file.get(), out.data(), out.size(), 0);
+  if (n <= 0) return errno_error("read the seccomp filter", errno);
+  out.resize(static_cast<size_t>(n));
+  return out;
+}
+
+std::string base64(std::string_view in) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t at = 0; at < in.size(); at += 3) {
+    uint32_t bits = 0;
+    const size_t count = std::min<size_t>(3, in.size() - at);
+    for (size_t i = 0; i < 3; ++i) {
+      bits = bits << 8 | (i < count ? static_cast<unsigned char>(in[at + i]) : 0u);
+    }
+    for (size_t i = 0; i < 4; ++i) {
+      out.push_back(i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=');
+    }
   }
   return out;
 }
 
 }  // namespace
 
-Result<std::string> convert_seccomp(std::string_view profile) {
+Result<std::string> compile_seccomp(std::string_view profile) {
   try {
-    return convert(json::parse(profile)).dump();
+    return base64(TRY(program_of(TRY(build(json::parse(profile))))));
   } catch (const json::exception& e) {  // the library's only way to say so
-    return Error{Code::kCorrupt, std::string("the seccomp profile cannot be used: ") + e.what(),
-                 "apt-get install --reinstall golang-github-containers-common"};
+    return unusable(e.what());
   }
 }
 

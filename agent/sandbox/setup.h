@@ -21,7 +21,7 @@ namespace devrun::sandbox {
 struct Parts {
   std::function<Result<std::string>(const Root&)> prepare_tree;  // devrun-fs
   CgroupHost cgroups;
-  std::string seccomp;  // linux.seccomp of config.json; empty: none
+  std::string seccomp;  // compile_seccomp; empty: none
 };
 
 // What they share.

@@ -106,21 +106,28 @@ TEST_F(InsideTest, MountPointsThatTheTreeLacksAreNoWrites) {
 }
 
 TEST(SeccompTest, RulesFollowArchitectureAndCapabilities) {
-  const std::string profile = R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,
-    "archMap":[{"architecture":"SCMP_ARCH_X86_64","subArchitectures":["SCMP_ARCH_X86"]}],
-    "syscalls":[
-      {"names":["read"],"action":"SCMP_ACT_ALLOW","args":[],"includes":{},"excludes":{}},
-      {"names":["kcmp"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_PTRACE"]}},
-      {"names":["bpf"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_ADMIN"]}},
-      {"names":["bpf"],"action":"SCMP_ACT_ERRNO","errnoRet":1,"excludes":{"caps":["CAP_SYS_ADMIN"]}},
-      {"names":["arm"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["arm64"]}}]})";
-  EXPECT_EQ(
-      *convert_seccomp(profile),
-      R"({"architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],"defaultAction":"SCMP_ACT_ERRNO",)"
-      R"("defaultErrnoRet":38,"syscalls":[{"action":"SCMP_ACT_ALLOW","names":["read"]},)"
-      R"({"action":"SCMP_ACT_ALLOW","names":["kcmp"]},)"
-      R"({"action":"SCMP_ACT_ERRNO","errnoRet":1,"names":["bpf"]}]})");
-  EXPECT_FALSE(convert_seccomp("{"));
+  const auto profile = [](const std::string& rules) {
+    return R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"archMap":[],"syscalls":[)" +
+           rules + "]}";
+  };
+  const std::string read = R"({"names":["read"],"action":"SCMP_ACT_ALLOW","args":[]})";
+  const std::string alone = *compile_seccomp(profile(read));
+  EXPECT_FALSE(alone.empty());
+  for (const char* left_out :
+       {R"({"names":["bpf"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_ADMIN"]}})",
+        R"({"names":["kcmp"],"action":"SCMP_ACT_ALLOW","excludes":{"caps":["CAP_SYS_PTRACE"]}})",
+        R"({"names":["write"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["arm64"]}})",
+        R"({"names":["no_such_call"],"action":"SCMP_ACT_ALLOW"})"}) {
+    EXPECT_EQ(*compile_seccomp(profile(read + "," + left_out)), alone) << left_out;
+  }
+  for (
+      const char* kept :
+      {R"({"names":["kcmp"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_PTRACE"]}})",
+       R"({"names":["bpf"],"action":"SCMP_ACT_ERRNO","errnoRet":1,"excludes":{"caps":["CAP_SYS_ADMIN"]}})"}) {
+    EXPECT_NE(*compile_seccomp(profile(read + "," + kept)), alone) << kept;
+  }
+  EXPECT_FALSE(compile_seccomp("{"));
+  EXPECT_FALSE(compile_seccomp(profile(R"({"names":["read"],"action":"SCMP_ACT_LOVE"})")));
 }
 
 }  // namespace
