@@ -4,13 +4,18 @@ Everything waits on conditions with a limit; nothing sleeps for a fixed time. Fi
 the storage keeper's /proc/PID/root, since the store exists in no other namespace.
 """
 import contextlib
+import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import leftovers  # noqa: E402
 
 COMMAND_LIMIT_S = 60
 STATE_LIMIT_S = 20
@@ -93,6 +98,8 @@ class Cluster:
         self.config = os.path.join(self.folder, "config.yaml")
         self.root = os.path.join(self.home, "root")
         self.blob = b""
+        self.mark = os.environ.get(leftovers.MARK, "none")
+        self.before = leftovers.take(self.mark)
 
     # ── running devrun ──────────────────────────────────────────────────────────────────────────────────────────────
     def environment(self, **more):
@@ -196,15 +203,19 @@ class Cluster:
         done = self.devrun("volume", "create", self.volume, "--from-dir", self.root)
         assert done.status == 0, done
 
-    def logs(self):
-        """The ends of the daemons' logs."""
+    def leaks(self):
+        """What is there now and was not before the cluster, its own folder's things above all."""
+        return [line for line in leftovers.new(self.before, leftovers.take(self.mark)) if self.home in line]
+
+    def logs(self, since=""):
+        """What the daemons logged since a time, as they write it."""
         out = []
         folder = os.path.join(self.folder, "run")
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             if name.endswith(".log"):
                 with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                    out.append(f"── {name}\n" + "".join(file.readlines()[-15:]))
-        return "\n".join(out)
+                    out += [f"{name[:-4]:>14}  {line}" for line in file if line >= since]
+        return "".join(out)
 
     def end(self):
         """Down, whatever state it is in; what `down` cannot end is killed by its pid file."""
@@ -230,6 +241,26 @@ def finish(child, stdin=b"", limit_s=COMMAND_LIMIT_S):
         raise AssertionError(f"still running after {limit_s} s: {' '.join(child.args)}: "
                              f"{Done(None, out, err)}") from None
     return Done(child.returncode, out, err.decode(errors="replace"))
+
+
+def own_cluster(nodes):
+    """For a test that kills or ends what others need: a cluster of its own, which must leave nothing."""
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapped(build):
+            cluster = Cluster(build, nodes=nodes)
+            try:
+                cluster.begin()
+                function(cluster)
+            except BaseException:
+                print(cluster.logs(), flush=True)
+                raise
+            finally:
+                cluster.end()
+            wait_until(lambda: not cluster.leaks(), "nothing left behind", 10)
+        wrapped.own = True
+        return wrapped
+    return decorate
 
 
 def mounts_of(pid):

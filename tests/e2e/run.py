@@ -1,7 +1,7 @@
 """Runs the end-to-end tests: functions test_*(cluster) of the modules here, on one cluster that they share.
 
 Prints `ok|FAIL|SKIP  e2e.MODULE.NAME (SECONDS)` for each. Functions with the attribute `long` run with --all only, those
-with `own` are given (build) and make clusters of their own.
+with `own` (harness.own_cluster) make clusters of their own.
 """
 import argparse
 import importlib
@@ -40,6 +40,7 @@ def on_alarm(*_):
 
 def run_one(name, function, argument, cluster):
     began = time.monotonic()
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     signal.alarm(TEST_LIMIT_S)
     try:
         function(argument)
@@ -54,7 +55,7 @@ def run_one(name, function, argument, cluster):
     if text:
         print("      " + text.rstrip().replace("\n", "\n      "), flush=True)
     if verdict == "FAIL" and cluster is not None:
-        print(cluster.logs(), flush=True)
+        print(cluster.logs(since), flush=True)
     return verdict != "FAIL"
 
 

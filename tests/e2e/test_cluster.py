@@ -1,18 +1,9 @@
 """up, down and doctor: a cluster comes and goes whole."""
 import os
 import subprocess
-import sys
 
 import harness
-from harness import Cluster, mounts_of, wait_until
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import leftovers  # noqa: E402
-
-
-def own(function):
-    function.own = True
-    return function
+from harness import mounts_of, own_cluster
 
 
 def test_the_store_does_not_exist_on_the_host_nor_on_nodes(cluster):
@@ -53,88 +44,62 @@ def test_a_cluster_that_is_up_does_not_shrink(cluster):
     assert done.status == 125 and "down" in done.err, done
 
 
-def with_cluster(build, nodes, use):
-    """A cluster of its own, whose end must leave nothing."""
-    mark = os.environ.get(leftovers.MARK, "none")
-    before = leftovers.take(mark)
-    cluster = Cluster(build, nodes=nodes)
-    try:
-        cluster.begin()
-        use(cluster)
-    finally:
-        cluster.end()
-    wait_until(lambda: not leftovers.new(before, leftovers.take(mark)) or None,
-               f"nothing left: {leftovers.new(before, leftovers.take(mark))}", 10)
+@own_cluster(nodes=1)
+def test_state_survives_down_and_up_and_down_leaves_nothing(cluster):
+    harness.write(cluster.live("work/version"), "kept\n")
+    job = cluster.submit("cat /work/version")
+    cluster.await_end(job)
+    running = cluster.submit("exec sleep 1000")
+    cluster.await_state(running, "RUNNING")
+    down = cluster.devrun("down", "--store", cluster.folder)
+    assert down.status == 0 and "1 running job" in down.err, down
+    assert cluster.leaks() == []
+    assert not os.path.exists(os.path.join(cluster.folder, "run"))
+    again = cluster.devrun("down", "--store", cluster.folder)
+    assert again.status == 0, again
+    cluster.up()
+    assert cluster.devrun("logs", str(job)).out == b"kept\n"
+    assert cluster.devrun("cat", "/work/version").out == b"kept\n"
+    ended = cluster.await_end(running)
+    assert len(ended["attempts"]) == 1, ended
 
 
-@own
-def test_state_survives_down_and_up_and_down_leaves_nothing(build):
-    mark = os.environ.get(leftovers.MARK, "none")
-    before = leftovers.take(mark)
-
-    def use(cluster):
-        harness.write(cluster.live("work/version"), "kept\n")
-        job = cluster.submit("cat /work/version")
-        cluster.await_end(job)
-        running = cluster.submit("exec sleep 1000")
-        cluster.await_state(running, "RUNNING")
-        down = cluster.devrun("down", "--store", cluster.folder)
-        assert down.status == 0, down
-        assert leftovers.new(before, leftovers.take(mark)) == [], leftovers.new(before, leftovers.take(mark))
-        assert not os.path.exists(os.path.join(cluster.folder, "run"))
-        again = cluster.devrun("down", "--store", cluster.folder)
-        assert again.status == 0, again
-        cluster.up()
-        assert cluster.devrun("logs", str(job)).out == b"kept\n"
-        assert cluster.devrun("cat", "/work/version").out == b"kept\n"
-        ended = cluster.await_end(running)
-        assert len(ended["attempts"]) == 1, ended
-
-    with_cluster(build, 1, use)
+@own_cluster(nodes=1)
+def test_purge_removes_all_and_asks_first(cluster):
+    refused = cluster.devrun("down", "--store", cluster.folder, "--purge")
+    assert refused.status == 125 and "--yes" in refused.err, refused
+    assert cluster.devrun("true").status == 0, "still up"
+    purged = cluster.devrun("down", "--store", cluster.folder, "--purge", "--yes")
+    assert purged.status == 0, purged
+    assert not os.path.exists(cluster.folder)
 
 
-@own
-def test_purge_removes_all_and_asks_first(build):
-    def use(cluster):
-        refused = cluster.devrun("down", "--store", cluster.folder, "--purge")
-        assert refused.status == 125 and "--yes" in refused.err, refused
-        assert cluster.devrun("true").status == 0, "still up"
-        purged = cluster.devrun("down", "--store", cluster.folder, "--purge", "--yes")
-        assert purged.status == 0, purged
-        assert not os.path.exists(cluster.folder)
-    with_cluster(build, 1, use)
+@own_cluster(nodes=2)
+def test_up_mends_and_down_ends_what_kill_9_left(cluster):
+    for daemon in ("controller", "nfs", "node1.keeper", "node1.fs", "store.keeper", "node2.agent"):
+        cluster.kill(daemon)
+    cluster.mend()
+    assert cluster.devrun("cat", "/work/version").out == b"one\n"
+    for daemon in ("store.keeper", "node1.keeper", "controller", "node2.fs"):
+        cluster.kill(daemon)
+    for name in os.listdir(os.path.join(cluster.folder, "run")):
+        if name.endswith(".pid"):
+            os.remove(os.path.join(cluster.folder, "run", name))
 
 
-@own
-def test_up_mends_and_down_ends_what_kill_9_left(build):
-    def use(cluster):
-        for daemon in ("controller", "nfs", "node1.keeper", "node1.fs", "store.keeper", "node2.agent"):
-            cluster.kill(daemon)
-        cluster.mend()
-        assert cluster.devrun("cat", "/work/version").out == b"one\n"
-        for daemon in ("store.keeper", "node1.keeper", "controller", "node2.fs"):
-            cluster.kill(daemon)
-        for name in os.listdir(os.path.join(cluster.folder, "run")):
-            if name.endswith(".pid"):
-                os.remove(os.path.join(cluster.folder, "run", name))
-    with_cluster(build, 2, use)
-
-
-@own
-def test_all_of_it_works_under_a_shared_root(build):
+def test_all_of_it_works_under_a_shared_root(cluster):
     """systemd makes / shared; a mount that leaked would be seen by the process that made the namespace."""
-    script = ("mount --make-rshared / && exec /usr/bin/python3 -B -c '"
-              "import sys; sys.path.insert(0, sys.argv[1]); import test_cluster; "
-              "test_cluster.use_under_shared_root(sys.argv[2])' \"$0\" \"$1\"")
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script, os.path.dirname(os.path.abspath(__file__)), build],
+    here = os.path.dirname(os.path.abspath(__file__))
+    script = ("mount --make-rshared / && exec /usr/bin/python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); "
+              "import test_cluster; test_cluster.use_under_shared_root(sys.argv[2])' \"$0\" \"$1\"")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, here, os.path.dirname(cluster.bin)],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def use_under_shared_root(build):
-    def use(cluster):
-        before = mounts_of("self")
-        assert cluster.devrun("cat", "/work/version").out == b"one\n"
-        assert mounts_of("self") == before, "mounts leaked to the host"
-        assert not [mount for mount in before if cluster.folder in mount[0]], before
-    with_cluster(build, 1, use)
+@own_cluster(nodes=1)
+def use_under_shared_root(cluster):
+    seen = mounts_of("self")
+    assert cluster.devrun("cat", "/work/version").out == b"one\n"
+    assert mounts_of("self") == seen, "mounts leaked to the host"
+    assert not [mount for mount in seen if cluster.folder in mount[0]], seen

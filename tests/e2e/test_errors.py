@@ -1,4 +1,5 @@
 """Every failure is one clear `devrun: …` with the next step and the right status; nothing is started."""
+from harness import finish
 
 
 def is_clear(done, status=125):
@@ -19,12 +20,14 @@ def test_no_volume_at_all_says_how_to_name_one(cluster):
     assert "--volume" in done.err, done
 
 
-def test_more_than_any_node_has_is_refused_with_what_there_is(cluster):
-    done = cluster.devrun("--cpus", "1000", "true")
-    is_clear(done)
-    assert "1000" in done.err, done
-    done = cluster.devrun("--memory", "100T", "true")
-    is_clear(done)
+def test_a_job_that_no_node_can_ever_hold_says_what_the_largest_has(cluster):
+    for option, amount in (("--cpus", "1000"), ("--memory", "100T")):
+        child = cluster.start(option, amount, "true")
+        said = child.stderr.readline().decode()
+        assert said.startswith("devrun: job ") and "largest" in said and "Try: devrun explain" in said, said
+        job = cluster.jobs()[-1]["job"]
+        assert cluster.devrun("cancel", str(job)).status == 0
+        assert finish(child).status == 130
 
 
 def test_a_waiting_job_says_why(cluster):

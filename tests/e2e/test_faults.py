@@ -2,7 +2,7 @@
 import os
 import signal
 
-from harness import finish, wait_until
+from harness import finish, own_cluster, wait_until
 
 
 def node_of(cluster, job):
@@ -109,7 +109,7 @@ def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not processes_of_node(cluster, node), "the end of the node")
         cluster.await_state(job, "UNREACHABLE", limit_s=30)
-        lost = cluster.devrun("nodes", "lost", node, "--yes")
+        lost = cluster.devrun("nodes", "lost", node)
         assert lost.status == 0, lost
         done = finish(child, limit_s=30)
         assert done.status == 125, done
@@ -121,6 +121,7 @@ def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
         assert cluster.devrun("true").status == 0
 
 
+@own_cluster(nodes=1)
 def test_a_file_system_server_killed_in_the_middle_comes_back(cluster):
     child = cluster.start("--", "sh", "-c", "echo begin; read line; cat /data/blob | wc -c; exit 16")
     assert child.stdout.readline() == b"begin\n"
@@ -131,6 +132,7 @@ def test_a_file_system_server_killed_in_the_middle_comes_back(cluster):
     assert done.status == 16 and done.out.strip() == str(len(cluster.blob)).encode(), done
 
 
+@own_cluster(nodes=1)
 def test_an_nfs_server_killed_in_the_middle_comes_back(cluster):
     cluster.kill("nfs")
     cluster.mend()
