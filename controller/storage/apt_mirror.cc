@@ -73,6 +73,14 @@ std::vector<std::string> source_files(const std::string& apt_folder) {
   return out;
 }
 
+// debootstrap's script of every Debian suite is the one of sid; other distributions have their own mirrors.
+bool is_debian_suite(std::string_view suite) {
+  std::error_code error;
+  const auto script = std::filesystem::canonical(
+      std::filesystem::path("/usr/share/debootstrap/scripts") / suite, error);
+  return !error && script.filename() == "sid";
+}
+
 }  // namespace
 
 std::string find_mirror(const std::string& apt_folder, std::string_view suite) {
@@ -97,7 +105,7 @@ std::string find_mirror(const std::string& apt_folder, std::string_view suite) {
     if (contains(source.suites, suite)) return source.uri;
     if (any.empty()) any = source.uri;
   }
-  return any;
+  return is_debian_suite(suite) ? any : std::string();
 }
 
 }  // namespace devrun::storage
