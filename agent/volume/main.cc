@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -50,6 +51,10 @@ Result<Arguments> parse(int argc, char** argv) {
     *flag->second = argv[i + 1];
   }
   if (out.keeper.empty() || out.control.empty()) return usage("--keeper or --control is missing");
+  // Entering the keeper's namespace leads to `/`.
+  for (std::string* path : {&out.keeper, &out.control, &out.folder, &out.state}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path).string();
+  }
   if (out.nfs.empty() == out.folder.empty()) return usage("one of --nfs and --folder is needed");
   return out;
 }
