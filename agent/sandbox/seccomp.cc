@@ -160,7 +160,8 @@ std::string base64(std::string_view in) {
 
 Result<std::string> compile_seccomp(std::string_view profile) {
   try {
-    return base64(TRY(program_of(TRY(build(json::parse(profile))))));
+    const Filter filter = TRY(build(json::parse(profile)));
+    return base64(TRY(program_of(filter)));
   } catch (const json::exception& e) {  // the library's only way to say so
     return unusable(e.what());
   }
