@@ -50,16 +50,14 @@ struct LogWish {
 // when we were called.
 class RankLog {
  public:
-  RankLog(const LogWish& wish, const Console& console, std::mutex& mutex, std::string prefix,
-          uint64_t live_from)
+  RankLog(const LogWish& wish, const Console& console, std::mutex& mutex, std::string prefix)
       : wish_(wish),
         console_(console),
         mutex_(mutex),
         out_(prefix),
         err_(prefix),
         prefixed_(!prefix.empty()),
-        holding_(wish.tail.has_value()),
-        live_from_(live_from) {}
+        holding_(wish.tail.has_value()) {}
 
   Status feed(uint64_t offset, std::string_view bytes) {
     if (offset != decoder_.offset()) {
@@ -68,8 +66,14 @@ class RankLog {
           fmt::format("the log continues at byte {} after byte {}", offset, decoder_.offset()),
           {}};
     }
-    TRY(decoder_.feed(bytes, [this](const OutputPiece& piece) { return take(piece); }));
-    if (holding_ && wish_.follow && decoder_.offset() >= live_from_) return release();
+    return decoder_.feed(bytes, [this](const OutputPiece& piece) { return take(piece); });
+  }
+  uint64_t offset() const { return decoder_.offset(); }
+
+  Status release() {
+    holding_ = false;
+    for (const Held& held : held_) TRY(pass(held.stream, held.bytes));
+    held_.clear();
     return ok();
   }
 
@@ -124,13 +128,6 @@ class RankLog {
     }
   }
 
-  Status release() {
-    holding_ = false;
-    for (const Held& held : held_) TRY(pass(held.stream, held.bytes));
-    held_.clear();
-    return ok();
-  }
-
   Status pass(OutputStream stream, std::string_view bytes) {
     if (!prefixed_) return write(stream, bytes);
     return write(stream, stream == OutputStream::kStdout ? out_.feed(bytes) : err_.feed(bytes));
@@ -150,20 +147,26 @@ class RankLog {
   LinePrefixer err_;
   bool prefixed_;
   bool holding_;
-  uint64_t live_from_;
   RecordDecoder decoder_;
   std::deque<Held> held_;
   size_t held_lines_ = 0;
   size_t held_bytes_ = 0;
 };
 
-uint64_t length_now(const JobRecord& job, const AttemptKey& what) {
-  int64_t length = 0;
-  for (const AttemptRecord& attempt : job.attempts) {
-    const bool same = attempt.key.task == what.task && attempt.key.rank == what.rank;
-    if (same) length = attempt.output_bytes;
+// With a tail and -f: what there is now decides which lines are the last; then on from there.
+Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, RankLog& log) {
+  const auto feed = [&](uint64_t offset, std::string_view bytes) {
+    return log.feed(offset, bytes);
+  };
+  if (wish.tail && wish.follow) {
+    query.follow = false;
+    TRY(controller.read_log(query, feed));
+    TRY(log.release());
+    query.offset = log.offset();
+    query.follow = true;
   }
-  return static_cast<uint64_t>(length);
+  TRY(controller.read_log(query, feed));
+  return log.finish();
 }
 
 Result<int> logs(const LogWish& wish, Context& context) {
@@ -175,12 +178,8 @@ Result<int> logs(const LogWish& wish, Context& context) {
   const auto one = [&](uint32_t index) {
     LogQuery query{wish.key, 0, wish.follow};
     if (wish.all_ranks) query.what.rank = index;
-    RankLog log(wish, context.console, mutex, ranks > 1 ? fmt::format("[{}] ", index) : "",
-                length_now(job, query.what));
-    Status status = controller->read_log(
-        query, [&](uint64_t offset, std::string_view bytes) { return log.feed(offset, bytes); });
-    if (status) status = log.finish();
-    statuses[index] = std::move(status);
+    RankLog log(wish, context.console, mutex, ranks > 1 ? fmt::format("[{}] ", index) : "");
+    statuses[index] = read_rank(*controller, wish, query, log);
   };
   if (ranks == 1 || !wish.follow) {
     for (uint32_t rank = 0; rank < ranks; ++rank) one(rank);

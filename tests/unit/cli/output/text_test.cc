@@ -1,0 +1,179 @@
+// What people read: lists, one job in full, endings.
+#include <gtest/gtest.h>
+
+#include "cli/output/console.h"
+#include "cli/output/ending_text.h"
+#include "cli/output/job_json.h"
+#include "cli/output/job_text.h"
+#include "cli/output/line_prefixer.h"
+#include "cli/output/table.h"
+
+namespace devrun::cli {
+namespace {
+
+constexpr Time kSubmitted{1'767'225'600'000'000};
+constexpr Time kNow{kSubmitted.us + 65'000'000};
+
+JobRecord sample_job() {
+  JobRecord job;
+  job.job = 42;
+  job.spec.name = "train";
+  job.spec.user = "ada";
+  job.spec.root.volume = "ada";
+  job.spec.root.tree.bytes.fill(0xab);
+  job.spec.program.argv = {"python", "train.py", "--note", "it's good"};
+  job.spec.program.cwd = "/root/model";
+  job.spec.per_node = {2500, int64_t{16} << 30, 2, "a100"};
+  job.state = JobState::kFailed;
+  job.ending = Ending{EndCause::kExited, 137, "killed by signal 9", ""};
+  job.timeline.submitted = kSubmitted;
+  job.timeline.snapshot_taken = Time{kSubmitted.us + 4'200};
+  job.timeline.journaled = Time{kSubmitted.us + 5'000};
+  AttemptRecord attempt;
+  attempt.key = AttemptKey{42, kNoTask, 0, 1};
+  attempt.node = "node1";
+  attempt.state = JobState::kFailed;
+  attempt.ending = job.ending;
+  attempt.output_bytes = 2048;
+  attempt.wrote = WrittenSummary{
+      2, 3000, "node1", "/x/upper", {{"/root/a", 'A', 3000}, {"/root/\x1b[2J", 'D', 0}}};
+  attempt.timeline.started = Time{kSubmitted.us + 20'000};
+  attempt.timeline.ended = Time{kSubmitted.us + 5'020'000};
+  job.attempts.push_back(attempt);
+  return job;
+}
+
+TEST(Text, ListOfJobs) {
+  JobList jobs;
+  JobRecord waiting;
+  waiting.job = 7;
+  waiting.spec.root.volume = "bob";
+  waiting.spec.program.argv = {"sh", "-c", "a\nb"};
+  waiting.timeline.submitted = kSubmitted;
+  jobs.jobs = {waiting, sample_job()};
+  EXPECT_EQ(jobs_text(jobs, kNow),
+            "JOB  STATE   STATUS  NODE   TIME  SUBMITTED  VOLUME  COMMAND\n"
+            "7    QUEUED  -       -      -     1m05s ago  bob     sh -c 'a b'\n"
+            "42   FAILED  137     node1  5.0s  1m05s ago  ada     python train.py --note 'it'\\''s "
+            "good'\n");
+}
+
+TEST(Text, OneJobInFull) {
+  EXPECT_EQ(job_text(sample_job(), kNow),
+            "job         42  train\n"
+            "state       FAILED\n"
+            "status      137: killed by signal 9\n"
+            "command     python train.py --note 'it'\\''s good'\n"
+            "directory   /root/model\n"
+            "user        ada (uid 0, gid 0)\n"
+            "volume      ada  abababababab\n"
+            "asks for    2.5 cpu, 16 GB, 2 gpu a100\n"
+            "submitted   2026-01-01 00:00:00Z, 1m05s ago\n"
+            "\n"
+            "attempt 42 on node1: FAILED, status 137, 2.0 KB of output\n"
+            "  killed by signal 9\n"
+            "  wrote 2 files, 2.9 KB, kept on node1 in /x/upper\n"
+            "    A /root/a\n"
+            "    D /root/\\x1b[2J\n"
+            "  stage     at ms   took ms\n"
+            "  snapshot  4.2     4.2\n"
+            "  journal   5.0     0.8\n"
+            "  started   20.0    15.0\n"
+            "  ended     5020.0  5000.0\n");
+}
+
+TEST(Text, Explanations) {
+  JobRecord job;
+  job.job = 7;
+  job.reason = "no node has 8 GPUs";
+  EXPECT_EQ(explain_text(job), "job 7 is QUEUED: no node has 8 GPUs\n");
+  EXPECT_EQ(explain_text(sample_job()), "job 42 is FAILED, status 137: killed by signal 9\n");
+  job = sample_job();
+  job.ending.reset();
+  job.state = JobState::kRunning;
+  EXPECT_EQ(explain_text(job), "job 42 is RUNNING on node1\n");
+}
+
+TEST(Text, Nodes) {
+  NodeRecord node;
+  node.hello.name = "node1";
+  node.hello.address = "127.0.0.2";
+  node.hello.total = {4000, int64_t{8} << 30, 0, ""};
+  node.used = {1500, int64_t{1} << 30, 0, ""};
+  node.connected = true;
+  node.attempts = 2;
+  NodeRecord storage;
+  storage.hello.name = "storage";
+  storage.hello.address = "127.0.0.1";
+  storage.hello.dev_containers = true;
+  storage.last_heard = kSubmitted;
+  EXPECT_EQ(
+      nodes_text({node, storage}, kNow),
+      "NODE     STATE              CPU    MEMORY         GPUS  JOBS  POOLS             ADDRESS\n"
+      "node1    up                 1.5/4  1.0 GB/8.0 GB  0/0   2     -                 127.0.0.2\n"
+      "storage  silent, 1m05s ago  0/0    0 B/0 B        0/0   0     (dev containers)  "
+      "127.0.0.1\n");
+}
+
+TEST(Text, Volumes) {
+  VolumeRecord volume{"ada", "root", "btrfs", kSubmitted, {}, {}, 0, 0};
+  VolumeRecord full{"bob", "bob", "btrfs", kSubmitted, {}, kSubmitted, 56'575, int64_t{2600} << 20};
+  EXPECT_EQ(volumes_text({volume, full}, kNow),
+            "VOLUME  OWNER  FILES  SIZE    SNAPSHOT   CREATED    DRIVER\n"
+            "ada     root   -      -       -          1m05s ago  btrfs\n"
+            "bob     bob    56575  2.5 GB  1m05s ago  1m05s ago  btrfs\n");
+}
+
+TEST(Json, OneJob) {
+  JobRecord job = sample_job();
+  job.attempts.clear();
+  job.env_names = {"PATH"};
+  EXPECT_EQ(
+      job_json(job),
+      "{\"job\":42,\"name\":\"train\",\"user\":\"ada\",\"state\":\"FAILED\",\"reason\":\"\","
+      "\"ending\":{\"cause\":\"EXITED\",\"status\":137,\"reason\":\"killed by signal "
+      "9\",\"hint\":\"\"},"
+      "\"volume\":\"ada\",\"tree\":"
+      "\"abababababababababababababababababababababababababababababababab\","
+      "\"dev_container\":false,\"argv\":[\"python\",\"train.py\",\"--note\",\"it's "
+      "good\"],\"cwd\":\"/root/model\","
+      "\"uid\":0,\"gid\":0,\"tty\":false,\"env_names\":[\"PATH\"],"
+      "\"per_node\":{\"cpu_milli\":2500,\"memory_bytes\":17179869184,\"gpus\":2,\"gpu_type\":"
+      "\"a100\"},"
+      "\"nodes\":1,\"pool\":\"\",\"array\":[],\"after_ok\":[],\"time_limit_us\":0,\"priority\":0,"
+      "\"timeline\":{\"submitted_us\":1767225600000000,\"snapshot_taken_us\":1767225600004200,"
+      "\"journaled_us\":1767225600005000},\"attempts\":[]}\n");
+}
+
+TEST(Json, BytesThatAreNoText) {
+  JobRecord job;
+  job.spec.program.argv = {"a\xff"};
+  EXPECT_NE(job_json(job).find("\"argv\":[\"a\xef\xbf\xbd\"]"), std::string::npos);
+}
+
+TEST(Words, Format) {
+  EXPECT_EQ(format_words("it broke: why", "devrun ps"), "devrun: it broke: why. Try: devrun ps");
+  EXPECT_EQ(format_words("a\nb", ""), "devrun: a\ndevrun: b");
+  EXPECT_EQ(printable("a\x1b\x7f\tb"), "a\\x1b\\x7f\tb");
+}
+
+TEST(Table, CountsCharacters) {
+  Table table({"ä", "b"});
+  table.add({"long", ""});
+  table.add({"é", "x\x1by"});
+  EXPECT_EQ(table.render(), "ä     b\nlong\né     x\\x1by\n");
+  EXPECT_EQ(shortened("grüße", 4), "grü…");
+  EXPECT_EQ(shortened("grüße", 5), "grüße");
+}
+
+TEST(LinePrefixer, WholeLinesOnly) {
+  LinePrefixer lines("[1] ");
+  EXPECT_EQ(lines.feed("a"), "");
+  EXPECT_EQ(lines.feed("b\nc\nd"), "[1] ab\n[1] c\n");
+  EXPECT_EQ(lines.finish(), "[1] d\n");
+  EXPECT_EQ(lines.finish(), "");
+  EXPECT_EQ(lines.feed(std::string(70'000, 'x')).size(), 70'005u);
+}
+
+}  // namespace
+}  // namespace devrun::cli
