@@ -1,3 +1,4 @@
+// The shim and its agent: connections, requests, news. Part of shim_loop.h.
 #include <sys/ioctl.h>
 #include <termios.h>
 

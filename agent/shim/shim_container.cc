@@ -1,3 +1,4 @@
+// The shim and its container: go, what init says, deaths, orders. Part of shim_loop.h.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>

@@ -1,3 +1,4 @@
+// devrun-shim's command line. It is written by agent/sandbox/step_shim.cc alone.
 #include <fmt/format.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+// The shim and the program's streams: reading output, feeding stdin, a disk that is full. Part of shim_loop.h.
 #include <unistd.h>
 
 #include <cerrno>
