@@ -325,8 +325,8 @@ void Agent::perform(const Release& effect) {
     if (hands->streams) hands->streams->set_link(nullptr);
     hands->link.reset();
     hands->streams.reset();
-    gateway_->end(key);
     const Status released = sandboxes_.release(key);
+    gateway_->end(key);  // after the container, which has its folder mounted
     log_failure(key, "release", released);
     post(Cleaned{key, released.has_value()});
   });
