@@ -1,5 +1,5 @@
-// Which mirror a new Debian root should come from: the one that the machine itself uses, since that is the one that is
-// near, allowed and reachable.
+// Which mirror a new Debian root should come from: the one that the machine itself uses, since that
+// is the one that is near, allowed and reachable.
 #include <filesystem>
 #include <sstream>
 
@@ -73,7 +73,8 @@ std::vector<std::string> source_files(const std::string& apt_folder) {
   return out;
 }
 
-// debootstrap's script of every Debian suite is the one of sid; other distributions have their own mirrors.
+// debootstrap's script of every Debian suite is the one of sid; other distributions have their own
+// mirrors.
 bool is_debian_suite(std::string_view suite) {
   std::error_code error;
   const auto script = std::filesystem::canonical(
@@ -97,7 +98,8 @@ std::string find_mirror(const std::string& apt_folder, std::string_view suite) {
   }
   std::string any;
   for (const Source& source : sources) {
-    // A whole archive has a main component; those of security updates have it too, but no base system.
+    // A whole archive has a main component; those of security updates have it too, but no base
+    // system.
     const bool is_archive = contains(source.components, "main") &&
                             source.uri.find("security") == std::string::npos &&
                             source.uri.find("/debian") != std::string::npos;

@@ -59,7 +59,8 @@ Result<std::string> hash_chunks(int file, uint64_t size) {
   return out;
 }
 
-// Where a clone is not possible (chattr +C, say): a plain copy, synced while its name is still temporary.
+// Where a clone is not possible (chattr +C, say): a plain copy, synced while its name is still
+// temporary.
 Status copy_content(int file, uint64_t size, const std::string& path) {
   const std::string temporary = fmt::format("{}.new.{}", path, ::gettid());
   const UniqueFd out =

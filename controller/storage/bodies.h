@@ -1,9 +1,10 @@
 // The bodies of files in the store's export: small ones go into the directory object, others become
-// content/ab/<hash>, a reflink of the file in a read-only snapshot, made once whoever asks. Any thread.
+// content/ab/<hash>, a reflink of the file in a read-only snapshot, made once whoever asks. Any
+// thread.
 //
-// A content file is complete whenever it has its name, also after a crash: it is filled while it has none, and btrfs
-// commits clones and names in order. A chunk list is data and is not: its size tells (readers and `put` check it), and
-// `sync` makes them durable.
+// A content file is complete whenever it has its name, also after a crash: it is filled while it
+// has none, and btrfs commits clones and names in order. A chunk list is data and is not: its size
+// tells (readers and `put` check it), and `sync` makes them durable.
 #pragma once
 
 #include <mutex>
@@ -19,7 +20,8 @@ class Bodies {
  public:
   explicit Bodies(std::string export_path);
 
-  // The body of the first `size` bytes of `file`, which nobody changes meanwhile; its content is in the store then.
+  // The body of the first `size` bytes of `file`, which nobody changes meanwhile; its content is in
+  // the store then.
   Result<tree::Body> put(int file, uint64_t size);
 
   // Chunk lists of all bodies that were put before the call are on disk when it returns.

@@ -1,5 +1,5 @@
-// The few btrfs operations that volumes need, by ioctl and libbtrfsutil. `parent` is a descriptor of the folder that
-// holds the subvolume; names are ours, never a user's. Blocking; any thread.
+// The few btrfs operations that volumes need, by ioctl and libbtrfsutil. `parent` is a descriptor
+// of the folder that holds the subvolume; names are ours, never a user's. Blocking; any thread.
 #pragma once
 
 #include <array>
@@ -31,15 +31,16 @@ Status snapshot_read_only(int source, int parent, const std::string& name);
 Status delete_subvolume(int parent, const std::string& name);
 Result<SubvolumeInfo> subvolume_info(int fd);
 
-// Commits the current transaction: every change of names and every clone so far survives power loss. Data that was
-// written and not fsynced does not.
+// Commits the current transaction: every change of names and every clone so far survives power
+// loss. Data that was written and not fsynced does not.
 Status commit(int fd);
 
 // Subvolumes anywhere in the one that `fd` is the root of, as paths relative to it.
 Result<std::vector<std::string>> nested_subvolumes(int fd);
 
-// The inodes of a snapshot that were touched in a transaction after `generation`, ascending. kExhausted if there are
-// more than `inodes_max`. Cost: the changed leaves of the tree, whatever its size.
+// The inodes of a snapshot that were touched in a transaction after `generation`, ascending.
+// kExhausted if there are more than `inodes_max`. Cost: the changed leaves of the tree, whatever
+// its size.
 Result<std::vector<uint64_t>> inodes_changed_since(int snapshot, uint64_t generation,
                                                    size_t inodes_max);
 // The directories that hold a name of `inode`.

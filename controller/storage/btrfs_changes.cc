@@ -1,10 +1,11 @@
-// What changed between two snapshots, from the new one's tree alone. btrfs stamps each tree block and each inode item
-// with the transaction that wrote it, and a snapshot is made at the end of a transaction G: whatever was touched
-// after it carries a stamp above G. A search with min_transid skips every block that is older, so that it reads only
-// what the changes rewrote. Such a block also holds unchanged neighbours: the inode's own stamp decides.
+// What changed between two snapshots, from the new one's tree alone. btrfs stamps each tree block
+// and each inode item with the transaction that wrote it, and a snapshot is made at the end of a
+// transaction G: whatever was touched after it carries a stamp above G. A search with min_transid
+// skips every block that is older, so that it reads only what the changes rewrote. Such a block
+// also holds unchanged neighbours: the inode's own stamp decides.
 //
-// Every change of a name touches its directory's inode, every change of content or attributes the inode itself
-// (tests compare with a full walk). A deleted inode shows in its directory alone.
+// Every change of a name touches its directory's inode, every change of content or attributes the
+// inode itself (tests compare with a full walk). A deleted inode shows in its directory alone.
 #include <endian.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>

@@ -1,5 +1,6 @@
-// Manifests and packs in the store's export. Files are complete under their names for readers at once; they survive
-// power loss once their paths were fsynced and the store's transaction committed (Volume::settle).
+// Manifests and packs in the store's export. Files are complete under their names for readers at
+// once; they survive power loss once their paths were fsynced and the store's transaction committed
+// (Volume::settle).
 #pragma once
 
 #include <string>
@@ -10,16 +11,17 @@
 
 namespace devrun::storage {
 
-// Makes the export's folders, all of them now: a folder that is new in a transaction makes fsyncs below it dear.
+// Makes the export's folders, all of them now: a folder that is new in a transaction makes fsyncs
+// below it dear.
 Status make_export_folders(const std::string& export_path);
 
 class ExportFiles {
  public:
   explicit ExportFiles(std::string export_path) : export_path_(std::move(export_path)) {}
 
-  // Writes what is new of `change` (a pack; one of everything when the chain has grown long) and then the manifest,
-  // whose `packs` and `tree` it fills in. Appends the paths that it wrote to `written`. With `rewrite`, files that
-  // exist are not trusted.
+  // Writes what is new of `change` (a pack; one of everything when the chain has grown long) and
+  // then the manifest, whose `packs` and `tree` it fills in. Appends the paths that it wrote to
+  // `written`. With `rewrite`, files that exist are not trusted.
   Result<tree::Manifest> publish(const KnownTree& known, const TreeChange& change,
                                  tree::Manifest manifest, bool rewrite,
                                  std::vector<std::string>& written) const;

@@ -1,8 +1,9 @@
-// The newest tree of a volume, in memory: what the next snapshot is compared with. Holds the bytes of every directory
-// object (about 110 per file) and, for each directory's inode, which object it is. Inode numbers of a btrfs subvolume
-// are never used twice.
+// The newest tree of a volume, in memory: what the next snapshot is compared with. Holds the bytes
+// of every directory object (about 110 per file) and, for each directory's inode, which object it
+// is. Inode numbers of a btrfs subvolume are never used twice.
 //
-// A build does not change it; it makes a TreeChange, which is applied once everything is in the store.
+// A build does not change it; it makes a TreeChange, which is applied once everything is in the
+// store.
 #pragma once
 
 #include <cstdint>

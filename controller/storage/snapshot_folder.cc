@@ -70,7 +70,8 @@ Status read_xattrs(const std::string& path, tree::Entry& entry) {
   return ok();
 }
 
-// A nested subvolume's stand-in has the attributes of the moment; a mount point must be the same in every walk.
+// A nested subvolume's stand-in has the attributes of the moment; a mount point must be the same in
+// every walk.
 tree::Entry mount_point(const std::string& name, const tree::Lineage& lineage) {
   tree::Entry out;
   out.name = name;

@@ -1,5 +1,5 @@
-// Reading a folder of a read-only snapshot: names, attributes, extended attributes. Symlinks are never followed and
-// the snapshot is never left: paths are resolved beneath its root by the kernel.
+// Reading a folder of a read-only snapshot: names, attributes, extended attributes. Symlinks are
+// never followed and the snapshot is never left: paths are resolved beneath its root by the kernel.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ Result<UniqueFd> open_beneath(int root, const std::string& path, int flags);
 // Without "." and "..", sorted by name.
 Result<std::vector<NameAndInode>> read_names(int folder);
 
-// The entry of `name` in `folder` (the folder itself if `name` is empty), complete but for body and directory id.
+// The entry of `name` in `folder` (the folder itself if `name` is empty), complete but for body and
+// directory id.
 Result<tree::Entry> read_entry(int folder, const std::string& name, const tree::Lineage& lineage);
 
 }  // namespace devrun::storage

@@ -1,4 +1,5 @@
-// The volumes of a store, and the thread that settles their snapshots soon after they were acknowledged.
+// The volumes of a store, and the thread that settles their snapshots soon after they were
+// acknowledged.
 //   volumes/V               a volume (see volume.h)
 //   volumes/.new.V          one that is being made; opening deletes it
 //   volumes/.removed/V.T    removed at T (µs), kept for 7 days
@@ -33,7 +34,8 @@ namespace devrun::storage {
 namespace {
 
 constexpr Duration kRemovedKept = seconds(7 * 24 * 3600);
-// Long enough that a burst of snapshots is settled at once and a starting job has the disk for itself.
+// Long enough that a burst of snapshots is settled at once and a starting job has the disk for
+// itself.
 constexpr auto kSettleDelay = std::chrono::milliseconds(500);
 constexpr size_t kKnownTreesBytesMax = size_t{1} << 30;
 constexpr size_t kVolumeNameBytesMax = 63;

@@ -1,8 +1,9 @@
-// Volumes and their snapshots, on the storage host. The records live in the store itself (volumes/V/volume.json,
-// export/trees/…), so that the store can be moved and checked without a journal.
+// Volumes and their snapshots, on the storage host. The records live in the store itself
+// (volumes/V/volume.json, export/trees/…), so that the store can be moved and checked without a
+// journal.
 //
-// Every call blocks and may be made from any thread; calls for one volume are serialized inside. A snapshot that was
-// acknowledged survives power loss.
+// Every call blocks and may be made from any thread; calls for one volume are serialized inside. A
+// snapshot that was acknowledged survives power loss.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,8 @@ using ProgressLine = std::function<void(std::string_view)>;
 
 class Storage {
  public:
-  // `store` is the folder that holds volumes/, export/ and jobs/; created if missing. kUnsupported if its file system
-  // has no driver. Undoes what a crash left half done.
+  // `store` is the folder that holds volumes/, export/ and jobs/; created if missing. kUnsupported
+  // if its file system has no driver. Undoes what a crash left half done.
   static Result<std::unique_ptr<Storage>> open(std::string store);
 
   virtual ~Storage() = default;
@@ -62,8 +63,8 @@ class Storage {
   virtual Result<std::vector<VolumeInfo>> volumes() = 0;
   virtual Result<VolumeInfo> volume(const std::string& name) = 0;
 
-  // The state of the live tree at an instant after the call began; durable when it returns. Calls that wait for one in
-  // progress share the next one.
+  // The state of the live tree at an instant after the call began; durable when it returns. Calls
+  // that wait for one in progress share the next one.
   virtual Result<Snapshot> take_snapshot(const std::string& volume) = 0;
 
   // Absolute paths on the storage host.

@@ -8,8 +8,8 @@
 
 namespace devrun::storage {
 
-// fsync of each, or one sync of the file system (the same for all) where that is cheaper. Files that are gone are
-// no error.
+// fsync of each, or one sync of the file system (the same for all) where that is cheaper. Files
+// that are gone are no error.
 Status sync_files(const std::vector<std::string>& paths);
 
 }  // namespace devrun::storage

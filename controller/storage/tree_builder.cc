@@ -1,5 +1,5 @@
-// Three passes: look at entries (folders that need it, parents first), read bodies (several threads), write objects
-// (children first).
+// Three passes: look at entries (folders that need it, parents first), read bodies (several
+// threads), write objects (children first).
 #include "controller/storage/tree_builder.h"
 
 #include <fcntl.h>
@@ -119,7 +119,8 @@ Status Builder::mark_with_ancestors(uint64_t inode) {
   while (!todo.empty()) {
     const uint64_t at = todo.back();
     todo.pop_back();
-    // The root's parent is itself. An inode without names is an open, deleted file: part of no tree.
+    // The root's parent is itself. An inode without names is an open, deleted file: part of no
+    // tree.
     for (const uint64_t parent : TRY(btrfs::parents_of(request_.snapshot, at))) {
       if (parent != at && on_the_way_.insert(parent).second) todo.push_back(parent);
     }
@@ -134,7 +135,8 @@ bool Builder::keeps_body(const Entry& before, const Entry& now) const {
          now.ctime_ns < known_.manifest().taken_ns - kClockGrainNs;
 }
 
-// A directory goes onto the list of folders if anything in it may differ; else its object is taken over.
+// A directory goes onto the list of folders if anything in it may differ; else its object is taken
+// over.
 void Builder::place_directory(Entry& entry, Folder& folder, size_t index) {
   const Digest* before = known_.directory_of(entry.inode);
   if (before != nullptr) placed_.insert(entry.inode);
@@ -210,8 +212,8 @@ Status Builder::scan(Folder& folder) {
   return ok();
 }
 
-// Directories that were in a rewritten folder and are in no rewritten folder now are gone, with what was below them
-// and did not move elsewhere.
+// Directories that were in a rewritten folder and are in no rewritten folder now are gone, with
+// what was below them and did not move elsewhere.
 Status Builder::forget_vanished() {
   while (!left_.empty()) {
     const Entry gone = left_.back();

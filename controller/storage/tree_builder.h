@@ -1,10 +1,11 @@
-// From a read-only snapshot to a tree: walks what may have changed since the known tree, takes everything else over
-// from it, and puts the bodies of changed files into the store.
+// From a read-only snapshot to a tree: walks what may have changed since the known tree, takes
+// everything else over from it, and puts the bodies of changed files into the store.
 //
-// With a `generation` (the transaction in which the known tree's snapshot was made) btrfs tells which inodes were
-// touched since; only those and their directories are looked at. Without one every entry is looked at, and a file
-// whose inode, ctime, mtime and size are those of the known tree keeps its body. In both cases a file that was changed
-// within the clock's grain of the known tree's instant is read again: its next change may have left no trace in its times.
+// With a `generation` (the transaction in which the known tree's snapshot was made) btrfs tells
+// which inodes were touched since; only those and their directories are looked at. Without one
+// every entry is looked at, and a file whose inode, ctime, mtime and size are those of the known
+// tree keeps its body. In both cases a file that was changed within the clock's grain of the known
+// tree's instant is read again: its next change may have left no trace in its times.
 #pragma once
 
 #include <cstdint>

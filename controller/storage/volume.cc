@@ -90,7 +90,8 @@ Status Volume::load() {
   return finish_pending();
 }
 
-// Pending snapshots newer than the record are trees that somebody may hold the name of; older ones were settled.
+// Pending snapshots newer than the record are trees that somebody may hold the name of; older ones
+// were settled.
 Status Volume::finish_pending() {
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   for (const uint64_t number : TRY(pending_numbers(folder_))) {
@@ -117,7 +118,8 @@ Status Volume::finish_pending() {
   return settle();
 }
 
-// Reads it from the packs if it was forgotten. If those are damaged, the next walk reads everything and writes anew.
+// Reads it from the packs if it was forgotten. If those are damaged, the next walk reads everything
+// and writes anew.
 void Volume::ensure_known_tree() {
   if (!known_.empty() || !known_record_) return;
   Result<tree::Manifest> manifest = files_.manifest(known_record_->tree);
@@ -191,7 +193,8 @@ Result<Snapshot> Volume::publish(const std::string& name, int64_t taken_ns, bool
   Pending pending;
   pending.name = name;
   manifest = TRY(files_.publish(known_, change, std::move(manifest), rewrite, pending.written));
-  // What is compared with next is this instant, also where an older manifest of the same tree stayed.
+  // What is compared with next is this instant, also where an older manifest of the same tree
+  // stayed.
   manifest.taken_ns = taken_ns;
   const Snapshot out = to_snapshot(manifest, Time{taken_ns / 1000});
   known_.apply(std::move(change), std::move(manifest));
@@ -204,8 +207,8 @@ Result<Snapshot> Volume::publish(const std::string& name, int64_t taken_ns, bool
   return out;
 }
 
-// A snapshot shows a nested subvolume as an empty folder, whatever is in it. Leaving files out silently would break
-// the one promise of snapshots, so only empty ones pass, as mount points.
+// A snapshot shows a nested subvolume as an empty folder, whatever is in it. Leaving files out
+// silently would break the one promise of snapshots, so only empty ones pass, as mount points.
 Status Volume::refuse_nested_subvolumes() const {
   const UniqueFd live = TRY(open_file(path("live"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   for (const std::string& nested : TRY(btrfs::nested_subvolumes(live.get()))) {
@@ -257,8 +260,8 @@ Status Volume::settle() {
   return ok();
 }
 
-// The old base ends up under the pending name, and is deleted from there; should that not happen, opening finds it
-// older than the record.
+// The old base ends up under the pending name, and is deleted from there; should that not happen,
+// opening finds it older than the record.
 Status Volume::replace_base(const std::string& name) {
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   if (::renameat2(folder.get(), name.c_str(), folder.get(), "base", RENAME_EXCHANGE) == 0) {

@@ -5,11 +5,12 @@
 //   base        the read-only snapshot of the newest settled tree
 //   newest.json says which tree that is
 //
-// btrfs commits a snapshot before it returns, and the tree follows from the snapshot alone. So a snapshot is
-// acknowledged as soon as its tree can be read by nodes, although manifest, packs and bodies are not on disk yet:
-// should the power fail, opening the volume builds the very same tree again from pending.N. Settling makes them
-// durable in the background, records the tree in newest.json, and swaps pending.N for base. (Committing before the
-// acknowledgement cost 2 to 5 ms a snapshot.)
+// btrfs commits a snapshot before it returns, and the tree follows from the snapshot alone. So a
+// snapshot is acknowledged as soon as its tree can be read by nodes, although manifest, packs and
+// bodies are not on disk yet: should the power fail, opening the volume builds the very same tree
+// again from pending.N. Settling makes them durable in the background, records the tree in
+// newest.json, and swaps pending.N for base. (Committing before the acknowledgement cost 2 to 5 ms
+// a snapshot.)
 #pragma once
 
 #include <condition_variable>
@@ -46,7 +47,8 @@ class Volume {
   // No further snapshots: kNotFound from now on. Waits for one in progress and settles.
   Status close();
 
-  // Memory held for the next comparison, and giving it back (the next snapshot reads it from the packs).
+  // Memory held for the next comparison, and giving it back (the next snapshot reads it from the
+  // packs).
   size_t known_tree_bytes() const;
   void forget_known_tree();
 

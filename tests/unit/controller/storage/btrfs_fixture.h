@@ -1,5 +1,6 @@
-// btrfs file systems of the test process's own: an unlinked image on a loop device that clears itself, mounted in a
-// private mount namespace. Whatever happens to the process, nothing of it is left.
+// btrfs file systems of the test process's own: an unlinked image on a loop device that clears
+// itself, mounted in a private mount namespace. Whatever happens to the process, nothing of it is
+// left.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,8 +20,8 @@ class BtrfsImage {
   ~BtrfsImage();  // unmounts
 
   const std::string& mount_point() const { return mount_point_; }
-  // What the disk holds now, without anything that is only in memory, becomes the file system: as if the power had
-  // failed. No descriptor may be open on it.
+  // What the disk holds now, without anything that is only in memory, becomes the file system: as
+  // if the power had failed. No descriptor may be open on it.
   Status lose_power();
 
  private:

@@ -1,6 +1,6 @@
-// Looking at changes only must find exactly what looking at everything finds. Random edits of every kind, seeded; after
-// each batch the tree of the snapshot is compared with a walk from scratch of the same read-only subvolume, which
-// starts from no known tree.
+// Looking at changes only must find exactly what looking at everything finds. Random edits of every
+// kind, seeded; after each batch the tree of the snapshot is compared with a walk from scratch of
+// the same read-only subvolume, which starts from no known tree.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -24,7 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Edits a live tree at random. Calls may fail (a name is taken, a folder moves into itself): that is an edit too.
+// Edits a live tree at random. Calls may fail (a name is taken, a folder moves into itself): that
+// is an edit too.
 class Editor {
  public:
   Editor(std::string root, uint32_t seed) : root_(std::move(root)), random_(seed) {}
@@ -206,7 +207,8 @@ TEST_P(IncrementalTest, FindsWhatAFullWalkFinds) {
     for (uint32_t i = 0; i < edits; ++i) editor.edit();
     const Result<Snapshot> snapshot = volume_->take_snapshot();
     ASSERT_TRUE(snapshot) << snapshot.error().message;
-    // Every other one is followed by another at once: several unsettled ones, and one without changes.
+    // Every other one is followed by another at once: several unsettled ones, and one without
+    // changes.
     if (round % 2 == 0) {
       const Result<Snapshot> again = volume_->take_snapshot();
       ASSERT_TRUE(again) << again.error().message;

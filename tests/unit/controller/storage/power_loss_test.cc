@@ -1,4 +1,5 @@
-// An acknowledged snapshot survives power loss, although nothing but the snapshot itself was synced.
+// An acknowledged snapshot survives power loss, although nothing but the snapshot itself was
+// synced.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 

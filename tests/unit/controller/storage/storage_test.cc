@@ -204,7 +204,8 @@ TEST_F(StorageTest, NestedSubvolumes) {
   const Snapshot one = snapshot();
   EXPECT_EQ(view(one).entries.at("empty").type, EntryType::kMountPoint);
   EXPECT_EQ(view(one).entries.at("d/full").type, EntryType::kMountPoint);
-  // Filled after a snapshot: the folder that holds it is unchanged, and must not be taken over silently.
+  // Filled after a snapshot: the folder that holds it is unchanged, and must not be taken over
+  // silently.
   write_text(live("d/full/f"), "x");
   const Result<Snapshot> refused = storage_->take_snapshot("v");
   ASSERT_FALSE(refused);

@@ -1,4 +1,5 @@
-// A published tree as nodes see it: every entry by its path, read from manifest, packs and content files alone.
+// A published tree as nodes see it: every entry by its path, read from manifest, packs and content
+// files alone.
 #pragma once
 
 #include <map>
