@@ -1,7 +1,8 @@
-// The bytes of files, by body. Chunked bodies are fetched in whole chunks of 1 MiB and each is checked against its hash before
-// anybody sees a byte of it; a bounded memory holds the chunks last used, because the kernel asks for parts of
-// them. Provisional bodies have no hash yet and are read as they are asked for. Bodies of one chunk cost one call, others
-// one more for the list of hashes, once.
+// The bytes of files, by body. Chunked bodies are fetched in whole chunks of 1 MiB and each is
+// checked against its hash before anybody sees a byte of it; a bounded memory holds the chunks last
+// used, because the kernel asks for parts of them. Provisional bodies have no hash yet and are read
+// as they are asked for. Bodies of one chunk cost one call, others one more for the list of hashes,
+// once.
 //
 // Any thread. Two readers of one chunk fetch it once. Reads wait for a store that is away.
 #pragma once
@@ -34,8 +35,8 @@ class BodyReader {
   BodyReader(ObjectStore& store, uint64_t memory_bytes_max)
       : store_(store), memory_bytes_max_(memory_bytes_max) {}
 
-  // Bytes from `offset`, `size` of them unless the file (of `file_size` bytes) ends before. kCorrupt if the stored
-  // bytes are not those of the body; the message names it.
+  // Bytes from `offset`, `size` of them unless the file (of `file_size` bytes) ends before.
+  // kCorrupt if the stored bytes are not those of the body; the message names it.
   Result<std::vector<Slice>> read(const tree::Body& body, uint64_t file_size, uint64_t offset,
                                   uint64_t size);
 

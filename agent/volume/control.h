@@ -1,6 +1,7 @@
-// devrun-fs's control socket: prepare a tree, tell the counters. A fixed number of threads each serve one connection at a
-// time to its end, so that a caller who waits for the store holds up nobody else until all of them do; who comes then
-// waits in the socket's queue. Only root is served.
+// devrun-fs's control socket: prepare a tree, tell the counters. A fixed number of threads each
+// serve one connection at a time to its end, so that a caller who waits for the store holds up
+// nobody else until all of them do; who comes then waits in the socket's queue. Only root is
+// served.
 #pragma once
 
 #include <functional>

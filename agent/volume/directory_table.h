@@ -1,5 +1,6 @@
-// Every directory object that this node knows, once each, whatever the number of snapshots it is part of. Objects come
-// in packs; they stay encoded until somebody looks into them. Not thread-safe: its owner locks.
+// Every directory object that this node knows, once each, whatever the number of snapshots it is
+// part of. Objects come in packs; they stay encoded until somebody looks into them. Not
+// thread-safe: its owner locks.
 #pragma once
 
 #include <cstdint>

@@ -10,9 +10,10 @@
 
 namespace devrun {
 
-// Makes the tree of `root` (not a live one) appear and returns the folder in which it is mounted, usable as an
-// overlay's lower layer. Blocks until its root can be looked up; a new connection per call, any thread.
-// kUnavailable: devrun-fs or the store is away; kNotFound: the store has no such tree.
+// Makes the tree of `root` (not a live one) appear and returns the folder in which it is mounted,
+// usable as an overlay's lower layer. Blocks until its root can be looked up; a new connection per
+// call, any thread. kUnavailable: devrun-fs or the store is away; kNotFound: the store has no such
+// tree.
 Result<std::string> fs_prepare(const std::string& control_socket, const Root& root);
 
 // Counters by name: upcall.lookup, upcall.read, nfs.read, nfs.bytes_read, …

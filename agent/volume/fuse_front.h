@@ -1,11 +1,13 @@
 // One FUSE mount over a Vfs, by libfuse's low-level API on a descriptor that the keeper mounted.
 //
-// Everything below the mount's root is immutable, so the kernel is told to keep it for ever: entries, attributes, missing
-// names, link targets, directory listings and pages; OPEN, OPENDIR and FLUSH are answered ENOSYS once, after which the
-// kernel no longer asks. Only the root itself changes, as trees are prepared: its missing names are not kept.
+// Everything below the mount's root is immutable, so the kernel is told to keep it for ever:
+// entries, attributes, missing names, link targets, directory listings and pages; OPEN, OPENDIR and
+// FLUSH are answered ENOSYS once, after which the kernel no longer asks. Only the root itself
+// changes, as trees are prepared: its missing names are not kept.
 //
-// Custom I/O instead of libfuse's own: it lets us see when the kernel has taken the INIT reply (only then may the
-// read-ahead be set), and lets a restarted server feed itself an INIT that the kernel will not send again.
+// Custom I/O instead of libfuse's own: it lets us see when the kernel has taken the INIT reply
+// (only then may the read-ahead be set), and lets a restarted server feed itself an INIT that the
+// kernel will not send again.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,8 @@
 // Directory listings and extended attributes as FUSE wants them.
 //
-// READDIRPLUS enters every name into the kernel's caches as LOOKUP does, so that `ls -l` or `find -newer` needs no
-// upcall a file; the kernel asks for it by its own guess of who will need attributes (READDIRPLUS_AUTO).
+// READDIRPLUS enters every name into the kernel's caches as LOOKUP does, so that `ls -l` or `find
+// -newer` needs no upcall a file; the kernel asks for it by its own guess of who will need
+// attributes (READDIRPLUS_AUTO).
 #include <cerrno>
 #include <cstring>
 

@@ -1,9 +1,12 @@
-// devrun-fs: the FUSE server in which every snapshot appears on a node. One per node; outlives the agent.
+// devrun-fs: the FUSE server in which every snapshot appears on a node. One per node; outlives the
+// agent.
 //
-//   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT] | --folder DIR) [--state DIR]
+//   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT] | --folder DIR)
+//             [--state DIR]
 //
-// Enters the keeper's mount namespace, takes the mounts' descriptors from it (fuse.plain, fuse.xattr), and serves until the
-// mounts are gone or a SIGTERM. Ready once the control socket accepts. --state is where what a restart needs will lie.
+// Enters the keeper's mount namespace, takes the mounts' descriptors from it (fuse.plain,
+// fuse.xattr), and serves until the mounts are gone or a SIGTERM. Ready once the control socket
+// accepts. --state is where what a restart needs will lie.
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -105,7 +108,8 @@ int main(int argc, char** argv) {
     log::error("{}", fs.error().message);
     return 1;
   }
-  // SIGTERM ends the process as SIGKILL would: the mounts belong to the keeper, and nothing here needs an orderly end.
+  // SIGTERM ends the process as SIGKILL would: the mounts belong to the keeper, and nothing here
+  // needs an orderly end.
   (*fs)->wait();
   log::info("the mounts are gone");
   return 0;

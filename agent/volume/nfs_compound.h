@@ -1,5 +1,6 @@
-// The one compound that we send over NFSv4.0: from a handle or the root, look names up, perhaps ask for a handle on the
-// way, read a range of the file with the anonymous stateid. One round trip, no state at the server.
+// The one compound that we send over NFSv4.0: from a handle or the root, look names up, perhaps ask
+// for a handle on the way, read a range of the file with the anonymous stateid. One round trip, no
+// state at the server.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,13 @@
-// One connection to an NFS server, with a thread of its own that alone touches libnfs. Callers from any thread wait until
-// their call is answered or their deadline is past; a lost connection is made anew with back-off and what was under
-// way is sent again, so callers without a deadline never see it.
+// One connection to an NFS server, with a thread of its own that alone touches libnfs. Callers from
+// any thread wait until their call is answered or their deadline is past; a lost connection is made
+// anew with back-off and what was under way is sent again, so callers without a deadline never see
+// it.
 //
-// libnfs 4.0.0: its own reconnection returns wrong bytes with success, so it stays off and the context is destroyed
-// after any error; its timeouts are not used either. Calls are reads, so sending one twice is harmless.
+// libnfs 4.0.0: its own reconnection returns wrong bytes with success, so it stays off and the
+// context is destroyed after any error; its timeouts are not used either. Calls are reads, so
+// sending one twice is harmless.
 //
-//   away ──connected──▶ serving ──error, or no answer for kSilenceMax──▶ away (after a pause)
+//   away ──connected──▶ serving ──error, or no answer for silence_max──▶ away (after a pause)
 #pragma once
 
 #include <atomic>
@@ -40,7 +42,8 @@ class NfsConnection {
   NfsConnection(const NfsConnection&) = delete;
   NfsConnection& operator=(const NfsConnection&) = delete;
 
-  // The server's answer, whatever its status; kUnavailable after the deadline; kIo for what no server of NFSv4 says.
+  // The server's answer, whatever its status; kUnavailable after the deadline; kIo for what no
+  // server of NFSv4 says.
   Result<NfsAnswer> perform(NfsRequest request, Deadline deadline);
 
   uint64_t calls() const { return calls_; }

@@ -1,6 +1,6 @@
-// The export over NFSv4.0. Every read is one compound: handle of the folder, LOOKUP, READ. Folder handles are kept; a
-// handle gone stale is looked up once more by name. Large reads have a connection of their own, so that
-// small ones never queue behind them.
+// The export over NFSv4.0. Every read is one compound: handle of the folder, LOOKUP, READ. Folder
+// handles are kept; a handle gone stale is looked up once more by name. Large reads have a
+// connection of their own, so that small ones never queue behind them.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// devrun-fs without its command line: the file system of one node over a store, its two mounts and its control socket.
+// devrun-fs without its command line: the file system of one node over a store, its two mounts and
+// its control socket.
 #pragma once
 
 #include <chrono>

@@ -1,18 +1,22 @@
-// Node ids of the FUSE mounts. A node says where its attributes stand (a directory object and an entry in it), so they can
-// never change; ids count up and are never used again.
+// Node ids of the FUSE mounts. A node says where its attributes stand (a directory object and an
+// entry in it), so they can never change; ids count up and are never used again.
 //
-// Which entries are one node, so that the kernel keeps one inode and one set of cached pages for them:
-//  - files, links, devices: entries of the same source file in the same state (lineage, inode, ctime, body and all
-//    attributes), whatever the snapshot. Two different names of one tree are one node only if the entries say that they
-//    are hard links (links > 1): a file of one link is bound to its path too, so that even a source that reuses inode
-//    numbers (nested subvolumes) cannot make two files one;
+// Which entries are one node, so that the kernel keeps one inode and one set of cached pages for
+// them:
+//  - files, links, devices: entries of the same source file in the same state (lineage, inode,
+//    ctime, body and all attributes), whatever the snapshot. Two different names of one tree are one
+//    node only if the entries say that they are hard links (links > 1): a file of one link is bound
+//    to its path too, so that even a source that reuses inode numbers (nested subvolumes) cannot
+//    make two files one;
 //  - folders: one node per snapshot and path, since the kernel forbids a folder two parents.
 //
-// Nodes are not freed when the kernel forgets them: 40 bytes for each inode ever looked up is little, and a name that is
-// looked up again gets its old id, without which overlayfs would report ESTALE.
+// Nodes are not freed when the kernel forgets them: 40 bytes for each inode ever looked up is
+// little, and a name that is looked up again gets its old id, without which overlayfs would report
+// ESTALE.
 //
-// Recovery (a restarted devrun-fs with the kept descriptor): the table is an append-only array of 24-byte records whose
-// directory numbers stand for directory ids, so a log of both in --state gives every id back in order.
+// Recovery (a restarted devrun-fs with the kept descriptor): the table is an append-only array of
+// 24-byte records whose directory numbers stand for directory ids, so a log of both in --state
+// gives every id back in order.
 #pragma once
 
 #include <cstdint>

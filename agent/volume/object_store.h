@@ -1,8 +1,10 @@
-// Where a tree's objects lie, seen from a node: the store's export as immutable files by relative path (common/tree/
-// paths.h spells them). Implementations: HostStore (a folder), NfsStore (the export over NFS), and in tests a map.
+// Where a tree's objects lie, seen from a node: the store's export as immutable files by relative
+// path (common/tree/ paths.h spells them). Implementations: HostStore (a folder), NfsStore (the
+// export over NFS), and in tests a map.
 //
-// Calls block and may come from any thread. With a deadline a store that is away ends the call with kUnavailable; without
-// one the call waits for the store to come back, as a hard mount does. kNotFound is the store's own answer.
+// Calls block and may come from any thread. With a deadline a store that is away ends the call with
+// kUnavailable; without one the call waits for the store to come back, as a hard mount does.
+// kNotFound is the store's own answer.
 #pragma once
 
 #include <chrono>

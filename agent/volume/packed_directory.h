@@ -1,5 +1,6 @@
-// A decoded directory object in little memory: one fixed row per entry and one block of text (about 110 bytes a file
-// where tree::Entry takes 400). Immutable; shared by all snapshots that contain the directory.
+// A decoded directory object in little memory: one fixed row per entry and one block of text (about
+// 110 bytes a file where tree::Entry takes 400). Immutable; shared by all snapshots that contain
+// the directory.
 #pragma once
 
 #include <cstdint>

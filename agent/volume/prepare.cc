@@ -1,5 +1,5 @@
-// How a tree comes to a node: its manifest, then the packs that are not here yet. A snapshot whose neighbour is here
-// needs the manifest and one small pack.
+// How a tree comes to a node: its manifest, then the packs that are not here yet. A snapshot whose
+// neighbour is here needs the manifest and one small pack.
 #include <fmt/format.h>
 
 #include "agent/volume/vfs.h"

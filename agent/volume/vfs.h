@@ -1,8 +1,9 @@
-// The immutable file system that a node shows: snapshots by tree id, folders and files by node. Knows neither FUSE nor
-// NFS: the fronts translate, the store fetches.
+// The immutable file system that a node shows: snapshots by tree id, folders and files by node.
+// Knows neither FUSE nor NFS: the fronts translate, the store fetches.
 //
-// All metadata of a prepared tree is in memory, so that only prepare() and read() ever wait for the store. Any
-// thread; one lock around the metadata (each call holds it for microseconds), none during fetches.
+// All metadata of a prepared tree is in memory, so that only prepare() and read() ever wait for the
+// store. Any thread; one lock around the metadata (each call holds it for microseconds), none
+// during fetches.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,8 @@ struct Attributes {
   uint32_t links = 1;
   uint64_t size = 0;
   uint64_t device = 0;
-  // As in the volume itself, so that what compares inode numbers (git's index) finds nothing changed.
+  // As in the volume itself, so that what compares inode numbers (git's index) finds nothing
+  // changed.
   uint64_t inode = 0;
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
@@ -62,7 +64,8 @@ class Vfs {
     NodeId root = 0;
     bool has_xattrs = false;
   };
-  // Loads what is known of the tree. kNotFound: the store has no such tree; kUnavailable: it is away; kCorrupt.
+  // Loads what is known of the tree. kNotFound: the store has no such tree; kUnavailable: it is
+  // away; kCorrupt.
   Result<Prepared> prepare(const Digest& tree, std::chrono::steady_clock::time_point deadline);
   std::optional<Prepared> prepared(const Digest& tree) const;
   struct Tree {
@@ -71,11 +74,12 @@ class Vfs {
   };
   std::vector<Tree> trees() const;  // in the order of their preparation
 
-  // None: no such name. The error codes of all of these are kNotFound (no such node), kCorrupt, kExhausted, kInvalid (a
-  // folder where a file should be or the reverse).
+  // None: no such name. The error codes of all of these are kNotFound (no such node), kCorrupt,
+  // kExhausted, kInvalid (a folder where a file should be or the reverse).
   Result<std::optional<Found>> lookup(NodeId folder, std::string_view name);
   Result<Attributes> attributes(NodeId node);
-  // "." and "..", then the entries, from position `from` (0 is the start) until `emit` answers false.
+  // "." and "..", then the entries, from position `from` (0 is the start) until `emit` answers
+  // false.
   Status list(NodeId folder, uint64_t from, bool with_nodes,
               const std::function<bool(const Listed&)>& emit);
   Result<std::string> link_target(NodeId link);

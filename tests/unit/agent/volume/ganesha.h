@@ -1,4 +1,5 @@
-// A real nfs-ganesha on a free port of 127.0.0.1 that exports a folder, for tests. Leaves nothing outside `run_folder`.
+// A real nfs-ganesha on a free port of 127.0.0.1 that exports a folder, for tests. Leaves nothing
+// outside `run_folder`.
 #pragma once
 
 #include <sys/types.h>

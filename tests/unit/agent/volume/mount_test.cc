@@ -1,5 +1,5 @@
-// The file system through the kernel: real FUSE mounts, overlays on them, and what the kernel asks for and does not ask
-// for again.
+// The file system through the kernel: real FUSE mounts, overlays on them, and what the kernel asks
+// for and does not ask for again.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

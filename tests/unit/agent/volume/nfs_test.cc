@@ -1,4 +1,5 @@
-// The store over NFS, against a real server: what it answers, and that killing it costs time and nothing else.
+// The store over NFS, against a real server: what it answers, and that killing it costs time and
+// nothing else.
 #include <gtest/gtest.h>
 
 #include <fstream>

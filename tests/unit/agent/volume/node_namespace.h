@@ -1,5 +1,5 @@
-// A node for tests: a mount namespace as devrun-keeper makes it, with devrun-fs in this process. All of it vanishes with
-// the thread that ran the test.
+// A node for tests: a mount namespace as devrun-keeper makes it, with devrun-fs in this process.
+// All of it vanishes with the thread that ran the test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +14,8 @@
 
 namespace devrun::volume {
 
-// Runs `body` on a thread with a mount namespace of its own; its propagation towards the outside is a slave's.
+// Runs `body` on a thread with a mount namespace of its own; its propagation towards the outside is
+// a slave's.
 void in_own_namespace(const std::function<void()>& body);
 
 // A folder that goes at the end.

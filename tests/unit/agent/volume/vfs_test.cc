@@ -1,4 +1,5 @@
-// The file system itself: what is found, what is one node and what never is, and what a damaged store leads to.
+// The file system itself: what is found, what is one node and what never is, and what a damaged
+// store leads to.
 #include "agent/volume/vfs.h"
 
 #include <gtest/gtest.h>
