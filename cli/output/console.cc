@@ -37,7 +37,8 @@ std::string format_words(std::string_view message, std::string_view hint) {
     out += c;
     if (c == '\n') out += "devrun: ";
   }
-  if (!hint.empty()) out += fmt::format(". Try: {}", hint);
+  const bool one_line = message.find('\n') == std::string_view::npos;
+  if (!hint.empty()) out += fmt::format("{}Try: {}", one_line ? ". " : "\ndevrun: ", hint);
   return out;
 }
 

@@ -15,7 +15,7 @@
 namespace devrun::cli {
 
 // "devrun: MESSAGE. Try: HINT", or "devrun: MESSAGE" without a hint; every further line of MESSAGE
-// gets the prefix too.
+// gets the prefix too, and the hint is then one of them.
 std::string format_words(std::string_view message, std::string_view hint);
 
 // What a printed text from elsewhere may hold: control characters but newline and tab become

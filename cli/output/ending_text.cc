@@ -20,6 +20,11 @@ Words not_run(const TaskKey& task, const Ending& ending, std::string_view otherw
   return {std::string(reason), hint};
 }
 
+// A shell would say it, too: the program could not be executed, or was not found.
+bool is_not_executed(int status) {
+  return status == 126 || status == 127;
+}
+
 // Signals by which people end programs themselves: they know.
 bool is_asked_for(int status) {
   return status == 128 + SIGINT || status == 128 + SIGTERM || status == 128 + SIGPIPE ||
@@ -50,7 +55,9 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
       return Words{fmt::format("job {} was ended at its time limit", to_string(task)),
                    "a longer --time"};
     case EndCause::kExited:
-      if (ending.status <= 128 || ending.reason.empty() || is_asked_for(ending.status)) return {};
+      if (ending.reason.empty() || is_asked_for(ending.status)) return {};
+      if (is_not_executed(ending.status)) return Words{ending.reason, ending.hint};
+      if (ending.status <= 128) return {};
       return Words{fmt::format("job {}: {}", to_string(task), ending.reason), ending.hint};
     case EndCause::kLost:
       break;

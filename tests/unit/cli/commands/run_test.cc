@@ -144,6 +144,8 @@ TEST_F(Run, EndingsAndTheirWords) {
       {pb::SUCCEEDED, pb::EXITED, 0, "", "", 0, ""},
       {pb::FAILED, pb::EXITED, 137, "killed by signal 9", "", 137,
        "devrun: job 42: killed by signal 9\n"},
+      {pb::FAILED, pb::EXITED, 127, "nope: command not found", "devrun shell", 127,
+       "devrun: nope: command not found. Try: devrun shell\n"},
       {pb::FAILED, pb::EXITED, 143, "killed by signal 15", "", 143, ""},
       {pb::FAILED, pb::NOT_STARTED, 125, "cannot mount the snapshot", "devrun doctor", 125,
        "devrun: cannot mount the snapshot. Try: devrun doctor\n"},
@@ -183,7 +185,8 @@ TEST_F(Run, WhatWasWritten) {
   EXPECT_EQ(run({"true"}).words,
             "devrun: 3 files, 1.2 MB written, kept on node1 for 24 hours in /var/lib/devrun/x\n"
             "devrun:   A /root/model.npz  977 KB\n"
-            "devrun:   and 2 more. Try: devrun show 42\n");
+            "devrun:   and 2 more\n"
+            "devrun: Try: devrun show 42\n");
   EXPECT_EQ(run({"-q", "true"}).words, "");
 }
 

@@ -154,6 +154,7 @@ TEST(Json, BytesThatAreNoText) {
 TEST(Words, Format) {
   EXPECT_EQ(format_words("it broke: why", "devrun ps"), "devrun: it broke: why. Try: devrun ps");
   EXPECT_EQ(format_words("a\nb", ""), "devrun: a\ndevrun: b");
+  EXPECT_EQ(format_words("a\nb", "c"), "devrun: a\ndevrun: b\ndevrun: Try: c");
   EXPECT_EQ(printable("a\x1b\x7f\tb"), "a\\x1b\\x7f\tb");
 }
 
