@@ -84,6 +84,12 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   const std::shared_ptr<AttachCall> self = shared_from_this();
   TRY(channel->watch(std::static_pointer_cast<StreamEnd>(self)));
   if (start.write_stdin()) TRY(channel->become_writer(self));
+  // A writer is told at once where stdin goes on. What ran before this controller did, or runs on a node that is
+  // away, may have taken some of it: there the agent will say.
+  const Rank* rank = find_rank(state, channel->key());
+  const bool ours = view.timeline.placed.us == 0 || view.timeline.placed >= state.presence.started;
+  const bool untouched = rank == nullptr || !rank->reported || channel->agent_is_connected();
+  if (start.write_stdin() && ours && untouched) channel->stdin_begins();
   const std::lock_guard lock(mutex_);
   writer_ = start.write_stdin();
   rank_ = start.rank();

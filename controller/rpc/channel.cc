@@ -126,6 +126,16 @@ Channel::StdinState Channel::stdin_state() {
   return {base_, closed_};
 }
 
+void Channel::stdin_begins() {
+  const std::lock_guard lock(mutex_);
+  if (!base_) base_ = 0;
+}
+
+bool Channel::agent_is_connected() {
+  const std::lock_guard lock(mutex_);
+  return !agent_.expired();
+}
+
 // ── stdin and the rest: the agent's side ──
 
 void Channel::connect_agent(const std::shared_ptr<StreamEnd>& agent) {

@@ -60,6 +60,9 @@ class Channel {
     bool closed = false;
   };
   StdinState stdin_state();
+  // Nothing has been taken yet, unless somebody has said otherwise.
+  void stdin_begins();
+  bool agent_is_connected();
 
   // ── stdin and the rest: the agent's side ──
   // The newest call of an agent wins.

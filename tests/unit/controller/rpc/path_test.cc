@@ -106,7 +106,10 @@ TEST(Path, StdinIsForwardedAcknowledgedAndEndsOnce) {
   ASSERT_TRUE(client->Submit(&call, request("r1", {"cat"}), &submitted).ok());
   Call attach_call;
   const auto watcher = attach(*client, attach_call, 1, true);
-  // Before the agent's stream is there.
+  // Told at once where stdin begins, before the agent's stream is there.
+  pb::AttachReply first;
+  while (first.kind_case() != pb::AttachReply::kStdinTaken) ASSERT_TRUE(watcher->Read(&first));
+  EXPECT_EQ(first.stdin_taken(), 0u);
   pb::AttachRequest in;
   in.mutable_stdin()->set_data("hello ");
   ASSERT_TRUE(watcher->Write(in));
