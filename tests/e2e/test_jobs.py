@@ -66,7 +66,7 @@ def test_ps_and_show_tell_the_same_story(cluster):
     attempt = shown["attempts"][-1]
     assert attempt["node"].startswith("node") and attempt["output_bytes"] > 0, attempt
     text = cluster.devrun("ps", "-a").out.decode()
-    assert "greeting" in text and "SUCCEEDED" in text, text
+    assert f"\n{job} " in text and "echo hello" in text and "SUCCEEDED" in text, text
     assert "greeting" in cluster.devrun("show", str(job)).out.decode()
 
 

@@ -32,12 +32,14 @@ def test_devrun_inside_a_job_runs_in_that_jobs_tree(cluster):
     assert done.status == 0 and done.out.strip() == b"300", done
 
 
-def test_two_shells_share_one_container(cluster):
-    first = cluster.start("shell", cluster.volume, "--", "sh", "-c", "echo x > /tmp/shared; echo up; read line")
+def test_a_second_shell_is_told_how_to_go_on(cluster):
+    """Joining the container is not there yet; nothing must happen to the first."""
+    first = cluster.start("shell", cluster.volume, "--", "sh", "-c", "echo up; read line; echo $line")
     assert first.stdout.readline() == b"up\n"
-    second = cluster.devrun("shell", cluster.volume, "--", "cat", "/tmp/shared")
-    finish(first, b"\n")
-    assert second.status == 0 and second.out == b"x\n", second
+    second = cluster.devrun("shell", cluster.volume, "--", "true")
+    assert second.status == 125 and "devrun attach" in second.err and "--stop" in second.err, second
+    done = finish(first, b"still here\n")
+    assert done.status == 0 and done.out == b"still here\n", done
 
 
 def test_no_key_lies_in_the_container(cluster):
