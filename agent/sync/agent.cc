@@ -182,7 +182,7 @@ shim::Handlers Agent::handlers_of(Runner& runner) {
   shim::Handlers handlers;
   handlers.state = [this, key, &streams](const shim::ShimState& state) {
     streams.output_grew(state.output_bytes);
-    if (state.stdin_offset > 0) streams.stdin_taken(state.stdin_offset);
+    streams.stdin_taken(state.stdin_offset);
     post(ShimChanged{key, state.started, state.first_byte, state.ended, state.ending,
                      static_cast<int64_t>(state.output_bytes), state.setup_done});
   };

@@ -6,7 +6,8 @@ namespace devrun::cluster {
 
 std::string ganesha_config(uint16_t port, const std::string& exported, const std::string& folder) {
   // Graceless: our readers hold no state to reclaim. Numeric owners: else they read as nobody.
-  // Privileged ports only: jobs cannot bind those.
+  // Privileged ports only: jobs cannot bind those. No attribute caching: a folder that was removed and made again
+  // would stay missing.
   return fmt::format(R"(NFS_CORE_PARAM {{
   Protocols = 4;
   NFS_Port = {port};
@@ -37,6 +38,7 @@ EXPORT {{
   Disable_ACL = true;
   MaxRead = 1048576;
   PrefRead = 1048576;
+  Attr_Expiration_Time = 0;
   FSAL {{ Name = VFS; }}
 }}
 )",
