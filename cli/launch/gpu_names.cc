@@ -1,0 +1,67 @@
+#include "cli/launch/gpu_names.h"
+
+#include <array>
+#include <cctype>
+#include <utility>
+
+namespace devrun::launch {
+
+namespace {
+
+constexpr std::array<std::string_view, 44> kTypes{
+    "A10",   "A100",    "A100-80GB", "A10G",     "A16",     "A30",         "A40",      "A6000",
+    "B100",  "B200",    "B300",      "GB200",    "GB300",   "GH200",       "H100",     "H20",
+    "H200",  "H800",    "K80",       "L4",       "L40",     "L40S",        "M60",      "MI100",
+    "MI210", "MI250",   "MI300",     "MI300X",   "MI325X",  "MI355X",      "P100",     "P4",
+    "P40",   "RTX3090", "RTX4090",   "RTX5090",  "RTX6000", "RTX6000-Ada", "RTXA5000", "RTXPRO6000",
+    "T4",    "T4g",     "V100",      "V100-32GB"};
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kAliases{{
+    {"A100-40GB", "A100"},
+    {"A100-SXM", "A100"},
+    {"A100-SXM4-40GB", "A100"},
+    {"A100-PCIE", "A100"},
+    {"A100-80G", "A100-80GB"},
+    {"A100-80GB-SXM", "A100-80GB"},
+    {"A100-SXM4-80GB", "A100-80GB"},
+    {"A100-80GB-PCIE", "A100-80GB"},
+    {"B200-SXM", "B200"},
+    {"H100-80GB", "H100"},
+    {"H100-SXM", "H100"},
+    {"H100-SXM5", "H100"},
+    {"H100-80GB-HBM3", "H100"},
+    {"H100-PCIE", "H100"},
+    {"H100-MEGA-80GB", "H100"},
+    {"H200-SXM", "H200"},
+    {"H200-141GB", "H200"},
+    {"MI300-X", "MI300X"},
+    {"RTX-3090", "RTX3090"},
+    {"RTX-4090", "RTX4090"},
+    {"RTX-5090", "RTX5090"},
+    {"V100-16GB", "V100"},
+}};
+
+bool same_but_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::toupper(static_cast<unsigned char>(a[i])) !=
+        std::toupper(static_cast<unsigned char>(b[i]))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string canonical_gpu_type(std::string_view name) {
+  for (const std::string_view type : kTypes) {
+    if (same_but_case(name, type)) return std::string(type);
+  }
+  for (const auto& [alias, type] : kAliases) {
+    if (same_but_case(name, alias)) return std::string(type);
+  }
+  return std::string(name);
+}
+
+}  // namespace devrun::launch

@@ -1,0 +1,125 @@
+// The plan for people.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/launch/plan.h"
+#include "cli/launch/yaml_scalar.h"
+#include "common/base/units.h"
+
+namespace devrun::launch {
+
+namespace {
+
+constexpr size_t kValueShownMax = 80;
+
+std::string count_text(double count) {
+  return count == static_cast<double>(static_cast<int64_t>(count))
+             ? std::to_string(static_cast<int64_t>(count))
+             : python_float(count);
+}
+
+std::string resources_text(const TaskPlan& task) {
+  std::vector<std::string> parts;
+  const Resources& ask = task.per_node;
+  if (ask.cpu_milli > 0) {
+    parts.push_back(fmt::format("{} CPUs{}", count_text(static_cast<double>(ask.cpu_milli) / 1000),
+                                task.cpus_at_least ? " or more" : ""));
+  }
+  if (ask.memory_bytes > 0) {
+    parts.push_back(fmt::format("{} memory{}", format_size(ask.memory_bytes),
+                                task.memory_at_least ? " or more" : ""));
+  }
+  if (task.gpus_exact > 0) {
+    parts.push_back(fmt::format("{} × {}", count_text(task.gpus_exact), ask.gpu_type));
+  }
+  if (parts.empty()) parts.emplace_back("nothing in particular");
+  const std::string others = task.alternatives > 1
+                                 ? fmt::format(" (the first of {} alternatives)", task.alternatives)
+                                 : "";
+  return fmt::format("{}{}", fmt::join(parts, ", "), others);
+}
+
+// On one line, and not for ever.
+std::string value_text(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  if (out.size() <= kValueShownMax) return out;
+  size_t end = kValueShownMax;
+  while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0U) == 0x80U) --end;
+  return out.substr(0, end) + "…";
+}
+
+void row(std::string& out, std::string_view name, std::string_view value) {
+  out += fmt::format("  {:<10}{}\n", name, value);
+}
+
+void script_rows(std::string& out, std::string_view name, std::string_view text) {
+  if (text.empty()) return row(out, name, "nothing");
+  std::string_view label = name;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    row(out, label, value_text(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    label = "";
+  }
+}
+
+std::string recovery_text(const JobRecovery& recovery) {
+  std::vector<std::string> parts;
+  if (!recovery.strategy.empty()) parts.push_back(recovery.strategy);
+  if (recovery.max_restarts_on_errors) {
+    parts.push_back(fmt::format("at most {} restarts", *recovery.max_restarts_on_errors));
+  }
+  if (!recovery.recover_on_exit_codes.empty()) {
+    parts.push_back(
+        fmt::format("always on status {}", fmt::join(recovery.recover_on_exit_codes, ", ")));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string task_text(const TaskPlan& task) {
+  std::string out =
+      fmt::format("task {}\n", task.name.empty() ? "(no name)" : value_text(task.name));
+  row(out, "nodes", std::to_string(task.nodes));
+  row(out, "each", resources_text(task));
+  if (!task.workdir.empty()) row(out, "workdir", value_text(task.workdir_shown));
+  if (task.recovery) row(out, "recovery", recovery_text(*task.recovery));
+  if (task.priority != 0) row(out, "priority", std::to_string(task.priority));
+  std::string_view label = "envs";
+  for (const Value& env : task.envs) {
+    row(out, std::exchange(label, ""), fmt::format("{}={}", env.name, value_text(env.value)));
+  }
+  label = "secrets";
+  for (const Value& secret : task.secrets) row(out, std::exchange(label, ""), secret.name);
+  if (!task.setup.empty()) script_rows(out, "setup", task.setup);
+  script_rows(out, "run", task.run);
+  return out;
+}
+
+}  // namespace
+
+std::string plan_text(const Plan& plan, const std::vector<Diagnostic>& warnings) {
+  std::string out;
+  if (plan.tasks.size() > 1) {
+    out +=
+        fmt::format("{}{}{}: {} tasks\n", plan.order == TaskOrder::kSerial ? "pipeline" : "group",
+                    plan.name.empty() ? "" : " ", plan.name, plan.tasks.size());
+  }
+  for (const TaskPlan& task : plan.tasks) out += task_text(task);
+  for (const Diagnostic& d : warnings) {
+    if (d.severity == Severity::kWarning)
+      out += fmt::format("note: line {}: {}\n", d.line, d.message);
+  }
+  return plan.redactions.apply(out);
+}
+
+}  // namespace devrun::launch

@@ -1,0 +1,96 @@
+// A SkyPilot-style task file, read: the fields that devrun follows as values with their places, the
+// other known ones as one warning each, and everything wrong with the file at once. Nothing is decided
+// here that needs overrides or the caller's environment: that is resolve() in plan.h.
+//
+// One file per group of fields: read_task.cc (scalars, the walk), read_envs.cc, read_resources.cc,
+// read_gpus.cc; known_fields.cc is the table of all names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/launch/diagnostic.h"
+#include "common/base/result.h"
+
+namespace devrun::launch {
+
+inline constexpr int64_t kTaskNodesMax = 4096;
+inline constexpr int32_t kPriorityMax = 1000;  // and its negative
+
+struct Text {
+  std::string value;
+  Place place;
+};
+
+// One of `envs` or `secrets`. Without a value it is required from the command line.
+struct Variable {
+  std::string name;
+  std::optional<std::string> value;
+  Place place;  // of the name
+};
+
+struct CpuRequest {
+  int64_t milli = 0;
+  bool at_least = false;  // `4+`
+  bool operator==(const CpuRequest&) const = default;
+};
+struct MemoryRequest {
+  int64_t bytes = 0;
+  bool at_least = false;
+  bool operator==(const MemoryRequest&) const = default;
+};
+struct GpuRequest {
+  std::string type;  // canonical (gpu_names.h)
+  double count = 1;  // below 1: a share of one
+  bool operator==(const GpuRequest&) const = default;
+};
+struct JobRecovery {
+  std::string strategy;  // empty: the default
+  std::optional<int32_t> max_restarts_on_errors;
+  std::vector<int32_t> recover_on_exit_codes;
+  bool operator==(const JobRecovery&) const = default;
+};
+
+struct ResourceRequest {
+  std::optional<CpuRequest> cpus;
+  std::optional<MemoryRequest> memory;
+  std::vector<GpuRequest> gpus;  // alternatives in the order written; empty: none
+  std::optional<JobRecovery> recovery;
+  std::optional<int32_t> priority;
+  bool operator==(const ResourceRequest&) const = default;
+};
+
+struct Task {
+  Text name;
+  Text workdir;  // as written, before ${VAR}; empty: none
+  int64_t nodes = 1;
+  std::vector<ResourceRequest> alternatives = {{}};  // any_of or ordered; else one
+  std::vector<Variable> envs;
+  std::vector<Variable> secrets;
+  Text setup;
+  Text run;
+};
+
+enum class TaskOrder { kSerial, kParallel };
+
+struct TaskFile {
+  std::string name;  // of a pipeline or group, from its first document
+  TaskOrder order = TaskOrder::kSerial;
+  std::vector<Task> tasks;  // at least one; more than one: several documents
+  Redactions redactions;    // the values of secrets in the file
+};
+
+struct ParsedTaskFile {
+  std::optional<TaskFile> file;  // nothing if there are errors
+  std::vector<Diagnostic> diagnostics;
+  Redactions redactions;
+};
+ParsedTaskFile parse_task_file(std::string_view text);
+
+// The one function here that reads a file; at most kFileBytesMax.
+Result<std::string> read_task_file(const std::string& path);
+
+}  // namespace devrun::launch
