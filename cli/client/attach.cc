@@ -14,6 +14,7 @@ namespace {
 
 constexpr auto kConflictPatience = std::chrono::seconds(15);
 constexpr int kBackoffMs = 50;
+constexpr auto kLookUpEvery = std::chrono::milliseconds(20);  // whether we leave
 constexpr int kBackoffMaxMs = 2000;
 constexpr size_t kMarkBytesMax = 4096;
 
@@ -70,11 +71,14 @@ Result<Attached> AttachSession::run() {
 }
 
 Result<std::optional<Attached>> AttachSession::read_once() {
-  std::shared_ptr<AttachStream> stream;
+  AttachStart start{options_.what, decoder_.offset(), false};
   {
     const std::lock_guard lock(mutex_);
-    const AttachStart start{options_.what, decoder_.offset(), stdin_open_};
-    stream = controller_.attach(start);
+    start.write_stdin = stdin_open_;
+  }
+  const std::shared_ptr<AttachStream> stream = controller_.attach(start);
+  {
+    const std::lock_guard lock(mutex_);
     stdin_.restart();
     stream_ = stream;
     if (leaving_) stream->cancel();
@@ -140,19 +144,21 @@ void AttachSession::say_lost(const Error& error) {
       fmt::format("devrun attach {}, later", job_));
 }
 
+// Until it is connected again and the back-off is over, or we leave.
 std::optional<Attached> AttachSession::wait_before_reconnecting() {
   if (failures_ == 0) return {};
   const int shift = std::min(failures_ - 1, 6);
-  const auto until =
+  const auto not_before =
       Clock::now() + std::chrono::milliseconds(std::min(kBackoffMs << shift, kBackoffMaxMs));
-  while (Clock::now() < until) {
+  for (;;) {
     {
       const std::lock_guard lock(mutex_);
       if (leaving_) return Attached{*leaving_, {}};
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const bool connected = controller_.wait_connected(kLookUpEvery);
+    if (connected && Clock::now() >= not_before) return {};
+    if (connected) std::this_thread::sleep_for(kLookUpEvery);
   }
-  return {};
 }
 
 Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {

@@ -19,7 +19,6 @@ namespace {
 constexpr auto kCallLimit = std::chrono::seconds(60);
 // While the controller restarts; a controller that is down is said to be down after it.
 constexpr auto kSubmitPatience = std::chrono::milliseconds(1200);
-constexpr auto kSubmitPause = std::chrono::milliseconds(60);
 
 template <typename Request, typename Reply>
 Result<Reply> call(pb::Client::Stub& stub, const Target& target,
@@ -67,7 +66,7 @@ Result<Submitted> Controller::submit(const Submission& submission) {
     }
     pb::SubmitReply reply;
     const grpc::Status status = connection_->stub->Submit(&context, request, &reply);
-    const std::lock_guard lock(connection_->mutex);
+    std::unique_lock lock(connection_->mutex);
     connection_->interruptible = nullptr;
     if (status.ok()) {
       const auto tree = Digest::from_bytes(reply.tree());
@@ -77,10 +76,16 @@ Result<Submitted> Controller::submit(const Submission& submission) {
       return Error{Code::kCancelled, "interrupted while the job was being submitted: it may exist",
                    "devrun ps"};
     }
+    lock.unlock();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        give_up - std::chrono::steady_clock::now());
     const bool away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    if (!away || std::chrono::steady_clock::now() > give_up) return call_error(status, target_);
-    std::this_thread::sleep_for(kSubmitPause);
+    if (!away || left.count() <= 0 || !wait_connected(left)) return call_error(status, target_);
   }
+}
+
+bool Controller::wait_connected(std::chrono::milliseconds at_most) {
+  return connection_->channel->WaitForConnected(std::chrono::system_clock::now() + at_most);
 }
 
 void Controller::interrupt() {

@@ -3,6 +3,7 @@
 // is kUnavailable with what to do. Blocking; any thread. The first call connects.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -66,6 +67,9 @@ class Controller {
   // (any thread) ends it.
   Result<Submitted> submit(const Submission& submission);
   void interrupt();
+  // Whether it is connected, waiting at most so long. After a break only this brings the connection
+  // back: a call on a broken one fails at once, and nobody would drive the new one's handshake.
+  bool wait_connected(std::chrono::milliseconds at_most);
   std::unique_ptr<AttachStream> attach(const AttachStart& start);
 
   Result<JobList> list_jobs(bool all);

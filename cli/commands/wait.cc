@@ -49,7 +49,11 @@ Result<Outcome> wait_for(Controller& controller, const Console& console, const A
                               key.job));
       said = true;
     }
-    std::this_thread::sleep_for(pause);
+    if (job) {
+      std::this_thread::sleep_for(pause);
+    } else {
+      controller.wait_connected(pause);
+    }
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -105,6 +107,8 @@ class Attach : public testing::Test {
     EXPECT_EQ(result->end.ending.status, 0);
   }
 
+  explicit Attach(FakeController::Over over = FakeController::Over::kUnixSocket) : fake_(over) {}
+
   FakeController fake_;
   Pipe in_;
   Pipe out_;
@@ -203,6 +207,46 @@ TEST_F(Attach, StdinGoesOnWhereItWasTaken) {
   fake_.end_with(pb::SUCCEEDED, pb::EXITED, 0);
   finish_succeeding();
   EXPECT_TRUE(fake_.job().stdin_bytes == bytes);
+}
+
+class AttachOverTls : public Attach {
+ protected:
+  AttachOverTls() : Attach(FakeController::Over::kTls) {}
+
+  // Stands in for a controller that dies during the handshake.
+  void refuse_connections(int count) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+    ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(fake_.port()));
+    ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(listener, 8), 0);
+    for (int i = 0; i < count; ++i) ::close(::accept(listener, nullptr, nullptr));
+    ::close(listener);
+  }
+};
+
+// That the handshake is driven while nothing else is called shows only between processes: the server's
+// threads here drive it, too. tests/e2e kills a real controller.
+TEST_F(AttachOverTls, GoesOnAfterARestartOfTheController) {
+  fake_.change([](FakeController::Job& job) { job.log = log_record(1, "before "); });
+  options_.patient = true;
+  start(false);
+  ASSERT_TRUE(out_text_->wait_for("before "));
+  for (int restart = 0; restart < 3; ++restart) {
+    fake_.stop();
+    ASSERT_TRUE(err_text_->wait_for("lost the controller"));
+    refuse_connections(2);
+    fake_.serve();
+    ASSERT_TRUE(fake_.wait_until([](const auto& job) { return job.attached_now == 1; }));
+  }
+  fake_.change([](FakeController::Job& job) { job.log += log_record(1, "after"); });
+  fake_.end_with(pb::SUCCEEDED, pb::EXITED, 0);
+  finish_succeeding();
+  EXPECT_EQ(output_, "before after");
 }
 
 TEST_F(Attach, EmptyStdinIsAnEnd) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "cli/client/target.h"
+#include "common/runtime/pki.h"
 #include "common/wire/error.h"
 #include "devrun/v1/client.grpc.pb.h"
 
@@ -57,7 +58,9 @@ class FakeController final : public pb::Client::Service {
     std::vector<uint64_t> attached_from;
   };
 
-  FakeController() {
+  enum class Over { kUnixSocket, kTls };
+
+  explicit FakeController(Over over = Over::kUnixSocket) : over_(over) {
     char folder[] = "/tmp/devrun-cli-test-XXXXXX";
     folder_ = ::mkdtemp(folder);
     serve();
@@ -70,6 +73,14 @@ class FakeController final : public pb::Client::Service {
   std::string socket() const { return folder_ + "/socket"; }
   Target target() const {
     Target out;
+    if (over_ == Over::kTls) {
+      out.address = "ipv4:127.0.0.1:" + std::to_string(port_);
+      out.shown = out.address;
+      out.ca = authority_.certificate;
+      out.certificate = client_.certificate;
+      out.key = client_.key;
+      return out;
+    }
     out.address = "unix:" + socket();
     out.shown = socket();
     out.through_socket = true;
@@ -82,7 +93,17 @@ class FakeController final : public pb::Client::Service {
       stopping_ = false;
     }
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("unix:" + socket(), grpc::InsecureServerCredentials());
+    if (over_ == Over::kTls) {
+      if (authority_.key.empty()) make_identities();
+      grpc::SslServerCredentialsOptions tls(
+          GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+      tls.pem_root_certs = authority_.certificate;
+      tls.pem_key_cert_pairs.push_back({server_identity_.key, server_identity_.certificate});
+      builder.AddListeningPort("127.0.0.1:" + std::to_string(port_),
+                               grpc::SslServerCredentials(tls), &port_);
+    } else {
+      builder.AddListeningPort("unix:" + socket(), grpc::InsecureServerCredentials());
+    }
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
@@ -92,6 +113,8 @@ class FakeController final : public pb::Client::Service {
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
     server_.reset();
   }
+
+  int port() const { return port_; }
 
   void change(const std::function<void(Job&)>& what) {
     const std::lock_guard lock(mutex_);
@@ -319,6 +342,18 @@ class FakeController final : public pb::Client::Service {
     return {grpc::StatusCode::CANCELLED, "over"};
   }
 
+  void make_identities() {
+    authority_ = *make_authority("test", 1);
+    server_identity_ =
+        *issue_certificate(authority_, {Role::kController, "test"}, {"127.0.0.1"}, 1);
+    client_ = *issue_certificate(authority_, {Role::kAdmin, "root"}, {}, 1);
+  }
+
+  Over over_;
+  int port_ = 0;
+  Pem authority_;
+  Pem server_identity_;
+  Pem client_;
   std::string folder_;
   std::unique_ptr<grpc::Server> server_;
   std::mutex mutex_;
