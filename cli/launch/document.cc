@@ -20,6 +20,10 @@ namespace {
 
 constexpr std::string_view kTagPrefix = "tag:yaml.org,2002:";
 
+bool is_standard_tag(std::string_view tag, std::string_view name) {
+  return tag.starts_with(kTagPrefix) && tag.substr(kTagPrefix.size()) == name;
+}
+
 // Thrown through yaml-cpp to stop it; caught in parse_yaml.
 struct Stop {
   Diagnostic why;
@@ -68,7 +72,7 @@ class Builder : public YAML::EventHandler {
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     Node* node = begin(NodeKind::kMapping, mark, anchor);
-    if (tag != std::string(kTagPrefix) + "set") expect_tag(node->place, tag, "map");
+    if (!is_standard_tag(tag, "set")) expect_tag(node->place, tag, "map");
     open_.push_back({node, {}, false});
   }
   void OnMapEnd() override {

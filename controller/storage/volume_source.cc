@@ -1,7 +1,6 @@
 #include "controller/storage/volume_source.h"
 
 #include <fmt/format.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -46,16 +45,17 @@ std::string last_error_of(const std::string& output) {
   return out;
 }
 
-// debootstrap mounts these and leaves them behind if it is killed.
-void unmount_leftovers(const std::string& live) {
-  for (const char* const folder : {"proc", "sys"}) {
-    ::umount2(fmt::format("{}/{}", live, folder).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  }
-}
+// The store is mounted nodev, and debootstrap makes devices and opens them: so it works in a mount namespace of its own,
+// where the target allows them. What it mounts there goes with it, however it ends.
+constexpr const char* kWithDevices =
+    "mount --bind \"$0\" \"$0\" && mount -o remount,bind,dev,suid,exec \"$0\" && "
+    "exec debootstrap \"$@\"";
+constexpr int kStatusNotFound = 127;
 
 Status fill(const std::string& live, const FromDebootstrap& source, const ProgressLine& progress) {
   TRY(check_words(source));
-  std::vector<std::string> argv{"debootstrap", "--variant=minbase"};
+  std::vector<std::string> argv{"unshare",    "--mount", "--propagation",    "private", "sh", "-c",
+                                kWithDevices, live,      "--variant=minbase"};
   if (!source.include.empty()) {
     argv.push_back(fmt::format("--include={}", fmt::join(source.include, ",")));
   }
@@ -64,9 +64,11 @@ Status fill(const std::string& live, const FromDebootstrap& source, const Progre
   if (const std::string mirror = find_mirror("/etc/apt", source.suite); !mirror.empty()) {
     argv.push_back(mirror);
   }
-  Result<ChildResult> ran = run_child_lines(argv, progress, "apt-get install debootstrap");
-  unmount_leftovers(live);
-  const ChildResult result = TRY(std::move(ran));
+  const ChildResult result = TRY(run_child_lines(argv, progress, "apt-get install util-linux"));
+  if (result.exit_status == kStatusNotFound) {
+    return Error{Code::kNotFound, "debootstrap is not installed on the storage host",
+                 "apt-get install debootstrap"};
+  }
   if (result.exit_status != 0) {
     return Error{
         Code::kIo,
