@@ -40,6 +40,11 @@ bool is_running(const Layout& layout, const std::string& name) {
   return process && is_alive(*process);
 }
 
+bool runs_as_it_should(const Layout& layout, const Daemon& daemon) {
+  const auto process = read_pid_file(layout.pid_file(daemon.name));
+  return process && is_alive(*process) && command_line(process->pid) == daemon.words;
+}
+
 Status ensure_started(const Layout& layout, const Daemon& daemon) {
   const std::string pid_file = layout.pid_file(daemon.name);
   if (const auto process = read_pid_file(pid_file); process && is_alive(*process)) {

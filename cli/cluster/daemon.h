@@ -25,6 +25,9 @@ struct Daemon {
 // Runs as recorded, whatever its words.
 bool is_running(const Layout& layout, const std::string& name);
 
+// Runs, and with the words that it should have.
+bool runs_as_it_should(const Layout& layout, const Daemon& daemon);
+
 // Starts it if it does not run (so). Does not wait for it to serve.
 Status ensure_started(const Layout& layout, const Daemon& daemon);
 

@@ -108,9 +108,20 @@ Status start_storage(const Layout& layout, const Programs& programs, const Recor
   return ensure_started(layout, storage_agent(layout, programs, record));
 }
 
+// A mount whose devrun-fs has ended cannot be taken over by another one yet: readers would get errors from it for
+// good. So the whole node starts anew.
+Status end_node_without_fs(const Layout& layout, const std::string& node, const Daemon& fs) {
+  if (!is_running(layout, keeper_name(node)) || runs_as_it_should(layout, fs)) return ok();
+  const Ended ended = TRY(end_members(Layout{layout.node(node)}));
+  say("devrun-fs of {} had ended: {} starts anew, {} of its jobs ended", node, node,
+      ended.attempts);
+  return ok();
+}
+
 Status start_nodes(const Layout& layout, const Programs& programs, const Record& record) {
   const std::vector<std::string> nodes = record.node_names();
   for (const std::string& node : nodes) {
+    TRY(end_node_without_fs(layout, node, node_fs(layout, programs, record, node)));
     TRY(end_orphans(layout, keeper_name(node), Layout{layout.node(node)}));
     TRY(ensure_started(layout, node_keeper(layout, programs, node)));
   }

@@ -122,14 +122,14 @@ def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
 
 
 @own_cluster(nodes=1)
-def test_a_file_system_server_killed_in_the_middle_comes_back(cluster):
-    child = cluster.start("--", "sh", "-c", "echo begin; read line; cat /data/blob | wc -c; exit 16")
+def test_a_node_whose_file_system_server_was_killed_is_made_whole_by_up(cluster):
+    child = cluster.start("--", "sh", "-c", "echo begin; exec sleep 1000")
     assert child.stdout.readline() == b"begin\n"
-    job = cluster.jobs()[-1]["job"]
-    cluster.kill(node_of(cluster, job) + ".fs")
+    cluster.kill("node1.fs")
     cluster.mend()
-    done = finish(child, b"go\n")
-    assert done.status == 16 and done.out.strip() == str(len(cluster.blob)).encode(), done
+    done = finish(child)
+    assert done.status in (125, 137) and "devrun: job 1" in done.err, done
+    assert cluster.devrun("cat", "/data/blob").out == cluster.blob
 
 
 @own_cluster(nodes=1)
@@ -144,8 +144,8 @@ def test_an_nfs_server_killed_in_the_middle_comes_back(cluster):
 def test_a_shim_that_is_killed_takes_its_job_along_and_says_so(cluster):
     job = cluster.submit("echo begin; exec sleep 1000")
     node = node_of(cluster, job)
-    shims = shims_of(cluster, node)
-    assert len(shims) == 1, shims
+    # The container's first process is the shim's own program until it becomes the command.
+    shims = wait_until(lambda: len(shims_of(cluster, node)) == 1 and shims_of(cluster, node), "one shim")
     os.kill(shims[0], signal.SIGKILL)
     record = cluster.await_end(job)
     assert record["ending"]["status"] == 125, record
