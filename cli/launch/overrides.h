@@ -13,14 +13,15 @@
 namespace devrun::launch {
 
 struct Overrides {
-  std::vector<std::string> envs;     // each `K=V`, or `K` to take it from the caller's environment
-  std::vector<std::string> secrets;  // likewise
-  std::optional<std::string> env_file_text;
+  // Each `K=V`, or `K` to take it from the caller's environment.
+  std::vector<std::string> envs = {};
+  std::vector<std::string> secrets = {};
+  std::optional<std::string> env_file_text = {};
   std::string env_file_name = "the --env-file";  // for diagnostics
-  std::string name;                              // empty: the file's
-  std::optional<int64_t> nodes;
-  std::string gpus;  // `H100:8`; empty: the file's
-  std::function<std::optional<std::string>(const std::string& name)> caller_environment;
+  std::string name = {};                         // empty: the file's
+  std::optional<int64_t> nodes = {};
+  std::string gpus = {};  // `H100:8`; empty: the file's
+  std::function<std::optional<std::string>(const std::string& name)> caller_environment = {};
 };
 
 // The values given, by name; a later one wins, and the command line over the file.

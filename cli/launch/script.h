@@ -7,9 +7,10 @@
 //   the real one back.
 // - bash -i reads ~/.bashrc by itself as well: --norc, the prologue reads it once.
 // - History expansion would mangle "done!": +H.
-// - An interactive bash ignores TERM and runs every command in a process group of its own: the
-//   prologue sets +m, so that a signal to the group reaches the programs, and traps that end the
-//   shell with 128+N once its current command has ended. USR1 and USR2 do nothing to the shell.
+// - An interactive bash ignores TERM and, if it finds a terminal, runs every command in a process
+//   group of its own: the prologue sets +m, so that a signal to the group reaches the programs, and
+//   traps that end the shell with 128+N once its current command has ended. USR1 and USR2, which go
+//   to the shell alone, do nothing to it: a program that wants them is started by `exec`.
 // - The text stands in the environment and not in argv, where `pkill -f train.py` would find it and
 //   an argument may have at most 128 KiB. Bash reads it from descriptor 8.
 // - ~/.bashrc may set variables that the file's envs set: the prologue saves those first and exports

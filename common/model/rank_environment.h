@@ -15,13 +15,13 @@ struct RankFacts {
   JobId job = 0;
   int32_t task = kNoTask;
   uint32_t rank = 0;
-  std::vector<std::string> addresses;  // by rank; at least one
-  int32_t gpus_per_node = 0;           // shares rounded up
+  std::vector<std::string> addresses = {};  // by rank; at least one
+  int32_t gpus_per_node = 0;                // shares rounded up
   uint16_t master_port = 0;
-  std::string user;
-  std::string group_name;    // of a group of jobs; empty: none
-  uint32_t array_index = 0;  // of an array: this task's place in it
-  uint32_t array_tasks = 0;  // 0: no array
+  std::string user = {};
+  std::string group_name = {};  // of a group of jobs; empty: none
+  uint32_t array_index = 0;     // of an array: this task's place in it
+  uint32_t array_tasks = 0;     // 0: no array
 };
 
 // NAME and value. What does not apply (no array, no group) is left out.

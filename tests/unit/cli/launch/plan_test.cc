@@ -1,0 +1,197 @@
+// File and command line together: who wins, what is missing, what is shown.
+#include "cli/launch/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/launch/substitute.h"
+
+namespace devrun::launch {
+namespace {
+
+struct Outcome {
+  std::optional<Plan> plan;
+  std::string said;  // rendered diagnostics of resolve()
+};
+
+Outcome plan_of(std::string_view text, Overrides overrides = {}) {
+  const ParsedTaskFile parsed = parse_task_file(text);
+  EXPECT_TRUE(parsed.file) << render(parsed.diagnostics, "t.yaml", text);
+  overrides.caller_environment = [](const std::string& name) -> std::optional<std::string> {
+    if (name == "HERE") return "from the caller";
+    return std::nullopt;
+  };
+  Resolution resolution = resolve(*parsed.file, overrides);
+  return {std::move(resolution.plan), render(resolution.diagnostics, "t.yaml", text)};
+}
+
+std::string env_of(const Outcome& outcome, std::string_view name) {
+  for (const Value& env : outcome.plan->tasks.at(0).envs) {
+    if (env.name == name) return env.value;
+  }
+  return "(none)";
+}
+
+TEST(Plan, TheCommandLineWinsOverTheEnvFileWinsOverTheFile) {
+  const Outcome outcome =
+      plan_of("envs: {A: file, B: file, C: file, HERE: null}\nrun: x\n",
+              {.envs = {"A=flag=1", "HERE", "D=new"}, .env_file_text = "A=envfile\nB=envfile\n"});
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  EXPECT_EQ(env_of(outcome, "A"), "flag=1");
+  EXPECT_EQ(env_of(outcome, "B"), "envfile");
+  EXPECT_EQ(env_of(outcome, "C"), "file");
+  EXPECT_EQ(env_of(outcome, "D"), "new");
+  EXPECT_EQ(env_of(outcome, "HERE"), "from the caller");
+}
+
+TEST(Plan, WhatIsRequiredAndMissingIsNamedWithItsPlace) {
+  EXPECT_EQ(plan_of("envs:\n  MODEL:\nsecrets:\n  TOKEN: null\nrun: x\n").said,
+            "t.yaml:2:3: error: the variable MODEL needs a value\n"
+            "    2 |   MODEL:\n      |   ^~~~~\n      = --env MODEL=…\n"
+            "t.yaml:4:3: error: the secret TOKEN needs a value\n"
+            "    4 |   TOKEN: ***\n      |   ^~~~~\n      = --secret TOKEN=…\n");
+  EXPECT_TRUE(plan_of("envs: {EMPTY: ''}\nrun: x\n").plan);
+}
+
+TEST(Plan, ASecretIsOneHoweverItsValueComes) {
+  const Outcome outcome = plan_of(
+      "envs: {A: null, B: shown}\nsecrets: [TOKEN, HERE]\nrun: x\n",
+      {.envs = {"TOKEN=by-env-flag"}, .secrets = {"A=hidden-env", "HERE", "EXTRA=hidden-extra"}});
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  const TaskPlan& task = outcome.plan->tasks[0];
+  EXPECT_EQ(task.envs, (std::vector<Value>{{"B", "shown"}}));
+  EXPECT_EQ(task.secrets, (std::vector<Value>{{"TOKEN", "by-env-flag"},
+                                              {"HERE", "from the caller"},
+                                              {"A", "hidden-env"},
+                                              {"EXTRA", "hidden-extra"}}));
+}
+
+TEST(Plan, SecretsAreInNeitherTextNorJson) {
+  const Outcome outcome = plan_of(
+      "name: n\nenvs: {URL: 'https://u:sesame-one@h/'}\n"
+      "secrets: {ONE: sesame-one, TWO: null}\nworkdir: /w/${TWO}\nrun: curl sesame-one\n",
+      {.secrets = {"TWO=sesame-two"}});
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  EXPECT_EQ(outcome.plan->tasks[0].workdir, "/w/sesame-two");
+  for (const std::string& shown : {plan_text(*outcome.plan, {}), plan_json(*outcome.plan, {})}) {
+    EXPECT_EQ(shown.find("sesame"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("TWO"), std::string::npos) << shown;
+  }
+}
+
+TEST(Plan, BadFlagsAreNamedWithoutTheirValues) {
+  const Outcome outcome = plan_of("run: x\n", {.envs = {"GONE", "=v"},
+                                               .secrets = {"no name: sesame"},
+                                               .env_file_text = "ok=1\nbad line\nQ='open\n",
+                                               .env_file_name = "prod.env",
+                                               .nodes = 0,
+                                               .gpus = "8"});
+  EXPECT_FALSE(outcome.plan);
+  EXPECT_EQ(
+      outcome.said,
+      "t.yaml: error: --env GONE: GONE is not set here\n      = --env GONE=VALUE\n"
+      "t.yaml: error: --env number 2 does not begin with the name of a variable\n"
+      "      = --env NAME=VALUE; a name is letters, digits and _, not beginning with a digit\n"
+      "t.yaml: error: --secret number 1 does not begin with the name of a variable\n"
+      "      = --secret NAME=VALUE; a name is letters, digits and _, not beginning with a digit\n"
+      "t.yaml: error: --nodes: expected a whole number from 1 to 4096\n"
+      "prod.env:2:5: error: expected '=' after bad\n      = expected NAME=VALUE\n"
+      "prod.env:3:8: error: the value of Q cannot be read\n      = a quote must end on its line\n");
+}
+
+TEST(Plan, FlagsChangeNodesNameAndGpus) {
+  const Outcome outcome = plan_of("num_nodes: 2\nresources: {gpus: [T4, L4]}\nrun: x\n",
+                                  {.name = "other", .nodes = 5, .gpus = "h100:8"});
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  const TaskPlan& task = outcome.plan->tasks[0];
+  EXPECT_EQ(task.nodes, 5u);
+  EXPECT_EQ(task.name, "other");
+  EXPECT_EQ(task.per_node.gpus, 8);
+  EXPECT_EQ(task.per_node.gpu_type, "H100");
+  EXPECT_EQ(task.alternatives, 1u);
+}
+
+TEST(Plan, SharesOfGpusAreRoundedUpAndRemembered) {
+  const Outcome outcome =
+      plan_of("resources: {accelerators: T4:0.5, cpus: 0.5+, memory: 2}\nrun: x\n");
+  const TaskPlan& task = outcome.plan->tasks[0];
+  EXPECT_EQ(task.per_node, (Resources{500, int64_t{2} << 30, 1, "T4"}));
+  EXPECT_EQ(task.gpus_exact, 0.5);
+  EXPECT_TRUE(task.cpus_at_least);
+}
+
+TEST(EnvFile, QuotesCommentsAndExports) {
+  std::vector<Diagnostic> diagnostics;
+  const auto entries = parse_env_file(
+      "# comment\n\nexport A=1\nB = two words # said\nC='a # b'\nD=\"x\\ty\"  # "
+      "z\r\nE=\nF\nG=a#b\n",
+      "f", diagnostics);
+  EXPECT_TRUE(diagnostics.empty());
+  const std::vector<std::pair<std::string, std::optional<std::string>>> expected{
+      {"A", "1"}, {"B", "two words"},  {"C", "a # b"}, {"D", "x\ty"},
+      {"E", ""},  {"F", std::nullopt}, {"G", "a#b"}};
+  EXPECT_EQ(entries, expected);
+}
+
+TEST(Substitute, OnlyWhatHasAValue) {
+  const auto lookup = [](std::string_view name) -> std::optional<VariableValue> {
+    if (name == "A") return VariableValue{"1", false};
+    if (name == "S") return VariableValue{"sesame", true};
+    return std::nullopt;
+  };
+  EXPECT_EQ(substitute("x/$A-${A}b/$AB/${B}/$$/${A/$", lookup).value, "x/1-1b/$AB/${B}/$$/${A/$");
+  EXPECT_EQ(substitute("/$S/$A", lookup).value, "/sesame/1");
+  EXPECT_EQ(substitute("/$S/$A", lookup).shown, "/$S/1");
+}
+
+TEST(Plan, ReadsWellAsText) {
+  const std::string_view text = R"(name: train
+num_nodes: 2
+workdir: .
+resources:
+  cpus: 4+
+  memory: 16
+  accelerators: {H100:8, A100:8}
+  infra: aws
+  priority: 7
+  job_recovery: {max_restarts_on_errors: 3, recover_on_exit_codes: [33]}
+envs: {LR: 1.0e-5, BIG: true}
+secrets: {TOKEN: sesame}
+setup: pip install -r requirements.txt
+run: |
+  cd src
+  python train.py
+)";
+  const ParsedTaskFile parsed = parse_task_file(text);
+  const Outcome outcome = plan_of(text);
+  ASSERT_TRUE(outcome.plan);
+  EXPECT_EQ(plan_text(*outcome.plan, parsed.diagnostics), R"(task train
+  nodes     2
+  each      4 CPUs or more, 16 GB memory, 8 × H100 (the first of 2 alternatives)
+  workdir   .
+  recovery  at most 3 restarts, always on status 33
+  priority  7
+  envs      LR=1e-05
+            BIG=True
+  secrets   TOKEN
+  setup     pip install -r requirements.txt
+  run       cd src
+            python train.py
+note: line 8: 'resources.infra' has no effect: devrun runs on the cluster's own nodes
+)");
+  const auto json = nlohmann::json::parse(plan_json(*outcome.plan, parsed.diagnostics));
+  EXPECT_EQ(json["tasks"][0]["per_node"]["memory_bytes"], int64_t{16} << 30);
+  EXPECT_EQ(json["tasks"][0]["envs"]["LR"], "1e-05");
+  EXPECT_EQ(json["tasks"][0]["secrets"], nlohmann::json::parse(R"(["TOKEN"])"));
+  EXPECT_EQ(json["tasks"][0]["run"], "cd src\npython train.py\n");
+  EXPECT_EQ(json["warnings"][0]["line"], 8);
+}
+
+TEST(Plan, BytesThatAreNoTextStillMakeJson) {
+  const Outcome outcome = plan_of("run: x\n", {.envs = {"A=\xFF"}});
+  EXPECT_TRUE(nlohmann::json::accept(plan_json(*outcome.plan, {})));
+}
+
+}  // namespace
+}  // namespace devrun::launch
