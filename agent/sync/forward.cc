@@ -28,8 +28,9 @@ grpc::Status in_our_words(const grpc::Status& status) {
 class Forwarding final : public grpc::ServerGenericBidiReactor {
  public:
   Forwarding(grpc::GenericCallbackServerContext* context, ByteStub& controller,
-             const CallerIdentity& caller)
-      : server_context_(context), client_(*this) {
+             const CallerIdentity& caller, Forwardings& all)
+      : server_context_(context), all_(all), client_(*this) {
+    all_.enter();
     grpc::ClientContext& out = client_.context;
     for (const auto& [key, value] : context->client_metadata()) {
       if (is_forwarded({key.data(), key.size()})) {
@@ -116,10 +117,14 @@ class Forwarding final : public grpc::ServerGenericBidiReactor {
   void OnCancel() override { client_.context.TryCancel(); }
   void OnDone() override { done_with_one_side(); }
   void done_with_one_side() {
-    if (sides_.fetch_sub(1) == 1) delete this;
+    if (sides_.fetch_sub(1) != 1) return;
+    Forwardings& all = all_;
+    delete this;
+    all.leave();
   }
 
   grpc::GenericCallbackServerContext* const server_context_;
+  Forwardings& all_;
   grpc::ByteBuffer request_, reply_;
   std::mutex mutex_;
   bool controller_ended_ = false;  // nothing more may be started towards the controller
@@ -136,9 +141,26 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 
 }  // namespace
 
+void Forwardings::enter() {
+  const std::lock_guard lock(mutex_);
+  ++count_;
+}
+
+void Forwardings::leave() {
+  const std::lock_guard lock(mutex_);
+  --count_;
+  changed_.notify_all();
+}
+
+void Forwardings::wait_for_all() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return count_ == 0; });
+}
+
 grpc::ServerGenericBidiReactor* forward(grpc::GenericCallbackServerContext* context,
-                                        ByteStub& controller, const CallerIdentity& caller) {
-  return new Forwarding(context, controller, caller);
+                                        ByteStub& controller, const CallerIdentity& caller,
+                                        Forwardings& all) {
+  return new Forwarding(context, controller, caller, all);
 }
 
 grpc::ServerGenericBidiReactor* refuse(const grpc::Status& status) {

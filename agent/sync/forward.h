@@ -12,7 +12,8 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 
-#include <functional>
+#include <condition_variable>
+#include <mutex>
 
 #include "agent/sync/identity.h"
 
@@ -20,9 +21,24 @@ namespace devrun::agent {
 
 using ByteStub = grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer>;
 
+// The calls under way. Waited for before their channel goes: gRPC 1.51 must not lose a channel's last reference in one of
+// its own threads (it would wait for that thread, then free its queue twice; found by the address sanitizer).
+class Forwardings {
+ public:
+  void enter();
+  void leave();
+  void wait_for_all();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t count_ = 0;
+};
+
 // Begins to forward; the reactor deletes itself when both sides are done.
 grpc::ServerGenericBidiReactor* forward(grpc::GenericCallbackServerContext* context,
-                                        ByteStub& controller, const CallerIdentity& caller);
+                                        ByteStub& controller, const CallerIdentity& caller,
+                                        Forwardings& all);
 
 // Refuses a call.
 grpc::ServerGenericBidiReactor* refuse(const grpc::Status& status);

@@ -47,7 +47,7 @@ class Gateway::Service final : public grpc::CallbackGenericService {
     }
     const std::optional<CallerIdentity> caller = gateway_.who(context->peer());
     if (!caller) return refuse(status_of({Code::kDenied, "this connection is nobody's", {}}));
-    return forward(context, gateway_.controller_, *caller);
+    return forward(context, gateway_.controller_, *caller, gateway_.forwardings_);
   }
 
  private:
@@ -95,6 +95,7 @@ Gateway::~Gateway() {
   if (server_) {
     server_->Shutdown(std::chrono::system_clock::now());
     server_->Wait();
+    forwardings_.wait_for_all();
   }
 }
 

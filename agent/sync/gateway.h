@@ -58,6 +58,7 @@ class Gateway {
 
   const std::string folder_;
   ByteStub controller_;
+  Forwardings forwardings_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
   UniqueFd epoll_, wake_;

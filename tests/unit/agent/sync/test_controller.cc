@@ -16,6 +16,7 @@ TestController::TestController(int port) {
   builder.RegisterService(this);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   server_ = builder.BuildAndStart();
   EXPECT_NE(server_, nullptr);
 }
@@ -114,6 +115,13 @@ bool TestController::wait_ended(const AttemptKey& key) {
   });
 }
 
+// As the real one: a hello may be older than a report that overtook it.
+void TestController::take(const ObservedAttempt& observed) {
+  const auto known = reported_.find(observed.key);
+  if (known != reported_.end() && known->second.phase > observed.phase) return;
+  reported_[observed.key] = observed;
+}
+
 grpc::Status TestController::Synchronize(grpc::ServerContext* context,
                                          const pb::SynchronizeRequest* request,
                                          grpc::ServerWriter<pb::DesiredState>* writer) {
@@ -121,8 +129,7 @@ grpc::Status TestController::Synchronize(grpc::ServerContext* context,
   const uint64_t session = ++session_;
   hellos_.push_back(*request);
   for (const pb::ObservedAttempt& one : request->observed()) {
-    const ObservedAttempt observed = *wire::from_proto(one);
-    reported_[observed.key] = observed;
+    take(*wire::from_proto(one));
   }
   news_.clear();
   uint64_t generation = 0;
@@ -148,8 +155,7 @@ grpc::Status TestController::Report(grpc::ServerContext*, const pb::ReportReques
     return {grpc::StatusCode::UNAVAILABLE, "not now"};
   }
   for (const pb::ObservedAttempt& one : request->observed()) {
-    const ObservedAttempt observed = *wire::from_proto(one);
-    reported_[observed.key] = observed;
+    take(*wire::from_proto(one));
   }
   changed_.notify_all();
   return grpc::Status::OK;

@@ -54,6 +54,7 @@ class TestController final : public devrun::v1::Agent::Service {
  private:
   devrun::v1::DesiredState whole() const;
   void push(devrun::v1::DesiredState message);
+  void take(const ObservedAttempt& observed);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
