@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "common/model/rank_environment.h"
+
 namespace devrun::sandbox {
 
 namespace {
@@ -33,6 +35,28 @@ struct Variables {
   }
 };
 
+// Task files may ask for their rank whatever their size; other programs take such variables as a sign that they were
+// started by a launcher of several processes.
+bool works_with_others(const AttemptSpec& spec, Variables& variables) {
+  return spec.ranks > 1 || spec.key.task != kNoTask ||
+         variables.find("DEVRUN_TASK_ENV") != nullptr || !spec.program.setup.empty();
+}
+
+void add_rank_facts(const AttemptSpec& spec, Variables& out) {
+  RankFacts facts;
+  facts.job = spec.key.job;
+  facts.task = spec.key.task;
+  facts.rank = spec.key.rank;
+  facts.addresses = spec.rank_addresses;
+  if (facts.addresses.empty()) facts.addresses.push_back("127.0.0.1");
+  facts.gpus_per_node = spec.resources.gpus;
+  facts.master_port = master_port(spec.key.job, spec.key.task, spec.key.attempt);
+  facts.user = spec.user;
+  facts.array_index = spec.array_index;
+  facts.array_tasks = spec.array_tasks;
+  for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
+}
+
 }  // namespace
 
 std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node) {
@@ -59,6 +83,7 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
   out.set("DEVRUN_RANK", std::to_string(spec.key.rank));
   out.set("DEVRUN_RANKS", std::to_string(spec.ranks));
   if (spec.key.task != kNoTask) out.set("DEVRUN_TASK", std::to_string(spec.key.task));
+  if (works_with_others(spec, out)) add_rank_facts(spec, out);
   return std::move(out.all);
 }
 

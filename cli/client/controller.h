@@ -12,6 +12,7 @@
 
 #include "cli/client/attach_stream.h"
 #include "cli/client/target.h"
+#include "cli/client/watch_stream.h"
 #include "cli/output/records.h"
 #include "common/base/result.h"
 
@@ -71,6 +72,8 @@ class Controller {
   // back: a call on a broken one fails at once, and nobody would drive the new one's handshake.
   bool wait_connected(std::chrono::milliseconds at_most);
   std::unique_ptr<AttachStream> attach(const AttachStart& start);
+  // `all`: other users' jobs too, for administrators.
+  std::unique_ptr<WatchStream> watch(bool all);
 
   Result<JobList> list_jobs(bool all);
   Result<JobRecord> get_job(JobId job);

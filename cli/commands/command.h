@@ -32,6 +32,7 @@ struct Command {
 
 // One function per file of this folder.
 Command run_command();
+Command launch_command();
 Command ps_command();
 Command show_command();
 Command logs_command();
@@ -39,6 +40,7 @@ Command attach_command();
 Command cancel_command();
 Command wait_command();
 Command explain_command();
+Command top_command();
 Command volume_command();
 Command shell_command();
 Command nodes_command();

@@ -21,6 +21,7 @@ Command not_yet(std::string_view name, std::string_view usage, std::string_view 
 std::vector<Command> all_commands() {
   return {
       run_command(),
+      launch_command(),
       ps_command(),
       show_command(),
       logs_command(),
@@ -28,6 +29,7 @@ std::vector<Command> all_commands() {
       wait_command(),
       cancel_command(),
       explain_command(),
+      top_command(),
       volume_command(),
       shell_command(),
       nodes_command(),
@@ -36,7 +38,6 @@ std::vector<Command> all_commands() {
       doctor_command(),
       completion_command(),
       help_command(),
-      not_yet("launch", "launch FILE.yaml [OPTIONS]", "run a SkyPilot-style task file"),
       not_yet("exec", "exec [-t] JOB CMD…",
               "run a program beside a running job, in its file system"),
       not_yet("cp", "cp JOB:PATH DEST", "copy a file out of a job"),
@@ -48,7 +49,6 @@ std::vector<Command> all_commands() {
               "take a change set, or more of it, into the volume"),
       not_yet("undo", "undo JOB", "take a change set out of the volume again"),
       not_yet("port-forward", "port-forward JOB [L:]R…", "TCP from here to a job"),
-      not_yet("top", "top", "the monitor"),
       not_yet("snapshot", "snapshot create|ls|rm|restore|diff", "named snapshots of a volume"),
   };
 }

@@ -14,6 +14,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_ranks(in.ranks);
   for (const std::string& address : in.rank_addresses) out.add_rank_addresses(address);
   out.set_dev_container(in.dev_container);
+  out.set_array_index(in.array_index);
+  out.set_array_tasks(in.array_tasks);
   return out;
 }
 
@@ -29,6 +31,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.ranks = in.ranks();
   out.rank_addresses.assign(in.rank_addresses().begin(), in.rank_addresses().end());
   out.dev_container = in.dev_container();
+  out.array_index = in.array_index();
+  out.array_tasks = in.array_tasks();
   return out;
 }
 

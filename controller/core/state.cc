@@ -61,6 +61,18 @@ int32_t array_task_at(const JobSpec& spec, uint64_t position) {
   CHECK_MSG(false, "position beyond the array");
 }
 
+uint64_t array_position_of(const JobSpec& spec, int32_t task) {
+  uint64_t before = 0;
+  for (const ArrayRange& range : spec.array) {
+    const int64_t past = int64_t{task} - range.first;
+    if (past >= 0 && task <= range.last && past % range.step == 0) {
+      return before + static_cast<uint64_t>(past / range.step);
+    }
+    before += count(range);
+  }
+  CHECK_MSG(false, "a task that the array does not have");
+}
+
 bool array_has(const JobSpec& spec, int32_t task) {
   for (const ArrayRange& range : spec.array) {
     if (range.step > 0 && task >= range.first && task <= range.last &&

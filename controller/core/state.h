@@ -131,6 +131,7 @@ bool is_silent(const State& state, const std::string& node, Time now);
 // ── arrays ──
 uint64_t array_size(const JobSpec& spec);  // 0: no array
 int32_t array_task_at(const JobSpec& spec, uint64_t position);
+uint64_t array_position_of(const JobSpec& spec, int32_t task);  // the first, where ranges overlap
 bool array_has(const JobSpec& spec, int32_t task);
 // The task that would be placed next.
 std::optional<int32_t> next_task(const Job& job);

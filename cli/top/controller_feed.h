@@ -1,0 +1,56 @@
+// The monitor's feed over a connection to the controller: one thread holds the Watch call and makes it again after a
+// break, one reads the log that is open, one carries out what was asked. The only place where the monitor (tui/) and the
+// client meet.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cli/client/controller.h"
+#include "tui/term/monitor.h"
+
+namespace devrun::cli {
+
+class ControllerFeed : public tui::Feed {
+ public:
+  ControllerFeed(Controller& controller, bool all) : controller_(controller), all_(all) {}
+  ~ControllerFeed() override { stop(); }
+
+  void start(Post post) override;
+  void perform(const tui::Command& command) override;
+  void stop() override;
+
+ private:
+  // A log being read; the thread ends soon after `stream` is cancelled.
+  struct Reading {
+    AttemptKey of;
+    std::unique_ptr<AttachStream> stream;
+    std::thread thread;
+  };
+
+  void watch_until_stopped();
+  void run_errands();
+  void open_log(const AttemptKey& of);
+  void close_log();
+  bool stopping();
+
+  Controller& controller_;
+  const bool all_;
+  Post post_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::shared_ptr<WatchStream> watch_;  // the call in progress
+  std::deque<JobId> to_cancel_;
+  std::vector<std::unique_ptr<Reading>> readings_;  // the last one is open, the others are ending
+
+  std::thread watcher_;
+  std::thread errands_;
+};
+
+}  // namespace devrun::cli
