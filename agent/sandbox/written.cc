@@ -39,6 +39,14 @@ bool is_the_sandboxs(const std::string& path) {
          std::count(kMountedFiles.begin(), kMountedFiles.end(), path) != 0 || path == kDevrunInTree;
 }
 
+// A folder that crun had to make for them, /var for /var/tmp say.
+bool leads_to_the_sandboxs(const std::string& path) {
+  const auto below = [&](std::string_view place) { return is_below(place, path); };
+  return std::any_of(kMountedFolders.begin(), kMountedFolders.end(), below) ||
+         std::any_of(kMountedFiles.begin(), kMountedFiles.end(), below) ||
+         is_below(kDevrunInTree, path);
+}
+
 std::string xattr(int fd, const char* name) {
   char value[4096];
   const ssize_t n = ::fgetxattr(fd, name, value, sizeof value);
@@ -123,7 +131,8 @@ Status Scan::entry(int parent, const char* name, const std::string& inner, const
   }
   const uint64_t before = summary_.files;
   TRY(folder(std::move(fd), path, lower_path, hides_below || opaque || !known));
-  if (!known && summary_.files == before) note(path, 'A', 0);  // a new folder with nothing in it
+  const bool empty = summary_.files == before;
+  if (!known && empty && !leads_to_the_sandboxs(path)) note(path, 'A', 0);  // a new, empty folder
   return ok();
 }
 

@@ -19,6 +19,7 @@ for __devrun_name in $DEVRUN_TASK_ENV; do __devrun_env[$__devrun_name]=${!__devr
 __devrun_workdir=$DEVRUN_TASK_WORKDIR
 [ -r ~/.bashrc ] && . ~/.bashrc
 set +m +H
+unset HISTFILE
 if ! declare -F conda >/dev/null; then
   __devrun_conda=${CONDA_EXE:-$(type -P conda)}
   for __devrun_name in ${__devrun_conda:+"${__devrun_conda%/*/*}"} ~/miniconda3 ~/miniforge3 ~/anaconda3 /opt/conda; do

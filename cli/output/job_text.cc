@@ -134,6 +134,14 @@ std::string command_line(const std::vector<std::string>& argv) {
   return out;
 }
 
+std::string shown_command(const JobRecord& job) {
+  // The program of a task file is a shell that evaluates this variable (cli/launch/script.cc).
+  const bool task_file = std::ranges::any_of(job.spec.program.argv, [](const std::string& word) {
+    return word.find("$DEVRUN_TASK_PROLOGUE") != std::string::npos;
+  });
+  return task_file ? "launch " + job.spec.name : command_line(job.spec.program.argv);
+}
+
 const AttemptRecord* newest_attempt(const JobRecord& job) {
   const auto newest = std::ranges::max_element(
       job.attempts, {}, [](const AttemptRecord& a) { return a.key.attempt; });
@@ -150,7 +158,7 @@ std::string jobs_text(const JobList& jobs, Time now) {
                status_text(job.ending),
                attempt == nullptr || attempt->node.empty() ? "-" : attempt->node,
                run_time(timeline, now), ago(job.timeline.submitted, now), job.spec.root.volume,
-               shortened(command_line(job.spec.program.argv), kCommandShownMax)});
+               shortened(shown_command(job), kCommandShownMax)});
   }
   return table.render();
 }
@@ -167,7 +175,7 @@ std::string job_text(const JobRecord& job, Time now) {
                      job.ending->reason));
   }
   if (job.ending && !job.ending->hint.empty()) line(out, "try", job.ending->hint);
-  line(out, "command", command_line(program.argv));
+  line(out, "command", shown_command(job));
   line(out, "directory", program.cwd);
   line(out, "user",
        fmt::format("{} (uid {}, gid {})", job.spec.user, program.caller.uid, program.caller.gid));

@@ -33,6 +33,9 @@ struct JobRecord {
   Timeline timeline;
 };
 
+// What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name.
+std::string shown_command(const JobRecord& job);
+
 struct JobList {
   std::vector<JobRecord> jobs;  // newest last
   bool truncated = false;

@@ -52,9 +52,7 @@ tui::JobRow row_of(const JobRecord& job) {
   row.user = job.spec.user;
   row.volume = job.spec.root.volume;
   row.name = job.spec.name;
-  row.command = fmt::format("{}", fmt::join(job.spec.program.argv, " "));
-  if (!job.spec.program.setup.empty())
-    row.command = job.spec.name;  // a task file: its scripts' argv says nothing
+  row.command = shown_command(job);
   row.reason = job.reason;
   row.snapshot = job.spec.root.live ? "live" : job.spec.root.tree.short_hex();
   row.cwd = job.spec.program.cwd;
