@@ -103,13 +103,14 @@ void Channel::leave_writer(const StreamEnd* writer) {
 Status Channel::put_stdin(uint64_t offset, std::string_view data, bool eof) {
   {
     const std::lock_guard lock(mutex_);
+    // The program reads no more, and the writer has not heard it yet: what is on its way counts for nothing.
+    if (closed_) return ok();
     if (!base_) base_ = offset;  // after a restart of the controller the writer knows better
     const uint64_t end = *base_ + buffer_.size() - skip_;
     if (offset > end) {
       return Error{Code::kInvalid, "stdin has a gap: it goes on beyond what was sent", {}};
     }
     data.remove_prefix(std::min<uint64_t>(end - offset, data.size()));  // sent again
-    if (closed_) data = {};
     if (buffer_.size() - skip_ + data.size() > kStdinBytesMax) {
       return Error{Code::kExhausted, "more stdin was sent than the program has asked for", {}};
     }
