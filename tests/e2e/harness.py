@@ -48,8 +48,18 @@ def wait_until(condition, what, limit_s=STATE_LIMIT_S):
         time.sleep(0.01)
 
 
+def add_program(folder, path):
+    """A program of this machine and its libraries, into the root of a volume."""
+    said = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+    for file in [path, *(word for word in said.split() if word.startswith("/"))]:
+        at = folder + file
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        if not os.path.lexists(at):
+            shutil.copy(file, at)
+
+
 def make_root(folder):
-    """The root of a small volume: busybox, two users, a few files."""
+    """The root of a small volume: busybox, bash for task files, two users, a few files."""
     for name in ("bin", "etc", "root", "work", "data", "tmp", "usr/bin", "home/ada", "var", "proc", "sys", "dev",
                  "run"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -59,6 +69,9 @@ def make_root(folder):
     for applet in applets:
         if applet != "busybox":
             os.symlink("busybox", os.path.join(folder, "bin", applet))
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, "bin/bash"))
+    add_program(folder, "/bin/bash")
     write(os.path.join(folder, "etc/passwd"),
           "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000:Ada:/home/ada:/bin/sh\n")
     write(os.path.join(folder, "etc/group"), "root:x:0:\nada:x:1000:\nlab:x:2000:ada\n")
