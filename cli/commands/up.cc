@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "cli/cluster/cluster.h"
 #include "cli/commands/connect.h"
@@ -22,7 +23,7 @@ constexpr Option kUpOptions[] = {
     {.name = "store",
      .value = "DIR",
      .meaning = "where everything is kept",
-     .fallback = "/var/lib/devrun",
+     .fallback = "that of $DEVRUN_CONFIG, else /var/lib/devrun",
      .example = "--store /data/devrun"},
     {.name = "size",
      .value = "S",
@@ -35,7 +36,7 @@ constexpr Option kDownOptions[] = {
     {.name = "store",
      .value = "DIR",
      .meaning = "the cluster that is kept there",
-     .fallback = "/var/lib/devrun",
+     .fallback = "that of $DEVRUN_CONFIG, else /var/lib/devrun",
      .example = "--store /data/devrun"},
     {.name = "purge",
      .meaning = "remove volumes, jobs and all other state, too; asks for the folder's name",
@@ -68,6 +69,16 @@ bool agents_connected(const std::string& config_path, const std::vector<std::str
   });
 }
 
+// Without --store: the cluster whose configuration is in use, if it is one of this machine's.
+std::string folder_in_use(const Context& context) {
+  const auto config = context.surroundings.variable("DEVRUN_CONFIG");
+  if (!config) return {};
+  const std::filesystem::path folder = std::filesystem::path(*config).parent_path();
+  std::error_code ignored;
+  return std::filesystem::exists(folder / "cluster.json", ignored) ? folder.string()
+                                                                   : std::string();
+}
+
 Result<int> parse_node_count(const std::string& text) {
   int nodes = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), nodes);
@@ -92,7 +103,10 @@ Result<Action> parse_up(const Arguments& arguments) {
   if (const auto nodes = arguments.value("nodes")) options.nodes = TRY(parse_node_count(*nodes));
   if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
   options.agents_connected = agents_connected;
-  return Action([=](Context&) -> Result<int> { return cluster::run_up(options); });
+  return Action([options](Context& context) mutable -> Result<int> {
+    if (options.folder.empty()) options.folder = folder_in_use(context);
+    return cluster::run_up(options);
+  });
 }
 
 Result<Action> parse_down(const Arguments& arguments) {
@@ -101,7 +115,10 @@ Result<Action> parse_down(const Arguments& arguments) {
   if (const auto store = arguments.value("store")) options.folder = *store;
   options.purge = arguments.has("purge");
   options.yes = arguments.has("yes");
-  return Action([=](Context&) -> Result<int> { return cluster::run_down(options); });
+  return Action([options](Context& context) mutable -> Result<int> {
+    if (options.folder.empty()) options.folder = folder_in_use(context);
+    return cluster::run_down(options);
+  });
 }
 
 Result<Action> parse_doctor(const Arguments& arguments) {
