@@ -48,10 +48,12 @@ def wait_until(condition, what, limit_s=STATE_LIMIT_S):
         time.sleep(0.01)
 
 
-def add_program(folder, path):
-    """A program of this machine and its libraries, into the root of a volume."""
-    said = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-    for file in [path, *(word for word in said.split() if word.startswith("/"))]:
+def add_programs(folder, *paths):
+    """Programs of this machine and the libraries they need, into the root of a volume."""
+    said = subprocess.run(["ldd", *paths], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          check=False).stdout
+    libraries = {word for line in said.splitlines() if "(0x" in line for word in line.split() if word.startswith("/")}
+    for file in [*paths, *libraries]:
         at = folder + file
         os.makedirs(os.path.dirname(at), exist_ok=True)
         if not os.path.lexists(at):
@@ -71,7 +73,7 @@ def make_root(folder):
             os.symlink("busybox", os.path.join(folder, "bin", applet))
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(folder, "bin/bash"))
-    add_program(folder, "/bin/bash")
+    add_programs(folder, "/bin/bash")
     write(os.path.join(folder, "etc/passwd"),
           "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000:Ada:/home/ada:/bin/sh\n")
     write(os.path.join(folder, "etc/group"), "root:x:0:\nada:x:1000:\nlab:x:2000:ada\n")
