@@ -46,8 +46,10 @@ def processes(mark):
             continue
         words = _read(f"/proc/{pid}/cmdline").split(b"\0")
         program = os.path.basename(words[0].decode(errors="replace"))
-        marked = f"{MARK}={mark}".encode() in _read(f"/proc/{pid}/environ").split(b"\0")
-        if marked or PROGRAMS.match(program):
+        marks = {entry.partition(b"=")[2].decode() for entry in _read(f"/proc/{pid}/environ").split(b"\0")
+                 if entry.startswith(MARK.encode() + b"=")}
+        # One without a mark may have lost it; one with another is another run's.
+        if mark in marks or (not marks and PROGRAMS.match(program)):
             out[(pid, fields[19])] = " ".join(word.decode(errors="replace") for word in words[:8])
     return out
 

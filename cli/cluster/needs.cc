@@ -55,6 +55,13 @@ bool has_ganesha_vfs() {
   return false;
 }
 
+// What nfs-ganesha reads to find the file system of its export: a link into /proc wherever a system was booted, missing
+// in a root that never was.
+bool has_mount_table() {
+  std::error_code failed;
+  return std::filesystem::canonical("/etc/mtab", failed).string().starts_with("/proc/");
+}
+
 Need program(const std::string& name, const std::string& purpose, const std::string& package,
              bool required) {
   return {name, purpose, find_program(name).has_value(), required, "apt-get install -y " + package};
@@ -87,6 +94,8 @@ std::vector<Need> check_needs() {
       program("ganesha.nfsd", "serves snapshots to nodes", "nfs-ganesha nfs-ganesha-vfs", true));
   out.push_back({"nfs-ganesha-vfs", "serves snapshots to nodes", has_ganesha_vfs(), true,
                  "apt-get install -y nfs-ganesha-vfs"});
+  out.push_back({"/etc/mtab", "nfs-ganesha finds the store in it", has_mount_table(), true,
+                 "ln -sf /proc/self/mounts /etc/mtab"});
   out.push_back(program("mkfs.btrfs", "makes the store", "btrfs-progs", true));
   out.push_back({"seccomp profile", "confines the containers",
                  exists("/usr/share/containers/seccomp.json"), true,
