@@ -38,8 +38,10 @@ std::string format_words(std::string_view message, std::string_view hint) {
     if (c == '\n') out += "devrun: ";
   }
   const bool one_line = message.find('\n') == std::string_view::npos;
-  if (!hint.empty()) out += fmt::format("{}Try: {}", one_line ? ". " : "\ndevrun: ", hint);
-  return out;
+  if (hint.empty()) return out;
+  const bool asks = message.ends_with('?');
+  const std::string_view between = !one_line ? "\ndevrun: " : asks ? " " : ". ";
+  return fmt::format("{}{}Try: {}", out, between, hint);
 }
 
 std::string printable(std::string_view text) {

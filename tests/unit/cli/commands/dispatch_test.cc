@@ -59,11 +59,11 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: no program is named: expected devrun [OPTIONS] CMD [ARG…]. Try: devrun help "
              "run"},
         Case{"--cpu 2 true",
-             "devrun: unknown option --cpu, did you mean --cpus?. Try: devrun help run"},
+             "devrun: unknown option --cpu, did you mean --cpus? Try: devrun help run"},
         Case{"--zzzzzz true", "devrun: unknown option --zzzzzz. Try: devrun help run"},
         Case{"-x true", "devrun: unknown option -x. Try: devrun help run"},
         Case{"run --detatch true",
-             "devrun: run: unknown option --detatch, did you mean --detach?. Try: devrun help run"},
+             "devrun: run: unknown option --detatch, did you mean --detach? Try: devrun help run"},
         Case{"--cpus",
              "devrun: --cpus needs a value: --cpus N, such as --cpus 0.5. Try: devrun help run"},
         Case{"--detach=yes true", "devrun: --detach takes no value. Try: devrun help run"},
@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"completion bash", "action"}, Case{"help", "action"}, Case{"help run", "action"},
         Case{"top --help", "text"},
         Case{"ps --al",
-             "devrun: ps: unknown option --al, did you mean --all?. Try: devrun help ps; or devrun "
+             "devrun: ps: unknown option --al, did you mean --all? Try: devrun help ps; or devrun "
              "-- ps --al, to run a "
              "program of that name"},
         Case{"ps aux",
@@ -172,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: volume: expected create, ls or rm. Try: devrun help volume; or devrun -- "
              "volume, to run a program of that name"},
         Case{"volume creat a",
-             "devrun: volume: 'creat' is not create, ls or rm, did you mean create?. Try: devrun "
+             "devrun: volume: 'creat' is not create, ls or rm, did you mean create? Try: devrun "
              "help volume; or devrun -- "
              "volume creat a, to run a program of that name"},
         Case{"volume fork a b",
@@ -208,12 +208,13 @@ INSTANTIATE_TEST_SUITE_P(
              "completion; or devrun -- "
              "completion tcsh, to run a program of that name"},
         Case{"help laun",
-             "devrun: help: 'laun' is no command, did you mean launch?. Try: devrun help help; or "
+             "devrun: help: 'laun' is no command, did you mean launch? Try: devrun help help; or "
              "devrun -- help laun, to "
              "run a program of that name"},
         Case{"top -b",
-             "devrun: `devrun top` is not in this version yet. Try: devrun -- top -b, to run a "
-             "program of that name"},
+             "devrun: top: unknown option -b. Try: devrun help top; or devrun -- top -b, to run a "
+             "program "
+             "of that name"},
         Case{"cp a b",
              "devrun: `devrun cp` is not in this version yet. Try: devrun -- cp a b, to run a "
              "program of that name"}));

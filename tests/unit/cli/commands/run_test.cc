@@ -127,7 +127,7 @@ TEST_F(Run, TheControllersWords) {
   EXPECT_EQ(ran.status, 125);
   EXPECT_EQ(ran.out, "");
   EXPECT_EQ(ran.words,
-            "devrun: there is no volume 'ad', did you mean 'ada'?. Try: devrun volume ls\n");
+            "devrun: there is no volume 'ad', did you mean 'ada'? Try: devrun volume ls\n");
 }
 
 TEST_F(Run, EndingsAndTheirWords) {
@@ -240,8 +240,7 @@ TEST_F(Run, WrongCommandLine) {
   const Ran ran = run({"--cpu", "1", "true"});
   EXPECT_EQ(ran.status, 2);
   EXPECT_EQ(ran.out, "");
-  EXPECT_EQ(ran.words,
-            "devrun: unknown option --cpu, did you mean --cpus?. Try: devrun help run\n");
+  EXPECT_EQ(ran.words, "devrun: unknown option --cpu, did you mean --cpus? Try: devrun help run\n");
   EXPECT_TRUE(fake_.submitted.empty());
 }
 
