@@ -75,6 +75,15 @@ def test_waiting_for_one_task_gives_its_own_status(cluster):
     assert statuses == [0, 23, 0], statuses
 
 
+def test_one_task_can_be_cancelled(cluster):
+    job = cluster.submit("[ $DEVRUN_TASK = 0 ] || exit 0; exec sleep 1000", "--array", "0-2")
+    wait_until(lambda: len(tasks_of(cluster.show(job))) == 3, "all tasks started")
+    assert cluster.devrun("cancel", f"{job}_0").status == 0
+    record = cluster.await_end(job)
+    states = {task: attempt["state"] for task, attempt in tasks_of(record).items()}
+    assert states == {0: "CANCELLED", 1: "SUCCEEDED", 2: "SUCCEEDED"}, states
+
+
 def test_bad_ranges_start_nothing(cluster):
     before = len(cluster.jobs())
     for text in ("4-1", "a", "0-4%0", "", "0--3", "1-2-3", "0-99999999999"):

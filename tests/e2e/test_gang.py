@@ -49,7 +49,8 @@ def python_volume(cluster):
     if b'"python"' in listed.out:
         return "python"
     root = os.path.join(cluster.home, "python-root")
-    for name in ("bin", "root", "tmp", "proc", "sys", "dev", "run", "work", "etc", "var", "usr/lib/python3/dist-packages"):
+    for name in ("bin", "root", "tmp", "proc", "sys", "dev", "run", "work", "etc", "var",
+                 "usr/lib/python3/dist-packages"):
         os.makedirs(os.path.join(root, name))
     add_programs(root, "/bin/bash", "/bin/sh", "/bin/mkdir", "/bin/ln", "/usr/bin/python3")
     version = os.path.basename(os.path.realpath("/usr/bin/python3"))

@@ -1,4 +1,5 @@
 """`devrun launch`: task files resolve, run as bash scripts, and refuse what is wrong before anything starts."""
+import contextlib
 import hashlib
 import json
 import os
@@ -64,7 +65,8 @@ def test_no_setup_leaves_it_out(cluster):
 
 
 def test_the_status_is_the_last_commands(cluster):
-    for run, status in (("false\n  true", 0), ("true\n  false", 1), ("false\n  (exit 41)", 41), ("no-such-program", 127)):
+    for run, status in (("false\n  true", 0), ("true\n  false", 1), ("false\n  (exit 41)", 41),
+                        ("no-such-program", 127)):
         done = launch(cluster, f"run: |\n  {run}\n")
         assert done.status == status, (run, done)
 
@@ -131,6 +133,23 @@ run: |
     assert SECRET not in cluster.logs()
 
 
+def test_secrets_are_not_kept_in_clear(cluster):
+    text = "secrets:\n  TOKEN: null\nrun: echo ${#TOKEN}\n"
+    done = launch(cluster, text, "--secret", "TOKEN", env=cluster.environment(TOKEN=SECRET))
+    assert done.status == 0 and int(done.out) == len(SECRET), done
+
+    def holding():
+        found = []
+        for folder, _, names in os.walk(cluster.folder):
+            for path in (os.path.join(folder, name) for name in names):
+                with contextlib.suppress(OSError):
+                    if os.path.isfile(path) and os.path.getsize(path) < 64 << 20:
+                        with open(path, "rb") as file:
+                            found += [path] if SECRET.encode() in file.read() else []
+        return found
+    wait_until(lambda: not holding(), f"a secret gone from {holding()}")
+
+
 def test_secrets_are_masked_in_the_plan(cluster):
     text = "envs:\n  TOKEN: null\nsecrets:\n  TOKEN: null\nworkdir: /x/${TOKEN}\nrun: echo\n"
     for options in (("--json",), ()):
@@ -174,7 +193,8 @@ def test_strict_makes_warnings_errors(cluster):
 
 
 def test_dry_run_shows_the_plan_and_runs_nothing(cluster):
-    text = "name: planned\nnum_nodes: 2\nresources:\n  cpus: 4+\n  use_spot: true\nenvs:\n  A: b\nsetup: echo s\nrun: echo r\n"
+    text = ("name: planned\nnum_nodes: 2\nresources:\n  cpus: 4+\n  use_spot: true\nenvs:\n  A: b\n"
+            "setup: echo s\nrun: echo r\n")
     nowhere = cluster.environment(DEVRUN_CONFIG="/nonexistent", DEVRUN_VOLUME="")
     before = ids(cluster)
     shown = launch(cluster, text, "--dry-run", env=nowhere)

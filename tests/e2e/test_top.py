@@ -1,4 +1,5 @@
 """`devrun top` in a real terminal: tmux is the terminal, its panes are what a user sees."""
+import itertools
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from harness import Skip, own_cluster, wait_until
 
 ESCAPE, ENTER = "Escape", "Enter"
+NUMBERS = itertools.count()  # a tmux server that ends may still hold its name
 
 
 class Pane:
@@ -16,12 +18,17 @@ class Pane:
     def __init__(self, cluster, columns=100, rows=30):
         if not shutil.which("tmux"):
             raise Skip("tmux is not installed")
-        self.cluster, self.server = cluster, f"devrun-test-{os.getpid()}"
+        self.cluster, self.server = cluster, f"devrun-test-{os.getpid()}-{next(NUMBERS)}"
         self.size = (columns, rows)
 
-    def tmux(self, *words):
-        environment = self.cluster.environment(PATH=self.cluster.bin + ":" + os.environ["PATH"], LANG="C.UTF-8")
+    def environment(self):
+        path = self.cluster.bin + ":" + os.environ["PATH"]
+        environment = self.cluster.environment(PATH=path, LANG="C.UTF-8", TMUX_TMPDIR=self.cluster.home)
         environment.pop("TMUX", None)
+        return environment
+
+    def tmux(self, *words):
+        environment = self.environment()
         done = subprocess.run(["tmux", "-L", self.server, "-u", "-f", "/dev/null", *words], env=environment, cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
         assert done.returncode == 0, (words, done.stderr)
@@ -38,8 +45,8 @@ class Pane:
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["tmux", "-L", self.server, "kill-server"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       timeout=20, check=False)
+        subprocess.run(["tmux", "-L", self.server, "kill-server"], env=self.environment(),
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
 
     def press(self, *keys):
         for key in keys:
@@ -135,7 +142,8 @@ def select_alone(pane, word):
 
 
 def test_a_log_is_followed(cluster):
-    job = cluster.submit("echo first-line; i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo tick-$i; sleep 0.1; done # logged")
+    job = cluster.submit(
+        "echo first-line; i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo tick-$i; sleep 0.1; done # logged")
     cluster.await_state(job, "RUNNING")
     with Pane(cluster) as pane:
         pane.start_top()
@@ -190,6 +198,31 @@ def test_cancel_asks_first(cluster):
         pane.press("y")
         pane.await_text(rf"^\W*{job} .*CANCELLED")
         assert cluster.await_end(job)["state"] == "CANCELLED"
+        pane.quit()
+
+
+def test_a_gang_and_an_array_are_one_line_each(cluster):
+    gang = cluster.submit("echo from-rank-$DEVRUN_RANK; exec sleep 1000 # my-gang", "--nodes", "2")
+    cluster.await_state(gang, "RUNNING")
+    array = cluster.submit("exec sleep 1000 # my-array", "--array", "0-9%1", "--cpus", "0.5")
+    with Pane(cluster) as pane:
+        pane.start_top()
+        pane.await_text(rf"^\W*{gang}x2 +RUNNING .*node1,n")
+        pane.await_text(rf"^\W*{array}\[10\] +RUNNING")
+        select_alone(pane, "my-gang")
+        pane.press("l")
+        pane.await_text("from-rank-0")
+        pane.press(ESCAPE, ENTER)
+        pane.await_text(rf"^ devrun +job {gang}\b")
+        pane.await_text("node2")
+        pane.quit()
+
+
+def test_why_a_job_waits_is_on_its_line(cluster):
+    job = cluster.submit("echo never # too-wide", "--nodes", "4")
+    with Pane(cluster, 160, 30) as pane:
+        pane.start_top()
+        pane.await_text(rf"^\W*{job}x4 +QUEUED .*needs 4 nodes")
         pane.quit()
 
 
@@ -255,7 +288,7 @@ def test_term_gives_the_terminal_back(cluster):
             before = pane.terminal_settings("before")
             pid = pane.start_top()
             os.kill(pid, number)
-            pane.await_text(r"^ended with \d+$")
+            pane.await_text(rf"^ended with (0|{128 + number})$")
             assert pane.alternate() == ["0", "1"], number
             assert pane.terminal_settings("after") == before, number
 
