@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
 
@@ -33,6 +36,20 @@ std::string end_of_log(const std::string& path) {
   return out;
 }
 
+std::vector<ProcessId> find_instances(const Daemon& daemon) {
+  std::vector<ProcessId> out;
+  const std::string program = std::filesystem::path(daemon.words.front()).filename().string();
+  for (const pid_t pid : all_pids()) {
+    const std::optional<ProcessId> process = identify(pid);
+    if (!process || program_name(pid) != program) continue;
+    const std::vector<std::string> words = command_line(pid);
+    // A word of its own, so that a child that it forked and that has not become another program yet is the only one
+    // to be mistaken for it.
+    if (std::find(words.begin(), words.end(), daemon.key) != words.end()) out.push_back(*process);
+  }
+  return out;
+}
+
 }  // namespace
 
 bool is_running(const Layout& layout, const std::string& name) {
@@ -47,12 +64,20 @@ bool runs_as_it_should(const Layout& layout, const Daemon& daemon) {
 
 Status ensure_started(const Layout& layout, const Daemon& daemon) {
   const std::string pid_file = layout.pid_file(daemon.name);
+  std::vector<ProcessId> running;
   if (const auto process = read_pid_file(pid_file); process && is_alive(*process)) {
-    if (!daemon.replaceable || command_line(process->pid) == daemon.words) return ok();
-    if (!end_processes({*process}, kEndGrace, kKillLimit).empty()) {
-      return Error{Code::kIo, fmt::format("{} (pid {}) cannot be ended", daemon.name, process->pid),
-                   "devrun down"};
-    }
+    running.push_back(*process);
+  } else {
+    running = find_instances(daemon);
+  }
+  if (running.size() == 1) {
+    const bool as_it_should = command_line(running.front().pid) == daemon.words;
+    if (as_it_should || !daemon.replaceable) return write_pid_file(pid_file, running.front());
+  }
+  if (!end_processes(running, kEndGrace, kKillLimit).empty()) {
+    return Error{Code::kIo,
+                 fmt::format("{} (pid {}) cannot be ended", daemon.name, running.front().pid),
+                 "devrun down"};
   }
   DaemonOptions options;
   options.argv = daemon.words;

@@ -16,6 +16,7 @@ namespace devrun::cluster {
 struct Daemon {
   std::string name;                      // of its pid and log file
   std::vector<std::string> words;        // its command line
+  std::string key;                       // the one of its words that no other daemon has
   std::vector<std::string> environment;  // besides ours
   int mount_namespace = -1;              // to start it in; -1: our own
   bool replaceable = true;               // may be ended to be started with other words
@@ -28,7 +29,8 @@ bool is_running(const Layout& layout, const std::string& name);
 // Runs, and with the words that it should have.
 bool runs_as_it_should(const Layout& layout, const Daemon& daemon);
 
-// Starts it if it does not run (so). Does not wait for it to serve.
+// Starts it if it does not run (so). One that an `up` started and was killed before it could write
+// that down counts as running: there are never two. Does not wait for it to serve.
 Status ensure_started(const Layout& layout, const Daemon& daemon);
 
 // Waits until it serves; if it ends instead, or time is up, an error with the end of its log.

@@ -62,9 +62,10 @@ std::vector<std::string> agent_words(const Layout& layout, const Programs& progr
           programs.devrun};
 }
 
-Daemon daemon(const std::string& name, std::vector<std::string> words) {
+Daemon daemon(const std::string& name, const std::string& key, std::vector<std::string> words) {
   Daemon out;
   out.name = name;
+  out.key = key;
   out.words = std::move(words);
   return out;
 }
@@ -72,7 +73,7 @@ Daemon daemon(const std::string& name, std::vector<std::string> words) {
 Daemon keeper(const Layout& layout, const Programs& programs, const std::string& name,
               std::initializer_list<std::string> more) {
   const std::string socket = layout.socket(name);
-  Daemon out = daemon(name, {programs.keeper, "--socket", socket});
+  Daemon out = daemon(name, socket, {programs.keeper, "--socket", socket});
   append(out.words, more);
   out.replaceable = false;  // the namespace is its life
   out.ready = socket_accepts(socket);
@@ -131,7 +132,8 @@ Daemon storage_keeper(const Layout& layout, const Programs& programs) {
 }
 
 Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& record) {
-  Daemon out = daemon("nfs", ganesha_words(programs.ganesha, layout.nfs()));
+  Daemon out =
+      daemon("nfs", layout.nfs() + "/ganesha.conf", ganesha_words(programs.ganesha, layout.nfs()));
   out.environment = ganesha_environment(layout.nfs());
   out.ready = [port = record.nfs_port] { return port_accepts(port); };
   return out;
@@ -139,10 +141,10 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
 
 Daemon controller(const Layout& layout, const Programs& programs, const Record& record) {
   const KeyFiles keys = key_files(layout, "controller");
-  Daemon out = daemon(
-      "controller", {programs.controller, "--store", layout.store(), "--state", layout.controller(),
-                     "--listen", endpoint(record.controller_port), "--ca", authority_file(layout),
-                     "--cert", keys.certificate, "--key", keys.key});
+  Daemon out = daemon("controller", layout.controller(),
+                      {programs.controller, "--store", layout.store(), "--state",
+                       layout.controller(), "--listen", endpoint(record.controller_port), "--ca",
+                       authority_file(layout), "--cert", keys.certificate, "--key", keys.key});
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;
 }
@@ -162,7 +164,7 @@ Daemon node_fs(const Layout& layout, const Programs& programs, const Record& rec
                const std::string& node) {
   const std::string control = layout.socket(fs_name(node));
   Daemon out =
-      daemon(fs_name(node),
+      daemon(fs_name(node), control,
              {programs.fs, "--keeper", layout.socket(keeper_name(node)), "--control", control,
               "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs"});
   out.ready = socket_accepts(control);
@@ -172,7 +174,7 @@ Daemon node_fs(const Layout& layout, const Programs& programs, const Record& rec
 Daemon node_agent(const Layout& layout, const Programs& programs, const Record& record, int index,
                   const std::string& node) {
   const Resources share = node_share(machine_resources(), record.nodes);
-  Daemon out = daemon(agent_name(node),
+  Daemon out = daemon(agent_name(node), layout.node(node),
                       agent_words(layout, programs, record, node, node_address(index), share));
   append(out.words, {"--fs", layout.socket(fs_name(node))});
   return out;
@@ -180,7 +182,7 @@ Daemon node_agent(const Layout& layout, const Programs& programs, const Record& 
 
 Daemon storage_agent(const Layout& layout, const Programs& programs, const Record& record) {
   Daemon out = daemon(
-      agent_name(kStorageAgent),
+      agent_name(kStorageAgent), layout.node(kStorageAgent),
       agent_words(layout, programs, record, kStorageAgent, node_address(0), machine_resources()));
   append(out.words, {"--live", layout.volumes(), "--dev-containers"});
   return out;

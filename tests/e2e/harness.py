@@ -278,6 +278,16 @@ def own_cluster(nodes):
     return decorate
 
 
+def programs():
+    """(program, words) of every process."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as file:
+                    words = file.read().split("\0")
+                yield os.path.basename(os.readlink(f"/proc/{name}/exe")).split(" ")[0], words
+
+
 def mounts_of(pid):
     """(mount point, type, source) of what a process sees."""
     out = []

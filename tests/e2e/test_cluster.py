@@ -3,7 +3,7 @@ import os
 import subprocess
 
 import harness
-from harness import mounts_of, own_cluster
+from harness import finish, mounts_of, own_cluster
 
 
 def test_the_store_does_not_exist_on_the_host_nor_on_nodes(cluster):
@@ -85,6 +85,25 @@ def test_up_mends_and_down_ends_what_kill_9_left(cluster):
     for name in os.listdir(os.path.join(cluster.folder, "run")):
         if name.endswith(".pid"):
             os.remove(os.path.join(cluster.folder, "run", name))
+
+
+@own_cluster(nodes=1)
+def test_an_up_that_is_killed_anywhere_is_made_good_by_the_next(cluster):
+    daemons = ["store.keeper", "nfs", "controller", "storage.keeper", "storage.agent", "node1.keeper", "node1.fs",
+               "node1.agent"]
+    for daemon in daemons:
+        assert cluster.devrun("down", "--store", cluster.folder).status == 0
+        log = os.path.join(cluster.folder, "run", daemon + ".log")
+        child = cluster.start("up", "--store", cluster.folder)
+        harness.wait_until(lambda log=log: os.path.exists(log), f"{daemon} is being started")
+        child.kill()
+        finish(child)
+        cluster.mend()
+        assert cluster.devrun("true").status == 0, f"killed while it started {daemon}"
+        programs = [program for program, words in harness.programs() if any(cluster.folder in word for word in words)]
+        for program, count in (("devrun-controller", 1), ("devrun-agent", 2), ("devrun-fs", 1), ("ganesha.nfsd", 1),
+                               ("devrun-keeper", 3)):
+            assert programs.count(program) == count, (daemon, program, programs)
 
 
 def test_all_of_it_works_under_a_shared_root(cluster):
