@@ -2,12 +2,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "cli/commands/dispatch.h"
 
 namespace {
 
-// A descriptor that we open must never become the stdin, stdout or stderr that the caller closed.
-void keep_standard_descriptors() {
+// A descriptor that we open must never become the stdin, stdout or stderr that the caller closed. Before all other
+// constructors, since gRPC's open some.
+__attribute__((constructor(101))) void keep_standard_descriptors() {
   for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
     if (fd <= STDERR_FILENO) continue;
     ::close(fd);
@@ -18,7 +21,7 @@ void keep_standard_descriptors() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_standard_descriptors();
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);  // its words are not for users: errors come as values
   devrun::cli::Console console(STDOUT_FILENO, STDERR_FILENO);
   devrun::cli::Context context{{}, console, STDIN_FILENO};
   for (char** entry = environ; *entry != nullptr; ++entry) {

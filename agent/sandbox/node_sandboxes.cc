@@ -136,7 +136,7 @@ Result<Found> NodeSandboxes::look(const Places& at) const {
     found.timeline.ended = exit->ended;
   } else if (!found.shim_alive && !exists(at.shim_process())) {
     found.ending = Ending{EndCause::kNotStarted, 125,
-                          "the node's agent ended while it set the job up", "devrun rerun"};
+                          "the node's agent ended while it set the job up", "submit it again"};
   } else if (!found.shim_alive) {
     found.ending =
         Ending{EndCause::kLost, 125, "its shim or its node died: how it ended is not known", {}};
@@ -157,7 +157,7 @@ Result<std::vector<Found>> NodeSandboxes::find() {
     Found bare;
     bare.spec.key = key;
     bare.ending = Ending{EndCause::kNotStarted, 125,
-                         "the node's agent ended while it set the job up", "devrun rerun"};
+                         "the node's agent ended while it set the job up", "submit it again"};
     out.push_back(std::move(bare));
   }
   return out;

@@ -98,7 +98,7 @@ Status Shim::run() {
   if (left_without_go_) {
     return write_exit_record(options_.folder,
                              {{EndCause::kNotStarted, 125,
-                               "the node's agent ended while it set the job up", "devrun rerun"},
+                               "the node's agent ended while it set the job up", "submit it again"},
                               0,
                               wall_clock(),
                               {},

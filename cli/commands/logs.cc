@@ -153,6 +153,8 @@ class RankLog {
   size_t held_bytes_ = 0;
 };
 
+constexpr auto kLookUpEvery = std::chrono::milliseconds(500);
+
 // With a tail and -f: what there is now decides which lines are the last; then on from there.
 Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, RankLog& log) {
   const auto feed = [&](uint64_t offset, std::string_view bytes) {
@@ -165,8 +167,14 @@ Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, Ra
     query.offset = log.offset();
     query.follow = true;
   }
-  TRY(controller.read_log(query, feed));
-  return log.finish();
+  for (;;) {
+    const Status read = controller.read_log(query, feed);
+    if (read) return log.finish();
+    if (!query.follow || read.error().code != Code::kUnavailable) return read;
+    // The job goes on without the controller: so does whoever follows it, at the right byte.
+    while (!controller.wait_connected(kLookUpEvery)) continue;
+    query.offset = log.offset();
+  }
 }
 
 Result<int> logs(const LogWish& wish, Context& context) {

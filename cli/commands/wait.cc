@@ -24,14 +24,14 @@ struct Outcome {
 
 // The task's own ending, or the job's. Nothing: it has not ended.
 std::optional<Outcome> outcome_of(const JobRecord& job, const AttemptKey& key) {
-  if (is_final(job.state)) return Outcome{job.state, job.ending ? *job.ending : Ending{}};
-  if (key.task == kNoTask) return {};
   std::optional<Outcome> out;
   for (const AttemptRecord& attempt : job.attempts) {
-    if (attempt.key.task != key.task) continue;
+    if (key.task == kNoTask || attempt.key.task != key.task) continue;
     out.reset();
     if (is_final(attempt.state) && attempt.ending) out = Outcome{attempt.state, *attempt.ending};
   }
+  // A task that never started has the job's.
+  if (!out && is_final(job.state)) out = Outcome{job.state, job.ending ? *job.ending : Ending{}};
   return out;
 }
 

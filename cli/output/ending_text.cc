@@ -35,10 +35,13 @@ bool is_asked_for(int status) {
 
 int exit_status(JobState state, const Ending& ending) {
   if (state == JobState::kNodeLost || ending.cause == EndCause::kLost) return kStatusDevrun;
+  // Nothing was run, whatever the state is called: a job whose predecessor failed is CANCELLED.
+  if (ending.cause == EndCause::kNotStarted) {
+    return ending.status != 0 ? ending.status : kStatusDevrun;
+  }
   if (state == JobState::kCancelled || ending.cause == EndCause::kCancelled)
     return kStatusCancelled;
   if (state == JobState::kTimedOut || ending.cause == EndCause::kTimedOut) return kStatusTimeLimit;
-  if (ending.cause == EndCause::kNotStarted && ending.status == 0) return kStatusDevrun;
   return ending.status;
 }
 

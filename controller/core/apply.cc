@@ -161,7 +161,8 @@ struct Apply {
       // What of its output has not come will not come.
       task.ranks[key.rank].output_bytes = 0;
       end_rank(ledger, of, task, key,
-               {EndCause::kLost, 125, e.reason, "devrun rerun " + to_string(key.task_key())});
+               {EndCause::kLost, 125, e.reason,
+                "devrun logs " + to_string(key.task_key()) + ", and submit it again"});
     }
   }
 

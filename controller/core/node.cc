@@ -59,7 +59,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
     gone.phase = Phase::kEnded;
     gone.timeline = rank.timeline;
     gone.ending = Ending{EndCause::kLost, 125, fmt::format("{} knows nothing of it any more", name),
-                         "devrun rerun " + to_string(key.task_key())};
+                         "devrun logs " + to_string(key.task_key()) + ", and submit it again"};
     turn.happened(AttemptReported{name, gone});
     rank_ended(turn, key.task_key());
   }

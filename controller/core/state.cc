@@ -1,5 +1,7 @@
 #include "controller/core/state.h"
 
+#include <algorithm>
+
 #include "common/base/check.h"
 
 namespace devrun::controller {
@@ -59,6 +61,26 @@ int32_t array_task_at(const JobSpec& spec, uint64_t position) {
     position -= n;
   }
   CHECK_MSG(false, "position beyond the array");
+}
+
+void merge_overlaps(std::vector<ArrayRange>& ranges) {
+  std::vector<int32_t> tasks;
+  for (const ArrayRange& range : ranges) {
+    for (int64_t task = range.first; task <= range.last; task += range.step) {
+      tasks.push_back(static_cast<int32_t>(task));
+    }
+  }
+  std::sort(tasks.begin(), tasks.end());
+  if (std::adjacent_find(tasks.begin(), tasks.end()) == tasks.end()) return;
+  ranges.clear();
+  for (const int32_t task : tasks) {
+    if (!ranges.empty() && task <= ranges.back().last) continue;
+    if (!ranges.empty() && task == ranges.back().last + 1) {
+      ranges.back().last = task;
+    } else {
+      ranges.push_back({task, task, 1});
+    }
+  }
 }
 
 uint64_t array_position_of(const JobSpec& spec, int32_t task) {

@@ -129,6 +129,8 @@ bool is_connected(const State& state, const std::string& node);
 bool is_silent(const State& state, const std::string& node, Time now);
 
 // ── arrays ──
+// Ranges that share a task become others that name each once, in order. At most kArrayTasksMax tasks in all.
+void merge_overlaps(std::vector<ArrayRange>& ranges);
 uint64_t array_size(const JobSpec& spec);  // 0: no array
 int32_t array_task_at(const JobSpec& spec, uint64_t position);
 uint64_t array_position_of(const JobSpec& spec, int32_t task);  // the first, where ranges overlap

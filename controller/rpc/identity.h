@@ -34,7 +34,13 @@ struct Who {
   bool admin = false;
   std::string user;
   std::optional<Forwarded> from;  // the container that they call from
-  bool may_see(const Job& job) const { return admin || job.spec.user == user; }
+  // Seeing a job is acting on it (logs, stdin, cancel). A volume's root is its owner; another uid of it is only itself.
+  bool may_see(const Job& job) const {
+    if (admin) return true;
+    if (job.spec.user != user) return false;
+    if (!from || from->uid == 0) return true;
+    return job.spec.root.volume == from->volume && job.spec.program.caller.uid == from->uid;
+  }
 };
 
 // Finds out who calls, and refuses if that kind of caller may not make this call (the table is in identity.cc).

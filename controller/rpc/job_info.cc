@@ -92,7 +92,7 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
 
 Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now) {
   const auto wanted = [&](const Job& job) {
-    if (job.spec.user != who.user && !(filter.all && who.admin)) return false;
+    if (!who.may_see(job) || (job.spec.user != who.user && !filter.all)) return false;
     if (!job.outcome) return true;
     if (job.outcome->at < filter.since) return false;
     return filter.all || filter.since.us != 0 || now - job.outcome->at < kRecent;

@@ -49,6 +49,7 @@ void SubmitCall::start() {
 Status SubmitCall::look(const State& state) {
   who_ = TRY(resolve(state, peer_));
   spec_.user = who_.user;
+  merge_overlaps(spec_.array);
   const auto known = state.requests.find({spec_.user, request_.request_id()});
   if (known != state.requests.end()) {
     const Job& job = state.jobs.at(known->second);
@@ -67,7 +68,13 @@ Status SubmitCall::look(const State& state) {
                              caller.uid, caller.gid),
                  {}};
   }
-  if (!spec_.root.volume.empty() && spec_.root.volume != who_.from->volume) return ok();
+  if (!spec_.root.volume.empty() && spec_.root.volume != who_.from->volume) {
+    if (who_.from->uid == 0) return ok();
+    return Error{Code::kDenied,
+                 fmt::format("only root of volume '{}' may use its owner's other volumes",
+                             who_.from->volume),
+                 "devrun without --volume"};
+  }
   spec_.root.volume = who_.from->volume;
   const JobSpec& from = state.jobs.at(who_.from->job).spec;
   if (!from.root.live && !spec_.dev_container) {

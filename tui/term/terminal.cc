@@ -28,7 +28,8 @@ void restore_and_die(int signal_number) {
   ::raise(signal_number);
 }
 
-constexpr std::array kDeadly{SIGTERM, SIGHUP, SIGQUIT, SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+constexpr std::array kDeadly{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSEGV,
+                             SIGABRT, SIGBUS, SIGFPE, SIGILL};
 
 enum Pair : short { kGreenPair = 1, kRedPair, kCyanPair, kYellowPair, kTitlePair };
 
