@@ -39,11 +39,13 @@ void Shim::on_signals() {
       crun_reaped_ = true;
       on_init();  // what init said may still lie in the socket
       if (status != 0 || !launched_.control) give_up_on_start();
-    } else if (pid == static_cast<pid_t>(state_.container_pid)) {
-      init_reaped_ = true;
-      on_init();
-      end_with(ending_of_status(status));  // unless init itself has told the program's
+      continue;
     }
+    // Init may die before its hello has been read, and be reaped before crun: who it was then lies in the socket.
+    on_init();
+    if (pid != static_cast<pid_t>(state_.container_pid)) continue;
+    init_reaped_ = true;
+    end_with(ending_of_status(status));  // unless init itself has told the program's
   }
 }
 
