@@ -24,6 +24,8 @@ constexpr char kLeave[] = "\x1b[?1049l\x1b[?25h\x1b[0m\r";
 void restore_and_die(int signal_number) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &g_before);
   [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, kLeave, sizeof kLeave - 1);
+  // A shell whose command died of an interrupt drops the rest of its line; this one has ended as asked.
+  if (signal_number == SIGINT) ::_exit(128 + SIGINT);
   ::signal(signal_number, SIG_DFL);
   ::raise(signal_number);
 }

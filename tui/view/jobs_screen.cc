@@ -10,7 +10,7 @@ namespace devrun::tui {
 namespace {
 
 struct Columns {
-  int id = 7;
+  int id = 9;
   int state = 12;
   int user = 9;
   int volume = 11;
