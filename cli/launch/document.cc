@@ -123,7 +123,7 @@ class Builder : public YAML::EventHandler {
   Scalar scalar_of(const Place& place, const std::string& tag, const std::string& value);
   void expect_tag(const Place& place, const std::string& tag, std::string_view wanted) {
     if (tag == "?" || tag == "!" || tag.empty() ||
-        tag == std::string(kTagPrefix) + std::string(wanted)) {
+        is_standard_tag(tag, wanted)) {
       return;
     }
     unknown_tag(place, tag);
@@ -183,18 +183,18 @@ void Builder::attach(Node* node, const Place& place, bool merge) {
 
 Scalar Builder::scalar_of(const Place& place, const std::string& tag, const std::string& value) {
   if (tag == "?") return resolve_plain(value);
-  if (tag == "!" || tag.empty() || tag == std::string(kTagPrefix) + "str")
+  if (tag == "!" || tag.empty() || is_standard_tag(tag, "str"))
     return string_scalar(value);
   Scalar plain = resolve_plain(value);
   const auto wants = [&](std::string_view name, ScalarKind kind) {
-    return tag == std::string(kTagPrefix) + std::string(name) && plain.kind == kind;
+    return is_standard_tag(tag, name) && plain.kind == kind;
   };
   if (wants("int", ScalarKind::kInt) || wants("float", ScalarKind::kFloat) ||
       wants("bool", ScalarKind::kBool) || wants("null", ScalarKind::kNull) ||
       wants("timestamp", ScalarKind::kTimestamp)) {
     return plain;
   }
-  if (tag == std::string(kTagPrefix) + "float" && plain.kind == ScalarKind::kInt) {
+  if (is_standard_tag(tag, "float") && plain.kind == ScalarKind::kInt) {
     return {.kind = ScalarKind::kFloat, .text = python_float(plain.number), .number = plain.number};
   }
   unknown_tag(place, tag);
