@@ -81,7 +81,15 @@ def count_unit(tally, name, status, output):
         tally.passed += 1
     print(f"{'ok  ' if status == 0 else 'FAIL'} {name}: {ok} passed, {len(failed)} failed, {skipped} skipped")
     if status != 0:
-        print(output)
+        print(what_failed(output))
+
+
+def what_failed(output):
+    """The output of the cases that failed; all of it where no case says so (a crash, a time limit)."""
+    cases = re.findall(r"^\[ RUN      \] ([\w/.]+)\n(.*?)^\[  FAILED  \] \1", output, re.M | re.S)
+    if not cases:
+        return output
+    return "\n".join(f"{name}:\n{said}" for name, said in cases)
 
 
 def run_e2e(tally, build, environment, filters, everything):
