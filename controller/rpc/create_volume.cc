@@ -26,6 +26,8 @@ Result<storage::VolumeSource> source_of(const pb::CreateVolumeRequest& request,
       return storage::VolumeSource{storage::FromFolder{request.folder()}};
     case pb::CreateVolumeRequest::kEmpty:
       return storage::VolumeSource{storage::Empty{}};
+    case pb::CreateVolumeRequest::kVolume:
+    case pb::CreateVolumeRequest::kImage:
     case pb::CreateVolumeRequest::SOURCE_NOT_SET:
       break;
   }

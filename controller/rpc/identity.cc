@@ -19,12 +19,19 @@ struct Access {
   unsigned kinds;
 };
 constexpr Access kAccess[] = {
-    {"Synchronize", kNodeItself},    {"Report", kNodeItself},   {"Streams", kNodeItself},
-    {"Hello", kAnyClient},           {"Submit", kAnyClient},    {"Attach", kAnyClient},
-    {"ListJobs", kAnyClient},        {"GetJob", kAnyClient},    {"CancelJob", kAnyClient},
-    {"ReadLog", kAnyClient},         {"Watch", kAnyClient},     {"ListVolumes", kAnyClient},
-    {"ListNodes", kAnyClient},       {"CreateVolume", kPeople}, {"RemoveVolume", kPeople},
-    {"DeclareNodeLost", kAdminCall},
+    {"Synchronize", kNodeItself},   {"Report", kNodeItself},
+    {"Streams", kNodeItself},       {"Hello", kAnyClient},
+    {"Submit", kAnyClient},         {"Attach", kAnyClient},
+    {"ListJobs", kAnyClient},       {"GetJob", kAnyClient},
+    {"CancelJob", kAnyClient},      {"ReadLog", kAnyClient},
+    {"Watch", kAnyClient},          {"ListVolumes", kAnyClient},
+    {"ListNodes", kAnyClient},      {"CreateVolume", kPeople},
+    {"RemoveVolume", kPeople},      {"DeclareNodeLost", kAdminCall},
+    {"ReturnVolume", kPeople},      {"FillVolume", kPeople},
+    {"GetUsage", kAnyClient},       {"SetQuota", kAdminCall},
+    {"ListSnapshots", kAnyClient},  {"CreateSnapshot", kAnyClient},
+    {"RemoveSnapshot", kAnyClient}, {"RestoreSnapshot", kAnyClient},
+    {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
 };
 
 unsigned allowed(std::string_view call) {
