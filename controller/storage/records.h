@@ -10,7 +10,7 @@
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/tree/tree.h"
-#include "controller/storage/btrfs.h"
+#include "controller/storage/driver.h"
 
 namespace devrun::storage {
 
@@ -26,7 +26,7 @@ struct NewestRecord {
   Digest tree;
   Time taken;
   uint64_t generation = 0;  // of the snapshot that the tree was read from
-  btrfs::Uuid live{};  // the live subvolume at that time: generations are compared within one only
+  LiveId live{};            // the live tree at that time: generations are compared within one only
   bool operator==(const NewestRecord&) const = default;
 };
 

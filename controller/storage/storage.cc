@@ -22,7 +22,7 @@
 #include "common/base/suggest.h"
 #include "common/runtime/file.h"
 #include "controller/storage/bodies.h"
-#include "controller/storage/btrfs.h"
+#include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
 #include "controller/storage/records.h"
 #include "controller/storage/snapshot_folder.h"
@@ -56,14 +56,14 @@ Result<tree::Lineage> random_lineage() {
   return out;
 }
 
-// Deletes volumes/NAME with its subvolumes.
-Status delete_volume_folder(const std::string& path) {
+// Deletes volumes/NAME with the trees in it.
+Status delete_volume_folder(const Driver& driver, const std::string& path) {
   const UniqueFd folder = TRY(open_file(path, O_RDONLY | O_DIRECTORY));
   for (const NameAndInode& entry : TRY(read_names(folder.get()))) {
     struct stat st {};
     if (::fstatat(folder.get(), entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (S_ISDIR(st.st_mode)) {
-      TRY(btrfs::delete_subvolume(folder.get(), entry.name));
+      TRY(driver.remove(folder.get(), entry.name));
     } else if (::unlinkat(folder.get(), entry.name.c_str(), 0) != 0) {
       return errno_error(fmt::format("delete {}/{}", path, entry.name), errno);
     }
@@ -72,11 +72,14 @@ Status delete_volume_folder(const std::string& path) {
   return ok();
 }
 
-class BtrfsStorage final : public Storage {
+class FolderStorage final : public Storage {
  public:
-  explicit BtrfsStorage(const std::string& store)
-      : store_(store), files_(store + "/export"), bodies_(store + "/export") {}
-  ~BtrfsStorage() override;
+  FolderStorage(const std::string& store, std::unique_ptr<Driver> driver)
+      : store_(store),
+        driver_(std::move(driver)),
+        files_(store + "/export"),
+        bodies_(store + "/export") {}
+  ~FolderStorage() override;
 
   Status load();
 
@@ -106,6 +109,7 @@ class BtrfsStorage final : public Storage {
   void bound_memory();
 
   const std::string store_;
+  const std::unique_ptr<Driver> driver_;
   const ExportFiles files_;
   Bodies bodies_;
 
@@ -118,19 +122,19 @@ class BtrfsStorage final : public Storage {
   std::thread settler_;
 };
 
-Status BtrfsStorage::load() {
+Status FolderStorage::load() {
   TRY(make_folders(store_ + "/volumes/" + std::string(kRemoved), 0700));
   TRY(make_folders(jobs_path(), 0700));
   TRY(make_export_folders(export_path()));
   const UniqueFd folder = TRY(open_file(store_ + "/volumes", O_RDONLY | O_DIRECTORY));
   for (const NameAndInode& entry : TRY(read_names(folder.get()))) {
     if (entry.name.starts_with(kNewPrefix)) {
-      if (Status gone = delete_volume_folder(volume_folder(entry.name)); !gone) {
+      if (Status gone = delete_volume_folder(*driver_, volume_folder(entry.name)); !gone) {
         log::warning("{}", gone.error().message);
       }
     } else if (check_volume_name(entry.name)) {
       Result<std::unique_ptr<Volume>> opened =
-          Volume::open(volume_folder(entry.name), files_, bodies_);
+          Volume::open(volume_folder(entry.name), *driver_, files_, bodies_);
       if (!opened) {
         return std::move(opened).error().context(fmt::format("opening volume '{}'", entry.name));
       }
@@ -142,7 +146,7 @@ Status BtrfsStorage::load() {
   return ok();
 }
 
-BtrfsStorage::~BtrfsStorage() {
+FolderStorage::~FolderStorage() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -152,7 +156,7 @@ BtrfsStorage::~BtrfsStorage() {
   settle_all();
 }
 
-void BtrfsStorage::settle_soon() {
+void FolderStorage::settle_soon() {
   {
     const std::lock_guard lock(mutex_);
     settle_wanted_ = true;
@@ -160,7 +164,7 @@ void BtrfsStorage::settle_soon() {
   wake_.notify_all();
 }
 
-void BtrfsStorage::settle_loop() {
+void FolderStorage::settle_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return settle_wanted_ || stopping_; });
@@ -174,7 +178,7 @@ void BtrfsStorage::settle_loop() {
   }
 }
 
-void BtrfsStorage::settle_all() {
+void FolderStorage::settle_all() {
   std::vector<std::shared_ptr<Volume>> all;
   {
     const std::lock_guard lock(mutex_);
@@ -188,7 +192,7 @@ void BtrfsStorage::settle_all() {
 }
 
 // Beyond the limit the volumes whose newest snapshot is oldest give their trees back.
-void BtrfsStorage::bound_memory() {
+void FolderStorage::bound_memory() {
   std::vector<std::pair<Time, std::shared_ptr<Volume>>> all;
   size_t bytes = 0;
   {
@@ -206,7 +210,7 @@ void BtrfsStorage::bound_memory() {
   }
 }
 
-Result<std::shared_ptr<Volume>> BtrfsStorage::find(const std::string& name) {
+Result<std::shared_ptr<Volume>> FolderStorage::find(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = volumes_.find(name);
   if (found != volumes_.end()) return found->second;
@@ -219,13 +223,13 @@ Result<std::shared_ptr<Volume>> BtrfsStorage::find(const std::string& name) {
                "devrun volume ls"};
 }
 
-Status BtrfsStorage::make_volume(const std::string& folder, const std::string& name,
-                                 const std::string& owner, const VolumeSource& source,
-                                 const ProgressLine& progress) {
+Status FolderStorage::make_volume(const std::string& folder, const std::string& name,
+                                  const std::string& owner, const VolumeSource& source,
+                                  const ProgressLine& progress) {
   if (::mkdir(folder.c_str(), 0700) != 0)
     return errno_error(fmt::format("mkdir {}", folder), errno);
   const UniqueFd fd = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
-  TRY(btrfs::create_subvolume(fd.get(), "live"));
+  TRY(driver_->make_live(fd.get(), "live"));
   TRY(fill_volume(folder + "/live", source, progress));
   const tree::Lineage lineage = TRY(random_lineage());
   TRY(write_volume_record(folder, {name, owner, lineage, now()}));
@@ -236,8 +240,8 @@ Status BtrfsStorage::make_volume(const std::string& folder, const std::string& n
   return ok();
 }
 
-Status BtrfsStorage::create_volume(const std::string& name, const std::string& owner,
-                                   const VolumeSource& source, const ProgressLine& progress) {
+Status FolderStorage::create_volume(const std::string& name, const std::string& owner,
+                                    const VolumeSource& source, const ProgressLine& progress) {
   TRY(check_volume_name(name));
   {
     const std::lock_guard lock(mutex_);
@@ -249,10 +253,11 @@ Status BtrfsStorage::create_volume(const std::string& name, const std::string& o
   const std::string folder = volume_folder(std::string(kNewPrefix) + name);
   Status made = make_volume(folder, name, owner, source, progress);
   if (!made && ::access(folder.c_str(), F_OK) == 0) {
-    if (Status gone = delete_volume_folder(folder); !gone) log::warning("{}", gone.error().message);
+    if (Status gone = delete_volume_folder(*driver_, folder); !gone)
+      log::warning("{}", gone.error().message);
   }
   Result<std::unique_ptr<Volume>> opened =
-      made ? Volume::open(volume_folder(name), files_, bodies_) : made.error();
+      made ? Volume::open(volume_folder(name), *driver_, files_, bodies_) : made.error();
   const std::lock_guard lock(mutex_);
   being_made_.erase(name);
   if (!opened) {
@@ -262,7 +267,7 @@ Status BtrfsStorage::create_volume(const std::string& name, const std::string& o
   return ok();
 }
 
-Result<Time> BtrfsStorage::remove_volume(const std::string& name) {
+Result<Time> FolderStorage::remove_volume(const std::string& name) {
   const std::shared_ptr<Volume> volume = TRY(find(name));
   TRY(volume->close());
   const Time removed = now();
@@ -278,7 +283,7 @@ Result<Time> BtrfsStorage::remove_volume(const std::string& name) {
   return removed + kRemovedKept;
 }
 
-void BtrfsStorage::purge_removed() {
+void FolderStorage::purge_removed() {
   const std::string removed = volume_folder(kRemoved);
   const Result<UniqueFd> folder = open_file(removed, O_RDONLY | O_DIRECTORY);
   const Result<std::vector<NameAndInode>> entries =
@@ -289,24 +294,24 @@ void BtrfsStorage::purge_removed() {
     const char* const end = entry.name.data() + entry.name.size();
     const char* const begin = entry.name.data() + entry.name.rfind('.') + 1;
     if (std::from_chars(begin, end, since.us).ptr != end || since + kRemovedKept > now()) continue;
-    if (Status gone = delete_volume_folder(removed + "/" + entry.name); !gone) {
+    if (Status gone = delete_volume_folder(*driver_, removed + "/" + entry.name); !gone) {
       log::warning("{}", gone.error().message);
     }
   }
 }
 
-Result<std::vector<VolumeInfo>> BtrfsStorage::volumes() {
+Result<std::vector<VolumeInfo>> FolderStorage::volumes() {
   const std::lock_guard lock(mutex_);
   std::vector<VolumeInfo> out;
   for (const auto& [name, volume] : volumes_) out.push_back(volume->info());
   return out;
 }
 
-Result<VolumeInfo> BtrfsStorage::volume(const std::string& name) {
+Result<VolumeInfo> FolderStorage::volume(const std::string& name) {
   return TRY(find(name))->info();
 }
 
-Result<Snapshot> BtrfsStorage::take_snapshot(const std::string& volume) {
+Result<Snapshot> FolderStorage::take_snapshot(const std::string& volume) {
   const std::shared_ptr<Volume> found = TRY(find(volume));
   Result<Snapshot> out = found->take_snapshot();
   if (out) settle_soon();
@@ -332,13 +337,7 @@ Status check_volume_name(std::string_view name) {
 
 Result<std::unique_ptr<Storage>> Storage::open(std::string store) {
   TRY(make_folders(store, 0700));
-  if (!TRY(btrfs::is_btrfs(store))) {
-    return Error{
-        Code::kUnsupported,
-        fmt::format("{} is not on btrfs, the one file system that volumes can live on yet", store),
-        "put the store on a btrfs file system, or let `devrun up` make a btrfs image"};
-  }
-  auto out = std::make_unique<BtrfsStorage>(store);
+  auto out = std::make_unique<FolderStorage>(store, TRY(Driver::of(store)));
   TRY(out->load());
   return std::unique_ptr<Storage>(std::move(out));
 }

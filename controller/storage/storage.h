@@ -21,7 +21,7 @@ namespace devrun::storage {
 
 struct Snapshot {
   Digest tree;
-  Time taken;  // when the subvolume snapshot was made
+  Time taken;  // when its instant was
   uint64_t files = 0;
   int64_t bytes = 0;
 };
@@ -29,7 +29,7 @@ struct Snapshot {
 struct VolumeInfo {
   std::string name;
   std::string owner;
-  std::string driver;  // btrfs
+  std::string driver;  // btrfs, scan
   Time created;
   Snapshot newest;  // zero tree: none yet
 };
@@ -50,7 +50,7 @@ using ProgressLine = std::function<void(std::string_view)>;
 class Storage {
  public:
   // `store` is the folder that holds volumes/, export/ and jobs/; created if missing. kUnsupported
-  // if its file system has no driver. Undoes what a crash left half done.
+  // if volumes cannot be on its file system (see driver.h). Undoes what a crash left half done.
   static Result<std::unique_ptr<Storage>> open(std::string store);
 
   virtual ~Storage() = default;

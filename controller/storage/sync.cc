@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <set>
 
 #include "common/runtime/fd.h"
 #include "common/runtime/file.h"
@@ -27,6 +28,12 @@ Status sync_files(const std::vector<std::string>& paths) {
     if (all) break;
   }
   return ok();
+}
+
+Status sync_folders_of(const std::vector<std::string>& paths) {
+  std::set<std::string> folders;
+  for (const std::string& path : paths) folders.insert(path.substr(0, path.rfind('/')));
+  return sync_files({folders.begin(), folders.end()});
 }
 
 }  // namespace devrun::storage

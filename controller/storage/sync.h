@@ -12,4 +12,7 @@ namespace devrun::storage {
 // that are gone are no error.
 Status sync_files(const std::vector<std::string>& paths);
 
+// fsync of each folder that holds one of them, once: POSIX promises a name that lasts only then.
+Status sync_folders_of(const std::vector<std::string>& paths);
+
 }  // namespace devrun::storage

@@ -13,7 +13,6 @@
 #include <unordered_set>
 
 #include "common/base/check.h"
-#include "controller/storage/btrfs.h"
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
@@ -102,7 +101,7 @@ Status Builder::find_changed() {
     return ok();
   }
   Result<std::vector<uint64_t>> inodes =
-      btrfs::inodes_changed_since(request_.snapshot, *request_.generation, kChangedInodesMax);
+      request_.driver->changed_inodes(request_.root, *request_.generation, kChangedInodesMax);
   if (!inodes && inodes.error().code == Code::kExhausted) {
     scan_all_ = true;
     return ok();
@@ -121,7 +120,7 @@ Status Builder::mark_with_ancestors(uint64_t inode) {
     todo.pop_back();
     // The root's parent is itself. An inode without names is an open, deleted file: part of no
     // tree.
-    for (const uint64_t parent : TRY(btrfs::parents_of(request_.snapshot, at))) {
+    for (const uint64_t parent : TRY(request_.driver->parents_of(request_.root, at))) {
       if (parent != at && on_the_way_.insert(parent).second) todo.push_back(parent);
     }
   }
@@ -182,7 +181,7 @@ Status Builder::scan(Folder& folder) {
   for (const Entry& entry : before.entries) {
     change_.totals.add(entry, -1);
   }
-  const UniqueFd fd = TRY(open_beneath(request_.snapshot, folder.path, O_RDONLY | O_DIRECTORY));
+  const UniqueFd fd = TRY(open_beneath(request_.root, folder.path, O_RDONLY | O_DIRECTORY));
   std::vector<NameAndInode> names;
   if (incremental() && known != nullptr && !changed_.contains(folder.inode)) {
     for (const Entry& entry : before.entries) names.push_back({entry.name, entry.inode});
@@ -232,7 +231,7 @@ Status Builder::forget_vanished() {
 Status Builder::read_body(const PendingBody& pending) {
   Entry& entry = pending.entry();
   const std::string path = join(pending.folder->path, entry.name);
-  const UniqueFd file = TRY(open_beneath(request_.snapshot, path, O_RDONLY | O_NONBLOCK));
+  const UniqueFd file = TRY(open_beneath(request_.root, path, O_RDONLY | O_NONBLOCK));
   Result<tree::Body> body = bodies_.put(file.get(), entry.size);
   if (!body) return std::move(body).error().context("/" + path);
   entry.body = std::move(*body);
@@ -286,7 +285,7 @@ void Builder::write_objects() {
 
 Result<TreeChange> Builder::run() {
   TRY(find_changed());
-  change_.root = TRY(read_entry(request_.snapshot, "", request_.lineage));
+  change_.root = TRY(read_entry(request_.root, "", request_.lineage));
   change_.totals = known_.totals();
   if (!known_.empty()) change_.totals.add(known_.manifest().root, -1);
   change_.totals.add(change_.root);

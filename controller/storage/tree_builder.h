@@ -13,12 +13,14 @@
 
 #include "common/base/result.h"
 #include "controller/storage/bodies.h"
+#include "controller/storage/driver.h"
 #include "controller/storage/known_tree.h"
 
 namespace devrun::storage {
 
 struct BuildRequest {
-  int snapshot = -1;  // descriptor of its root
+  int root = -1;  // descriptor of the tree's root
+  const Driver* driver = nullptr;
   tree::Lineage lineage{};
   std::optional<uint64_t>
       generation;  // see above; only with a known tree of the same live subvolume

@@ -9,11 +9,9 @@
 
 #include <cerrno>
 #include <charconv>
-#include <ctime>
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
-#include "controller/storage/btrfs.h"
 #include "controller/storage/snapshot_folder.h"
 #include "controller/storage/sync.h"
 
@@ -23,12 +21,6 @@ namespace {
 
 constexpr std::string_view kPendingPrefix = "pending.";
 constexpr unsigned kFreePercentMin = 5;
-
-int64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 // The numbers of pending.N in `folder`, ascending.
 Result<std::vector<uint64_t>> pending_numbers(const std::string& folder) {
@@ -50,11 +42,8 @@ std::string pending_name(uint64_t number) {
   return fmt::format("{}{}", kPendingPrefix, number);
 }
 
-// Opening the volume deletes what is left.
-void delete_or_leave(int folder, const std::string& name) {
-  if (Status deleted = btrfs::delete_subvolume(folder, name); !deleted) {
-    log::warning("{}", deleted.error().message);
-  }
+std::string cannot_snapshot(const std::string& volume) {
+  return fmt::format("cannot take a snapshot of volume '{}'", volume);
 }
 
 Snapshot to_snapshot(const tree::Manifest& manifest, Time taken) {
@@ -63,14 +52,14 @@ Snapshot to_snapshot(const tree::Manifest& manifest, Time taken) {
 
 }  // namespace
 
-Volume::Volume(std::string folder, const ExportFiles& files, Bodies& bodies)
-    : folder_(std::move(folder)), files_(files), bodies_(bodies) {}
+Volume::Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies)
+    : folder_(std::move(folder)), driver_(driver), files_(files), bodies_(bodies) {}
 
 Volume::~Volume() = default;
 
-Result<std::unique_ptr<Volume>> Volume::open(std::string folder, const ExportFiles& files,
-                                             Bodies& bodies) {
-  std::unique_ptr<Volume> out(new Volume(std::move(folder), files, bodies));
+Result<std::unique_ptr<Volume>> Volume::open(std::string folder, const Driver& driver,
+                                             const ExportFiles& files, Bodies& bodies) {
+  std::unique_ptr<Volume> out(new Volume(std::move(folder), driver, files, bodies));
   TRY(out->load());
   return out;
 }
@@ -97,22 +86,20 @@ Status Volume::finish_pending() {
   for (const uint64_t number : TRY(pending_numbers(folder_))) {
     const std::string name = pending_name(number);
     next_pending_ = number + 1;
-    btrfs::SubvolumeInfo info;
-    {
-      const UniqueFd snapshot = TRY(open_file(path(name), O_RDONLY | O_DIRECTORY));
-      info = TRY(btrfs::subvolume_info(snapshot.get()));
-    }
-    if (known_record_ && info.generation < known_record_->generation) {
-      TRY(btrfs::delete_subvolume(folder.get(), name));
-    } else if (known_record_ && info.generation == known_record_->generation) {
+    Instant instant = TRY(driver_.reopen(folder_, name));
+    if (known_record_ && instant.generation < known_record_->generation) {
+      instant.root.reset();
+      TRY(driver_.remove(folder.get(), name));
+    } else if (known_record_ && instant.generation == known_record_->generation) {
       TRY(replace_base(name));
     } else {
       ensure_known_tree();
-      const Result<Snapshot> finished = publish(name, info.made_ns, true);
+      const Result<Snapshot> finished = publish(instant, true);
       if (finished) continue;
       // What cannot be a snapshot was not acknowledged as one.
       if (finished.error().code != Code::kUnsupported) return finished.error();
-      TRY(btrfs::delete_subvolume(folder.get(), name));
+      instant.root.reset();
+      TRY(driver_.remove(folder.get(), name));
     }
   }
   return settle();
@@ -161,67 +148,64 @@ Result<Snapshot> Volume::run_snapshot() {
   TRY(refuse_if_full());
   ensure_known_tree();
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
-  const UniqueFd live = TRY(open_file(path("live"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  const std::string name = pending_name(next_pending_++);
-  const int64_t taken_ns = now_ns();
-  TRY(btrfs::snapshot_read_only(live.get(), folder.get(), name));
-  Result<Snapshot> result = publish(name, taken_ns, !known_record_);
+  Result<Instant> frozen = driver_.freeze(folder_, pending_name(next_pending_++));
+  if (!frozen) return std::move(frozen).error().context(cannot_snapshot(record_.name));
+  Instant instant = std::move(*frozen);
+  Result<Snapshot> result = publish(instant, !known_record_);
   if (result) return result;
-  delete_or_leave(folder.get(), name);
-  return std::move(result).error().context(
-      fmt::format("cannot take a snapshot of volume '{}'", record_.name));
+  instant.root.reset();
+  if (!instant.name.empty()) remove_or_leave(folder.get(), instant.name);
+  return std::move(result).error().context(cannot_snapshot(record_.name));
 }
 
-Result<Snapshot> Volume::publish(const std::string& name, int64_t taken_ns, bool rewrite) {
-  TRY(refuse_nested_subvolumes());
-  const UniqueFd snapshot = TRY(open_file(path(name), O_RDONLY | O_DIRECTORY));
-  const btrfs::SubvolumeInfo info = TRY(btrfs::subvolume_info(snapshot.get()));
+// Opening the volume deletes what is left.
+void Volume::remove_or_leave(int folder, const std::string& name) const {
+  if (Status removed = driver_.remove(folder, name); !removed) {
+    log::warning("{}", removed.error().message);
+  }
+}
+
+Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite) {
   BuildRequest request;
-  request.snapshot = snapshot.get();
+  request.root = instant.root.get();
   request.lineage = record_.lineage;
-  if (known_record_ && known_record_->live == info.parent_uuid) {
+  request.driver = &driver_;
+  const bool ordered = instant.generation != 0;
+  if (ordered && known_record_ && known_record_->live == instant.live) {
     request.generation = known_record_->generation;
   }
   TreeChange change = TRY(build_tree(request, known_, bodies_));
   tree::Manifest manifest;
   manifest.volume = record_.name;
   manifest.lineage = record_.lineage;
-  manifest.taken_ns = taken_ns;
+  manifest.taken_ns = instant.taken_ns;
   manifest.has_xattrs = change.totals.xattrs > 0;
   manifest.files = static_cast<uint64_t>(change.totals.files);
   manifest.bytes = static_cast<uint64_t>(change.totals.bytes);
   Pending pending;
-  pending.name = name;
+  pending.name = instant.name;
   manifest = TRY(files_.publish(known_, change, std::move(manifest), rewrite, pending.written));
   // What is compared with next is this instant, also where an older manifest of the same tree
   // stayed.
-  manifest.taken_ns = taken_ns;
-  const Snapshot out = to_snapshot(manifest, Time{taken_ns / 1000});
+  manifest.taken_ns = instant.taken_ns;
+  const Snapshot out = to_snapshot(manifest, Time{instant.taken_ns / 1000});
+  pending.record = {out.tree, out.taken, instant.generation, instant.live};
+  if (!driver_.freezes()) TRY(make_durable(pending));
   known_.apply(std::move(change), std::move(manifest));
-  pending.record = {out.tree, out.taken, info.generation, info.parent_uuid};
   known_record_ = pending.record;
   const std::lock_guard lock(state_mutex_);
-  pending_.push_back(std::move(pending));
+  if (driver_.freezes()) pending_.push_back(std::move(pending));
   newest_ = out;
   known_tree_bytes_ = known_.bytes();
   return out;
 }
 
-// A snapshot shows a nested subvolume as an empty folder, whatever is in it. Leaving files out
-// silently would break the one promise of snapshots, so only empty ones pass, as mount points.
-Status Volume::refuse_nested_subvolumes() const {
-  const UniqueFd live = TRY(open_file(path("live"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  for (const std::string& nested : TRY(btrfs::nested_subvolumes(live.get()))) {
-    const Result<UniqueFd> fd = open_beneath(live.get(), nested, O_RDONLY | O_DIRECTORY);
-    if (!fd && fd.error().code == Code::kNotFound) continue;
-    if (fd && TRY(read_names(fd->get())).empty()) continue;
-    return Error{
-        Code::kUnsupported,
-        fmt::format("/{} is a btrfs subvolume of its own, which snapshots do not reach", nested),
-        fmt::format("move its files to a plain folder and run: btrfs subvolume delete /{}",
-                    nested)};
-  }
-  return ok();
+// For drivers that freeze nothing, of which nothing is left to read the tree from again.
+Status Volume::make_durable(const Pending& done) {
+  if (known_record_ && known_record_->tree == done.record.tree) return ok();
+  TRY(sync_files(done.written));
+  TRY(sync_folders_of(done.written));
+  return write_newest_record(folder_, done.record);
 }
 
 Status Volume::refuse_if_full() const {
@@ -250,11 +234,11 @@ Status Volume::settle() {
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   TRY(bodies_.sync());
   TRY(sync_files(paths));
-  TRY(btrfs::commit(folder.get()));
+  TRY(driver_.commit(folder.get()));
   TRY(write_newest_record(folder_, now.back().record));
   TRY(replace_base(now.back().name));
   now.pop_back();
-  for (const Pending& older : now) delete_or_leave(folder.get(), older.name);
+  for (const Pending& older : now) remove_or_leave(folder.get(), older.name);
   const std::lock_guard lock(state_mutex_);
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(now.size() + 1));
   return ok();
@@ -265,7 +249,7 @@ Status Volume::settle() {
 Status Volume::replace_base(const std::string& name) {
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   if (::renameat2(folder.get(), name.c_str(), folder.get(), "base", RENAME_EXCHANGE) == 0) {
-    delete_or_leave(folder.get(), name);
+    remove_or_leave(folder.get(), name);
     return ok();
   }
   if (errno != ENOENT) return errno_error(fmt::format("replace {}/base", folder_), errno);
@@ -277,7 +261,7 @@ Status Volume::replace_base(const std::string& name) {
 
 VolumeInfo Volume::info() const {
   const std::lock_guard lock(state_mutex_);
-  return {record_.name, record_.owner, "btrfs", record_.created, newest_};
+  return {record_.name, record_.owner, std::string(driver_.name()), record_.created, newest_};
 }
 
 Status Volume::close() {

@@ -1,9 +1,14 @@
-// One volume: its live subvolume, its snapshots, and what of them is settled.
+// One volume: its live tree, its snapshots, and what of them is settled.
 //
 //   live        the live tree
-//   pending.N   read-only snapshots that were acknowledged and are not settled
-//   base        the read-only snapshot of the newest settled tree
+//   pending.N   instants that were acknowledged and are not settled   (if the driver freezes)
+//   base        the instant of the newest settled tree                (if the driver freezes)
 //   newest.json says which tree that is
+//
+// With a driver that freezes nothing, a snapshot is settled before it is acknowledged: first the
+// bodies get their names (each synced before), then packs and manifest are written durably, then
+// newest.json. Power loss at any moment leaves the newest acknowledged tree, and files that nothing
+// refers to, complete if they have their names.
 //
 // btrfs commits a snapshot before it returns, and the tree follows from the snapshot alone. So a
 // snapshot is acknowledged as soon as its tree can be read by nodes, although manifest, packs and
@@ -24,6 +29,7 @@
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "controller/storage/bodies.h"
+#include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
 #include "controller/storage/known_tree.h"
 #include "controller/storage/records.h"
@@ -35,8 +41,8 @@ namespace devrun::storage {
 class Volume {
  public:
   // Finishes what a crash left: afterwards every acknowledged snapshot is settled.
-  static Result<std::unique_ptr<Volume>> open(std::string folder, const ExportFiles& files,
-                                              Bodies& bodies);
+  static Result<std::unique_ptr<Volume>> open(std::string folder, const Driver& driver,
+                                              const ExportFiles& files, Bodies& bodies);
   ~Volume();
 
   // Callers that come while one runs share the next one.
@@ -59,18 +65,20 @@ class Volume {
     std::vector<std::string> written;  // files to fsync
   };
 
-  Volume(std::string folder, const ExportFiles& files, Bodies& bodies);
+  Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies);
   Status load();
   Status finish_pending();
   Result<Snapshot> run_snapshot();
-  Result<Snapshot> publish(const std::string& name, int64_t taken_ns, bool rewrite);
-  Status refuse_nested_subvolumes() const;
+  Result<Snapshot> publish(const Instant& instant, bool rewrite);
+  Status make_durable(const Pending& done);
+  void remove_or_leave(int folder, const std::string& name) const;
   Status refuse_if_full() const;
   void ensure_known_tree();
   Status replace_base(const std::string& name);
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
 
   const std::string folder_;
+  const Driver& driver_;
   const ExportFiles& files_;
   Bodies& bodies_;
   VolumeRecord record_;

@@ -157,6 +157,7 @@ class IncrementalTest : public BtrfsTest, public ::testing::WithParamInterface<u
     ASSERT_TRUE(fd);
     ASSERT_TRUE(btrfs::create_subvolume(fd->get(), "live"));
     ASSERT_TRUE(write_volume_record(folder_, {"v", "alice", lineage(), Time{1}}));
+    driver_ = std::move(*Driver::of(folder_));
     files_.emplace(export_);
     bodies_.emplace(export_);
     reopen();
@@ -168,7 +169,7 @@ class IncrementalTest : public BtrfsTest, public ::testing::WithParamInterface<u
   }
   void reopen() {
     volume_.reset();
-    Result<std::unique_ptr<Volume>> opened = Volume::open(folder_, *files_, *bodies_);
+    Result<std::unique_ptr<Volume>> opened = Volume::open(folder_, *driver_, *files_, *bodies_);
     ASSERT_TRUE(opened) << opened.error().message;
     volume_ = std::move(*opened);
   }
@@ -178,7 +179,7 @@ class IncrementalTest : public BtrfsTest, public ::testing::WithParamInterface<u
     const Result<UniqueFd> base = open_file(folder_ + "/base", O_RDONLY | O_DIRECTORY);
     ASSERT_TRUE(base);
     BuildRequest request;
-    request.snapshot = base->get();
+    request.root = base->get();
     request.lineage = lineage();
     const Result<TreeChange> scratch = build_tree(request, KnownTree(), *bodies_);
     ASSERT_TRUE(scratch) << scratch.error().message;
@@ -194,6 +195,7 @@ class IncrementalTest : public BtrfsTest, public ::testing::WithParamInterface<u
 
   std::string export_;
   std::string folder_;
+  std::unique_ptr<Driver> driver_;
   std::optional<ExportFiles> files_;
   std::optional<Bodies> bodies_;
   std::unique_ptr<Volume> volume_;

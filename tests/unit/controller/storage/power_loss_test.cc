@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/runtime/file.h"
+#include "controller/storage/btrfs.h"
 #include "controller/storage/volume.h"
 #include "tests/unit/controller/storage/btrfs_fixture.h"
 #include "tests/unit/controller/storage/tree_view.h"
@@ -25,6 +26,7 @@ class PowerLossTest : public BtrfsTest {
     export_ = image_->mount_point() + "/export";
     ASSERT_TRUE(make_folders(folder_));
     ASSERT_TRUE(make_export_folders(export_));
+    driver_ = std::move(*Driver::of(folder_));
     files_.emplace(export_);
     bodies_.emplace(export_);
     tree::Lineage lineage;
@@ -38,7 +40,7 @@ class PowerLossTest : public BtrfsTest {
     open();
   }
   void open() {
-    Result<std::unique_ptr<Volume>> opened = Volume::open(folder_, *files_, *bodies_);
+    Result<std::unique_ptr<Volume>> opened = Volume::open(folder_, *driver_, *files_, *bodies_);
     ASSERT_TRUE(opened) << opened.error().message;
     volume_ = std::move(*opened);
   }
@@ -70,6 +72,7 @@ class PowerLossTest : public BtrfsTest {
   std::unique_ptr<BtrfsImage> image_;
   std::string folder_;
   std::string export_;
+  std::unique_ptr<Driver> driver_;
   std::optional<ExportFiles> files_;
   std::optional<Bodies> bodies_;
   std::unique_ptr<Volume> volume_;
