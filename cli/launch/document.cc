@@ -122,8 +122,7 @@ class Builder : public YAML::EventHandler {
   void attach(Node* node, const Place& place, bool merge);
   Scalar scalar_of(const Place& place, const std::string& tag, const std::string& value);
   void expect_tag(const Place& place, const std::string& tag, std::string_view wanted) {
-    if (tag == "?" || tag == "!" || tag.empty() ||
-        is_standard_tag(tag, wanted)) {
+    if (tag == "?" || tag == "!" || tag.empty() || is_standard_tag(tag, wanted)) {
       return;
     }
     unknown_tag(place, tag);
@@ -183,8 +182,7 @@ void Builder::attach(Node* node, const Place& place, bool merge) {
 
 Scalar Builder::scalar_of(const Place& place, const std::string& tag, const std::string& value) {
   if (tag == "?") return resolve_plain(value);
-  if (tag == "!" || tag.empty() || is_standard_tag(tag, "str"))
-    return string_scalar(value);
+  if (tag == "!" || tag.empty() || is_standard_tag(tag, "str")) return string_scalar(value);
   Scalar plain = resolve_plain(value);
   const auto wants = [&](std::string_view name, ScalarKind kind) {
     return is_standard_tag(tag, name) && plain.kind == kind;
