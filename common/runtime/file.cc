@@ -45,7 +45,7 @@ Status write_all(int fd, std::string_view data) {
 namespace {
 
 Status replace_file(const std::string& path, std::string_view data, mode_t mode, bool durable) {
-  const std::string temporary = fmt::format("{}.new.{}", path, ::getpid());
+  const std::string temporary = fmt::format("{}.new.{}", path, ::gettid());
   const UniqueFd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
   if (Status wrote = write_all(fd.get(), data); !wrote) {
     ::unlink(temporary.c_str());

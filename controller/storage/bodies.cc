@@ -8,13 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 
-#include "common/base/check.h"
-#include "common/runtime/fd.h"
 #include "common/runtime/file.h"
 #include "common/tree/codec.h"
 #include "common/tree/paths.h"
+#include "controller/storage/body_copy.h"
+#include "controller/storage/remove_tree.h"
 #include "controller/storage/sync.h"
 
 namespace devrun::storage {
@@ -24,39 +23,23 @@ namespace {
 constexpr mode_t kContentMode = 0444;
 constexpr size_t kHashBytes = 32;
 
-// Up to `bytes`, less only at the end of the file.
-Result<size_t> read_at(int file, char* out, size_t bytes, uint64_t offset) {
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t n = ::pread(file, out + done, bytes - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error("read", errno);
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  return done;
-}
-
-Error shorter_than_expected() {
-  return Error{Code::kIo, "the file is shorter than its size", {}};
-}
-
 bool exists_with_size(const std::string& path, uint64_t size) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0 && static_cast<uint64_t>(st.st_size) == size;
 }
 
-// The concatenated hashes of the file's chunks.
-Result<std::string> hash_chunks(int file, uint64_t size) {
-  thread_local const auto buffer = std::make_unique<char[]>(tree::kChunkBytes);
-  std::string out;
-  out.reserve((size / tree::kChunkBytes + 1) * kHashBytes);
-  for (uint64_t at = 0; at < size; at += tree::kChunkBytes) {
-    const auto bytes = static_cast<size_t>(std::min(tree::kChunkBytes, size - at));
-    if (TRY(read_at(file, buffer.get(), bytes, at)) != bytes) return shorter_than_expected();
-    out.append(tree::sha256({buffer.get(), bytes}).view());
-  }
-  return out;
+Result<tree::Body> inline_body(int file, uint64_t size) {
+  return tree::Body{tree::BodyKind::kInline, TRY(read_start(file, size))};
+}
+
+tree::Body chunked_body(const std::string& chunk_hashes) {
+  return {tree::BodyKind::kChunked, std::string(tree::sha256(chunk_hashes).view())};
+}
+
+// Gives a file that has none a name; EEXIST is for the caller to judge.
+int link_unnamed(const UniqueFd& file, const std::string& path) {
+  const std::string self = fmt::format("/proc/self/fd/{}", file.get());
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
 }
 
 // Where a clone is not possible (chattr +C, say): a plain copy, synced while its name is still
@@ -69,14 +52,8 @@ Status copy_content(int file, uint64_t size, const std::string& path) {
     ::unlink(temporary.c_str());
     return error;
   };
-  const auto buffer = std::make_unique<char[]>(tree::kChunkBytes);
-  for (uint64_t at = 0; at < size;) {
-    const Result<size_t> n = read_at(file, buffer.get(), tree::kChunkBytes, at);
-    if (!n) return fail(n.error());
-    if (*n == 0) return fail(shorter_than_expected());
-    if (Status wrote = write_all(out.get(), {buffer.get(), *n}); !wrote) return fail(wrote.error());
-    at += *n;
-  }
+  const Result<std::string> copied = copy_chunks(file, size, out.get());
+  if (!copied) return fail(copied.error());
   if (::fsync(out.get()) != 0) return fail(errno_error("fsync a body", errno));
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return fail(errno_error("name a body", errno));
@@ -88,17 +65,9 @@ Status copy_content(int file, uint64_t size, const std::string& path) {
 Bodies::Bodies(std::string export_path) : export_path_(std::move(export_path)) {}
 
 Result<tree::Body> Bodies::put(int file, uint64_t size) {
-  tree::Body body;
-  if (size == 0) return body;
-  if (size <= tree::kInlineBytesMax) {
-    body.id.resize(static_cast<size_t>(size));
-    if (TRY(read_at(file, body.id.data(), body.id.size(), 0)) != size) {
-      return shorter_than_expected();
-    }
-    return body;
-  }
+  if (size <= tree::kInlineBytesMax) return inline_body(file, size);
   const std::string chunk_hashes = TRY(hash_chunks(file, size));
-  body = {tree::BodyKind::kChunked, std::string(tree::sha256(chunk_hashes).view())};
+  tree::Body body = chunked_body(chunk_hashes);
   TRY(place(file, size, body, chunk_hashes));
   return body;
 }
@@ -114,8 +83,7 @@ Status Bodies::place(int file, uint64_t size, const tree::Body& body,
   const std::string folder = path.substr(0, path.rfind('/'));
   const UniqueFd content = TRY(open_file(folder, O_TMPFILE | O_RDWR, kContentMode));
   if (::ioctl(content.get(), FICLONE, file) != 0) return copy_content(file, size, path);
-  const std::string self = fmt::format("/proc/self/fd/{}", content.get());
-  if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return ok();
+  if (link_unnamed(content, path) == 0) return ok();
   if (errno != EEXIST) return errno_error("name a body", errno);
   // Another thread was faster; anything of another size is damage, and is replaced.
   return exists_with_size(path, size) ? ok() : copy_content(file, size, path);
@@ -129,8 +97,61 @@ Status Bodies::place_chunk_list(const std::string& path, const std::string& chun
   return ok();
 }
 
+Result<UniqueFd> Bodies::unnamed_file() const {
+  return open_file(export_path_ + "/content/new", O_TMPFILE | O_RDWR, kContentMode);
+}
+
+bool Bodies::try_clone(int file, int clone) {
+  if (!clones_) return false;
+  if (::ioctl(clone, FICLONE, file) == 0) return true;
+  // Other errors are about this one file.
+  if (errno == EOPNOTSUPP || errno == ENOTTY) clones_ = false;
+  return false;
+}
+
+Result<tree::Body> Bodies::take(int file, uint64_t size) {
+  if (size <= tree::kInlineBytesMax) return inline_body(file, size);
+  const UniqueFd content = TRY(unnamed_file());
+  // A clone is hashed, not what it was made of: that may be changing.
+  const bool cloned = try_clone(file, content.get());
+  const std::string chunk_hashes =
+      TRY(cloned ? hash_chunks(content.get(), size) : copy_chunks(file, size, content.get()));
+  if (cloned && ::ftruncate(content.get(), static_cast<off_t>(size)) != 0) {
+    return errno_error("size a body", errno);
+  }
+  tree::Body body = chunked_body(chunk_hashes);
+  if (chunk_hashes.size() > kHashBytes) {
+    const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));
+    if (!exists_with_size(path, chunk_hashes.size())) {
+      const UniqueFd list = TRY(unnamed_file());
+      TRY(write_all(list.get(), chunk_hashes));
+      TRY(stage(list, path));
+    }
+  }
+  const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
+  if (!exists_with_size(path, size)) TRY(stage(content, path));
+  return body;
+}
+
+Status Bodies::stage(const UniqueFd& content, const std::string& final_path) {
+  const std::string staged =
+      fmt::format("{}/content/new/{}", export_path_, final_path.substr(final_path.rfind('/') + 1));
+  // One that is there was staged by somebody else, and is the same.
+  if (link_unnamed(content, staged) != 0 && errno != EEXIST) {
+    return errno_error("name a body", errno);
+  }
+  const std::lock_guard lock(mutex_);
+  staged_.emplace(final_path, staged);
+  return ok();
+}
+
 Status Bodies::sync() {
   const std::lock_guard syncing(sync_mutex_);
+  TRY(sync_chunk_lists());
+  return name_staged();
+}
+
+Status Bodies::sync_chunk_lists() {
   std::vector<std::string> paths;
   {
     const std::lock_guard lock(mutex_);
@@ -141,6 +162,43 @@ Status Bodies::sync() {
   const std::lock_guard lock(mutex_);
   unsynced_.insert(unsynced_.end(), paths.begin(), paths.end());
   return synced;
+}
+
+Status Bodies::name_staged() {
+  std::map<std::string, std::string> staged;
+  {
+    const std::lock_guard lock(mutex_);
+    staged.swap(staged_);
+  }
+  if (staged.empty()) return ok();
+  std::vector<std::string> sources;
+  std::vector<std::string> targets;
+  for (const auto& [final_path, source] : staged) {
+    sources.push_back(source);
+    targets.push_back(final_path);
+  }
+  const auto name_all = [&]() -> Status {
+    TRY(sync_files(sources));
+    for (const auto& [final_path, source] : staged) {
+      if (::rename(source.c_str(), final_path.c_str()) == 0) continue;
+      // Two who staged the same file at once list it twice.
+      const bool named_before = errno == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
+      if (!named_before) return errno_error("name a body", errno);
+    }
+    return sync_folders_of(targets);
+  };
+  Status named = name_all();
+  if (named) return named;
+  const std::lock_guard lock(mutex_);
+  staged_.merge(staged);
+  return named;
+}
+
+Status Bodies::remove_unnamed() {
+  const std::string content = export_path_ + "/content";
+  const UniqueFd folder = TRY(open_file(content, O_RDONLY | O_DIRECTORY));
+  TRY(remove_tree(folder.get(), "new"));
+  return make_folders(content + "/new");
 }
 
 }  // namespace devrun::storage

@@ -1,17 +1,23 @@
 // The bodies of files in the store's export: small ones go into the directory object, others become
-// content/ab/<hash>, a reflink of the file in a read-only snapshot, made once whoever asks. Any
+// content/ab/<hash>, made once whoever asks: a reflink where the file system can, else a copy. Any
 // thread.
 //
-// A content file is complete whenever it has its name, also after a crash: it is filled while it
-// has none, and btrfs commits clones and names in order. A chunk list is data and is not: its size
-// tells (readers and `put` check it), and `sync` makes them durable.
+// A content file is complete whenever it has its name, also after a crash:
+//  - `put` fills it while it has none, and btrfs commits clones and names in order;
+//  - `take`, for file systems that do not, gives it a name in content/new, from where `sync` moves
+//    it once it is on disk. What lies in content/new after a crash is nobody's.
+// The chunk list of a body of `put` is data and is not: its size tells (readers and `put` check it),
+// and `sync` makes it durable.
 #pragma once
 
+#include <atomic>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/runtime/fd.h"
 #include "common/tree/tree.h"
 
 namespace devrun::storage {
@@ -21,20 +27,38 @@ class Bodies {
   explicit Bodies(std::string export_path);
 
   // The body of the first `size` bytes of `file`, which nobody changes meanwhile; its content is in
-  // the store then.
+  // the store then. For stores on btrfs.
   Result<tree::Body> put(int file, uint64_t size);
 
-  // Chunk lists of all bodies that were put before the call are on disk when it returns.
+  // The same of a file that somebody may be changing: the body is of the bytes that were read, and
+  // the caller finds out whether they were ever there at once. kConflict if the file became
+  // shorter. Nobody finds the content before `sync`.
+  Result<tree::Body> take(int file, uint64_t size);
+
+  // The content of all bodies that were taken, and the chunk lists of all that were put, before the
+  // call are on disk under their names when it returns.
   Status sync();
+
+  // A file on the store that is gone when it is closed.
+  Result<UniqueFd> unnamed_file() const;
+
+  // At start: deletes what a crash left in content/new.
+  Status remove_unnamed();
 
  private:
   Status place(int file, uint64_t size, const tree::Body& body, const std::string& chunk_hashes);
   Status place_chunk_list(const std::string& path, const std::string& chunk_hashes);
+  bool try_clone(int file, int clone);
+  Status stage(const UniqueFd& content, const std::string& final_path);
+  Status sync_chunk_lists();
+  Status name_staged();
 
   const std::string export_path_;
+  std::atomic<bool> clones_ = true;  // until the file system says that it cannot
   std::mutex sync_mutex_;  // held through a sync, so that a second one does not overtake it
-  std::mutex mutex_;       // guards the list
-  std::vector<std::string> unsynced_;  // absolute paths
+  std::mutex mutex_;       // guards the lists
+  std::vector<std::string> unsynced_;          // absolute paths
+  std::map<std::string, std::string> staged_;  // where a file will be → where it is
 };
 
 }  // namespace devrun::storage

@@ -44,7 +44,13 @@ Status make_export_folders(const std::string& export_path) {
       TRY(make_folders(fmt::format("{}/{}/{:02x}", export_path, kind, i)));
     }
   }
+  TRY(make_folders(export_path + "/content/new"));
   return make_folders(export_path + "/content/p");
+}
+
+Status ExportFiles::write(const std::string& file, std::string_view data) const {
+  return durable_ ? write_file_durably(file, data, kFileMode)
+                  : write_file_atomically(file, data, kFileMode);
 }
 
 Result<std::vector<Digest>> ExportFiles::write_packs(const std::vector<std::string_view>& objects,
@@ -61,7 +67,7 @@ Result<std::vector<Digest>> ExportFiles::write_packs(const std::vector<std::stri
     const std::string pack = tree::encode_pack(part);
     const Digest id = out.emplace_back(tree::sha256(pack));
     const std::string file = path(tree::pack_path(id));
-    if (rewrite || !exists(file)) TRY(write_file_atomically(file, pack, kFileMode));
+    if (rewrite || !exists(file)) TRY(write(file, pack));
     written.push_back(file);
   }
   return out;
@@ -92,7 +98,7 @@ Result<tree::Manifest> ExportFiles::publish(const KnownTree& known, const TreeCh
     Result<tree::Manifest> there = this->manifest(manifest.tree);
     if (there && there->root == manifest.root) return there;
   }
-  TRY(write_file_atomically(file, tree::encode_manifest(manifest), kFileMode));
+  TRY(write(file, tree::encode_manifest(manifest)));
   written.push_back(file);
   return manifest;
 }

@@ -17,7 +17,9 @@ Status make_export_folders(const std::string& export_path);
 
 class ExportFiles {
  public:
-  explicit ExportFiles(std::string export_path) : export_path_(std::move(export_path)) {}
+  // With `durable`, files are on disk before they have their names.
+  explicit ExportFiles(std::string export_path, bool durable = false)
+      : export_path_(std::move(export_path)), durable_(durable) {}
 
   // Writes what is new of `change` (a pack; one of everything when the chain has grown long) and
   // then the manifest, whose `packs` and `tree` it fills in. Appends the paths that it wrote to
@@ -34,7 +36,10 @@ class ExportFiles {
                                           bool rewrite, std::vector<std::string>& written) const;
   std::string path(const std::string& relative) const { return export_path_ + "/" + relative; }
 
+  Status write(const std::string& file, std::string_view data) const;
+
   const std::string export_path_;
+  const bool durable_;
 };
 
 }  // namespace devrun::storage

@@ -61,6 +61,13 @@ const Digest* KnownTree::directory_of(uint64_t inode) const {
   return found == by_inode_.end() ? nullptr : &found->second;
 }
 
+std::vector<uint64_t> KnownTree::inodes() const {
+  std::vector<uint64_t> out;
+  out.reserve(by_inode_.size());
+  for (const auto& [inode, id] : by_inode_) out.push_back(inode);
+  return out;
+}
+
 std::string_view KnownTree::object(const Digest& id) const {
   const auto found = objects_.find(id);
   CHECK_MSG(found != objects_.end(), "an object that is not part of the tree");

@@ -1,6 +1,7 @@
 // The newest tree of a volume, in memory: what the next snapshot is compared with. Holds the bytes
 // of every directory object (about 110 per file) and, for each directory's inode, which object it
-// is. Inode numbers of a btrfs subvolume are never used twice.
+// is. Where inode numbers are used again (btrfs does not), such a directory merely differs a lot from
+// what it is compared with.
 //
 // A build does not change it; it makes a TreeChange, which is applied once everything is in the
 // store.
@@ -49,6 +50,8 @@ class KnownTree {
 
   // The object of a directory by its inode; nullptr if it is not known.
   const Digest* directory_of(uint64_t inode) const;
+  // Every directory's inode.
+  std::vector<uint64_t> inodes() const;
   // Of an object that is part of the tree.
   std::string_view object(const Digest& id) const;
   bool has_object(const Digest& id) const { return objects_.contains(id); }

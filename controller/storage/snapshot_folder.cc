@@ -17,7 +17,10 @@ namespace devrun::storage {
 namespace {
 
 constexpr size_t kDirentBufferBytes = 64 << 10;
+constexpr size_t kDirentBytesAtOnceMax = size_t{256} << 20;
 constexpr size_t kLinkTargetBytesMax = 4096;
+constexpr size_t kPathStepBytesMax = 4000;  // the kernel takes 4095
+constexpr size_t kShownBytesMax = 300;
 
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -44,24 +47,72 @@ Result<tree::EntryType> type_of(mode_t mode) {
   }
 }
 
-// The attributes live in the object's own path: there is no *xattrat before kernel 6.13.
-Status read_xattrs(const std::string& path, tree::Entry& entry) {
-  const ssize_t size = ::llistxattr(path.c_str(), nullptr, 0);
+void append_names(const char* begin, size_t bytes, std::vector<NameAndInode>& out) {
+  for (const char* at = begin; at < begin + bytes;) {
+    const auto* entry = reinterpret_cast<const dirent64*>(at);
+    const std::string_view name(entry->d_name);
+    if (name != "." && name != "..") out.push_back({std::string(name), entry->d_ino});
+    at += entry->d_reclen;
+  }
+}
+
+void sort_by_name(std::vector<NameAndInode>& names) {
+  std::sort(names.begin(), names.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+Result<UniqueFd> open_step(int root, const std::string& path, int flags) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  const char* const name = path.empty() ? "." : path.c_str();
+  const long fd = ::syscall(SYS_openat2, root, name, &how, sizeof how);
+  if (fd < 0) return errno_error("open " + shown_path(path), errno);
+  return UniqueFd(static_cast<int>(fd));
+}
+
+// Bytes of the UTF-8 character that `text` begins with; 0 if it is none, or a control character.
+size_t printable_prefix(std::string_view text) {
+  const auto lead = static_cast<uint8_t>(text.front());
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7f ? 1 : 0;
+  const size_t bytes = lead >= 0xf5   ? 0
+                       : lead >= 0xf0 ? 4
+                       : lead >= 0xe0 ? 3
+                       : lead >= 0xc2 ? 2
+                                      : 0;
+  if (bytes == 0 || text.size() < bytes) return 0;
+  for (const char c : text.substr(1, bytes - 1)) {
+    if ((static_cast<uint8_t>(c) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates, beyond the last plane, and C1 controls.
+  const auto second = static_cast<uint8_t>(text[1]);
+  const bool wrong = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+                     (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f) ||
+                     (lead == 0xc2 && second < 0xa0);
+  return wrong ? 0 : bytes;
+}
+
+}  // namespace
+
+namespace {
+
+// `list` and `get` are as llistxattr and lgetxattr, of one object.
+template <typename List, typename Get>
+Status read_xattrs_by(const List& list, const Get& get, tree::Entry& entry) {
+  const ssize_t size = list(nullptr, 0);
   if (size < 0 && errno == ENOTSUP) return ok();
   if (size < 0) return errno_error("list xattrs", errno);
   if (size == 0) return ok();
   std::string names(static_cast<size_t>(size), '\0');
-  if (::llistxattr(path.c_str(), names.data(), names.size()) != size) {
-    return errno_error("list xattrs", errno);
-  }
+  if (list(names.data(), names.size()) != size) return errno_error("list xattrs", errno);
   for (size_t at = 0; at < names.size(); at += std::strlen(names.c_str() + at) + 1) {
     const std::string name(names.c_str() + at);
     // Properties of the file system (compression), which no other one can set.
     if (name.starts_with("btrfs.")) continue;
-    const ssize_t bytes = ::lgetxattr(path.c_str(), name.c_str(), nullptr, 0);
+    const ssize_t bytes = get(name.c_str(), nullptr, 0);
     if (bytes < 0) return errno_error(fmt::format("read xattr {}", name), errno);
     std::string value(static_cast<size_t>(bytes), '\0');
-    if (::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size()) != bytes) {
+    if (get(name.c_str(), value.data(), value.size()) != bytes) {
       return errno_error(fmt::format("read xattr {}", name), errno);
     }
     entry.xattrs.push_back({name, std::move(value)});
@@ -70,9 +121,28 @@ Status read_xattrs(const std::string& path, tree::Entry& entry) {
   return ok();
 }
 
+// By the entry's path: there is no *xattrat before kernel 6.13.
+Status read_xattrs(const std::string& path, tree::Entry& entry) {
+  const auto list = [&](char* to, size_t bytes) { return ::llistxattr(path.c_str(), to, bytes); };
+  const auto get = [&](const char* name, char* to, size_t bytes) {
+    return ::lgetxattr(path.c_str(), name, to, bytes);
+  };
+  return read_xattrs_by(list, get, entry);
+}
+
+}  // namespace
+
+Status read_xattrs(int file, tree::Entry& entry) {
+  const auto list = [&](char* to, size_t bytes) { return ::flistxattr(file, to, bytes); };
+  const auto get = [&](const char* name, char* to, size_t bytes) {
+    return ::fgetxattr(file, name, to, bytes);
+  };
+  return read_xattrs_by(list, get, entry);
+}
+
 // A nested subvolume's stand-in has the attributes of the moment; a mount point must be the same in
 // every walk.
-tree::Entry mount_point(const std::string& name, const tree::Lineage& lineage) {
+tree::Entry mount_point_entry(const std::string& name, const tree::Lineage& lineage) {
   tree::Entry out;
   out.name = name;
   out.type = tree::EntryType::kMountPoint;
@@ -81,16 +151,16 @@ tree::Entry mount_point(const std::string& name, const tree::Lineage& lineage) {
   return out;
 }
 
-}  // namespace
-
 Result<UniqueFd> open_beneath(int root, const std::string& path, int flags) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const char* const name = path.empty() ? "." : path.c_str();
-  const long fd = ::syscall(SYS_openat2, root, name, &how, sizeof how);
-  if (fd < 0) return errno_error(fmt::format("open /{}", path), errno);
-  return UniqueFd(static_cast<int>(fd));
+  std::string_view rest = path;
+  UniqueFd at;
+  while (rest.size() > kPathStepBytesMax) {
+    const size_t end = rest.rfind('/', kPathStepBytesMax);
+    at = TRY(
+        open_step(at ? at.get() : root, std::string(rest.substr(0, end)), O_PATH | O_DIRECTORY));
+    rest.remove_prefix(end + 1);
+  }
+  return open_step(at ? at.get() : root, std::string(rest), flags);
 }
 
 Result<std::vector<NameAndInode>> read_names(int folder) {
@@ -101,24 +171,40 @@ Result<std::vector<NameAndInode>> read_names(int folder) {
     const ssize_t n = ::getdents64(folder, buffer.get(), kDirentBufferBytes);
     if (n < 0) return errno_error("list a folder", errno);
     if (n == 0) break;
-    const char* const begin = reinterpret_cast<const char*>(buffer.get());
-    for (const char* at = begin; at < begin + n;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(at);
-      const std::string_view name(entry->d_name);
-      if (name != "." && name != "..") out.push_back({std::string(name), entry->d_ino});
-      at += entry->d_reclen;
-    }
+    append_names(reinterpret_cast<const char*>(buffer.get()), static_cast<size_t>(n), out);
   }
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  sort_by_name(out);
   return out;
 }
 
-Result<tree::Entry> read_entry(int folder, const std::string& name, const tree::Lineage& lineage) {
-  struct stat st {};
-  if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) {
-    return errno_error("stat", errno);
+// One getdents is atomic, since the kernel holds the folder's lock through it: a rename is seen
+// wholly or not at all.
+Result<std::vector<NameAndInode>> read_names_at_once(int folder) {
+  struct stat before {};
+  if (::fstat(folder, &before) != 0) return errno_error("stat", errno);
+  const size_t bytes =
+      std::min(kDirentBufferBytes + 4 * static_cast<size_t>(before.st_size), kDirentBytesAtOnceMax);
+  const auto buffer = std::make_unique_for_overwrite<uint64_t[]>(bytes / sizeof(uint64_t) + 1);
+  std::vector<NameAndInode> out;
+  for (int calls = 0;; ++calls) {
+    const ssize_t n = ::getdents64(folder, buffer.get(), bytes);
+    if (n < 0) return errno_error("list a folder", errno);
+    if (n > 0) {
+      append_names(reinterpret_cast<const char*>(buffer.get()), static_cast<size_t>(n), out);
+      continue;
+    }
+    if (calls <= 1) break;
+    struct stat after {};
+    if (::fstat(folder, &after) != 0) return errno_error("stat", errno);
+    if (nanoseconds(before.st_ctim) == nanoseconds(after.st_ctim)) break;
+    return Error{Code::kConflict, "the folder changed while it was listed", {}};
   }
-  if (st.st_ino == kNestedSubvolumeInode) return mount_point(name, lineage);
+  sort_by_name(out);
+  return out;
+}
+
+Result<tree::Entry> entry_of_stat(const struct stat& st, const std::string& name,
+                                  const tree::Lineage& lineage) {
   tree::Entry out;
   out.name = name;
   out.type = TRY(type_of(st.st_mode));
@@ -135,7 +221,18 @@ Result<tree::Entry> read_entry(int folder, const std::string& name, const tree::
   } else if (out.type == tree::EntryType::kCharacterDevice ||
              out.type == tree::EntryType::kBlockDevice) {
     out.device = st.st_rdev;
-  } else if (out.type == tree::EntryType::kSymlink) {
+  }
+  return out;
+}
+
+Result<tree::Entry> read_entry(int folder, const std::string& name, const tree::Lineage& lineage) {
+  struct stat st {};
+  if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) {
+    return errno_error("stat", errno);
+  }
+  if (st.st_ino == kNestedSubvolumeInode) return mount_point_entry(name, lineage);
+  tree::Entry out = TRY(entry_of_stat(st, name, lineage));
+  if (out.type == tree::EntryType::kSymlink) {
     out.link_target.resize(kLinkTargetBytesMax);
     const ssize_t n =
         ::readlinkat(folder, name.c_str(), out.link_target.data(), kLinkTargetBytesMax);
@@ -144,6 +241,25 @@ Result<tree::Entry> read_entry(int folder, const std::string& name, const tree::
     out.size = out.link_target.size();
   }
   TRY(read_xattrs(fmt::format("/proc/self/fd/{}/{}", folder, name), out));
+  return out;
+}
+
+std::string shown_path(const std::string& path) {
+  std::string out = "/";
+  std::string_view rest = path;
+  if (rest.size() > kShownBytesMax) {
+    out += "…";
+    rest.remove_prefix(rest.size() - kShownBytesMax);
+  }
+  while (!rest.empty()) {
+    const size_t good = printable_prefix(rest);
+    if (good > 0) {
+      out += rest.substr(0, good);
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<uint8_t>(rest.front()));
+    }
+    rest.remove_prefix(std::max<size_t>(good, 1));
+  }
   return out;
 }
 

@@ -77,7 +77,7 @@ class FolderStorage final : public Storage {
   FolderStorage(const std::string& store, std::unique_ptr<Driver> driver)
       : store_(store),
         driver_(std::move(driver)),
-        files_(store + "/export"),
+        files_(store + "/export", !driver_->freezes()),
         bodies_(store + "/export") {}
   ~FolderStorage() override;
 
@@ -126,6 +126,7 @@ Status FolderStorage::load() {
   TRY(make_folders(store_ + "/volumes/" + std::string(kRemoved), 0700));
   TRY(make_folders(jobs_path(), 0700));
   TRY(make_export_folders(export_path()));
+  TRY(bodies_.remove_unnamed());
   const UniqueFd folder = TRY(open_file(store_ + "/volumes", O_RDONLY | O_DIRECTORY));
   for (const NameAndInode& entry : TRY(read_names(folder.get()))) {
     if (entry.name.starts_with(kNewPrefix)) {

@@ -13,14 +13,14 @@
 #include <unordered_set>
 
 #include "common/base/check.h"
+#include "controller/storage/folders.h"
+#include "controller/storage/live_builder.h"
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
 
 namespace {
 
-// ctime comes from the kernel's coarse clock, up to 10 ms behind; twice that.
-constexpr int64_t kClockGrainNs = 20'000'000;
 // Above this many touched inodes, looking each one up costs more than looking at everything.
 constexpr size_t kChangedInodesMax = 20'000;
 constexpr unsigned kThreadsMax = 4;
@@ -28,33 +28,6 @@ constexpr uint64_t kBodyBytesPerThread = 4 << 20;
 
 using tree::Entry;
 using tree::EntryType;
-
-// A folder that is written anew.
-struct Folder {
-  std::string path;  // from the snapshot's root
-  uint64_t inode = 0;
-  Folder* parent = nullptr;
-  size_t index_in_parent = 0;
-  tree::Directory directory;
-};
-
-struct PendingBody {
-  Folder* folder = nullptr;
-  size_t index = 0;
-  Entry& entry() const { return folder->directory.entries[index]; }
-};
-
-std::string join(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : fmt::format("{}/{}", folder, name);
-}
-
-const Entry* find_entry(const tree::Directory& directory, const std::string& name) {
-  const auto& entries = directory.entries;
-  const auto found =
-      std::lower_bound(entries.begin(), entries.end(), name,
-                       [](const Entry& e, const std::string& n) { return e.name < n; });
-  return found != entries.end() && found->name == name ? &*found : nullptr;
-}
 
 class Builder {
  public:
@@ -74,7 +47,7 @@ class Builder {
   void place_directory(Entry& entry, Folder& folder, size_t index);
   Status forget_vanished();
   Status read_bodies();
-  Status read_body(const PendingBody& pending);
+  Status read_body(const EntryPlace& pending);
   void write_objects();
   bool incremental() const { return request_.generation.has_value() && !scan_all_; }
 
@@ -87,10 +60,10 @@ class Builder {
   std::unordered_set<uint64_t> changed_;     // inodes touched since the known tree
   std::unordered_set<uint64_t> on_the_way_;  // directories with something touched in or below them
   std::deque<Folder> folders_;               // parents before children; addresses stay
-  std::vector<PendingBody> pending_;
-  std::vector<std::pair<PendingBody, PendingBody>>
-      same_file_;                                         // {to fill, from} for further hard links
-  std::unordered_map<uint64_t, PendingBody> first_name_;  // of files with several links
+  std::vector<EntryPlace> pending_;
+  std::vector<std::pair<EntryPlace, EntryPlace>>
+      same_file_;                                        // {to fill, from} for further hard links
+  std::unordered_map<uint64_t, EntryPlace> first_name_;  // of files with several links
   std::unordered_set<uint64_t> placed_;  // known directories that were met in a rewritten folder
   std::vector<Entry> left_;              // directories that are no longer where they were
 };
@@ -146,7 +119,7 @@ void Builder::place_directory(Entry& entry, Folder& folder, size_t index) {
     return;
   }
   Folder& child = folders_.emplace_back();
-  child.path = join(folder.path, entry.name);
+  child.path = join_path(folder.path, entry.name);
   child.inode = entry.inode;
   child.parent = &folder;
   child.index_in_parent = index;
@@ -162,7 +135,7 @@ Result<Entry> Builder::next_entry(int fd, const std::string& name, const Entry* 
     entry.body = before->body;
     return entry;
   }
-  const PendingBody pending{&folder, index};
+  const EntryPlace pending{&folder, index};
   if (entry.links > 1) {
     const auto [first, is_first] = first_name_.try_emplace(entry.inode, pending);
     if (!is_first) {
@@ -196,7 +169,7 @@ Status Builder::scan(Folder& folder) {
     const bool maybe_changed =
         !incremental() || old == nullptr || old->inode != inode || changed_.contains(inode);
     Result<Entry> entry = next_entry(fd.get(), name, old, maybe_changed, folder, entries.size());
-    if (!entry) return std::move(entry).error().context("/" + join(folder.path, name));
+    if (!entry) return std::move(entry).error().context(shown_path(join_path(folder.path, name)));
     entries.push_back(std::move(*entry));
     if (entries.back().type == EntryType::kDirectory) {
       place_directory(entries.back(), folder, entries.size() - 1);
@@ -228,12 +201,12 @@ Status Builder::forget_vanished() {
   return ok();
 }
 
-Status Builder::read_body(const PendingBody& pending) {
+Status Builder::read_body(const EntryPlace& pending) {
   Entry& entry = pending.entry();
-  const std::string path = join(pending.folder->path, entry.name);
+  const std::string path = join_path(pending.folder->path, entry.name);
   const UniqueFd file = TRY(open_beneath(request_.root, path, O_RDONLY | O_NONBLOCK));
   Result<tree::Body> body = bodies_.put(file.get(), entry.size);
-  if (!body) return std::move(body).error().context("/" + path);
+  if (!body) return std::move(body).error().context(shown_path(path));
   entry.body = std::move(*body);
   return ok();
 }
@@ -241,7 +214,7 @@ Status Builder::read_body(const PendingBody& pending) {
 Status Builder::read_bodies() {
   work_.bodies_read = pending_.size();
   uint64_t bytes = 0;
-  for (const PendingBody& pending : pending_) bytes += pending.entry().size;
+  for (const EntryPlace& pending : pending_) bytes += pending.entry().size;
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   std::optional<Error> failure;
@@ -309,6 +282,9 @@ Result<TreeChange> Builder::run() {
 
 Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
                               BuildWork* work) {
+  if (request.driver != nullptr && !request.driver->freezes()) {
+    return build_live_tree(request, known, bodies, work);
+  }
   Builder builder(request, known, bodies);
   Result<TreeChange> out = builder.run();
   if (work != nullptr) *work = builder.work();

@@ -1,4 +1,4 @@
-// From a read-only snapshot to a tree: walks what may have changed since the known tree, takes
+// From an instant to a tree (see driver.h; one that goes on changing: live_builder.h): walks what may have changed since the known tree, takes
 // everything else over from it, and puts the bodies of changed files into the store.
 //
 // With a `generation` (the transaction in which the known tree's snapshot was made) btrfs tells
@@ -22,8 +22,9 @@ struct BuildRequest {
   int root = -1;  // descriptor of the tree's root
   const Driver* driver = nullptr;
   tree::Lineage lineage{};
-  std::optional<uint64_t>
-      generation;  // see above; only with a known tree of the same live subvolume
+  std::optional<uint64_t> generation;  // see above; only with a known tree of the same live tree
+  // Not to rely on the kernel's fine stamps of changes, whether it has them or not (live_file.h).
+  bool assume_coarse_stamps = false;
 };
 
 // How much work a build was, for the log and the tests.
@@ -33,7 +34,8 @@ struct BuildWork {
   size_t bodies_read = 0;
 };
 
-// Not thread-safe; the snapshot is not written meanwhile. Nothing but content files is changed.
+// Not thread-safe. Nothing but content files is changed. kConflict: something of a tree that is not
+// frozen would not hold still; the message names it.
 Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
                               BuildWork* work = nullptr);
 

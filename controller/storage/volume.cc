@@ -182,6 +182,7 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite) {
   manifest.has_xattrs = change.totals.xattrs > 0;
   manifest.files = static_cast<uint64_t>(change.totals.files);
   manifest.bytes = static_cast<uint64_t>(change.totals.bytes);
+  if (!driver_.freezes()) TRY(bodies_.sync());
   Pending pending;
   pending.name = instant.name;
   manifest = TRY(files_.publish(known_, change, std::move(manifest), rewrite, pending.written));

@@ -1,6 +1,4 @@
-// btrfs file systems of the test process's own: an unlinked image on a loop device that clears
-// itself, mounted in a private mount namespace. Whatever happens to the process, nothing of it is
-// left.
+// Tests on a btrfs of the process's own (disk_image.h).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,28 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "common/base/result.h"
-#include "common/runtime/fd.h"
+#include "tests/unit/controller/storage/disk_image.h"
 
 namespace devrun::storage {
 
-// One such file system.
-class BtrfsImage {
- public:
-  static Result<std::unique_ptr<BtrfsImage>> make();
-  ~BtrfsImage();  // unmounts
-
-  const std::string& mount_point() const { return mount_point_; }
-  // What the disk holds now, without anything that is only in memory, becomes the file system: as
-  // if the power had failed. No descriptor may be open on it.
-  Status lose_power();
-
- private:
-  Status mount();
-
-  std::string mount_point_;
-  UniqueFd image_;
-};
+using BtrfsImage = DiskImage;
 
 class BtrfsTest : public ::testing::Test {
  protected:

@@ -1,4 +1,5 @@
-// Volumes and snapshots through the public interface, on a real btrfs.
+// Volumes and snapshots through the public interface: the one suite that every driver must pass, on
+// real btrfs, XFS and ext4.
 #include "controller/storage/storage.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
 #include "common/tree/paths.h"
-#include "tests/unit/controller/storage/btrfs_fixture.h"
+#include "tests/unit/controller/storage/driver_fixture.h"
 #include "tests/unit/controller/storage/tree_view.h"
 
 namespace devrun::storage {
@@ -22,10 +23,10 @@ namespace {
 
 using tree::EntryType;
 
-class StorageTest : public BtrfsTest {
+class StorageTest : public DriverTest {
  protected:
   void SetUp() override {
-    BtrfsTest::SetUp();
+    DriverTest::SetUp();
     if (!IsSkipped()) reopen();
   }
   void reopen() {
@@ -56,7 +57,7 @@ class StorageTest : public BtrfsTest {
   std::unique_ptr<Storage> storage_;
 };
 
-TEST_F(StorageTest, EmptyVolumeHasATree) {
+TEST_P(StorageTest, EmptyVolumeHasATree) {
   create("v");
   const Snapshot first = snapshot();
   EXPECT_FALSE(first.tree.is_zero());
@@ -66,9 +67,10 @@ TEST_F(StorageTest, EmptyVolumeHasATree) {
   ASSERT_TRUE(info);
   EXPECT_EQ(info->owner, "alice");
   EXPECT_EQ(info->newest.tree, first.tree);
+  EXPECT_EQ(info->driver, GetParam() == FileSystem::kBtrfs ? "btrfs" : "scan");
 }
 
-TEST_F(StorageTest, EveryKindOfEntryOfAFolderArrives) {
+TEST_P(StorageTest, EveryKindOfEntryOfAFolderArrives) {
   const std::string source = mount_point() + "/source";
   shell("mkdir -p '" + source + "/a/b' && cd '" + source +
         "' && echo small > small && : > empty && " +
@@ -101,7 +103,7 @@ TEST_F(StorageTest, EveryKindOfEntryOfAFolderArrives) {
   EXPECT_EQ(taken.bytes, 6 + 2 * 3000000);
 }
 
-TEST_F(StorageTest, SnapshotIsTheStateAtTheCall) {
+TEST_P(StorageTest, SnapshotIsTheStateAtTheCall) {
   create("v");
   write_text(live("f"), "one");
   const Snapshot one = snapshot();
@@ -116,7 +118,7 @@ TEST_F(StorageTest, SnapshotIsTheStateAtTheCall) {
 }
 
 // A rewrite of the same size within the clock's grain, its times set back: only the margin tells.
-TEST_F(StorageTest, SameSizeRewriteAtOnceIsSeen) {
+TEST_P(StorageTest, SameSizeRewriteAtOnceIsSeen) {
   create("v");
   for (int i = 0; i < 30; ++i) {
     const std::string text = std::string(2000, static_cast<char>('a' + i % 26));
@@ -125,7 +127,7 @@ TEST_F(StorageTest, SameSizeRewriteAtOnceIsSeen) {
   }
 }
 
-TEST_F(StorageTest, UnchangedVolumeKeepsItsTree) {
+TEST_P(StorageTest, UnchangedVolumeKeepsItsTree) {
   create("v");
   write_text(live("f"), "one");
   const Snapshot one = snapshot();
@@ -137,7 +139,7 @@ TEST_F(StorageTest, UnchangedVolumeKeepsItsTree) {
   EXPECT_EQ(view(one).manifest.packs, before.manifest.packs);
 }
 
-TEST_F(StorageTest, ChainOfPacksIsBoundedAndAnUndoneEditFindsItsTree) {
+TEST_P(StorageTest, ChainOfPacksIsBoundedAndAnUndoneEditFindsItsTree) {
   create("v");
   shell("mkdir -p " + live("a/b") + " " + live("c"));
   const Snapshot first = snapshot();
@@ -150,7 +152,7 @@ TEST_F(StorageTest, ChainOfPacksIsBoundedAndAnUndoneEditFindsItsTree) {
   EXPECT_TRUE(view(first).has("a/b"));
 }
 
-TEST_F(StorageTest, SnapshotsThatWaitShareTheNextOne) {
+TEST_P(StorageTest, SnapshotsThatWaitShareTheNextOne) {
   create("v");
   shell("mkdir " + live("many") + " && cd " + live("many") +
         " && for i in $(seq 300); do head -c 20000 /dev/urandom > $i; done");
@@ -172,7 +174,7 @@ TEST_F(StorageTest, SnapshotsThatWaitShareTheNextOne) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST_F(StorageTest, ContentIsSharedAndNotTheLiveFile) {
+TEST_P(StorageTest, ContentIsSharedAndNotTheLiveFile) {
   create("v");
   write_text(live("f"), std::string(100000, 'a'));
   shell("cp " + live("f") + " " + live("g"));
@@ -189,7 +191,8 @@ TEST_F(StorageTest, ContentIsSharedAndNotTheLiveFile) {
   EXPECT_EQ(text_in(one, "f"), std::string(100000, 'a'));
 }
 
-TEST_F(StorageTest, FilesThatCannotBeClonedAreCopied) {
+TEST_P(StorageTest, FilesThatCannotBeClonedAreCopied) {
+  if (GetParam() != FileSystem::kBtrfs) return;  // there is no such attribute
   create("v");
   shell(": > " + live("f") + " && chattr +C " + live("f") + " && head -c 2500000 /dev/urandom >> " +
         live("f"));
@@ -197,7 +200,8 @@ TEST_F(StorageTest, FilesThatCannotBeClonedAreCopied) {
   EXPECT_TRUE(text_in(one, "f") == read_text(live("f")));
 }
 
-TEST_F(StorageTest, NestedSubvolumes) {
+TEST_P(StorageTest, NestedSubvolumes) {
+  if (GetParam() != FileSystem::kBtrfs) return;  // there are none
   create("v");
   shell("btrfs subvolume create " + live("empty") + " && mkdir " + live("d") +
         " && btrfs subvolume create " + live("d/full"));
@@ -217,7 +221,7 @@ TEST_F(StorageTest, NestedSubvolumes) {
   EXPECT_EQ(storage_->volume("v")->newest.tree, snapshot().tree);
 }
 
-TEST_F(StorageTest, NamesAndMissingVolumes) {
+TEST_P(StorageTest, NamesAndMissingVolumes) {
   EXPECT_EQ(storage_->create_volume("Bad", "a", Empty{}, {}).error().code, Code::kInvalid);
   EXPECT_EQ(storage_->create_volume("../x", "a", Empty{}, {}).error().code, Code::kInvalid);
   EXPECT_EQ(storage_->create_volume("", "a", Empty{}, {}).error().code, Code::kInvalid);
@@ -231,7 +235,7 @@ TEST_F(StorageTest, NamesAndMissingVolumes) {
   EXPECT_EQ(missing.error().message, "no volume 'volume2': did you mean 'volume1'?");
 }
 
-TEST_F(StorageTest, FailedCreationLeavesNothing) {
+TEST_P(StorageTest, FailedCreationLeavesNothing) {
   const Status missing = storage_->create_volume("v", "a", FromFolder{"/no/such"}, {});
   EXPECT_EQ(missing.error().code, Code::kNotFound) << missing.error().message;
   EXPECT_EQ(storage_->create_volume("v", "a", FromFolder{"/etc/hosts"}, {}).error().code,
@@ -250,7 +254,7 @@ TEST_F(StorageTest, FailedCreationLeavesNothing) {
   create("v");
 }
 
-TEST_F(StorageTest, RemovedVolumesAreKeptAsideAndPurgedLater) {
+TEST_P(StorageTest, RemovedVolumesAreKeptAsideAndPurgedLater) {
   create("v");
   write_text(live("f"), "x");
   snapshot();
@@ -270,7 +274,9 @@ TEST_F(StorageTest, RemovedVolumesAreKeptAsideAndPurgedLater) {
   EXPECT_EQ(first(), std::filesystem::directory_iterator());
 }
 
-TEST_F(StorageTest, FileSystemsInMemoryAreRefused) {
+INSTANTIATE_TEST_SUITE_P(On, StorageTest, kEveryFileSystem, name_of_parameter);
+
+TEST(StorageOpenTest, FileSystemsInMemoryAreRefused) {
   const Result<std::unique_ptr<Storage>> opened = Storage::open("/dev/shm/devrun-storage-test");
   std::filesystem::remove("/dev/shm/devrun-storage-test");
   ASSERT_FALSE(opened);

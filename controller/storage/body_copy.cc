@@ -1,0 +1,127 @@
+#include "controller/storage/body_copy.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "common/tree/codec.h"
+#include "common/tree/tree.h"
+
+namespace devrun::storage {
+
+namespace {
+
+constexpr size_t kHashBytes = 32;
+constexpr size_t kZeroBlockBytes = 64 << 10;
+
+// Up to `bytes`, less only at the end of the file.
+Result<size_t> read_at(int file, char* out, size_t bytes, uint64_t offset) {
+  size_t done = 0;
+  while (done < bytes) {
+    const ssize_t n = ::pread(file, out + done, bytes - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_error("read", errno);
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+Status write_at(int file, std::string_view data, uint64_t offset) {
+  while (!data.empty()) {
+    const ssize_t n = ::pwrite(file, data.data(), data.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_error("write", errno);
+    data.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return ok();
+}
+
+Error shorter_than_expected() {
+  return Error{Code::kConflict, "the file is shorter than its size", {}};
+}
+
+// Where a file has holes, asked in ascending order.
+class Holes {
+ public:
+  explicit Holes(int file) : file_(file) {}
+
+  bool cover(uint64_t at, uint64_t bytes) {
+    if (at >= next_data_) {
+      const off_t found = ::lseek(file_, static_cast<off_t>(at), SEEK_DATA);
+      if (found >= 0) {
+        next_data_ = static_cast<uint64_t>(found);
+      } else {
+        next_data_ = errno == ENXIO ? UINT64_MAX : at;  // nothing but a hole; or it cannot tell
+      }
+    }
+    return at + bytes <= next_data_;
+  }
+
+ private:
+  const int file_;
+  uint64_t next_data_ = 0;
+};
+
+bool is_zero(std::string_view data) {
+  return data.front() == 0 && std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0;
+}
+
+Status write_sparsely(int file, std::string_view data, uint64_t offset) {
+  for (size_t at = 0; at < data.size(); at += kZeroBlockBytes) {
+    const std::string_view block = data.substr(at, kZeroBlockBytes);
+    if (!is_zero(block)) TRY(write_at(file, block, offset + at));
+  }
+  return ok();
+}
+
+// `take` gets each chunk that is no hole, with its offset.
+using Taker = std::function<Status(std::string_view, uint64_t)>;
+
+Result<std::string> each_chunk(int file, uint64_t size, const Taker& take) {
+  static const std::string kZeroChunkHash(
+      tree::sha256(std::string(tree::kChunkBytes, '\0')).view());
+  thread_local const auto buffer = std::make_unique<char[]>(tree::kChunkBytes);
+  Holes holes(file);
+  std::string out;
+  out.reserve((size / tree::kChunkBytes + 1) * kHashBytes);
+  for (uint64_t at = 0; at < size; at += tree::kChunkBytes) {
+    const auto bytes = static_cast<size_t>(std::min(tree::kChunkBytes, size - at));
+    if (bytes == tree::kChunkBytes && holes.cover(at, bytes)) {
+      out.append(kZeroChunkHash);
+      continue;
+    }
+    if (TRY(read_at(file, buffer.get(), bytes, at)) != bytes) return shorter_than_expected();
+    const std::string_view chunk(buffer.get(), bytes);
+    out.append(tree::sha256(chunk).view());
+    TRY(take(chunk, at));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> read_start(int file, uint64_t size) {
+  std::string out(static_cast<size_t>(size), '\0');
+  if (TRY(read_at(file, out.data(), out.size(), 0)) != size) return shorter_than_expected();
+  return out;
+}
+
+Result<std::string> hash_chunks(int file, uint64_t size) {
+  return each_chunk(file, size, [](std::string_view, uint64_t) { return ok(); });
+}
+
+Result<std::string> copy_chunks(int file, uint64_t size, int copy) {
+  std::string out = TRY(each_chunk(file, size, [&](std::string_view chunk, uint64_t at) {
+    return write_sparsely(copy, chunk, at);
+  }));
+  if (::ftruncate(copy, static_cast<off_t>(size)) != 0) return errno_error("size a body", errno);
+  return out;
+}
+
+}  // namespace devrun::storage

@@ -1,0 +1,23 @@
+// The bytes of one file: hashed by chunks, or copied and hashed in one pass. Holes are neither read
+// nor written. Blocking; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace devrun::storage {
+
+// All of these look at the first `size` bytes of `file`; kConflict if it has fewer.
+
+// Of small files.
+Result<std::string> read_start(int file, uint64_t size);
+
+// The concatenated SHA-256s of its chunks.
+Result<std::string> hash_chunks(int file, uint64_t size);
+
+// The same, of the bytes that it wrote to `copy`, an empty file. Blocks of zeros become holes.
+Result<std::string> copy_chunks(int file, uint64_t size, int copy);
+
+}  // namespace devrun::storage

@@ -1,0 +1,166 @@
+#include "controller/storage/live_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "common/runtime/file.h"
+#include "controller/storage/folders.h"
+#include "controller/storage/snapshot_folder.h"
+
+namespace devrun::storage {
+
+namespace {
+
+constexpr int kTriesMax = 8;
+constexpr int64_t kPauseNs = 2'000'000;  // doubled with each try
+// Within one tick of the coarse clock many times over.
+constexpr int kStampsTried = 40;
+
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+int64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return nanoseconds(now);
+}
+
+void sleep_ns(int64_t ns) {
+  timespec time{ns / 1'000'000'000, ns % 1'000'000'000};
+  while (::nanosleep(&time, &time) != 0 && errno == EINTR) {
+  }
+}
+
+bool same_state(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mode == b.st_mode &&
+         a.st_size == b.st_size && a.st_nlink == b.st_nlink && a.st_uid == b.st_uid &&
+         a.st_gid == b.st_gid && nanoseconds(a.st_ctim) == nanoseconds(b.st_ctim) &&
+         nanoseconds(a.st_mtim) == nanoseconds(b.st_mtim);
+}
+
+// Its dirty pages, so that the next store to any of them stamps the file.
+Status flush(int file) {
+  constexpr unsigned kWhole =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (::sync_file_range(file, 0, 0, kWhole) == 0) return ok();
+  if (::fdatasync(file) == 0) return ok();
+  return errno_error("flush", errno);
+}
+
+// First without a way to read it, so that nothing but a regular file is ever opened.
+Result<UniqueFd> open_regular(int folder, const std::string& name) {
+  const UniqueFd handle = TRY(open_beneath(folder, name, O_PATH));
+  struct stat st {};
+  if (::fstat(handle.get(), &st) != 0) return errno_error("stat", errno);
+  if (!S_ISREG(st.st_mode)) return Error{Code::kNotFound, "no regular file any more", {}};
+  return open_file(fmt::format("/proc/self/fd/{}", handle.get()), O_RDONLY | O_NOCTTY);
+}
+
+Error restless() {
+  return Error{
+      Code::kConflict,
+      fmt::format("the file will not hold still: it changed {} times while it was read", kTriesMax),
+      "again when nothing writes to it, or keep the store on btrfs, which freezes"};
+}
+
+}  // namespace
+
+bool stamps_are_fine(int file) {
+  struct stat last {};
+  if (::fstat(file, &last) != 0) return false;
+  for (int i = 0; i < kStampsTried; ++i) {
+    struct stat st {};
+    if (::pwrite(file, "x", 1, 0) != 1 || ::fstat(file, &st) != 0) return false;
+    if (nanoseconds(st.st_ctim) == nanoseconds(last.st_ctim)) return false;
+    last = st;
+  }
+  return true;
+}
+
+bool is_state_of(const tree::Entry& entry, const struct stat& st) {
+  const Result<tree::Entry> now = entry_of_stat(st, entry.name, entry.lineage);
+  if (!now) return false;
+  const bool sized = now->type != tree::EntryType::kRegular || now->size == entry.size;
+  return sized && now->type == entry.type && now->mode == entry.mode && now->uid == entry.uid &&
+         now->gid == entry.gid && now->mtime_ns == entry.mtime_ns &&
+         now->ctime_ns == entry.ctime_ns && now->inode == entry.inode &&
+         now->device == entry.device;
+}
+
+Result<std::optional<tree::Entry>> LiveFiles::read(int folder, const std::string& name,
+                                                   const struct stat& seen) {
+  Result<Maybe> out =
+      S_ISREG(seen.st_mode) ? read_regular(folder, name, seen) : read_other(folder, name, seen);
+  // It had its name a moment ago.
+  if (!out && out.error().code == Code::kNotFound) return Maybe{};
+  return out;
+}
+
+// Flushed, and changed last before the present tick of the clock.
+Status LiveFiles::settle(int file, struct stat& st) const {
+  TRY(flush(file));
+  if (::fstat(file, &st) != 0) return errno_error("stat", errno);
+  const int64_t age = now_ns() - nanoseconds(st.st_ctim);
+  // A stamp from the future stays apart from those of now.
+  if (fine_stamps_ || age > kClockGrainNs || age < -kClockGrainNs) return ok();
+  sleep_ns(kClockGrainNs - age);
+  if (::fstat(file, &st) != 0) return errno_error("stat", errno);
+  return ok();
+}
+
+Status LiveFiles::fill(int file, tree::Entry& entry) {
+  entry.xattrs.clear();
+  TRY(read_xattrs(file, entry));
+  if (entry.size == 0) return ok();
+  ++bodies_read_;
+  entry.body = TRY(bodies_.take(file, entry.size));
+  return ok();
+}
+
+Result<std::optional<tree::Entry>> LiveFiles::read_regular(int folder, const std::string& name,
+                                                           const struct stat& seen) {
+  const UniqueFd file = TRY(open_regular(folder, name));
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    if (tries > 0) sleep_ns(kPauseNs << tries);
+    struct stat before {};
+    struct stat after {};
+    TRY(settle(file.get(), before));
+    if (before.st_ino != seen.st_ino || before.st_nlink == 0) return Maybe{};
+    tree::Entry entry = TRY(entry_of_stat(before, name, lineage_));
+    Status filled = fill(file.get(), entry);
+    if (::fstat(file.get(), &after) != 0) return errno_error("stat", errno);
+    if (!same_state(before, after)) continue;
+    if (!filled) return filled.error();
+    return Maybe(std::move(entry));
+  }
+  return restless();
+}
+
+Result<std::optional<tree::Entry>> LiveFiles::read_other(int folder, const std::string& name,
+                                                         const struct stat& seen) {
+  struct stat before = seen;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    Result<tree::Entry> entry = read_entry(folder, name, lineage_);
+    struct stat after {};
+    if (::fstatat(folder, name.c_str(), &after, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) {
+      return errno_error("stat", errno);
+    }
+    if (after.st_ino != seen.st_ino || (after.st_mode & S_IFMT) != (seen.st_mode & S_IFMT)) {
+      return Maybe{};
+    }
+    // A folder's own state changes with its names, which are listed apart.
+    if (same_state(before, after)) {
+      if (!entry) return std::move(entry).error();
+      return Maybe(std::move(*entry));
+    }
+    before = after;
+  }
+  return restless();
+}
+
+}  // namespace devrun::storage

@@ -1,0 +1,34 @@
+// Tests that every driver must pass, on each kind of file system.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/controller/storage/btrfs_fixture.h"
+#include "tests/unit/controller/storage/disk_image.h"
+
+namespace devrun::storage {
+
+class DriverTest : public ::testing::TestWithParam<FileSystem> {
+ protected:
+  // Skips, loudly, where mounting is not allowed.
+  void SetUp() override;
+
+  // A new folder on the file system that all tests of the kind share.
+  std::string store() const { return store_; }
+  const std::string& mount_point() const;
+
+ private:
+  std::string store_;
+};
+
+inline const auto kEveryFileSystem =
+    ::testing::Values(FileSystem::kBtrfs, FileSystem::kXfs, FileSystem::kExt4);
+inline const auto kScannedFileSystems = ::testing::Values(FileSystem::kXfs, FileSystem::kExt4);
+
+inline std::string name_of_parameter(const ::testing::TestParamInfo<FileSystem>& info) {
+  return name_of(info.param);
+}
+
+}  // namespace devrun::storage
