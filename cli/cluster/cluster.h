@@ -19,10 +19,15 @@ namespace devrun::cluster {
 inline constexpr const char* kDefaultFolder = "/var/lib/devrun";
 inline constexpr int kNodesMax = 64;
 
+// kScan: on the folder's own file system, as it is.
+enum class StoreDriver { kBtrfs, kScan };
+
 struct UpOptions {
   std::string folder;                 // --store; empty: the default
   std::optional<int> nodes;           // --nodes; unset: as many as before, one at first
   std::optional<int64_t> size_bytes;  // --size of the btrfs image; unset: chosen from what is free
+  // --driver: how volumes are kept. Unset: btrfs, in an image unless the folder is on btrfs.
+  std::optional<StoreDriver> driver = {};
   // Whether every named agent is connected, asked of the controller with CLUSTER/config.yaml.
   // Called again until it says yes or time is up. Not set: not waited for.
   std::function<bool(const std::string& config_path, const std::vector<std::string>& agents)>

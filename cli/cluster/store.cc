@@ -141,11 +141,24 @@ Result<int64_t> image_size(const Space& space, std::optional<int64_t> asked) {
   return wanted / kGrain * kGrain;
 }
 
-Result<bool> is_on_btrfs(const std::string& folder) {
+Result<bool> shall_be_image(const std::string& folder, std::optional<StoreDriver> asked) {
   struct statfs st {};
   if (::statfs(folder.c_str(), &st) != 0)
     return errno_error(fmt::format("statfs {}", folder), errno);
-  return static_cast<uint64_t>(st.f_type) == BTRFS_SUPER_MAGIC;
+  const auto type = static_cast<uint64_t>(st.f_type);
+  const bool on_btrfs = type == BTRFS_SUPER_MAGIC;
+  if (asked != StoreDriver::kScan) return !on_btrfs;
+  if (on_btrfs) {
+    return Error{Code::kInvalid,
+                 fmt::format("{} is on btrfs, where the store uses the driver btrfs", folder),
+                 "devrun up without --driver scan, or --store on another file system"};
+  }
+  if (type == TMPFS_MAGIC || type == RAMFS_MAGIC) {
+    return Error{Code::kInvalid,
+                 fmt::format("{} is in memory, and volumes must survive power loss", folder),
+                 "devrun up --store on a disk"};
+  }
+  return false;
 }
 
 Status ensure_image(const Layout& layout, std::optional<int64_t> asked_bytes) {

@@ -1,5 +1,5 @@
-// The store: a folder if the cluster's folder is on btrfs, else a btrfs image, mounted only in the
-// storage namespace.
+// The store: a folder if the cluster's folder is on btrfs or `--driver scan` was given, else a btrfs
+// image, mounted only in the storage namespace.
 //
 // The image is preallocated: a sparse one on a nearly full host gives ENOSPC where `df` shows room,
 // and will not mount again. For the same reason it is mounted with `nodiscard`, which keeps freed
@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 
+#include "cli/cluster/cluster.h"
 #include "cli/cluster/layout.h"
 #include "common/base/result.h"
 
@@ -28,7 +29,9 @@ inline constexpr int64_t kImageBytesMin = 512LL << 20;
 // had.
 Result<int64_t> image_size(const Space& space, std::optional<int64_t> asked);
 
-Result<bool> is_on_btrfs(const std::string& folder);
+// Whether a store that is made in the folder shall be an image. kInvalid if what was asked for is
+// not to be had there: scan on btrfs (which has a better driver) or in memory.
+Result<bool> shall_be_image(const std::string& folder, std::optional<StoreDriver> asked);
 
 // Makes store.img and its file system if it is not there yet. Safe to be killed: a half-made image
 // has another name.

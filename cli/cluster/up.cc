@@ -156,7 +156,11 @@ Status bring_up(const UpOptions& options, const Layout& layout) {
   const std::optional<Record> before = TRY(load_record(layout));
   Record record = before.value_or(Record{});
   TRY(choose_nodes(options, layout, record));
-  if (!before) record.store_is_image = !TRY(is_on_btrfs(layout.folder));
+  if (!before) {
+    record.store_is_image = TRY(shall_be_image(layout.folder, options.driver));
+  } else if (options.driver) {
+    say("the store keeps its driver; --driver counts when it is made");
+  }
   if (record.store_is_image) TRY(ensure_image(layout, options.size_bytes));
   TRY(make_cluster_folders(layout, record));
   TRY(end_orphans(layout, "store.keeper", layout));

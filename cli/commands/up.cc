@@ -30,6 +30,12 @@ constexpr Option kUpOptions[] = {
      .meaning = "of the store's image, where its file system is not btrfs",
      .fallback = "chosen from what is free",
      .example = "--size 100G"},
+    {.name = "driver",
+     .value = "D",
+     .meaning = "how volumes are kept: btrfs, or scan: as plain folders on the store's own file "
+                "system (XFS, ext4); used when the store is made",
+     .fallback = "btrfs",
+     .example = "--driver scan"},
     kHelpOption,
 };
 constexpr Option kDownOptions[] = {
@@ -96,12 +102,19 @@ Result<int64_t> parse_image_size(const std::string& text) {
   return std::move(size).error().context("--size");
 }
 
+Result<cluster::StoreDriver> parse_driver(const std::string& text) {
+  if (text == "btrfs") return cluster::StoreDriver::kBtrfs;
+  if (text == "scan") return cluster::StoreDriver::kScan;
+  return Error{Code::kInvalid, fmt::format("--driver: '{}' is neither btrfs nor scan", text), {}};
+}
+
 Result<Action> parse_up(const Arguments& arguments) {
   TRY(no_words(arguments));
   cluster::UpOptions options;
   if (const auto store = arguments.value("store")) options.folder = *store;
   if (const auto nodes = arguments.value("nodes")) options.nodes = TRY(parse_node_count(*nodes));
   if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
+  if (const auto driver = arguments.value("driver")) options.driver = TRY(parse_driver(*driver));
   options.agents_connected = agents_connected;
   return Action([options](Context& context) mutable -> Result<int> {
     if (options.folder.empty()) options.folder = folder_in_use(context);
@@ -130,7 +143,7 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 
 Command up_command() {
   return {{.name = "up",
-           .usage = {"up [--nodes N] [--store DIR] [--size S]"},
+           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
            .purpose = "start a whole cluster on this machine",
            .text = "Does only what is missing, so it also mends a cluster of which something has "
                    "died. Needs root.",

@@ -104,9 +104,9 @@ def pid_in(path):
 
 
 class Cluster:
-    def __init__(self, build, nodes=3, volume="box"):
+    def __init__(self, build, nodes=3, volume="box", driver="btrfs"):
         self.bin = os.path.join(build, "bin")
-        self.nodes, self.volume = nodes, volume
+        self.nodes, self.volume, self.driver = nodes, volume, driver
         self.home = tempfile.mkdtemp(prefix="devrun-e2e-")
         os.chmod(self.home, 0o755)
         self.folder = os.path.join(self.home, "cluster")
@@ -214,7 +214,7 @@ class Cluster:
         make_root(self.root)
         with open(os.path.join(self.root, "data/blob"), "rb") as file:
             self.blob = file.read()
-        self.up("--size", "2G")
+        self.up("--driver", self.driver, *(["--size", "2G"] if self.driver == "btrfs" else []))
         done = self.devrun("volume", "create", self.volume, "--from-dir", self.root)
         assert done.status == 0, done
 
@@ -258,12 +258,12 @@ def finish(child, stdin=b"", limit_s=COMMAND_LIMIT_S):
     return Done(child.returncode, out, err.decode(errors="replace"))
 
 
-def own_cluster(nodes):
+def own_cluster(nodes, driver="btrfs"):
     """For a test that kills or ends what others need: a cluster of its own, which must leave nothing."""
     def decorate(function):
         @functools.wraps(function)
         def wrapped(build):
-            cluster = Cluster(build, nodes=nodes)
+            cluster = Cluster(build, nodes=nodes, driver=driver)
             try:
                 cluster.begin()
                 function(cluster)

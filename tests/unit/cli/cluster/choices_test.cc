@@ -89,5 +89,13 @@ TEST(Ganesha, ExportsOneFolderReadOnlyToPrivilegedPortsOfThisMachine) {
   }
 }
 
+TEST(Choices, AStoreOfPlainFoldersIsNotInMemory) {
+  const auto refused = shall_be_image("/dev/shm", StoreDriver::kScan);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kInvalid);
+  EXPECT_TRUE(*shall_be_image("/dev/shm", StoreDriver::kBtrfs));
+  EXPECT_TRUE(*shall_be_image("/dev/shm", {}));
+}
+
 }  // namespace
 }  // namespace devrun::cluster
