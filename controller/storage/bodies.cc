@@ -109,16 +109,22 @@ bool Bodies::try_clone(int file, int clone) {
   return false;
 }
 
-Result<tree::Body> Bodies::take(int file, uint64_t size) {
-  if (size <= tree::kInlineBytesMax) return inline_body(file, size);
-  const UniqueFd content = TRY(unnamed_file());
-  // A clone is hashed, not what it was made of: that may be changing.
-  const bool cloned = try_clone(file, content.get());
-  const std::string chunk_hashes =
-      TRY(cloned ? hash_chunks(content.get(), size) : copy_chunks(file, size, content.get()));
-  if (cloned && ::ftruncate(content.get(), static_cast<off_t>(size)) != 0) {
-    return errno_error("size a body", errno);
+Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<bool()>& held_still) {
+  const auto changed = [] {
+    return Error{Code::kConflict, "the file changed while it was read", {}};
+  };
+  if (size <= tree::kInlineBytesMax) {
+    tree::Body body = TRY(inline_body(file, size));
+    if (!held_still()) return changed();
+    return body;
   }
+  const UniqueFd content = TRY(unnamed_file());
+  const bool cloned = try_clone(file, content.get());
+  std::string chunk_hashes;
+  if (!cloned) chunk_hashes = TRY(copy_chunks(file, size, content.get()));
+  if (!held_still()) return changed();
+  // The clone is hashed, not what it was made of: that may be changing again.
+  if (cloned) chunk_hashes = TRY(hash_chunks(content.get(), size));
   tree::Body body = chunked_body(chunk_hashes);
   if (chunk_hashes.size() > kHashBytes) {
     const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -30,10 +31,10 @@ class Bodies {
   // the store then. For stores on btrfs.
   Result<tree::Body> put(int file, uint64_t size);
 
-  // The same of a file that somebody may be changing: the body is of the bytes that were read, and
-  // the caller finds out whether they were ever there at once. kConflict if the file became
-  // shorter. Nobody finds the content before `sync`.
-  Result<tree::Body> take(int file, uint64_t size);
+  // The same of a file that somebody may be changing. `held_still` is asked once its bytes are
+  // captured: whether the file changed since before the call. kConflict if it did. Nobody finds the
+  // content before `sync`.
+  Result<tree::Body> take(int file, uint64_t size, const std::function<bool()>& held_still);
 
   // The content of all bodies that were taken, and the chunk lists of all that were put, before the
   // call are on disk under their names when it returns.

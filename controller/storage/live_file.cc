@@ -101,24 +101,26 @@ Result<std::optional<tree::Entry>> LiveFiles::read(int folder, const std::string
   return out;
 }
 
-// Flushed, and changed last before the present tick of the clock.
+// A stat such that every later change will show in another one; the file is flushed since.
 Status LiveFiles::settle(int file, struct stat& st) const {
-  TRY(flush(file));
   if (::fstat(file, &st) != 0) return errno_error("stat", errno);
   const int64_t age = now_ns() - nanoseconds(st.st_ctim);
   // A stamp from the future stays apart from those of now.
-  if (fine_stamps_ || age > kClockGrainNs || age < -kClockGrainNs) return ok();
-  sleep_ns(kClockGrainNs - age);
-  if (::fstat(file, &st) != 0) return errno_error("stat", errno);
+  if (!fine_stamps_ && age <= kClockGrainNs && age >= -kClockGrainNs) {
+    sleep_ns(kClockGrainNs - age);
+    if (::fstat(file, &st) != 0) return errno_error("stat", errno);
+  }
+  TRY(flush(file));
+  // Only for the lock; what it finds is of no interest.
+  (void)::lseek(file, 0, SEEK_DATA);
   return ok();
 }
 
-Status LiveFiles::fill(int file, tree::Entry& entry) {
-  entry.xattrs.clear();
+Status LiveFiles::fill(int file, const std::function<bool()>& held_still, tree::Entry& entry) {
   TRY(read_xattrs(file, entry));
   if (entry.size == 0) return ok();
   ++bodies_read_;
-  entry.body = TRY(bodies_.take(file, entry.size));
+  entry.body = TRY(bodies_.take(file, entry.size, held_still));
   return ok();
 }
 
@@ -128,15 +130,20 @@ Result<std::optional<tree::Entry>> LiveFiles::read_regular(int folder, const std
   for (int tries = 0; tries < kTriesMax; ++tries) {
     if (tries > 0) sleep_ns(kPauseNs << tries);
     struct stat before {};
-    struct stat after {};
     TRY(settle(file.get(), before));
     if (before.st_ino != seen.st_ino || before.st_nlink == 0) return Maybe{};
     tree::Entry entry = TRY(entry_of_stat(before, name, lineage_));
-    Status filled = fill(file.get(), entry);
-    if (::fstat(file.get(), &after) != 0) return errno_error("stat", errno);
-    if (!same_state(before, after)) continue;
-    if (!filled) return filled.error();
-    return Maybe(std::move(entry));
+    const auto held_still = [&] {
+      struct stat after {};
+      return ::fstat(file.get(), &after) == 0 && same_state(before, after);
+    };
+    Status filled = fill(file.get(), held_still, entry);
+    if (filled) {
+      // Of the rest, fill has asked.
+      if (entry.size > 0 || held_still()) return Maybe(std::move(entry));
+    } else if (filled.error().code != Code::kConflict && held_still()) {
+      return filled.error();
+    }
   }
   return restless();
 }

@@ -1,10 +1,14 @@
 // One file of a live tree, as it is at one instant, while its users go on working.
 //
-// A file is read between two stats, and what they agree on is its state: the kernel stamps ctime
-// with every change. Three things would get past that:
-//  - A store through a mapping stamps only when its page was clean. So a file is flushed before the
-//    first stat, after which the first store to any of its pages stamps again. (Tried on ext4:
-//    without the flush the body changes and the stat does not.)
+// A file is read between two stats, and if they agree that is its state: the kernel stamps ctime
+// with every change. What would get past that:
+//  - A store through a mapping stamps only if its page was clean. So a file is flushed after the
+//    first stat: whatever is stored after the flush stamps again, now and for the next snapshot.
+//    (Tried on ext4: without it the body changes and the stat does not.)
+//  - A write stamps as it begins. One that is under way at the first stat is waited for: it holds the
+//    inode's lock, which seeking for data takes too (ext4; XFS takes it to read and to clone). A
+//    direct write over allocated blocks does not hold it on ext4: of such a file, the snapshot may
+//    hold a part of that write.
 //  - Two changes within a tick of the kernel's coarse clock have one stamp. Kernels from 6.13 on
 //    stamp finely what was looked at before; whether this one does is found out by trying
 //    (stamps_are_fine). Otherwise a file that was changed a moment ago is read after that moment.
@@ -15,6 +19,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -48,7 +53,7 @@ class LiveFiles {
 
   Result<Maybe> read_regular(int folder, const std::string& name, const struct stat& seen);
   Result<Maybe> read_other(int folder, const std::string& name, const struct stat& seen);
-  Status fill(int file, tree::Entry& entry);
+  Status fill(int file, const std::function<bool()>& held_still, tree::Entry& entry);
   Status settle(int file, struct stat& st) const;
 
   Bodies& bodies_;
