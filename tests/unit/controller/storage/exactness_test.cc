@@ -123,7 +123,7 @@ TEST_P(ExactnessTest, WrittenThroughADirtyMapping) {
 class Rounds {
  public:
   static constexpr size_t kBlock = 16 << 10;
-  static constexpr size_t kBlocks = 100;
+  static constexpr size_t kBlocks = 300;
 
   Rounds(const std::string& path, std::chrono::microseconds pause) {
     write_text(path, std::string(kBlock * kBlocks, '\0'));
