@@ -12,6 +12,7 @@
 #include "agent/sync/agent.h"
 #include "agent/sync/flags.h"
 #include "agent/sync/machine.h"
+#include "agent/sync/state_lock.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
@@ -62,6 +63,7 @@ Status run(const Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
 
   TRY(make_folders(flags.state, 0711));
+  const UniqueFd lock = TRY(lock_state(flags.state));
   sandbox::Options options;
   options.node = flags.name;
   options.state_folder = flags.state;
@@ -72,7 +74,7 @@ Status run(const Flags& flags) {
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
   Agent agent({TRY(hello_of(flags)), new_instance(), flags.controller, TRY(credentials(flags)),
-               flags.state + "/sockets"},
+               flags.state + "/sockets", flags.fs, flags.keeper},
               *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);
@@ -101,7 +103,7 @@ int main(int argc, char** argv) {
   if (!done) {
     log::error("{}{}{}", done.error().message,
                done.error().hint.empty() ? "" : ". Try: ", done.error().hint);
-    return 1;
+    return done.error().code == Code::kConflict ? agent::kStatusStateTaken : 1;
   }
   return 0;
 }

@@ -22,11 +22,12 @@ void merge(Timeline& ours, const Timeline& theirs) {
   take_if_set(ours.ended, theirs.ended);
 }
 
-Ending asked_ending(EndCause cause) {
+Ending asked_ending(EndCause cause, const std::string& reason) {
   switch (cause) {
     case EndCause::kTimedOut:
       return {cause, 124, "the time limit was reached", ""};
     case EndCause::kLost:
+      if (!reason.empty()) return {cause, 125, reason, "devrun nodes, and submit it again"};
       return {cause, 125, "a later attempt has taken its place", ""};
     default:
       return {EndCause::kCancelled, 130, "cancelled", ""};
@@ -58,6 +59,8 @@ void remember(Attempt& attempt, Effects& out) {
 
 void begin_stopping(Attempt& attempt, Time now, Effects& out) {
   attempt.asked.stop_cause = attempt.desired.stop_cause;
+  if (attempt.desired.stop_cause == EndCause::kLost)
+    attempt.asked.stop_reason = attempt.lost_reason;
   remember(attempt, out);
   // A program that has not begun needs no grace, and a signal for it would be lost.
   const bool begun = attempt.observed.phase >= Phase::kSettingUp;
@@ -129,13 +132,29 @@ void want(Attempt& attempt, const DesiredAttempt& desired, Time now) {
   }
 }
 
+void lose(Attempt& attempt, const std::string& reason, Time now) {
+  if (in<Completing>(attempt) || in<Ended>(attempt) || in<Releasing>(attempt)) return;
+  if (Stopping* stopping = std::get_if<Stopping>(&attempt.stage)) {
+    if (!stopping->killed) stopping->kill_at = std::min(stopping->kill_at, now);
+    return;  // what it was asked to end for stays its ending
+  }
+  attempt.lost_reason = reason;
+  attempt.desired.goal = Goal::kStop;
+  attempt.desired.stop_cause = EndCause::kLost;
+  attempt.desired.stop_signal = 9;
+  attempt.desired.stop_grace = {};
+}
+
 void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
   if (!in<Finding>(attempt)) return;
   merge(attempt.observed.timeline, found.timeline);
   attempt.observed.output_bytes = found.output_bytes;
   attempt.asked.delivered_sequence =
       std::max(attempt.asked.delivered_sequence, found.asked.delivered_sequence);
-  if (!attempt.asked.stop_cause) attempt.asked.stop_cause = found.asked.stop_cause;
+  if (!attempt.asked.stop_cause) {
+    attempt.asked.stop_cause = found.asked.stop_cause;
+    attempt.asked.stop_reason = found.asked.stop_reason;
+  }
   if (attempt.signal_sequence <= attempt.asked.delivered_sequence) attempt.signal_to_deliver = 0;
   if (found.ending || !found.shim_alive) {
     attempt.exit = found.ending.value_or(lost("its shim died without an exit record"));
@@ -208,8 +227,9 @@ void on_input(Attempt& attempt, const Measured& input, Time, Effects& out) {
   if (!in<Completing>(attempt)) return;
   attempt.stage = Ended{};
   attempt.observed.phase = Phase::kEnded;
-  attempt.observed.ending =
-      attempt.asked.stop_cause ? asked_ending(*attempt.asked.stop_cause) : attempt.exit;
+  attempt.observed.ending = attempt.asked.stop_cause
+                                ? asked_ending(*attempt.asked.stop_cause, attempt.asked.stop_reason)
+                                : attempt.exit;
   attempt.observed.wrote = input.wrote;
   report(attempt, out);
 }
@@ -221,8 +241,9 @@ void on_input(Attempt& attempt, const Cleaned&, Time now, Effects&) {
 void end_unstarted(Attempt& attempt, Ending ending, Effects& out) {
   attempt.stage = Ended{};
   attempt.observed.phase = Phase::kEnded;
-  attempt.observed.ending =
-      attempt.desired.goal == Goal::kStop ? asked_ending(attempt.desired.stop_cause) : ending;
+  attempt.observed.ending = attempt.desired.goal == Goal::kStop
+                                ? asked_ending(attempt.desired.stop_cause, attempt.lost_reason)
+                                : ending;
   out.push_back(EndOutput{attempt.desired.key, 0});
   report(attempt, out);
 }
@@ -233,7 +254,7 @@ void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
   if (in<Waiting>(attempt)) {
     if (attempt.desired.goal == Goal::kStop) {
       attempt.observed.timeline.ended = now;
-      end_unstarted(attempt, asked_ending(attempt.desired.stop_cause), out);
+      end_unstarted(attempt, asked_ending(attempt.desired.stop_cause, attempt.lost_reason), out);
     } else if (!lower_is_live) {
       AttemptSpec spec = std::move(std::get<Waiting>(attempt.stage).spec);
       attempt.stage = Starting{};

@@ -9,6 +9,9 @@ namespace devrun::agent {
 // The controller's wish; a stop is never taken back.
 void want(Attempt& attempt, const DesiredAttempt& desired, Time now);
 
+// Over, at once and without grace, for a reason other than the controller's wish. What has ended stays as it is.
+void lose(Attempt& attempt, const std::string& reason, Time now);
+
 void on_found(Attempt& attempt, const Found& found, Time now, Effects& out);
 void on_input(Attempt& attempt, const FoundNothing& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const Progressed& input, Time now, Effects& out);

@@ -117,6 +117,10 @@ void fold(State& state, const Found& input, Time now, Effects& out) {
   }
 }
 
+void fold(State& state, const FilesLost& input, Time now, Effects&) {
+  for (auto& [key, attempt] : state.attempts) lose(attempt, input.reason, now);
+}
+
 void fold(State&, const Tick&, Time, Effects&) {}
 
 // All other inputs are about one attempt; one that is no longer known has been released.

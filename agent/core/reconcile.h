@@ -46,6 +46,7 @@ inline constexpr Duration kCompletingToldAfter = milliseconds(50);
 struct Asked {
   uint32_t delivered_sequence = 0;
   std::optional<EndCause> stop_cause;
+  std::string stop_reason = {};  // why, if the cause alone does not say it; one line
   bool operator==(const Asked&) const = default;
 };
 
@@ -109,10 +110,14 @@ struct Cleaned {
   AttemptKey key;
   bool done = false;
 };
+// No attempt of this node can read its files any more: all that live are over.
+struct FilesLost {
+  std::string reason;
+};
 struct Tick {};
 
 using Input = std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed,
-                           StartFailed, ShimChanged, ShimGone, Measured, Cleaned, Tick>;
+                           StartFailed, ShimChanged, ShimGone, Measured, Cleaned, FilesLost, Tick>;
 
 // ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,6 +200,7 @@ struct Attempt {
   Asked asked;
   int32_t signal_to_deliver = 0;  // with its sequence, until the program runs
   uint32_t signal_sequence = 0;
+  std::string lost_reason;  // with a goal of kStop for kLost
   bool released = false;
   bool has_setup = false;
   bool went = false;           // over the present link

@@ -54,6 +54,7 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   facts.user = spec.user;
   facts.array_index = spec.array_index;
   facts.array_tasks = spec.array_tasks;
+  facts.has_setup = !spec.program.setup.empty();
   for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
 }
 
@@ -68,9 +69,10 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   out.set_if_missing("PATH", kPath);
-  // Where the root has no /usr/local/bin, devrun is found here all the same.
-  std::string* path = out.find("PATH");
-  path->append(":/run/devrun/bin");
+  // Where the root has no /usr/local/bin, devrun is found here all the same. A job of a job brings it along.
+  if (std::string* path = out.find("PATH"); (*path + ":").find(":/run/devrun/bin:") == path->npos) {
+    path->append(":/run/devrun/bin");
+  }
   out.set_if_missing("HOME", spec.program.caller.home.empty() ? "/" : spec.program.caller.home);
   out.set_if_missing("USER", spec.program.caller.user);
   out.set_if_missing("LOGNAME", spec.program.caller.user);

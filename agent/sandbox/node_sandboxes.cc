@@ -31,6 +31,14 @@ bool exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }
 
+// `devrun up` leaves the reason when it must end what ran on a node (cli/cluster/ending.cc).
+std::string why_lost(const Places& at) {
+  constexpr size_t kReasonBytesMax = 1024;
+  const Result<std::string> reason = read_file(at.folder + "/lost", kReasonBytesMax);
+  if (reason && !reason->empty()) return *reason;
+  return "its shim or its node died: how it ended is not known";
+}
+
 class NodeSandboxes final : public Sandboxes {
  public:
   NodeSandboxes(Ground ground, std::vector<Step> steps)
@@ -138,8 +146,7 @@ Result<Found> NodeSandboxes::look(const Places& at) const {
     found.ending = Ending{EndCause::kNotStarted, 125,
                           "the node's agent ended while it set the job up", "submit it again"};
   } else if (!found.shim_alive) {
-    found.ending =
-        Ending{EndCause::kLost, 125, "its shim or its node died: how it ended is not known", {}};
+    found.ending = Ending{EndCause::kLost, 125, why_lost(at), {}};
   }
   return found;
 }

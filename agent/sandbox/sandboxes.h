@@ -7,6 +7,7 @@
 //   upper/ work/   the overlay's, on local disk
 //   output     the output log (records: proto/devrun/v1/client.proto, OutputChunk), appended by the shim
 //   exit       the exit record, durable
+//   lost       why there is no exit record, if `devrun up` had to end what ran here
 //   shim.sock  the shim's socket
 #pragma once
 

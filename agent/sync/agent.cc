@@ -57,6 +57,7 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
 
 // The loop first: the runners are its own until it has ended.
 Agent::~Agent() {
+  files_watch_.reset();
   loop_.stop();
   housekeeping_.stop();
   runners_.clear();
@@ -66,6 +67,13 @@ Status Agent::begin() {
   gateway_ = TRY(Gateway::open(options_.sockets_folder, channels_.gateway));
   TRY(find());
   loop_.start();
+  // Before the first hello, so that a node whose devrun-fs is dead never counts as one that works.
+  if (!options_.fs_socket.empty()) {
+    files_watch_ = std::make_unique<FilesWatch>(
+        options_.fs_socket, [this](const std::string& trouble, bool for_good) {
+          loop_.post([=, this] { on_files(trouble, for_good); });
+        });
+  }
   loop_.post([this] { synchronize_.dial(); });
   housekeeping_.start();
   housekeeping_.post([this] { collect(); });
@@ -112,6 +120,26 @@ void Agent::arrange_tick() {
   });
 }
 
+// An attempt whose files have gone waits in the kernel for an answer that nobody gives: the core marks it lost first, so
+// that what its end looks like does not matter, then the mounts are given up, which lets it die.
+void Agent::on_files(const std::string& trouble, bool for_good) {
+  if (trouble == trouble_) return;
+  if (trouble.empty()) {
+    log::info("devrun-fs answers");
+  } else {
+    log::error("{}", trouble);
+  }
+  trouble_ = trouble;
+  reports_.tell_trouble(trouble);
+  const bool any_live =
+      std::any_of(state_.attempts.begin(), state_.attempts.end(),
+                  [](const auto& entry) { return entry.second.observed.phase != Phase::kEnded; });
+  if (trouble.empty() || (!any_live && !for_good)) return;
+  feed(FilesLost{trouble});
+  const Status given_up = give_up_mounts(options_.keeper_socket);
+  if (!given_up) log::warning("giving up the mounts: {}", given_up.error().message);
+}
+
 void Agent::on_desired(const pb::DesiredState& message) {
   Desired desired{message.whole(), {}, {}};
   for (const pb::Desired& one : message.desired()) {
@@ -143,6 +171,7 @@ pb::SynchronizeRequest Agent::hello() const {
   pb::SynchronizeRequest request;
   *request.mutable_hello() = wire::to_proto(options_.hello);
   request.set_instance(options_.instance);
+  request.mutable_condition()->set_trouble(trouble_);
   for (const ObservedAttempt& one : observed_all(state_)) {
     *request.add_observed() = wire::to_proto(one);
   }

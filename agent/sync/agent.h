@@ -20,6 +20,7 @@
 #include "agent/sandbox/sandboxes.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/channel.h"
+#include "agent/sync/files_watch.h"
 #include "agent/sync/gateway.h"
 #include "agent/sync/loop.h"
 #include "agent/sync/reports.h"
@@ -34,6 +35,8 @@ struct AgentOptions {
   std::string controller;  // HOST:PORT
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   std::string sockets_folder;
+  std::string fs_socket = {};  // of devrun-fs; empty: the node has none
+  std::string keeper_socket = {};
 };
 
 using ConnectShim = std::function<Result<std::unique_ptr<shim::ShimLink>>(
@@ -56,6 +59,7 @@ class Agent {
     loop_.post([this, input = std::move(input)] { feed(input); });
   }
   void arrange_tick();
+  void on_files(const std::string& trouble, bool for_good);
   void on_desired(const devrun::v1::DesiredState& message);
   devrun::v1::SynchronizeRequest hello() const;
   void collect();
@@ -88,10 +92,12 @@ class Agent {
   Loop housekeeping_;
   State state_;
   std::optional<Time> tick_at_;
+  std::string trouble_;  // of the node as such; empty: none
   Reports reports_;
   Synchronize synchronize_;
   std::unique_ptr<Gateway> gateway_;
   std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
+  std::unique_ptr<FilesWatch> files_watch_;
 };
 
 }  // namespace devrun::agent

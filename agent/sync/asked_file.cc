@@ -8,7 +8,7 @@
 
 namespace devrun::agent {
 namespace {
-constexpr size_t kBytesMax = 256;
+constexpr size_t kBytesMax = 4096;
 std::string path_in(const std::string& folder) {
   return folder + "/asked";
 }
@@ -17,8 +17,8 @@ std::string path_in(const std::string& folder) {
 Status write_asked(const std::string& attempt_folder, const Asked& asked) {
   return write_file_atomically(
       path_in(attempt_folder),
-      fmt::format("1 delivered {} stop {}\n", asked.delivered_sequence,
-                  asked.stop_cause ? static_cast<int>(*asked.stop_cause) : 0),
+      fmt::format("1 delivered {} stop {}\n{}", asked.delivered_sequence,
+                  asked.stop_cause ? static_cast<int>(*asked.stop_cause) : 0, asked.stop_reason),
       0600);
 }
 
@@ -33,6 +33,9 @@ Result<Asked> read_asked(const std::string& attempt_folder) {
     return Error{Code::kCorrupt, path + " is not what an agent writes", {}};
   }
   if (stop != 0) asked.stop_cause = static_cast<EndCause>(stop);
+  if (const size_t line = text.find('\n'); line != std::string::npos) {
+    asked.stop_reason = text.substr(line + 1);
+  }
   return asked;
 }
 

@@ -42,10 +42,15 @@ void Reports::tell(const ObservedAttempt& observed) {
   if (!call_ && !pausing_) send();
 }
 
+void Reports::tell_trouble(const std::string& trouble) {
+  trouble_pending_ = trouble;
+  if (!call_ && !pausing_) send();
+}
+
 void Reports::try_now() {
   backoff_.reset();
   pausing_ = false;
-  if (!call_ && !pending_.empty()) send();
+  if (!call_ && has_news()) send();
 }
 
 void Reports::send() {
@@ -58,8 +63,10 @@ void Reports::send() {
   for (const auto& [key, observed] : pending_) {
     *call.request.add_observed() = wire::to_proto(observed);
   }
+  if (trouble_pending_) call.request.mutable_condition()->set_trouble(*trouble_pending_);
   sent_ = std::move(pending_);
   pending_.clear();
+  trouble_sent_ = std::exchange(trouble_pending_, std::nullopt);
   stub_.async()->Report(&call.context, &call.request, &call.reply,
                         [this, &call](const grpc::Status& status) {
                           const std::lock_guard lock(call.mutex);
@@ -74,7 +81,8 @@ void Reports::on_answer(const grpc::Status& status) {
   if (status.ok()) {
     backoff_.reset();
     sent_.clear();
-    if (!pending_.empty()) send();
+    trouble_sent_.reset();
+    if (has_news()) send();
     return;
   }
   const Error error = wire::error_of_call(static_cast<int>(status.error_code()),
@@ -82,12 +90,14 @@ void Reports::on_answer(const grpc::Status& status) {
   log::warning("news of {} attempts are not answered: {}", sent_.size(), error.message);
   pending_.merge(sent_);  // newer ones stay
   sent_.clear();
+  if (!trouble_pending_) trouble_pending_ = std::move(trouble_sent_);
+  trouble_sent_.reset();
   pausing_ = true;
   const uint64_t number = ++pause_number_;
   loop_.post_after(backoff_.next(), [this, number] {
     if (!pausing_ || number != pause_number_) return;
     pausing_ = false;
-    if (!call_ && !pending_.empty()) send();
+    if (!call_ && has_news()) send();
   });
 }
 

@@ -20,11 +20,14 @@ class Reports {
   ~Reports();
 
   void tell(const ObservedAttempt& observed);
+  // Of the node as such (NodeCondition.trouble).
+  void tell_trouble(const std::string& trouble);
   // A pause under way is over: the controller is back.
   void try_now();
 
  private:
   struct Call;
+  bool has_news() const { return !pending_.empty() || trouble_pending_.has_value(); }
   void send();
   void on_answer(const grpc::Status& status);
 
@@ -34,6 +37,7 @@ class Reports {
   const std::string node_, instance_;
   std::map<AttemptKey, ObservedAttempt> pending_;  // bounded by the attempts of the node
   std::map<AttemptKey, ObservedAttempt> sent_;     // by the call under way
+  std::optional<std::string> trouble_pending_, trouble_sent_;
   uint64_t pause_number_ = 0;
   bool pausing_ = false;
   std::unique_ptr<Call> call_;

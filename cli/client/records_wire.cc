@@ -53,6 +53,7 @@ NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
   out.connected = in.connected();
   out.last_heard = Time{in.last_heard_us()};
   out.attempts = in.attempts();
+  out.trouble = in.trouble();
   return out;
 }
 

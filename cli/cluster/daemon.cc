@@ -62,6 +62,15 @@ bool runs_as_it_should(const Layout& layout, const Daemon& daemon) {
   return process && is_alive(*process) && command_line(process->pid) == daemon.words;
 }
 
+Status adopt_running(const Layout& layout, const std::vector<Daemon>& daemons) {
+  for (const Daemon& daemon : daemons) {
+    if (is_running(layout, daemon.name)) continue;
+    const std::vector<ProcessId> found = find_instances(daemon);
+    if (found.size() == 1) TRY(write_pid_file(layout.pid_file(daemon.name), found.front()));
+  }
+  return ok();
+}
+
 Status ensure_started(const Layout& layout, const Daemon& daemon) {
   const std::string pid_file = layout.pid_file(daemon.name);
   std::vector<ProcessId> running;

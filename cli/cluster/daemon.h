@@ -29,6 +29,10 @@ bool is_running(const Layout& layout, const std::string& name);
 // Runs, and with the words that it should have.
 bool runs_as_it_should(const Layout& layout, const Daemon& daemon);
 
+// Writes the pid files anew of those that run without one that names them: before anything is decided by pid files, or
+// a damaged one would move a port, or end a node whose keeper lives.
+Status adopt_running(const Layout& layout, const std::vector<Daemon>& daemons);
+
 // Starts it if it does not run (so). One that an `up` started and was killed before it could write
 // that down counts as running: there are never two. Does not wait for it to serve.
 Status ensure_started(const Layout& layout, const Daemon& daemon);

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "cli/cluster/census.h"
+#include "cli/cluster/say.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cluster {
@@ -46,6 +47,29 @@ bool is_in(const Stage& stage, const Member& member) {
   if (stage.programs.empty()) return !member.ours;
   return std::find(stage.programs.begin(), stage.programs.end(), member.program) !=
          stage.programs.end();
+}
+
+// Nothing of an attempt's end is to be mistaken for the program's own: the shims go first, before they can record any.
+const std::vector<Stage>& stages_of_the_lost() {
+  static const std::vector<Stage> kStages = {
+      {{"devrun-controller"}, {}, seconds(5), seconds(2)},
+      {{"devrun-agent"}, {}, seconds(3), seconds(2)},
+      {{"devrun-shim"}, {}, {}, seconds(2)},
+      {{}, {}, {}, seconds(1)},
+      {{"devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
+      {{"devrun-keeper"}, {}, seconds(1), seconds(2)},
+  };
+  return kStages;
+}
+
+// For the agent that finds them (agent/sandbox): why those without an exit record are lost.
+void mark_lost(const fs::path& node, const std::string& reason) {
+  std::error_code failed;
+  for (const auto& attempt : fs::directory_iterator(node / "attempts", failed)) {
+    if (fs::exists(attempt.path() / "exit", failed)) continue;
+    const Status wrote = write_file_atomically((attempt.path() / "lost").string(), reason, 0600);
+    if (!wrote) say("{}", wrote.error().message);
+  }
 }
 
 std::vector<ProcessId> members_of(const Layout& layout, const Stage* stage) {
@@ -90,14 +114,21 @@ void remove_cgroups(const std::string& name) {
 
 }  // namespace
 
-Result<Ended> end_members(const Layout& layout) {
+Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) {
   Ended ended;
   for (const Member& member : take_census(layout).members) {
     ++ended.processes;
     if (member.program == "devrun-shim") ++ended.attempts;
   }
   if (ended.processes == 0) return ended;
-  for (const Stage& stage : stages()) {
+  if (!lost_reason.empty()) {
+    mark_lost(layout.folder, lost_reason);
+    std::error_code failed;
+    for (const auto& node : fs::directory_iterator(fs::path(layout.folder) / "nodes", failed)) {
+      mark_lost(node.path(), lost_reason);
+    }
+  }
+  for (const Stage& stage : lost_reason.empty() ? stages() : stages_of_the_lost()) {
     const std::vector<ProcessId> left = await_ends(members_of(layout, &stage), stage.unasked);
     (void)end_processes(left, stage.grace, stage.after_kill);
   }

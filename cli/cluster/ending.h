@@ -13,8 +13,9 @@ struct Ended {
   int attempts = 0;  // shims among them
 };
 
-// `layout.folder` may be the folder of one node. An Error names those that cannot be ended.
-Result<Ended> end_members(const Layout& layout);
+// `layout.folder` may be the folder of one node. An Error names those that cannot be ended. With a `lost_reason`,
+// attempts get no chance to end by themselves: what they ran on has gone, and their ending is that, in those words.
+Result<Ended> end_members(const Layout& layout, const std::string& lost_reason = {});
 
 // Undoes mounts in our own namespace, if any leaked there, waits for the loop devices to go, and removes the cgroups. An
 // Error names what stays, and whose it is.

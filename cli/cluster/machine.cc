@@ -188,4 +188,19 @@ Daemon storage_agent(const Layout& layout, const Programs& programs, const Recor
   return out;
 }
 
+std::vector<Daemon> daemons_of(const Layout& layout, const Programs& programs,
+                               const Record& record) {
+  std::vector<Daemon> out = {storage_keeper(layout, programs), nfs_server(layout, programs, record),
+                             controller(layout, programs, record),
+                             storage_agent_keeper(layout, programs),
+                             storage_agent(layout, programs, record)};
+  const std::vector<std::string> nodes = record.node_names();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    out.push_back(node_keeper(layout, programs, nodes[i]));
+    out.push_back(node_fs(layout, programs, record, nodes[i]));
+    out.push_back(node_agent(layout, programs, record, static_cast<int>(i) + 1, nodes[i]));
+  }
+  return out;
+}
+
 }  // namespace devrun::cluster

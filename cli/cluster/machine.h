@@ -37,6 +37,10 @@ Daemon node_agent(const Layout& layout, const Programs& programs, const Record& 
                   const std::string& node);
 Daemon storage_agent(const Layout& layout, const Programs& programs, const Record& record);
 
+// All of the above.
+std::vector<Daemon> daemons_of(const Layout& layout, const Programs& programs,
+                               const Record& record);
+
 // Names of a node's daemons, in the order in which they start.
 std::string keeper_name(const std::string& node);
 std::string fs_name(const std::string& node);

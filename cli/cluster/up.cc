@@ -38,7 +38,8 @@ Status start_and_await(const Layout& layout, const Daemon& daemon) {
 // mounted beside the new one, so they end first.
 Status end_orphans(const Layout& layout, const std::string& keeper, const Layout& members) {
   if (is_running(layout, keeper)) return ok();
-  const Ended ended = TRY(end_members(members));
+  const Ended ended =
+      TRY(end_members(members, fmt::format("{} had ended, and all that ran below it", keeper)));
   if (ended.processes > 0) {
     say("{} had died: ended {} of its processes, {} jobs among them", keeper, ended.processes,
         ended.attempts);
@@ -112,7 +113,9 @@ Status start_storage(const Layout& layout, const Programs& programs, const Recor
 // good. So the whole node starts anew.
 Status end_node_without_fs(const Layout& layout, const std::string& node, const Daemon& fs) {
   if (!is_running(layout, keeper_name(node)) || runs_as_it_should(layout, fs)) return ok();
-  const Ended ended = TRY(end_members(Layout{layout.node(node)}));
+  const Ended ended = TRY(end_members(
+      Layout{layout.node(node)},
+      fmt::format("devrun-fs of {} had ended, and with it the files of its jobs", node)));
   say("devrun-fs of {} had ended: {} starts anew, {} of its jobs ended", node, node,
       ended.attempts);
   return ok();
@@ -155,6 +158,7 @@ Status bring_up(const UpOptions& options, const Layout& layout) {
   const UniqueFd lock = TRY(lock_cluster(layout));
   const std::optional<Record> before = TRY(load_record(layout));
   Record record = before.value_or(Record{});
+  if (before) TRY(adopt_running(layout, daemons_of(layout, programs, record)));
   TRY(choose_nodes(options, layout, record));
   if (!before) {
     record.store_is_image = TRY(shall_be_image(layout.folder, options.driver));
@@ -169,8 +173,9 @@ Status bring_up(const UpOptions& options, const Layout& layout) {
   certified.emplace_back(kStorageAgent);
   TRY(ensure_keys(layout, certified));
   TRY(save_record(layout, record));
-  TRY(write_client_config(layout, record.controller_port));
   TRY(start_storage(layout, programs, record));
+  // Not before it answers there: until then commands go on finding the one that was.
+  TRY(write_client_config(layout, record.controller_port));
   TRY(start_nodes(layout, programs, record));
   TRY(await_agents(options, layout, record));
   const bool found = TRY(link_client_config(layout));

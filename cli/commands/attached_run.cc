@@ -23,6 +23,10 @@ int say_ending(const Console& console, const Following& following, const AttachE
   // What devrun itself did wrong is said even when it should be quiet.
   const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
   if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
+  if (words && status == kStatusNotFound && !following.near_command.empty()) {
+    console.say("there is a devrun command of nearly that name",
+                fmt::format("devrun help {}", following.near_command));
+  }
   if (following.quiet || !end.wrote) return status;
   if (const auto wrote = written_words(following.task, *end.wrote))
     console.say(wrote->message, wrote->hint);

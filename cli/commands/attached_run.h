@@ -19,6 +19,8 @@ struct Following {
   std::string detach_keys;  // bytes
   bool patient = false;     // the job was submitted by us just now
   bool quiet = false;
+  std::string near_command =
+      {};  // of devrun's own: what may have been meant if the program is not found
 };
 
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,

@@ -93,6 +93,26 @@ Dispatched dispatch(const Strings& arguments) {
   return program_words(*explicitly, run);
 }
 
+namespace {
+// For errors that come from so far below that they know no better.
+std::string_view next_step(Code code) {
+  switch (code) {
+    case Code::kDenied:
+      return "the same as root, or inside a dev container (devrun shell)";
+    case Code::kUnavailable:
+    case Code::kTimeout:
+      return "again in a moment; else devrun doctor";
+    case Code::kIo:
+    case Code::kExhausted:
+    case Code::kCorrupt:
+    case Code::kInternal:
+      return "devrun doctor";
+    default:
+      return "devrun help";
+  }
+}
+}  // namespace
+
 int run_devrun(const Strings& arguments, Context& context) {
   Dispatched dispatched = dispatch(arguments);
   if (const auto* wrong = std::get_if<Misuse>(&dispatched)) {
@@ -106,7 +126,9 @@ int run_devrun(const Strings& arguments, Context& context) {
   const Result<int> status = std::get<Action>(dispatched)(context);
   if (status) return *status;
   if (status.error().code == Code::kCancelled) return kStatusBrokenPipe;
-  context.console.say(status.error());
+  Error error = status.error();
+  if (error.hint.empty()) error.hint = next_step(error.code);
+  context.console.say(error);
   return kStatusDevrun;
 }
 

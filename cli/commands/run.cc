@@ -7,6 +7,8 @@
 #include "cli/commands/attached_run.h"
 #include "cli/commands/command.h"
 #include "cli/commands/run_options.h"
+#include "common/base/suggest.h"
+#include "common/model/limits.h"
 
 namespace devrun::cli {
 
@@ -60,8 +62,11 @@ std::string name_for(const RunOptions& options) {
   if (!options.name.empty()) return options.name;
   const std::string& program = options.command[0];
   const size_t slash = program.rfind('/');
-  return slash == std::string::npos || slash + 1 == program.size() ? program
-                                                                   : program.substr(slash + 1);
+  std::string name = slash == std::string::npos || slash + 1 == program.size()
+                         ? program
+                         : program.substr(slash + 1);
+  // Not a name that anybody chose: left to the controller, which makes one of it.
+  return has_control_characters(name) ? std::string() : name;
 }
 
 Result<Submission> submission_for(const RunOptions& options, const Context& context,
@@ -90,6 +95,16 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   return out;
 }
 
+// `devrun canel 3` runs a program `canel`, which there will hardly be.
+std::string near_command(const std::string& program) {
+  const std::vector<Command> commands = all_commands();
+  std::vector<std::string_view> names;
+  for (const Command& command : commands) {
+    if (command.parse != nullptr) names.push_back(command.help.name);
+  }
+  return nearest_word(program, names).value_or("");
+}
+
 Result<int> run(const RunOptions& options, Context& context) {
   if (options.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
     return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
@@ -113,6 +128,7 @@ Result<int> run(const RunOptions& options, Context& context) {
   following.detach_keys = options.detach_keys;
   following.patient = true;
   following.quiet = options.quiet;
+  following.near_command = near_command(options.command[0]);
   return follow_job(controller, context, signals, following);
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/client/detach_keys.h"
 #include "common/base/units.h"
+#include "common/model/limits.h"
 
 namespace devrun::cli {
 
@@ -32,7 +33,7 @@ constexpr std::array<Option, 33> kOptions{{
      .example = "--cpus 0.5"},
     {.name = "memory",
      .value = "SIZE",
-     .meaning = "memory on each node; the job may not use more",
+     .meaning = "memory on each node, at least 4M; the job may not use more",
      .fallback = "the node's default",
      .example = "--memory 16G"},
     {.name = "nodes",
@@ -215,6 +216,33 @@ Result<std::string> not_empty(const std::string& text, std::string_view what) {
   return text;
 }
 
+Result<int64_t> parse_memory(const std::string& text) {
+  const int64_t bytes = TRY(parse_size(text));
+  if (bytes >= kMemoryBytesMin) return bytes;
+  const bool no_unit = text.find_first_not_of("0123456789") == std::string::npos;
+  return Error{Code::kInvalid,
+               fmt::format("'{}' is less than {}, the least that a job can have{}", text,
+                           format_size(kMemoryBytesMin),
+                           no_unit && bytes > 0 ? fmt::format(", did you mean {}G?", text) : ""),
+               {}};
+}
+
+Result<Duration> parse_time_limit(const std::string& text) {
+  const Duration limit = TRY(parse_duration(text));
+  if (limit.us > 0) return limit;
+  return Error{Code::kInvalid,
+               fmt::format("'{}' leaves the job no time; without --time there is no limit", text),
+               {}};
+}
+
+Result<std::string> parse_name(const std::string& text) {
+  if (!text.empty() && !has_control_characters(text)) return text;
+  return Error{
+      Code::kInvalid,
+      text.empty() ? "'' is not a name" : "a name is one line of text, without control characters",
+      {}};
+}
+
 Status read_placement(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
   const std::string& value = given.value;
@@ -224,11 +252,11 @@ Status read_placement(const Given& given, RunOptions& out) {
     out.per_node.gpu_type = gpus.gpu_type;
   }
   if (name == "cpus") out.per_node.cpu_milli = TRY(of(given, parse_cpus(value)));
-  if (name == "memory") out.per_node.memory_bytes = TRY(of(given, parse_size(value)));
+  if (name == "memory") out.per_node.memory_bytes = TRY(of(given, parse_memory(value)));
   if (name == "nodes") out.nodes = TRY(of(given, parse_nodes(value)));
   if (name == "pool") out.pool = TRY(of(given, not_empty(value, "the name of a pool")));
   if (name == "priority") out.priority = TRY(of(given, parse_priority(value)));
-  if (name == "time") out.time_limit = TRY(of(given, parse_duration(value)));
+  if (name == "time") out.time_limit = TRY(of(given, parse_time_limit(value)));
   if (name == "after-ok") out.after_ok.push_back(TRY(of(given, parse_job(value))));
   if (name == "array") {
     ArrayText array = TRY(of(given, parse_array(value)));
@@ -241,7 +269,7 @@ Status read_placement(const Given& given, RunOptions& out) {
 Status read_manner(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
   if (name == "volume") out.volume = TRY(of(given, parse_volume(given.value)));
-  if (name == "name") out.name = TRY(of(given, not_empty(given.value, "a name")));
+  if (name == "name") out.name = TRY(of(given, parse_name(given.value)));
   if (name == "chdir") out.folder = TRY(of(given, not_empty(given.value, "a directory")));
   if (name == "detach-keys") out.detach_keys = TRY(of(given, parse_detach_keys(given.value)));
   if (name == "env")
@@ -296,7 +324,13 @@ Result<Resources> parse_gpus(std::string_view text) {
   if (colon != std::string_view::npos) out.gpu_type = text.substr(colon + 1);
   const bool empty_type = colon != std::string_view::npos && out.gpu_type.empty();
   if (!count || *count < 0 || *count > kGpusMax || empty_type) {
-    return bad_value(text, "a number of GPUs such as 2 or 2:a100");
+    Error bad = bad_value(text, "a number of GPUs such as 2 or 2:a100");
+    // In task files the type comes first.
+    const auto turned = whole_number<int32_t>(out.gpu_type);
+    if (colon != std::string_view::npos && colon > 0 && turned && *turned > 0) {
+      bad.message += fmt::format(", did you mean {}:{}?", *turned, text.substr(0, colon));
+    }
+    return bad;
   }
   out.gpus = *count;
   return out;

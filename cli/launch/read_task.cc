@@ -130,7 +130,13 @@ ParsedTaskFile parse_task_file(std::string_view text) {
 
 Result<std::string> read_task_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return errno_error("open " + path, errno).context("reading the task file");
+  if (!in) {
+    Error error = errno_error("open " + path, errno).context("reading the task file");
+    error.hint = error.code == Code::kNotFound
+                     ? "devrun launch FILE.yaml, from the folder in which the file is"
+                     : "ls -l " + path;
+    return error;
+  }
   std::string text(kFileBytesMax + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad()) return errno_error("read " + path, errno).context("reading the task file");

@@ -58,9 +58,9 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
       return Words{fmt::format("job {} was ended at its time limit", to_string(task)),
                    "a longer --time"};
     case EndCause::kExited:
+      // A program that exits has spoken for itself; the reason of one with several ranks says which it was.
       if (ending.reason.empty() || is_asked_for(ending.status)) return {};
       if (is_not_executed(ending.status)) return Words{ending.reason, ending.hint};
-      if (ending.status <= 128) return {};
       return Words{fmt::format("job {}: {}", to_string(task), ending.reason), ending.hint};
     case EndCause::kLost:
       break;

@@ -183,6 +183,7 @@ std::string nodes_json(const std::vector<NodeRecord>& nodes) {
     one["total"] = json_of(node.hello.total);
     one["used"] = json_of(node.used);
     one["attempts"] = node.attempts;
+    if (!node.trouble.empty()) one["trouble"] = node.trouble;
     list.push_back(std::move(one));
   }
   Json out;

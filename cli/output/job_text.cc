@@ -223,6 +223,11 @@ std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
   return table.render();
 }
 
+std::string node_state(const NodeRecord& node, Time now) {
+  if (!node.connected) return fmt::format("silent, {}", ago(node.last_heard, now));
+  return node.trouble.empty() ? "up" : "broken";
+}
+
 std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
   Table table({"NODE", "STATE", "CPU", "MEMORY", "GPUS", "JOBS", "POOLS", "ADDRESS"});
   for (const NodeRecord& node : nodes) {
@@ -232,15 +237,20 @@ std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
     std::string pools = fmt::format("{}", fmt::join(node.hello.pools, ","));
     if (node.hello.dev_containers)
       pools += pools.empty() ? "(dev containers)" : " (dev containers)";
-    table.add({node.hello.name,
-               node.connected ? "up" : fmt::format("silent, {}", ago(node.last_heard, now)),
+    table.add({node.hello.name, node_state(node, now),
                fmt::format("{}/{}", cores(node.used.cpu_milli), cores(node.hello.total.cpu_milli)),
                fmt::format("{}/{}", format_size(node.used.memory_bytes),
                            format_size(node.hello.total.memory_bytes)),
                fmt::format("{}/{}", node.used.gpus, node.hello.total.gpus),
                fmt::format("{}", node.attempts), pools.empty() ? "-" : pools, node.hello.address});
   }
-  return table.render();
+  std::string out = table.render();
+  for (const NodeRecord& node : nodes) {
+    if (!node.trouble.empty()) {
+      out += fmt::format("{} takes no jobs: {}\n", node.hello.name, node.trouble);
+    }
+  }
+  return out;
 }
 
 }  // namespace devrun::cli

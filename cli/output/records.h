@@ -58,6 +58,7 @@ struct NodeRecord {
   bool connected = false;
   Time last_heard;
   uint32_t attempts = 0;
+  std::string trouble = {};  // why nothing is placed there though it is connected
 };
 
 }  // namespace devrun::cli

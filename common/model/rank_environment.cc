@@ -26,15 +26,17 @@ std::vector<std::pair<std::string, std::string>> rank_environment(const RankFact
       {"SKYPILOT_NODE_IPS", addresses},
       {"SKYPILOT_NUM_NODES", nodes},
       {"SKYPILOT_NUM_GPUS_PER_NODE", gpus},
-      {"SKYPILOT_SETUP_NODE_RANK", rank},
-      {"SKYPILOT_SETUP_NODE_IPS", addresses},
-      {"SKYPILOT_SETUP_NUM_GPUS_PER_NODE", gpus},
       {"SKYPILOT_TASK_ID", id},
       {"SKYPILOT_CLUSTER_INFO", fmt::format(R"({{"cluster_name":"{}","cloud":"devrun"}})", id)},
       {"MASTER_ADDR", facts.addresses.front()},
       {"MASTER_PORT", std::to_string(facts.master_port)},
       {"WORLD_SIZE", nodes},
   };
+  if (facts.has_setup) {
+    out.emplace_back("SKYPILOT_SETUP_NODE_RANK", rank);
+    out.emplace_back("SKYPILOT_SETUP_NODE_IPS", addresses);
+    out.emplace_back("SKYPILOT_SETUP_NUM_GPUS_PER_NODE", gpus);
+  }
   if (!facts.user.empty()) out.emplace_back("SKYPILOT_USER", facts.user);
   if (!facts.group_name.empty()) out.emplace_back("SKYPILOT_JOBGROUP_NAME", facts.group_name);
   if (facts.array_tasks > 0) {

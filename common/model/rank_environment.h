@@ -22,6 +22,7 @@ struct RankFacts {
   std::string group_name = {};  // of a group of jobs; empty: none
   uint32_t array_index = 0;     // of an array: this task's place in it
   uint32_t array_tasks = 0;     // 0: no array
+  bool has_setup = false;       // a setup step ran before: its own variables too
 };
 
 // NAME and value. What does not apply (no array, no group) is left out.

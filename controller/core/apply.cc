@@ -141,6 +141,7 @@ struct Apply {
     Task& task = make_task(of, e.task.task);
     if (task.attempt != 0) --of.running_tasks;
     task.outcome = Outcome{e.state, e.ending, at};
+    if (e.journaled.us != 0) of.timeline.journaled = e.journaled;
     --of.open_tasks;
     settle(ledger, of, at);
   }

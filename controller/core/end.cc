@@ -34,8 +34,22 @@ Ending as_promised(Ending ending) {
   return ending;
 }
 
+// Which of several ranks it was that ended the job, in front of what it had to say.
+void name_rank(Ending& ending, const Task& task, uint32_t rank) {
+  const std::string who = fmt::format("rank {} on {}", rank, task.ranks[rank].node);
+  if (ending.reason.empty()) {
+    ending.reason = fmt::format("{} exited with {}, which ended the job", who, ending.status);
+  } else {
+    ending.reason = fmt::format("{}: {}", who, ending.reason);
+  }
+}
+
 Ending ending_of_task(const Task& task) {
   Ending ending = *task.ranks[task.first_failed.value_or(0)].ending;
+  const bool by_itself = !task.stop || ending.cause == EndCause::kLost;
+  if (task.ranks.size() > 1 && task.first_failed && by_itself) {
+    name_rank(ending, task, *task.first_failed);
+  }
   if (task.stop && ending.cause != EndCause::kLost) {
     if (ending.cause != *task.stop) ending.reason.clear();
     ending.cause = *task.stop;
@@ -75,7 +89,8 @@ void end_dependents(Turn& turn, JobId over) {
 }  // namespace
 
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
-  turn.happened(TaskEnded{task, state, std::move(ending)});
+  const Time journaled = find_job(turn.state, task.job)->timeline.journaled;
+  turn.happened(TaskEnded{task, state, std::move(ending), journaled});
   turn.act(TaskChanged{task});
   end_dependents(turn, task.job);
 }

@@ -40,6 +40,7 @@ struct TaskEnded {
   TaskKey task;
   JobState state = JobState::kFailed;
   Ending ending;
+  Time journaled = {};  // when its JobSubmitted was durable, which that record itself cannot know
   bool operator==(const TaskEnded&) const = default;
 };
 struct NodeJoined {

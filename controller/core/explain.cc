@@ -75,11 +75,23 @@ std::string shortage(const std::vector<const Room*>& rooms, const Resources& nee
   return {};
 }
 
+// The first node that could run the job if it were not in trouble, with what that is; empty if there is none.
+std::string troubled_node(const State& state, const JobSpec& spec) {
+  for (const auto& [name, node] : state.nodes) {
+    const std::string& trouble = trouble_of(state, name);
+    if (node.lost || !is_connected(state, name) || trouble.empty()) continue;
+    if (may_run_on(node.hello, spec)) return fmt::format("{} takes no jobs: {}", name, trouble);
+  }
+  return {};
+}
+
 std::string no_node(const State& state, const JobSpec& spec) {
   if (spec.dev_container) {
     return "waits for the storage host's agent, which runs dev containers and is not connected";
   }
-  if (spec.pool.empty()) return "no node is connected";
+  if (spec.pool.empty()) {
+    return troubled_node(state, spec).empty() ? "no node is connected" : "no node takes jobs";
+  }
   std::set<std::string> pools;
   for (const auto& [name, node] : state.nodes) {
     if (!node.lost) pools.insert(node.hello.pools.begin(), node.hello.pools.end());
@@ -88,20 +100,12 @@ std::string no_node(const State& state, const JobSpec& spec) {
     return fmt::format("no node is in pool '{}'; there is {}", spec.pool,
                        pools.empty() ? "no pool" : fmt::format("{}", fmt::join(pools, ", ")));
   }
-  return fmt::format("no node of pool '{}' is connected", spec.pool);
+  return fmt::format("no node of pool '{}' {}", spec.pool,
+                     troubled_node(state, spec).empty() ? "is connected" : "takes jobs");
 }
 
-}  // namespace
-
-std::string explain(const State& state, const Job& job) {
-  if (!next_task(job)) return {};
-  const JobSpec& spec = job.spec;
-  if (const Job* unmet = first_unmet(state, job)) {
-    return fmt::format("waits for job {} to succeed", unmet->id);
-  }
-  if (at_array_limit(job, job.running_tasks)) {
-    return fmt::format("{} of its tasks run, as many as it allows at once", job.running_tasks);
-  }
+// What the nodes that can take jobs lack for this one.
+std::string of_rooms(const State& state, const JobSpec& spec) {
   const std::vector<Room> rooms = connected_rooms(state);
   std::vector<const Room*> right;
   size_t with_room = 0;
@@ -121,6 +125,21 @@ std::string explain(const State& state, const Job& job) {
   if (!what.empty()) return what;
   return fmt::format("needs {} together on one node; no connected node has all of it free",
                      say_need(spec.per_node));
+}
+
+}  // namespace
+
+std::string explain(const State& state, const Job& job) {
+  if (!next_task(job)) return {};
+  if (const Job* unmet = first_unmet(state, job)) {
+    return fmt::format("waits for job {} to succeed", unmet->id);
+  }
+  if (at_array_limit(job, job.running_tasks)) {
+    return fmt::format("{} of its tasks run, as many as it allows at once", job.running_tasks);
+  }
+  const std::string reason = of_rooms(state, job.spec);
+  const std::string troubled = troubled_node(state, job.spec);
+  return troubled.empty() ? reason : fmt::format("{}; {}", reason, troubled);
 }
 
 }  // namespace devrun::controller

@@ -2,6 +2,7 @@
 // calls into these.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,10 +28,12 @@ struct Synchronized {
   NodeHello hello;
   uint64_t session = 0;
   std::vector<ObservedAttempt> observed;  // all that it knows
+  std::string trouble = {};               // why no job can run there; empty: none
 };
 struct Reported {
   std::string node;
-  std::vector<ObservedAttempt> observed;  // those that changed
+  std::vector<ObservedAttempt> observed;    // those that changed
+  std::optional<std::string> trouble = {};  // if it changed; empty: none
 };
 struct NodeGone {
   std::string node;

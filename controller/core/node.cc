@@ -42,6 +42,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
   NodePresence& presence = turn.presence(name);
   presence.session = input.session;
   presence.last_heard = turn.now;
+  presence.trouble = input.trouble;
   presence.retained.clear();
   presence.strays.clear();
   std::set<AttemptKey> known;
@@ -65,6 +66,12 @@ void synchronize(Turn& turn, const Synchronized& input) {
   }
 }
 
+// What agents say again is no event: a restarted controller hears it with the next hello.
+void set_trouble(Turn& turn, const std::string& node, const std::string& trouble) {
+  const auto it = turn.state.presence.nodes.find(node);
+  if (it != turn.state.presence.nodes.end()) it->second.trouble = trouble;
+}
+
 void node_gone(Turn& turn, const NodeGone& input) {
   const auto it = turn.state.presence.nodes.find(input.node);
   if (it == turn.state.presence.nodes.end() || it->second.session != input.session) return;
@@ -76,6 +83,12 @@ Result<Reply> declare_lost(Turn& turn, const DeclareLost& input) {
   const auto it = turn.state.nodes.find(input.node);
   if (it == turn.state.nodes.end()) {
     return Error{Code::kNotFound, fmt::format("there is no node '{}'", input.node), "devrun nodes"};
+  }
+  if (is_connected(turn.state, input.node)) {
+    return Error{
+        Code::kConflict,
+        fmt::format("node {} is connected, so what runs there is known and goes on", input.node),
+        "devrun cancel JOB (devrun nodes lost is for a machine that will not come back)"};
   }
   return Reply{DeclaredLost{lose(turn, input.node, input.reason)}};
 }

@@ -7,7 +7,7 @@ namespace devrun::controller {
 std::vector<Room> connected_rooms(const State& state) {
   std::vector<Room> rooms;
   for (const auto& [name, node] : state.nodes) {
-    if (node.lost || !is_connected(state, name)) continue;
+    if (node.lost || !is_connected(state, name) || !trouble_of(state, name).empty()) continue;
     Room room;
     room.hello = &node.hello;
     room.free = node.hello.total;

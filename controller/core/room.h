@@ -8,7 +8,7 @@
 
 namespace devrun::controller {
 
-// What is free on a connected node.
+// What is free on a node that is connected and in no trouble.
 struct Room {
   const NodeHello* hello = nullptr;
   Resources free;

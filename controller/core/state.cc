@@ -38,6 +38,12 @@ bool is_connected(const State& state, const std::string& node) {
   return it != state.presence.nodes.end() && it->second.session != 0;
 }
 
+const std::string& trouble_of(const State& state, const std::string& node) {
+  static const std::string kNone;
+  const auto it = state.presence.nodes.find(node);
+  return it == state.presence.nodes.end() ? kNone : it->second.trouble;
+}
+
 bool is_silent(const State& state, const std::string& node, Time now) {
   Time heard = state.presence.started;
   const auto it = state.presence.nodes.find(node);

@@ -103,6 +103,7 @@ struct Ledger {
 struct NodePresence {
   uint64_t session = 0;  // of the held call; 0: not connected
   Time last_heard;
+  std::string trouble;            // why nothing is placed there; empty: none
   std::set<AttemptKey> retained;  // ended; the agent keeps them until their output is stored here
   std::set<AttemptKey> strays;    // run there although they are over for us: to be killed
 };
@@ -126,6 +127,8 @@ const Task* find_task(const Ledger& ledger, TaskKey key);
 // nullptr unless the key's attempt is the task's present one.
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
 bool is_connected(const State& state, const std::string& node);
+// Why nothing is placed on a node that is connected; empty: no reason.
+const std::string& trouble_of(const State& state, const std::string& node);
 bool is_silent(const State& state, const std::string& node, Time now);
 
 // ── arrays ──

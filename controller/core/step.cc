@@ -22,6 +22,7 @@ struct Dispatch {
     return Reply{};
   }
   Result<Reply> operator()(const Reported& input) {
+    if (input.trouble) set_trouble(turn, input.node, *input.trouble);
     for (const ObservedAttempt& observed : input.observed) report(turn, input.node, observed);
     return Reply{};
   }
@@ -48,6 +49,13 @@ Decision step(State& state, const Input& input, Time now) {
   Turn turn{state, now, {}};
   turn.decision.reply = std::visit(Dispatch{turn}, input);
   return std::move(turn.decision);
+}
+
+void became_durable(State& state, std::span<const Event> events, Time now) {
+  for (const Event& event : events) {
+    const auto* submitted = std::get_if<JobSubmitted>(&event.kind);
+    if (submitted != nullptr) state.jobs.at(submitted->job).timeline.journaled = now;
+  }
 }
 
 }  // namespace devrun::controller

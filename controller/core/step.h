@@ -6,6 +6,7 @@
 // One verb of a job's life per file: submit.cc place.cc report.cc cancel.cc end.cc node.cc.
 #pragma once
 
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -36,5 +37,8 @@ struct Decision {
 };
 
 Decision step(State& state, const Input& input, Time now);
+
+// The shell says that the journal has them: from then on a job counts as journaled.
+void became_durable(State& state, std::span<const Event> events, Time now);
 
 }  // namespace devrun::controller

@@ -22,6 +22,7 @@ Result<Reply> submit(Turn& turn, const Submit& input);
 Result<Reply> cancel(Turn& turn, const Cancel& input);
 Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
 void synchronize(Turn& turn, const Synchronized& input);
+void set_trouble(Turn& turn, const std::string& node, const std::string& trouble);
 void node_gone(Turn& turn, const NodeGone& input);
 void report(Turn& turn, const std::string& node, const ObservedAttempt& observed);
 void output_stored(Turn& turn, const OutputStored& input);

@@ -91,7 +91,8 @@ Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank) {
   out.submitted = job.timeline.submitted;
   out.snapshot_taken = job.timeline.snapshot_taken;
   out.journaled = job.timeline.journaled;
-  out.placed = task.placed;
+  // Decided before the job was durable, in the same transaction with it: it counts from then on.
+  if (task.placed.us != 0) out.placed = std::max(task.placed, job.timeline.journaled);
   return out;
 }
 

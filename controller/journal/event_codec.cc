@@ -51,6 +51,7 @@ struct Encode {
     set_task(m, e.task);
     m.set_state(to_proto(e.state));
     *m.mutable_ending() = to_proto(e.ending);
+    m.set_journaled_us(e.journaled.us);
   }
   void operator()(const NodeJoined& e) {
     *out.mutable_node_joined()->mutable_hello() = to_proto(e.hello);
@@ -86,8 +87,10 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kTaskEnded: {
       const auto& m = in.task_ended();
-      return EventKind{
-          TaskEnded{{m.job(), m.task()}, TRY(from_proto(m.state())), TRY(from_proto(m.ending()))}};
+      return EventKind{TaskEnded{{m.job(), m.task()},
+                                 TRY(from_proto(m.state())),
+                                 TRY(from_proto(m.ending())),
+                                 Time{m.journaled_us()}}};
     }
     case pb::Event::kNodeJoined:
       return EventKind{NodeJoined{from_proto(in.node_joined().hello())}};

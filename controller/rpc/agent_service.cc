@@ -23,6 +23,8 @@ Status check_version(std::string_view who, std::string_view version) {
 
 namespace {
 
+constexpr size_t kTroubleBytesMax = 1024;
+
 Result<std::vector<ObservedAttempt>> observed_of(
     const google::protobuf::RepeatedPtrField<pb::ObservedAttempt>& in) {
   std::vector<ObservedAttempt> out;
@@ -50,6 +52,7 @@ Result<Synchronized> read(const grpc::CallbackServerContext& context,
     return Error{Code::kInvalid, "hello.boot_id is missing", {}};
   }
   input.observed = TRY(observed_of(request.observed()));
+  input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
   return input;
 }
 
@@ -57,7 +60,11 @@ Result<Reported> read(const grpc::CallbackServerContext& context,
                       const pb::ReportRequest& request) {
   const Peer peer = TRY(identify(context, "Report"));
   TRY(check_name(peer, request.node()));
-  return Reported{request.node(), TRY(observed_of(request.observed()))};
+  Reported input{request.node(), TRY(observed_of(request.observed())), {}};
+  if (request.has_condition()) {
+    input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
+  }
+  return input;
 }
 
 }  // namespace

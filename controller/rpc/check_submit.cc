@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/base/units.h"
+#include "common/model/limits.h"
 #include "common/wire/job.h"
 #include "controller/core/state.h"
 
@@ -95,6 +97,10 @@ Status check_resources(const JobSpec& spec) {
   if (need.cpu_milli < 0 || need.memory_bytes < 0 || need.gpus < 0) {
     return invalid("resources cannot be negative");
   }
+  if (need.memory_bytes != 0 && need.memory_bytes < kMemoryBytesMin) {
+    return invalid("{} of memory is less than {}, the least that a job can have",
+                   format_size(need.memory_bytes), format_size(kMemoryBytesMin));
+  }
   if (need.gpus == 0 && !need.gpu_type.empty()) {
     return invalid("a GPU type without GPUs: expected --gpus N:{}", need.gpu_type);
   }
@@ -148,9 +154,18 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
     const std::string& program = spec.program.argv[0];
     spec.name = program.substr(program.rfind('/') + 1).substr(0, kNameBytesMax);
     if (spec.name.empty()) spec.name = program.substr(0, kNameBytesMax);
+    std::replace_if(
+        spec.name.begin(), spec.name.end(),
+        [](char c) {
+          return has_control_characters({&c, 1});
+        },
+        '?');
   }
   if (spec.name.size() > kNameBytesMax || has_nul(spec.name)) {
     return invalid("the job's name has {} bytes, at most {}", spec.name.size(), kNameBytesMax);
+  }
+  if (has_control_characters(spec.name)) {
+    return invalid("the job's name contains control characters: expected one line of text");
   }
   if (spec.per_node.cpu_milli == 0 && !spec.dev_container) {
     spec.per_node.cpu_milli = kDefaultCpuMilli;

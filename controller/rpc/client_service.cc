@@ -275,16 +275,17 @@ grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
   }
   const std::string reason =
       fmt::format("{} was declared lost by {}", request->node(), peer->certified.name);
-  parts_.core.post(DeclareLost{request->node(), reason},
-                   [=](const State& state, Time, const Result<Reply>& result) {
-                     if (!result) {
-                       return reactor->Finish(to_status(no_node(state, request->node())));
-                     }
-                     for (const AttemptKey& key : std::get<DeclaredLost>(*result).attempts) {
-                       *reply->add_attempts() = wire::to_proto(key);
-                     }
-                     reactor->Finish(grpc::Status::OK);
-                   });
+  parts_.core.post(DeclareLost{request->node(), reason}, [=](const State& state, Time,
+                                                             const Result<Reply>& result) {
+    if (!result) {
+      const bool unknown = result.error().code == Code::kNotFound;
+      return reactor->Finish(to_status(unknown ? no_node(state, request->node()) : result.error()));
+    }
+    for (const AttemptKey& key : std::get<DeclaredLost>(*result).attempts) {
+      *reply->add_attempts() = wire::to_proto(key);
+    }
+    reactor->Finish(grpc::Status::OK);
+  });
   return reactor;
 }
 

@@ -104,6 +104,7 @@ void CoreLoop::run_batch(std::deque<Entry> batch, bool tick) {
   const Status written = journal_.append(events);
   CHECK_MSG(written.has_value(), written.has_error() ? written.error().message : "");
   const Time durable = clock_now();
+  became_durable(state_, events, durable);
   edge_.perform(state_, effects, durable);
   for (auto& [done, reply] : answers) done(state_, durable, reply);
   for (Entry& entry : batch) {

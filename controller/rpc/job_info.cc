@@ -87,6 +87,7 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
     out.set_last_heard_us(presence->second.last_heard.us);
   }
   out.set_attempts(static_cast<uint32_t>(node.live.size()));
+  if (connected) out.set_trouble(trouble_of(state, node.hello.name));
   return out;
 }
 

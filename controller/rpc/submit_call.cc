@@ -121,20 +121,18 @@ Status SubmitCall::prepare() {
 void SubmitCall::submit() {
   parts_.core.post(
       Submit{request_.request_id(), spec_, timeline_},
-      [self = shared_from_this()](const State& state, Time now, const Result<Reply>& result) {
-        self->answer(state, now, result);
+      [self = shared_from_this()](const State& state, Time, const Result<Reply>& result) {
+        self->answer(state, result);
       });
 }
 
-void SubmitCall::answer(const State& state, Time now, const Result<Reply>& result) {
+void SubmitCall::answer(const State& state, const Result<Reply>& result) {
   if (!result) return fail(result.error());
   const auto& submitted = std::get<Submitted>(*result);
   const Job& job = state.jobs.at(submitted.job);
-  Timeline timeline = job.timeline;
-  timeline.journaled = now;
   reply_.set_job(submitted.job);
   reply_.set_tree(std::string(job.spec.root.tree.view()));
-  *reply_.mutable_timeline() = wire::to_proto(timeline);
+  *reply_.mutable_timeline() = wire::to_proto(job.timeline);
   reactor_.Finish(grpc::Status::OK);
 }
 

@@ -28,7 +28,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status prepare();                 // a worker's thread
   Status check_volume();
   void submit();
-  void answer(const State& state, Time now, const Result<Reply>& result);
+  void answer(const State& state, const Result<Reply>& result);
   void fail(const Error& error);
 
   Parts parts_;

@@ -1,4 +1,6 @@
 """Every failure is one clear `devrun: …` with the next step and the right status; nothing is started."""
+import os
+
 from harness import finish
 
 
@@ -63,6 +65,27 @@ def test_bad_words_name_place_and_expectation(cluster):
         done = cluster.devrun(*words)
         assert done.status in (2, 125) and done.err.startswith("devrun: "), done
         assert words[1] in done.err, done
+
+
+def test_a_mistyped_command_that_is_no_program_says_so(cluster):
+    for word, meant in (("canel", "cancel"), ("volumes", "volume")):
+        done = cluster.devrun(word, "3")
+        assert done.status == 127 and f"Try: devrun help {meant}" in done.err, done
+    assert "devrun help" not in cluster.devrun("nosuchprogram").err
+
+
+def test_what_cannot_be_read_ends_with_what_to_try(cluster):
+    done = cluster.devrun("launch", "nosuch.yaml")
+    is_clear(done)
+    assert "nosuch.yaml" in done.err and "Try: devrun launch" in done.err, done
+    broken = os.path.join(cluster.home, "config-without-keys.yaml")
+    with open(cluster.config, encoding="utf-8") as file:
+        text = file.read()
+    with open(broken, "w", encoding="utf-8") as file:
+        file.write(text.replace("/pki/", "/nosuch/"))
+    done = cluster.devrun("ps", env=cluster.environment(DEVRUN_CONFIG=broken))
+    is_clear(done)
+    assert ". Try: " in done.err, done
 
 
 def test_a_bad_volume_name_is_refused(cluster):

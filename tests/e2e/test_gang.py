@@ -170,7 +170,7 @@ run: echo never
 def test_if_one_rank_fails_the_others_end_and_its_status_is_the_jobs(cluster):
     script = 'if [ $DEVRUN_RANK = 1 ]; then exit 9; fi; trap "echo told; exit 0" TERM; while :; do sleep 0.1; done'
     done = cluster.sh(script, "--nodes", "3")
-    assert done.status == 9, done
+    assert done.status == 9 and "rank 1 on node" in done.err and "exited with 9" in done.err, done
     (job,) = [job for job in cluster.jobs() if job["nodes"] == 3 and job["argv"][-1] == script]
     record = cluster.show(job["job"])
     assert record["state"] == "FAILED" and record["ending"]["status"] == 9, record

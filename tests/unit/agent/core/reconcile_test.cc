@@ -96,6 +96,36 @@ TEST(Reconcile, RunsFromDesiredToReleased) {
   EXPECT_TRUE(node.state.attempts.empty());
 }
 
+TEST(Reconcile, LostFilesEndWhatRunsWhateverItsEndLooksLike) {
+  Node node;
+  run(node);
+  EXPECT_EQ(node(FilesLost{"no files"}), "remember 7 seq=0 stop=lost\nkill 7\n");
+  EXPECT_EQ(node(delta({wanted(kKey)})), "") << "the controller does not know yet";
+  EXPECT_EQ(node(exits(kTerminated)), "end-output 7 42\nmeasure 7\n");
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
+  EXPECT_EQ(node.observed().ending->reason, "no files");
+  EXPECT_EQ(node(FilesLost{"again"}), "");
+}
+
+TEST(Reconcile, LostFilesAreRememberedOverARestart) {
+  Node node;
+  Found found{kKey};
+  found.ending = kTerminated;
+  found.asked.stop_cause = EndCause::kLost;
+  found.asked.stop_reason = "no files";
+  node(found);
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
+  EXPECT_EQ(node.observed().ending->reason, "no files");
+}
+
+TEST(Reconcile, LostFilesLeaveAnEndingThatWasThereAsItIs) {
+  Node node;
+  run(node);
+  node(exits(kExitedOk));
+  EXPECT_EQ(node(FilesLost{"no files"}), "");
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended exited 0\n");
+}
+
 TEST(Reconcile, RepeatedWishesStartNothingTwice) {
   Node node;
   node(whole({wanted(kKey)}));

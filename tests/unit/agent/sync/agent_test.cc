@@ -2,9 +2,16 @@
 #include "agent/sync/agent.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
+#include "agent/sync/state_lock.h"
+#include "common/runtime/unix_socket.h"
 #include "tests/unit/agent/sync/memory_node.h"
 #include "tests/unit/agent/sync/temporary_folder.h"
 #include "tests/unit/agent/sync/test_controller.h"
@@ -43,6 +50,7 @@ class AgentTest : public testing::Test {
     options.controller = controller_->address();
     options.credentials = grpc::InsecureChannelCredentials();
     options.sockets_folder = folder_.path() + "/sockets";
+    options.fs_socket = fs_socket_;
     agent_ = std::make_unique<Agent>(std::move(options), node_,
                                      [this](const std::string& folder, shim::Handlers handlers) {
                                        return node_.connect(folder, std::move(handlers));
@@ -69,6 +77,7 @@ class AgentTest : public testing::Test {
   MemoryNode node_{folder_.path() + "/attempts"};
   std::unique_ptr<TestController> controller_ = std::make_unique<TestController>();
   int instances_ = 0;
+  std::string fs_socket_;
   std::unique_ptr<Agent> agent_;
 };
 
@@ -94,6 +103,71 @@ TEST_F(AgentTest, RunsShipsReportsReleases) {
   controller_->release(kKey);
   ASSERT_TRUE(wait_for([this] { return node_.program(kKey).released; }));
   EXPECT_TRUE(wait_for([this] { return std::filesystem::is_empty(folder_.path() + "/sockets"); }));
+}
+
+// Something that accepts connections, as devrun-fs does, and can be killed.
+class ListeningChild {
+ public:
+  explicit ListeningChild(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::listen(socket.get(), 8);  // by the child: it is the peer that connections know
+      for (;;) ::pause();
+    }
+    EXPECT_TRUE(wait_for([&] { return connect_unix(path).has_value(); }));
+  }
+  ~ListeningChild() { end(); }
+  void end() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+TEST_F(AgentTest, TellsThatItsFileSystemHasEndedAndEndsWhatRan) {
+  fs_socket_ = folder_.path() + "/fs.sock";
+  ListeningChild files(fs_socket_);
+  start_agent();
+  run();
+  EXPECT_EQ(controller_->hellos()[0].condition().trouble(), "");
+  files.end();
+  EXPECT_TRUE(wait_for([this] { return controller_->trouble().starts_with("its devrun-fs"); }));
+  ASSERT_TRUE(wait_for([this] { return node_.program(kKey).killed; }));
+  node_.exit(kKey, {EndCause::kExited, 137, "killed by signal 9 (KILL)", ""});
+  ASSERT_TRUE(controller_->wait_ended(kKey));
+  EXPECT_EQ(controller_->reported()[kKey].ending->cause, EndCause::kLost);
+  EXPECT_EQ(controller_->reported()[kKey].ending->status, 125);
+  EXPECT_TRUE(controller_->reported()[kKey].ending->reason.starts_with("its devrun-fs has ended"));
+}
+
+TEST_F(AgentTest, AFileSystemThatComesLaterIsNoTroubleAnyMore) {
+  fs_socket_ = folder_.path() + "/fs.sock";
+  start_agent();
+  ASSERT_TRUE(wait_for([this] { return !controller_->hellos().empty(); }));
+  EXPECT_NE(controller_->hellos()[0].condition().trouble(), "");
+  EXPECT_TRUE(wait_for([this] { return controller_->trouble().starts_with("its devrun-fs"); }));
+  ListeningChild files(fs_socket_);
+  EXPECT_TRUE(wait_for([this] { return controller_->trouble().empty(); }));
+}
+
+TEST(StateLock, IsOneAgentsAlone) {
+  TemporaryFolder folder;
+  Result<UniqueFd> first = lock_state(folder.path());
+  ASSERT_TRUE(first);
+  const Result<UniqueFd> second = lock_state(folder.path());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::kConflict);
+  first->reset();
+  EXPECT_TRUE(lock_state(folder.path()));
 }
 
 TEST_F(AgentTest, GoesOnAfterItsOwnRestart) {

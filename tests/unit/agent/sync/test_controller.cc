@@ -103,6 +103,11 @@ std::map<AttemptKey, ObservedAttempt> TestController::reported() {
   return reported_;
 }
 
+std::string TestController::trouble() {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
 TestController::Log TestController::log(const AttemptKey& key) {
   const std::lock_guard lock(mutex_);
   return logs_[key];
@@ -157,6 +162,7 @@ grpc::Status TestController::Report(grpc::ServerContext*, const pb::ReportReques
   for (const pb::ObservedAttempt& one : request->observed()) {
     take(*wire::from_proto(one));
   }
+  if (request->has_condition()) trouble_ = request->condition().trouble();
   changed_.notify_all();
   return grpc::Status::OK;
 }

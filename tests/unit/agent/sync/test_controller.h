@@ -33,6 +33,7 @@ class TestController final : public devrun::v1::Agent::Service {
   // ── what came up ──
   std::vector<devrun::v1::SynchronizeRequest> hellos();
   std::map<AttemptKey, ObservedAttempt> reported();
+  std::string trouble();  // of the node, as reported last
   struct Log {
     std::string bytes;
     bool ended = false;
@@ -65,6 +66,7 @@ class TestController final : public devrun::v1::Agent::Service {
   std::deque<devrun::v1::DesiredState> news_;
   std::vector<devrun::v1::SynchronizeRequest> hellos_;
   std::map<AttemptKey, ObservedAttempt> reported_;
+  std::string trouble_;
   int refuse_reports_ = 0;
   std::map<AttemptKey, Log> logs_;
   std::map<AttemptKey, grpc::ServerReaderWriter<devrun::v1::StreamsDown, devrun::v1::StreamsUp>*>

@@ -87,6 +87,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"--memory 16Q true",
              "devrun: --memory: '16Q' is not a size: expected a size such as 512M, 16G or 1.5TiB. "
              "Try: devrun help run"},
+        Case{"--memory 1 true",
+             "devrun: --memory: '1' is less than 4.0 MB, the least that a job can have, did you "
+             "mean "
+             "1G? Try: devrun help run"},
+        Case{"--memory 1M true",
+             "devrun: --memory: '1M' is less than 4.0 MB, the least that a job can have. Try: "
+             "devrun "
+             "help run"},
+        Case{"--time 0 true",
+             "devrun: --time: '0' leaves the job no time; without --time there is no limit. Try: "
+             "devrun help run"},
+        Case{"--name a\x7f"
+             "b true",
+             "devrun: --name: a name is one line of text, without control characters. Try: devrun "
+             "help run"},
+        Case{"-g H100:8 true",
+             "devrun: -g: 'H100:8' is not a number of GPUs such as 2 or 2:a100, did you mean "
+             "8:H100? Try: devrun help run"},
         Case{"-g x true",
              "devrun: -g: 'x' is not a number of GPUs such as 2 or 2:a100. Try: devrun help run"},
         Case{"--gpus 1: true",

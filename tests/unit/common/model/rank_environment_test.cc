@@ -22,7 +22,7 @@ TEST(RankEnvironment, OfAGang) {
   EXPECT_EQ(env.at("SKYPILOT_NODE_IPS"), "10.0.0.1\n10.0.0.2");
   EXPECT_EQ(env.at("SKYPILOT_NUM_NODES"), "2");
   EXPECT_EQ(env.at("SKYPILOT_NUM_GPUS_PER_NODE"), "8");
-  EXPECT_EQ(env.at("SKYPILOT_SETUP_NODE_RANK"), "1");
+  EXPECT_FALSE(env.contains("SKYPILOT_SETUP_NODE_RANK"));
   EXPECT_EQ(env.at("SKYPILOT_TASK_ID"), "devrun-42");
   EXPECT_EQ(env.at("MASTER_ADDR"), "10.0.0.1");
   EXPECT_EQ(env.at("MASTER_PORT"), "20001");
@@ -38,6 +38,15 @@ TEST(RankEnvironment, OfAnArrayTask) {
   EXPECT_EQ(env.at("SKYPILOT_TASK_ID"), "devrun-42_7");
   EXPECT_EQ(env.at("SKYPILOT_JOB_RANK"), "3");
   EXPECT_EQ(env.at("SKYPILOT_NUM_JOBS"), "10");
+}
+
+TEST(RankEnvironment, AfterASetupItsVariablesToo) {
+  const auto list = rank_environment(
+      {.job = 42, .rank = 1, .addresses = {"a", "b"}, .gpus_per_node = 2, .has_setup = true});
+  const std::map<std::string, std::string> env(list.begin(), list.end());
+  EXPECT_EQ(env.at("SKYPILOT_SETUP_NODE_RANK"), "1");
+  EXPECT_EQ(env.at("SKYPILOT_SETUP_NODE_IPS"), "a\nb");
+  EXPECT_EQ(env.at("SKYPILOT_SETUP_NUM_GPUS_PER_NODE"), "2");
 }
 
 TEST(MasterPort, NeighboursGetDifferentPorts) {

@@ -64,6 +64,7 @@ TEST(Node, ANewBootEndsAllThatRanBefore) {
 
 TEST(Node, DeclaredLostAndBackAgainItIsToldToKillWhatItStillRuns) {
   Running world;
+  world.put(NodeGone{"node1", world.sessions});
   const auto reply = world.put(DeclareLost{"node1", "node1 was declared lost by ada"});
   EXPECT_EQ(std::get<DeclaredLost>(*reply).attempts, std::vector<AttemptKey>{world.key});
   EXPECT_EQ(world.of(world.id), JobState::kNodeLost);
@@ -75,6 +76,48 @@ TEST(Node, DeclaredLostAndBackAgainItIsToldToKillWhatItStillRuns) {
   world.end("node1", world.key, 0);
   EXPECT_EQ(world.of(world.id), JobState::kNodeLost) << "an ending is final";
   EXPECT_EQ(world.put(DeclareLost{"node9", ""}).error().code, Code::kNotFound);
+}
+
+TEST(Node, AConnectedOneIsNotDeclaredLost) {
+  Running world;
+  const auto reply = world.put(DeclareLost{"node1", "node1 was declared lost by ada"});
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, Code::kConflict);
+  EXPECT_NE(reply.error().message.find("node1 is connected"), std::string::npos);
+  EXPECT_EQ(world.of(world.id), JobState::kRunning);
+  EXPECT_FALSE(world.state.nodes.at("node1").lost);
+}
+
+TEST(Node, OneInTroubleTakesNothingAndExplainSaysWhy) {
+  World world;
+  world.put(Synchronized{world.hello("node1", 2), ++world.sessions, {}, "its devrun-fs has ended"});
+  const JobId id = world.submit(simple_job());
+  EXPECT_EQ(world.of(id), JobState::kQueued);
+  EXPECT_EQ(world.reason(id), "no node takes jobs; node1 takes no jobs: its devrun-fs has ended");
+  world.sync(world.hello("node2", 1));
+  EXPECT_EQ(find_task(world.state, {id})->ranks[0].node, "node2");
+  const JobId second = world.submit(simple_job());
+  EXPECT_EQ(world.reason(second),
+            "needs 1 core on one node; the largest free is 0 cores on node2; "
+            "node1 takes no jobs: its devrun-fs has ended");
+  world.put(Reported{"node1", {}, "another trouble"});
+  EXPECT_EQ(world.of(second), JobState::kQueued);
+  world.put(Reported{"node1", {}, ""});
+  EXPECT_EQ(world.of(second), JobState::kStarting);
+}
+
+TEST(Journal, AJobCountsAsJournaledWhenItsRecordIsDurable) {
+  World world;
+  world.sync(world.hello("node1", 2));
+  const JobId id = world.submit(simple_job());
+  const Time durable = world.now + milliseconds(3);
+  became_durable(world.state, world.events, durable);
+  const Timeline timeline = view_task(world.state, {id}, durable)->timeline;
+  EXPECT_EQ(timeline.journaled, durable);
+  EXPECT_EQ(timeline.placed, durable) << "placed by the same transaction";
+  world.end("node1", first_try(id), 0);
+  EXPECT_EQ(world.replayed().jobs.at(id).timeline.journaled, durable);
+  EXPECT_EQ(static_cast<const Ledger&>(world.state), world.replayed());
 }
 
 TEST(Node, AnEndedAttemptIsReleasedOnceItsOutputIsStored) {

@@ -53,6 +53,7 @@ TEST(Place, TheFirstRankToFailStopsTheOthersAndGivesTheStatus) {
                World::at(first_try(id), Phase::kEnded, Ending{EndCause::kCancelled, 143, "", ""}));
   EXPECT_EQ(world.of(id), JobState::kFailed);
   EXPECT_EQ(world.ending(id).status, 7);
+  EXPECT_EQ(world.ending(id).reason, "rank 1 on node2 exited with 7, which ended the job");
 }
 
 TEST(Place, RanksWaitForEachOthersSetup) {

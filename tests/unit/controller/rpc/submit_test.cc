@@ -44,6 +44,10 @@ TEST(Submit, BadInputIsRefusedWhole) {
               range.set_step(1);
             }),
             "the array has 100001 tasks, at most 100000");
+  EXPECT_EQ(message([](auto& r) { r.mutable_spec()->mutable_per_node()->set_memory_bytes(1); }),
+            "1 B of memory is less than 4.0 MB, the least that a job can have");
+  EXPECT_EQ(message([](auto& r) { r.mutable_spec()->set_name("a\nb"); }),
+            "the job's name contains control characters: expected one line of text");
   Call call;
   pb::ListJobsReply jobs;
   ASSERT_TRUE(cluster.client()->ListJobs(&call, {}, &jobs).ok());
