@@ -94,8 +94,8 @@ bool is_state_of(const tree::Entry& entry, const struct stat& st) {
 
 Result<std::optional<tree::Entry>> LiveFiles::read(int folder, const std::string& name,
                                                    const struct stat& seen) {
-  Result<Maybe> out =
-      S_ISREG(seen.st_mode) ? read_regular(folder, name, seen) : read_other(folder, name, seen);
+  const bool has_bytes = S_ISREG(seen.st_mode) && seen.st_size > 0;
+  Result<Maybe> out = has_bytes ? read_regular(folder, name, seen) : read_other(folder, name, seen);
   // It had its name a moment ago.
   if (!out && out.error().code == Code::kNotFound) return Maybe{};
   return out;
@@ -139,7 +139,7 @@ Result<std::optional<tree::Entry>> LiveFiles::read_regular(int folder, const std
     };
     Status filled = fill(file.get(), held_still, entry);
     if (filled) {
-      // Of the rest, fill has asked.
+      // One without bytes was not asked about.
       if (entry.size > 0 || held_still()) return Maybe(std::move(entry));
     } else if (filled.error().code != Code::kConflict && held_still()) {
       return filled.error();
@@ -160,11 +160,11 @@ Result<std::optional<tree::Entry>> LiveFiles::read_other(int folder, const std::
     if (after.st_ino != seen.st_ino || (after.st_mode & S_IFMT) != (seen.st_mode & S_IFMT)) {
       return Maybe{};
     }
-    // A folder's own state changes with its names, which are listed apart.
     if (same_state(before, after)) {
       if (!entry) return std::move(entry).error();
       return Maybe(std::move(*entry));
     }
+    if (S_ISREG(after.st_mode) && after.st_size > 0) return read_regular(folder, name, seen);
     before = after;
   }
   return restless();

@@ -91,7 +91,7 @@ TEST_P(ExactnessTest, ReplacedByRename) {
 TEST_P(ExactnessTest, TruncatedAndRewrittenToTheSameSize) {
   write_text(live("f"), std::string(3000, '-'));
   text_now("f");
-  for (const bool old : {false, true, false, true}) {
+  for (const bool old : {false, true}) {
     if (old) wait_until_old(live("f"));
     const std::string content = old ? std::string(3000, 'o') : std::string(3000, 'n');
     keep_times(live("f"), [&] { write_text(live("f"), content); });
@@ -107,7 +107,7 @@ TEST_P(ExactnessTest, WrittenThroughADirtyMapping) {
   void* const mapped = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   ASSERT_NE(mapped, MAP_FAILED);
   char* const at = static_cast<char*>(mapped);
-  for (const char c : {'a', 'b', 'c', 'd'}) {
+  for (const char c : {'a', 'b'}) {
     at[5000] = c;
     // It was changed long ago, as far as stamps tell.
     wait_until_old(live("f"));
@@ -168,7 +168,7 @@ TEST_P(ExactnessTest, ChangedWhileItIsCopied) {
   int good = 0;
   {
     const Rounds rounds(live("busy"), std::chrono::milliseconds(15));
-    for (int i = 0; i < 300 && good < 12; ++i) {
+    for (int i = 0; i < 300 && good < 6; ++i) {
       const Result<Snapshot> taken = storage_->take_snapshot("v");
       if (!taken) {
         EXPECT_EQ(taken.error().code, Code::kConflict) << taken.error().message;
@@ -180,7 +180,7 @@ TEST_P(ExactnessTest, ChangedWhileItIsCopied) {
       EXPECT_TRUE(Rounds::is_an_instant(text(*taken, "busy")));
     }
   }
-  EXPECT_EQ(good, 12);
+  EXPECT_EQ(good, 6);
   EXPECT_EQ(text_now("busy"), read_text(live("busy")));
 }
 
@@ -201,7 +201,7 @@ TEST_P(ExactnessTest, OtherNamesComeAndGo) {
       std::this_thread::sleep_for(std::chrono::microseconds(300));
     }
   });
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 10; ++i) {
     const Result<Snapshot> taken = storage_->take_snapshot("v");
     if (!taken) {
       EXPECT_EQ(taken.error().code, Code::kConflict) << taken.error().message;
@@ -230,7 +230,7 @@ TEST_P(CoarseStampsTest, ChangesWithinATickAreSeen) {
   const std::unique_ptr<Driver> driver = *Driver::of(store());
   const Rounds rounds(path, std::chrono::milliseconds(60));
   int good = 0;
-  for (int i = 0; i < 300 && good < 5; ++i) {
+  for (int i = 0; i < 300 && good < 3; ++i) {
     const Instant instant = *driver->freeze(store() + "/v", "");
     BuildRequest request;
     request.root = instant.root.get();
@@ -244,7 +244,7 @@ TEST_P(CoarseStampsTest, ChangesWithinATickAreSeen) {
     ASSERT_TRUE(directory);
     EXPECT_TRUE(Rounds::is_an_instant(content_of(store() + "/export", directory->entries.at(0))));
   }
-  EXPECT_EQ(good, 5);
+  EXPECT_EQ(good, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(On, CoarseStampsTest, kScannedFileSystems, name_of_parameter);
