@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr mode_t kContentMode = 0444;
 constexpr size_t kHashBytes = 32;
+constexpr size_t kProvisionalIdBytes = 16;
 
 bool exists_with_size(const std::string& path, uint64_t size) {
   struct stat st {};
@@ -34,6 +36,14 @@ Result<tree::Body> inline_body(int file, uint64_t size) {
 
 tree::Body chunked_body(const std::string& chunk_hashes) {
   return {tree::BodyKind::kChunked, std::string(tree::sha256(chunk_hashes).view())};
+}
+
+Result<std::string> random_id() {
+  std::string out(kProvisionalIdBytes, '\0');
+  if (::getrandom(out.data(), out.size(), 0) != static_cast<ssize_t>(out.size())) {
+    return errno_error("getrandom", errno);
+  }
+  return out;
 }
 
 // Gives a file that has none a name; EEXIST is for the caller to judge.
@@ -62,13 +72,50 @@ Status copy_content(int file, uint64_t size, const std::string& path) {
 
 }  // namespace
 
-Bodies::Bodies(std::string export_path) : export_path_(std::move(export_path)) {}
+Bodies::Bodies(std::string export_path, uint64_t provisional_bytes_min)
+    : export_path_(std::move(export_path)),
+      provisional_bytes_min_(provisional_bytes_min),
+      hasher_([this](const auto& body, uint64_t size, const auto& stopping) {
+        return name_by_content(body, size, stopping);
+      }) {}
 
-Result<tree::Body> Bodies::put(int file, uint64_t size) {
+Result<tree::Body> Bodies::put(int file, uint64_t size, const std::string& provisional_id) {
   if (size <= tree::kInlineBytesMax) return inline_body(file, size);
+  if (size >= provisional_bytes_min_) {
+    const tree::Body body{tree::BodyKind::kProvisional, provisional_id};
+    if (TRY(place_clone(file, body))) return body;
+  }
   const std::string chunk_hashes = TRY(hash_chunks(file, size));
   tree::Body body = chunked_body(chunk_hashes);
   TRY(place(file, size, body, chunk_hashes));
+  return body;
+}
+
+// False if it cannot be cloned.
+Result<bool> Bodies::place_clone(int file, const tree::Body& body) {
+  const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
+  const UniqueFd content = TRY(unnamed_file());
+  if (::ioctl(content.get(), FICLONE, file) != 0) return false;
+  // One that is there is a rebuild's: the same file, cloned from the same instant.
+  if (link_unnamed(content, path) != 0 && errno != EEXIST) {
+    return errno_error("name a body", errno);
+  }
+  return true;
+}
+
+Result<tree::Body> Bodies::name_by_content(const tree::Body& provisional, uint64_t size,
+                                           const std::function<bool()>& stopping) {
+  const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(provisional));
+  const UniqueFd file = TRY(open_file(path, O_RDONLY));
+  const std::string chunk_hashes = TRY(hash_chunks(file.get(), size, stopping));
+  tree::Body body = chunked_body(chunk_hashes);
+  if (!takes_) {
+    TRY(place(file.get(), size, body, chunk_hashes));
+    return body;
+  }
+  const UniqueFd content = TRY(unnamed_file());
+  if (!try_clone(file.get(), content.get())) TRY(copy_chunks(file.get(), size, content.get()));
+  TRY(stage_hashed(content, size, body, chunk_hashes));
   return body;
 }
 
@@ -118,14 +165,26 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
     if (!held_still()) return changed();
     return body;
   }
+  takes_ = true;
   const UniqueFd content = TRY(unnamed_file());
   const bool cloned = try_clone(file, content.get());
   std::string chunk_hashes;
   if (!cloned) chunk_hashes = TRY(copy_chunks(file, size, content.get()));
   if (!held_still()) return changed();
+  if (cloned && size >= provisional_bytes_min_) {
+    const tree::Body body{tree::BodyKind::kProvisional, TRY(random_id())};
+    TRY(stage(content, fmt::format("{}/{}", export_path_, tree::body_path(body))));
+    return body;
+  }
   // The clone is hashed, not what it was made of: that may be changing again.
   if (cloned) chunk_hashes = TRY(hash_chunks(content.get(), size));
   tree::Body body = chunked_body(chunk_hashes);
+  TRY(stage_hashed(content, size, body, chunk_hashes));
+  return body;
+}
+
+Status Bodies::stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
+                            const std::string& chunk_hashes) {
   if (chunk_hashes.size() > kHashBytes) {
     const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));
     if (!exists_with_size(path, chunk_hashes.size())) {
@@ -135,8 +194,7 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
     }
   }
   const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
-  if (!exists_with_size(path, size)) TRY(stage(content, path));
-  return body;
+  return exists_with_size(path, size) ? ok() : stage(content, path);
 }
 
 Status Bodies::stage(const UniqueFd& content, const std::string& final_path) {

@@ -6,6 +6,8 @@
 //  - `put` fills it while it has none, and btrfs commits clones and names in order;
 //  - `take`, for file systems that do not, gives it a name in content/new, from where `sync` moves
 //    it once it is on disk. What lies in content/new after a crash is nobody's.
+// Large files are cloned under a name that does not depend on their bytes, content/p/<id>, where the
+// file system can, and hashed later (provisional.h).
 // The chunk list of a body of `put` is data and is not: its size tells (readers and `put` check it),
 // and `sync` makes it durable.
 #pragma once
@@ -20,21 +22,29 @@
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
 #include "common/tree/tree.h"
+#include "controller/storage/provisional.h"
 
 namespace devrun::storage {
 
+inline constexpr uint64_t kProvisionalBytesMin = 64 << 20;
+
 class Bodies {
  public:
-  explicit Bodies(std::string export_path);
+  // Files of `provisional_bytes_min` bytes and more get provisional bodies.
+  explicit Bodies(std::string export_path, uint64_t provisional_bytes_min = kProvisionalBytesMin);
 
   // The body of the first `size` bytes of `file`, which nobody changes meanwhile; its content is in
-  // the store then. For stores on btrfs.
-  Result<tree::Body> put(int file, uint64_t size);
+  // the store then. `provisional_id`, 16 bytes, is its name if it is to be provisional, and belongs
+  // to this state of this file alone. For stores on btrfs.
+  Result<tree::Body> put(int file, uint64_t size, const std::string& provisional_id);
 
   // The same of a file that somebody may be changing. `held_still` is asked once its bytes are
   // captured: whether the file changed since before the call. kConflict if it did. Nobody finds the
   // content before `sync`.
   Result<tree::Body> take(int file, uint64_t size, const std::function<bool()>& held_still);
+
+  // Hashes provisional bodies.
+  ProvisionalHasher& hasher() { return hasher_; }
 
   // The content of all bodies that were taken, and the chunk lists of all that were put, before the
   // call are on disk under their names when it returns.
@@ -50,16 +60,24 @@ class Bodies {
   Status place(int file, uint64_t size, const tree::Body& body, const std::string& chunk_hashes);
   Status place_chunk_list(const std::string& path, const std::string& chunk_hashes);
   bool try_clone(int file, int clone);
+  Result<bool> place_clone(int file, const tree::Body& body);
+  Result<tree::Body> name_by_content(const tree::Body& provisional, uint64_t size,
+                                     const std::function<bool()>& stopping);
+  Status stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
+                      const std::string& chunk_hashes);
   Status stage(const UniqueFd& content, const std::string& final_path);
   Status sync_chunk_lists();
   Status name_staged();
 
   const std::string export_path_;
+  const uint64_t provisional_bytes_min_;
+  std::atomic<bool> takes_ = false;  // `take` is what this store uses
   std::atomic<bool> clones_ = true;  // until the file system says that it cannot
   std::mutex sync_mutex_;  // held through a sync, so that a second one does not overtake it
   std::mutex mutex_;       // guards the lists
   std::vector<std::string> unsynced_;          // absolute paths
   std::map<std::string, std::string> staged_;  // where a file will be → where it is
+  ProvisionalHasher hasher_;                   // the last: its thread uses the others
 };
 
 }  // namespace devrun::storage

@@ -112,8 +112,11 @@ Result<std::string> read_start(int file, uint64_t size) {
   return out;
 }
 
-Result<std::string> hash_chunks(int file, uint64_t size) {
-  return each_chunk(file, size, [](std::string_view, uint64_t) { return ok(); });
+Result<std::string> hash_chunks(int file, uint64_t size, const std::function<bool()>& stopping) {
+  return each_chunk(file, size, [&](std::string_view, uint64_t) -> Status {
+    if (stopping && stopping()) return Error{Code::kCancelled, "stopped", {}};
+    return ok();
+  });
 }
 
 Result<std::string> copy_chunks(int file, uint64_t size, int copy) {

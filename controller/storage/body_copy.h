@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "common/base/result.h"
@@ -14,8 +15,9 @@ namespace devrun::storage {
 // Of small files.
 Result<std::string> read_start(int file, uint64_t size);
 
-// The concatenated SHA-256s of its chunks.
-Result<std::string> hash_chunks(int file, uint64_t size);
+// The concatenated SHA-256s of its chunks. Ends with kCancelled when `stopping` says so.
+Result<std::string> hash_chunks(int file, uint64_t size,
+                                const std::function<bool()>& stopping = {});
 
 // The same, of the bytes that it wrote to `copy`, an empty file. Blocks of zeros become holes.
 Result<std::string> copy_chunks(int file, uint64_t size, int copy);

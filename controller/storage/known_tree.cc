@@ -31,6 +31,9 @@ Result<KnownTree> KnownTree::load(const tree::Manifest& manifest,
     const tree::Directory directory = TRY(out.directory(next.id));
     for (const tree::Entry& entry : directory.entries) {
       out.totals_.add(entry);
+      if (entry.body.kind == tree::BodyKind::kProvisional) {
+        out.provisional_.push_back({entry.inode, entry.body, entry.size});
+      }
       if (entry.type == tree::EntryType::kDirectory) todo.push_back({entry.inode, entry.directory});
     }
   }

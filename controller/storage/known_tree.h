@@ -30,12 +30,21 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
+// A file with a provisional body.
+struct ProvisionalFile {
+  uint64_t inode = 0;
+  tree::Body body;
+  uint64_t size = 0;
+};
+
 struct TreeChange {
   tree::Entry root;                                  // its `directory` is the new tree
   std::vector<tree::Object> objects;                 // those that the known tree lacks
   std::unordered_map<uint64_t, Digest> directories;  // rebuilt, by inode
   std::vector<uint64_t> vanished;                    // directories that are gone, by inode
   Totals totals;                                     // of the new tree
+  std::vector<ProvisionalFile> provisional;          // new ones
+  size_t hashed = 0;  // entries whose provisional body has become what it is by content
 };
 
 class KnownTree {
@@ -46,6 +55,8 @@ class KnownTree {
   bool empty() const { return manifest_.tree.is_zero(); }
   const tree::Manifest& manifest() const { return manifest_; }
   const Totals& totals() const { return totals_; }
+  // Those that it had when it was loaded.
+  const std::vector<ProvisionalFile>& provisional() const { return provisional_; }
   size_t bytes() const { return bytes_; }
 
   // The object of a directory by its inode; nullptr if it is not known.
@@ -74,6 +85,7 @@ class KnownTree {
 
   tree::Manifest manifest_;
   Totals totals_;
+  std::vector<ProvisionalFile> provisional_;
   size_t bytes_ = 0;
   std::unordered_map<Digest, Held> objects_;
   std::unordered_map<uint64_t, Digest> by_inode_;

@@ -97,7 +97,11 @@ Result<std::optional<Entry>> LiveBuilder::next_entry(int fd, const std::string& 
   if (st.st_dev != device_) {
     return std::optional(mount_point_entry(name, request_.lineage));
   }
-  if (before != nullptr && is_settled(*before, st)) return std::optional(*before);
+  if (before != nullptr && is_settled(*before, st)) {
+    std::optional<Entry> kept(*before);
+    if (take_hashed_body(request_, *kept)) ++change_.hashed;
+    return kept;
+  }
   const auto found = remembered_.find(st.st_ino);
   if (found != remembered_.end() && is_state_of(found->second, st)) {
     Entry out = found->second;
@@ -221,7 +225,12 @@ void LiveBuilder::join_links() {
 void LiveBuilder::write_objects() {
   std::unordered_set<Digest> written;
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
-    for (const Entry& entry : folder->directory.entries) change_.totals.add(entry);
+    for (const Entry& entry : folder->directory.entries) {
+      change_.totals.add(entry);
+      if (entry.body.kind == tree::BodyKind::kProvisional) {
+        change_.provisional.push_back({entry.inode, entry.body, entry.size});
+      }
+    }
     Digest id = folder->known;
     if (!folder->same) {
       tree::Object object = tree::encode_directory(folder->directory, request_.lineage);

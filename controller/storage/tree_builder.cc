@@ -23,6 +23,7 @@ namespace {
 
 // Above this many touched inodes, looking each one up costs more than looking at everything.
 constexpr size_t kChangedInodesMax = 20'000;
+constexpr size_t kProvisionalIdBytes = 16;
 constexpr unsigned kThreadsMax = 4;
 constexpr uint64_t kBodyBytesPerThread = 4 << 20;
 
@@ -48,6 +49,7 @@ class Builder {
   Status forget_vanished();
   Status read_bodies();
   Status read_body(const EntryPlace& pending);
+  std::string provisional_id(const Entry& entry) const;
   void write_objects();
   bool incremental() const { return request_.generation.has_value() && !scan_all_; }
 
@@ -80,6 +82,10 @@ Status Builder::find_changed() {
     return ok();
   }
   for (const uint64_t inode : TRY(std::move(inodes))) {
+    changed_.insert(inode);
+    TRY(mark_with_ancestors(inode));
+  }
+  for (const uint64_t inode : request_.hashed_inodes) {
     changed_.insert(inode);
     TRY(mark_with_ancestors(inode));
   }
@@ -133,6 +139,7 @@ Result<Entry> Builder::next_entry(int fd, const std::string& name, const Entry* 
   if (entry.type != EntryType::kRegular || entry.size == 0) return entry;
   if (before != nullptr && keeps_body(*before, entry)) {
     entry.body = before->body;
+    if (take_hashed_body(request_, entry)) ++change_.hashed;
     return entry;
   }
   const EntryPlace pending{&folder, index};
@@ -201,11 +208,21 @@ Status Builder::forget_vanished() {
   return ok();
 }
 
+// Nothing that two states of a file, or two files, can have in common.
+std::string Builder::provisional_id(const Entry& entry) const {
+  std::string text = "provisional body\n";
+  text.append(request_.lineage.begin(), request_.lineage.end());
+  text.append(request_.live.begin(), request_.live.end());
+  fmt::format_to(std::back_inserter(text), "\n{} {} {} {}", request_.instant, entry.inode,
+                 entry.ctime_ns, entry.size);
+  return std::string(tree::sha256(text).view().substr(0, kProvisionalIdBytes));
+}
+
 Status Builder::read_body(const EntryPlace& pending) {
   Entry& entry = pending.entry();
   const std::string path = join_path(pending.folder->path, entry.name);
   const UniqueFd file = TRY(open_beneath(request_.root, path, O_RDONLY | O_NONBLOCK));
-  Result<tree::Body> body = bodies_.put(file.get(), entry.size);
+  Result<tree::Body> body = bodies_.put(file.get(), entry.size, provisional_id(entry));
   if (!body) return std::move(body).error().context(shown_path(path));
   entry.body = std::move(*body);
   return ok();
@@ -236,6 +253,11 @@ Status Builder::read_bodies() {
   work();
   for (std::thread& helper : helpers) helper.join();
   if (failure) return *failure;
+  for (const EntryPlace& place : pending_) {
+    const Entry& entry = place.entry();
+    if (entry.body.kind != tree::BodyKind::kProvisional) continue;
+    change_.provisional.push_back({entry.inode, entry.body, entry.size});
+  }
   for (const auto& [to, from] : same_file_) to.entry().body = from.entry().body;
   return ok();
 }
@@ -279,6 +301,14 @@ Result<TreeChange> Builder::run() {
 }
 
 }  // namespace
+
+bool take_hashed_body(const BuildRequest& request, tree::Entry& entry) {
+  if (entry.body.kind != tree::BodyKind::kProvisional) return false;
+  const auto found = request.hashed.find(entry.body.id);
+  if (found == request.hashed.end()) return false;
+  entry.body = found->second;
+  return true;
+}
 
 Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
                               BuildWork* work) {

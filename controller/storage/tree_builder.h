@@ -9,7 +9,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/base/result.h"
 #include "controller/storage/bodies.h"
@@ -23,6 +26,13 @@ struct BuildRequest {
   const Driver* driver = nullptr;
   tree::Lineage lineage{};
   std::optional<uint64_t> generation;  // see above; only with a known tree of the same live tree
+  // The instant's own generation and live tree: with them, a provisional body's name is of this
+  // state of its file alone, and the same when the tree is built again.
+  uint64_t instant = 0;
+  LiveId live{};
+  // Provisional bodies of the known tree that are known by content now, by id; and their inodes.
+  std::map<std::string, tree::Body> hashed = {};
+  std::vector<uint64_t> hashed_inodes = {};
   // Not to rely on the kernel's fine stamps of changes, whether it has them or not (live_file.h).
   bool assume_coarse_stamps = false;
 };
@@ -38,5 +48,8 @@ struct BuildWork {
 // frozen would not hold still; the message names it.
 Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
                               BuildWork* work = nullptr);
+
+// Whether the entry's provisional body is known by content now; then that becomes its body.
+bool take_hashed_body(const BuildRequest& request, tree::Entry& entry);
 
 }  // namespace devrun::storage

@@ -94,7 +94,7 @@ Status Volume::finish_pending() {
       TRY(replace_base(name));
     } else {
       ensure_known_tree();
-      const Result<Snapshot> finished = publish(instant, true);
+      const Result<Snapshot> finished = publish(instant, true, As::kRebuilt);
       if (finished) continue;
       // What cannot be a snapshot was not acknowledged as one.
       if (finished.error().code != Code::kUnsupported) return finished.error();
@@ -113,6 +113,7 @@ void Volume::ensure_known_tree() {
   Result<KnownTree> known = manifest ? files_.known_tree(*manifest) : manifest.error();
   if (known) {
     known_ = std::move(*known);
+    note_provisional(known_.provisional());
     return;
   }
   log::error("volume {}: {}; reading the whole volume", record_.name, known.error().message);
@@ -151,7 +152,8 @@ Result<Snapshot> Volume::run_snapshot() {
   Result<Instant> frozen = driver_.freeze(folder_, pending_name(next_pending_++));
   if (!frozen) return std::move(frozen).error().context(cannot_snapshot(record_.name));
   Instant instant = std::move(*frozen);
-  Result<Snapshot> result = publish(instant, !known_record_);
+  Result<Snapshot> result = publish(instant, !known_record_, As::kNew);
+  if (result && settle_first_) TRY(settle());
   if (result) return result;
   instant.root.reset();
   if (!instant.name.empty()) remove_or_leave(folder.get(), instant.name);
@@ -165,15 +167,36 @@ void Volume::remove_or_leave(int folder, const std::string& name) const {
   }
 }
 
-Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite) {
-  BuildRequest request;
-  request.root = instant.root.get();
-  request.lineage = record_.lineage;
-  request.driver = &driver_;
+BuildRequest Volume::request_for(const Instant& instant, As as) const {
+  BuildRequest out;
+  out.root = instant.root.get();
+  out.lineage = record_.lineage;
+  out.driver = &driver_;
+  out.instant = instant.generation;
+  out.live = instant.live;
   const bool ordered = instant.generation != 0;
   if (ordered && known_record_ && known_record_->live == instant.live) {
-    request.generation = known_record_->generation;
+    out.generation = known_record_->generation;
   }
+  if (as == As::kRebuilt) return out;
+  for (const auto& [inode, body] : provisional_) {
+    const std::optional<tree::Body> hashed = bodies_.hasher().hashed(body);
+    if (!hashed) continue;
+    out.hashed.emplace(body.id, *hashed);
+    out.hashed_inodes.push_back(inode);
+  }
+  return out;
+}
+
+void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
+  for (const ProvisionalFile& file : files) {
+    provisional_.insert_or_assign(file.inode, file.body);
+    bodies_.hasher().hash_later(file.body, file.size);
+  }
+}
+
+Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
+  const BuildRequest request = request_for(instant, as);
   TreeChange change = TRY(build_tree(request, known_, bodies_));
   tree::Manifest manifest;
   manifest.volume = record_.name;
@@ -192,6 +215,9 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite) {
   const Snapshot out = to_snapshot(manifest, Time{instant.taken_ns / 1000});
   pending.record = {out.tree, out.taken, instant.generation, instant.live};
   if (!driver_.freezes()) TRY(make_durable(pending));
+  for (const uint64_t inode : request.hashed_inodes) provisional_.erase(inode);
+  settle_first_ = change.hashed > 0;
+  note_provisional(change.provisional);
   known_.apply(std::move(change), std::move(manifest));
   known_record_ = pending.record;
   const std::lock_guard lock(state_mutex_);

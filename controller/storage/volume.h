@@ -16,10 +16,16 @@
 // again from pending.N. Settling makes them durable in the background, records the tree in
 // newest.json, and swaps pending.N for base. (Committing before the acknowledgement cost 2 to 5 ms
 // a snapshot.)
+//
+// Large files get provisional bodies (bodies.h) and are hashed once their snapshot was acknowledged;
+// a later snapshot then has them by content. Since a rebuild after power loss could not know which
+// were hashed by then, such a snapshot is settled before it is acknowledged, and rebuilds change no
+// provisional body.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -69,7 +75,10 @@ class Volume {
   Status load();
   Status finish_pending();
   Result<Snapshot> run_snapshot();
-  Result<Snapshot> publish(const Instant& instant, bool rewrite);
+  enum class As { kNew, kRebuilt };
+  Result<Snapshot> publish(const Instant& instant, bool rewrite, As as);
+  void note_provisional(const std::vector<ProvisionalFile>& files);
+  BuildRequest request_for(const Instant& instant, As as) const;
   Status make_durable(const Pending& done);
   void remove_or_leave(int folder, const std::string& name) const;
   Status refuse_if_full() const;
@@ -96,6 +105,8 @@ class Volume {
   KnownTree known_;
   std::optional<NewestRecord> known_record_;
   uint64_t next_pending_ = 1;
+  std::map<uint64_t, tree::Body> provisional_;  // by inode; entries may be gone from the tree
+  bool settle_first_ = false;                   // before the round's snapshot is acknowledged
 
   std::mutex settle_mutex_;  // one settling at a time
 

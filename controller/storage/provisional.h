@@ -1,0 +1,58 @@
+// Provisional bodies: large files whose hash is not waited for. Such a body is a clone under a name
+// that says nothing of its bytes; here they are hashed in the background, one at a time, so that
+// later snapshots can name them by content. What happens when is in volume.h.
+//
+// Any thread. What was asked for and not done when the object ends is asked for again when the tree
+// is loaded.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "common/base/result.h"
+#include "common/tree/tree.h"
+
+namespace devrun::storage {
+
+class ProvisionalHasher {
+ public:
+  // `hash` brings a provisional body of so many bytes into the store by its content; it is called
+  // in the hasher's thread and ends early, with any error, when `stopping` says so.
+  using Hash = std::function<Result<tree::Body>(const tree::Body&, uint64_t size,
+                                                const std::function<bool()>& stopping)>;
+  explicit ProvisionalHasher(Hash hash) : hash_(std::move(hash)) {}
+  ~ProvisionalHasher();
+
+  // Begins its thread with the first one.
+  void hash_later(const tree::Body& body, uint64_t size);
+  // What it is called by content, once that is known.
+  std::optional<tree::Body> hashed(const tree::Body& body) const;
+  // Until nothing is left to do.
+  void wait_until_idle() const;
+
+ private:
+  struct Wanted {
+    tree::Body body;
+    uint64_t size = 0;
+  };
+  void run();
+
+  const Hash hash_;
+  mutable std::mutex mutex_;  // guards all below
+  mutable std::condition_variable changed_;
+  std::deque<Wanted> queue_;
+  std::set<std::string> asked_;  // ids; what failed is not tried again before a restart
+  std::map<std::string, tree::Body> hashed_;
+  bool busy_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace devrun::storage
