@@ -62,7 +62,7 @@ tui::JobRow row_of(const JobRecord& job) {
   row.per_node = job.spec.per_node;
   row.ranks = job.spec.nodes;
   row.tasks = tasks_of(job.spec);
-  row.timeline = timeline_of(job);
+  row.timeline = row.tasks != 0 ? job.timeline : timeline_of(job);
   return row;
 }
 
@@ -113,8 +113,16 @@ void ControllerFeed::watch_until_stopped() {
 void ControllerFeed::run_errands() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !to_cancel_.empty(); });
+    changed_.wait(lock, [this] { return stopping_ || !to_cancel_.empty() || to_fetch_; });
     if (stopping_) return;
+    if (to_cancel_.empty()) {
+      const JobId job = *std::exchange(to_fetch_, std::nullopt);
+      lock.unlock();
+      // A failure is the watch's to tell; the next tick asks again.
+      if (const auto fetched = controller_.get_job(job)) post_(tui::JobFetched{row_of(*fetched)});
+      lock.lock();
+      continue;
+    }
     const JobId job = to_cancel_.front();
     to_cancel_.pop_front();
     lock.unlock();
@@ -127,6 +135,11 @@ void ControllerFeed::run_errands() {
 void ControllerFeed::perform(const tui::Command& command) {
   if (const auto* open = std::get_if<tui::OpenLog>(&command)) open_log(open->of);
   if (std::holds_alternative<tui::CloseLog>(command)) close_log();
+  if (const auto* fetch = std::get_if<tui::FetchJob>(&command)) {
+    const std::scoped_lock lock(mutex_);
+    to_fetch_ = fetch->job;
+    changed_.notify_all();
+  }
   if (const auto* cancel = std::get_if<tui::CancelJob>(&command)) {
     const std::scoped_lock lock(mutex_);
     if (to_cancel_.size() < kErrandsMax) to_cancel_.push_back(cancel->job);

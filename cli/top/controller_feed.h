@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -47,6 +48,7 @@ class ControllerFeed : public tui::Feed {
   bool stopping_ = false;
   std::shared_ptr<WatchStream> watch_;  // the call in progress
   std::deque<JobId> to_cancel_;
+  std::optional<JobId> to_fetch_;                   // the newest wish is the only one
   std::vector<std::unique_ptr<Reading>> readings_;  // the last one is open, the others are ending
 
   std::thread watcher_;

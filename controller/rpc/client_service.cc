@@ -152,15 +152,21 @@ grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
 
 grpc::ServerUnaryReactor* ClientService::GetJob(Context* context, const pb::GetJobRequest* request,
                                                 pb::JobInfo* reply) {
-  return with_state(
-      context, "GetJob",
-      [=, &sealer = parts_.sealer](const State& state, const Who& who, Time now) -> Status {
-        const Job* job = TRY(visible_job(state, who, request->job()));
-        *reply = job_info(state, *job, now, Detail::kFull);
-        const std::vector<std::string> names = TRY(env_names(sealer, job->spec.program.sealed_env));
-        reply->mutable_env_names()->Add(names.begin(), names.end());
-        return ok();
-      });
+  return with_state(context, "GetJob",
+                    [=, &sealer = parts_.sealer, &hub = parts_.hub](
+                        const State& state, const Who& who, Time now) -> Status {
+                      const Job* job = TRY(visible_job(state, who, request->job()));
+                      *reply = job_info(state, *job, now, Detail::kFull);
+                      for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
+                        if (attempt.has_ending()) continue;  // the state knows the length only then
+                        const AttemptKey key = TRY(wire::from_proto(attempt.key()));
+                        attempt.set_output_bytes(static_cast<int64_t>(hub.output_length(key)));
+                      }
+                      const std::vector<std::string> names =
+                          TRY(env_names(sealer, job->spec.program.sealed_env));
+                      reply->mutable_env_names()->Add(names.begin(), names.end());
+                      return ok();
+                    });
 }
 
 grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,

@@ -10,6 +10,8 @@ namespace devrun::controller {
 
 namespace {
 
+constexpr size_t kLiveAttemptsMax = 16;  // of an array, in a row
+
 JobState rank_state(const State& state, const Task& task, const Rank& rank, Time now) {
   if (task.outcome) return task.outcome->state;
   Task alone;  // what the task would be if this rank were all of it
@@ -19,9 +21,12 @@ JobState rank_state(const State& state, const Task& task, const Rank& rank, Time
 }
 
 void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now, Detail detail) {
+  const bool live_alone = detail == Detail::kLiveRow && !job.spec.array.empty();
+  const size_t attempts_max = live_alone ? kLiveAttemptsMax : kAttemptsShownMax;
   for (const auto& [index, task] : job.tasks) {
+    if (live_alone && task.outcome) continue;
     for (uint32_t i = 0; i < task.ranks.size(); ++i) {
-      if (static_cast<size_t>(out.attempts_size()) >= kAttemptsShownMax) return;
+      if (static_cast<size_t>(out.attempts_size()) >= attempts_max) return;
       const Rank& rank = task.ranks[i];
       pb::AttemptInfo& attempt = *out.add_attempts();
       *attempt.mutable_key() = wire::to_proto(AttemptKey{job.id, index, i, task.attempt});
@@ -59,7 +64,7 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
       *out.mutable_timeline() = wire::to_proto(rank_timeline(job, task, task.ranks[0]));
     }
   }
-  if (detail == Detail::kFull || !array) add_attempts(out, state, job, now, detail);
+  if (detail != Detail::kRow || !array) add_attempts(out, state, job, now, detail);
   return out;
 }
 

@@ -13,7 +13,8 @@ namespace pb = devrun::v1;
 inline constexpr size_t kAttemptsShownMax = 10'000;
 
 enum class Detail {
-  kRow,  // without `wrote`; of an array, no attempts
+  kRow,      // without `wrote`; of an array, no attempts
+  kLiveRow,  // the same, but of an array the attempts of the first tasks that live
   kFull,
 };
 

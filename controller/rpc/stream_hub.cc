@@ -23,6 +23,14 @@ std::shared_ptr<Channel> StreamHub::channel(const AttemptKey& key) {
   return made;
 }
 
+uint64_t StreamHub::output_length(const AttemptKey& key) {
+  const std::lock_guard lock(mutex_);
+  const auto known = channels_.find(key);
+  const std::shared_ptr<Channel> channel =
+      known == channels_.end() ? nullptr : known->second.lock();
+  return channel ? channel->output().length() : 0;
+}
+
 void StreamHub::expect_output(const AttemptKey& key, uint64_t bytes) {
   const std::shared_ptr<Channel> expecting = channel(key);
   {

@@ -29,6 +29,8 @@ class StreamHub {
   StreamHub(std::string jobs_path, WorkerPool& workers, Stored stored);
 
   std::shared_ptr<Channel> channel(const AttemptKey& key);
+  // How much of its output is here, while it comes; 0 if nobody sends or reads any.
+  uint64_t output_length(const AttemptKey& key);
   void expect_output(const AttemptKey& key, uint64_t bytes);
 
   void watch(TaskKey task, std::weak_ptr<TaskWatcher> watcher);

@@ -16,7 +16,7 @@ size_t fingerprint(const google::protobuf::Message& row) {
 
 void WatchCall::add_job(pb::WatchUpdate& update, const State& state, const Job& job, Time now) {
   if (!who_.may_see(job) || (job.spec.user != who_.user && !all_)) return;
-  pb::JobInfo row = job_info(state, job, now, Detail::kRow);
+  pb::JobInfo row = job_info(state, job, now, Detail::kLiveRow);
   size_t& sent = jobs_sent_[job.id];
   const size_t print = fingerprint(row);
   if (sent == print) return;

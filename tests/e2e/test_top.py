@@ -218,6 +218,31 @@ def test_a_gang_and_an_array_are_one_line_each(cluster):
         pane.quit()
 
 
+def test_an_open_job_shows_its_variables_and_its_output_as_it_grows(cluster):
+    job = cluster.submit("i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo 0123456789; sleep 0.1; done # growing",
+                         "-e", "MY_OWN_NAME=7")
+    cluster.await_state(job, "RUNNING")
+    with Pane(cluster, 160, 40) as pane:
+        pane.start_top()
+        select_alone(pane, "growing")
+        pane.press(ENTER)
+        pane.await_text(r"environment +[1-9]\d* variables: ")
+        first = int(pane.await_text(r"([1-9]\d*) B output")[1])
+        wait_until(lambda: int(pane.await_text(r"(\d+) B output")[1]) > first, "more output")
+        pane.press(ESCAPE)
+        pane.quit()
+    cluster.devrun("cancel", str(job))
+
+
+def test_an_array_shows_where_its_tasks_run(cluster):
+    array = cluster.submit("exec sleep 1000 # placed-array", "--array", "0-9%2", "--cpus", "0.5")
+    with Pane(cluster, 160, 30) as pane:
+        pane.start_top()
+        pane.await_text(rf"^\W*{array}\[10\] +RUNNING .*node\d")
+        pane.quit()
+    cluster.devrun("cancel", str(array))
+
+
 def test_why_a_job_waits_is_on_its_line(cluster):
     job = cluster.submit("echo never # too-wide", "--nodes", "4")
     with Pane(cluster, 160, 30) as pane:

@@ -57,20 +57,27 @@ struct CancelAnswered {
   JobId job = 0;
   std::string error;  // empty: it is being cancelled
 };
+// What the list does not carry: all attempts, names of variables, output so far.
+struct JobFetched {
+  JobRow job;
+};
 struct Ticked {
   Time now;  // so that ages move
 };
-using Event =
-    std::variant<Key, Resized, Pushed, ConnectionLost, LogBytes, LogFailed, CancelAnswered, Ticked>;
+using Event = std::variant<Key, Resized, Pushed, ConnectionLost, LogBytes, LogFailed,
+                           CancelAnswered, JobFetched, Ticked>;
 
 struct OpenLog {
   AttemptKey of;
 };
 struct CloseLog {};
+struct FetchJob {
+  JobId job = 0;
+};
 struct CancelJob {
   JobId job = 0;
 };
 struct Quit {};
-using Command = std::variant<OpenLog, CloseLog, CancelJob, Quit>;
+using Command = std::variant<OpenLog, CloseLog, FetchJob, CancelJob, Quit>;
 
 }  // namespace devrun::tui

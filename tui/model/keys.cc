@@ -186,7 +186,10 @@ void press_in_list(Model& model, char32_t c, std::vector<Command>& commands) {
   if (c == U'g') move_selection(model, -all);
   if (c == U'G') move_selection(model, all);
   if (c == U'l') open_log(model, commands);
-  if (c == U'\r' && model.selected != 0) model.screen = Screen::kJob;
+  if (c == U'\r' && model.screen == Screen::kJobs && model.selected != 0) {
+    model.screen = Screen::kJob;
+    commands.push_back(FetchJob{model.selected});
+  }
   if (c == U'/' && model.screen == Screen::kJobs) {
     model.filter_before = model.filter;
     model.editing_filter = true;

@@ -52,6 +52,7 @@ struct Model {
   std::optional<JobId> confirming_cancel;
   std::string notice;  // one line at the bottom, until the next key
   LogView log;
+  std::optional<JobRow> details;  // of the job that was opened last, as fetched last
 };
 
 // What the model asks for, in order.
@@ -60,6 +61,9 @@ std::vector<Command> update(Model& model, const Event& event);
 // The jobs that the filter leaves, living ones first, newest first among each.
 std::vector<const JobRow*> visible_jobs(const Model& model);
 bool matches(const JobRow& job, const std::string& filter);
+
+// The fetched details of a job, if they are there.
+const JobRow* details_of(const Model& model, JobId job);
 
 // Rows of the terminal that a screen's body has (all but the title and the bottom line).
 int body_rows(const Model& model);

@@ -56,7 +56,19 @@ struct Update {
                        : fmt::format("job {} was not cancelled: {}", answer.job, answer.error);
   }
 
-  void operator()(const Ticked& tick) const { model.now = std::max(model.now, tick.now); }
+  void operator()(const JobFetched& fetched) const {
+    if (fetched.job.id == model.selected) model.details = fetched.job;
+  }
+
+  // While a job is open and lives, its output grows without a change of its row.
+  void operator()(const Ticked& tick) const {
+    model.now = std::max(model.now, tick.now);
+    if (model.screen != Screen::kJob || model.jobs.count(model.selected) == 0) return;
+    const JobRow* details = details_of(model, model.selected);
+    if (details == nullptr || !is_final(details->state)) {
+      commands.push_back(FetchJob{model.selected});
+    }
+  }
 };
 
 // Keeps the selected job selected, or selects the nearest; keeps it on the screen.
@@ -91,6 +103,10 @@ std::vector<Command> update(Model& model, const Event& event) {
   std::visit(Update{model, commands}, event);
   settle_selection(model);
   return commands;
+}
+
+const JobRow* details_of(const Model& model, JobId job) {
+  return model.details && model.details->id == job ? &*model.details : nullptr;
 }
 
 int body_rows(const Model& model) {

@@ -60,10 +60,29 @@ void draw_timeline(Lines& lines, const Timeline& at) {
   stage(lines, "first byte", at.first_byte, at.submitted);
 }
 
-void draw_attempts(Lines& lines, const JobRow& job) {
-  if (job.attempts.empty()) return;
+// States as they were pushed, output as it was fetched; of an array the list has but a few.
+std::vector<AttemptRow> attempts_of(const JobRow& job, const JobRow* details) {
+  if (details == nullptr) return job.attempts;
+  std::vector<AttemptRow> out = job.tasks != 0 ? details->attempts : job.attempts;
+  for (AttemptRow& attempt : out) {
+    for (const AttemptRow& fetched : details->attempts) {
+      if (fetched.key != attempt.key) continue;
+      attempt.output_bytes = std::max(attempt.output_bytes, fetched.output_bytes);
+    }
+  }
+  return out;
+}
+
+std::string environment(const JobRow& job, const JobRow* details) {
+  const std::vector<std::string>& names = details != nullptr ? details->env_names : job.env_names;
+  if (details == nullptr && names.empty()) return "…";
+  return fmt::format("{} variables: {}", names.size(), fmt::join(names, " "));
+}
+
+void draw_attempts(Lines& lines, const std::vector<AttemptRow>& attempts) {
+  if (attempts.empty()) return;
   lines.head("Attempts");
-  for (const AttemptRow& attempt : job.attempts) {
+  for (const AttemptRow& attempt : attempts) {
     const std::string text =
         fmt::format("{:<10} {:<10} {:<12} {:>8} output  {}", to_string(attempt.key), attempt.node,
                     state_name(attempt.state), format_size(attempt.output_bytes), attempt.ending);
@@ -96,9 +115,9 @@ void draw_job(const Model& model, Canvas& canvas) {
   lines.field("asks for", request(job));
   if (job.tasks != 0) lines.field("tasks", fmt::format("{}", job.tasks));
   lines.field("submitted", age(job.timeline.submitted, model.now) + " ago");
-  lines.field("environment",
-              fmt::format("{} variables: {}", job.env_names.size(), fmt::join(job.env_names, " ")));
-  draw_attempts(lines, job);
+  const JobRow* details = details_of(model, job.id);
+  lines.field("environment", environment(job, details));
+  draw_attempts(lines, attempts_of(job, details));
   draw_timeline(lines, job.timeline);
 }
 

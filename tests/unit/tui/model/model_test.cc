@@ -60,6 +60,27 @@ TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
   EXPECT_EQ(std::get<CancelJob>(commands[0]).job, 43u);
 }
 
+TEST_F(Monitor, AnOpenJobIsFetchedAtOnceAndWhileItLives) {
+  press(U'j');
+  press(U'j');
+  ASSERT_EQ(model_.selected, 41u);
+  EXPECT_TRUE(update(model_, Ticked{}).empty());
+  const auto opened = press(U'\r');
+  ASSERT_EQ(opened.size(), 1u);
+  EXPECT_EQ(std::get<FetchJob>(opened[0]).job, 41u);
+  JobRow row = model_.jobs.at(41);
+  row.attempts[0].output_bytes = 99'999;
+  update(model_, JobFetched{row});
+  EXPECT_EQ(details_of(model_, 41)->attempts[0].output_bytes, 99'999);
+  EXPECT_EQ(update(model_, Ticked{}).size(), 1u);
+  row.state = JobState::kSucceeded;
+  update(model_, JobFetched{row});
+  EXPECT_TRUE(update(model_, Ticked{}).empty()) << "it will not change any more";
+  JobRow other = model_.jobs.at(42);
+  update(model_, JobFetched{other});
+  EXPECT_EQ(model_.details->id, 41u) << "an answer that came too late";
+}
+
 TEST_F(Monitor, EndedJobsAreNotCancelled) {
   press(U'G');
   ASSERT_EQ(model_.selected, 40u);
