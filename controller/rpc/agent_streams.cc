@@ -66,12 +66,12 @@ void AgentStreams::begin(const AttemptKey& key) {
 void AgentStreams::connect(const AttemptKey& key) {
   channel_ = hub_.channel(key);
   channel_->connect_agent(shared_from_this());
-  {
-    const std::lock_guard lock(mutex_);
-    tell_from_ = true;
-    pump();
-  }
+  // The agent may have gone meanwhile: once finished, and no reaction under way, gRPC's side of the call is freed.
+  const std::lock_guard lock(mutex_);
+  if (finished_) return;
+  tell_from_ = true;
   StartRead(&up_);
+  pump();
 }
 
 Status AgentStreams::take(const pb::StreamsUp& up) {

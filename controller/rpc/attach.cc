@@ -67,11 +67,11 @@ void AttachCall::begin(const pb::AttachStart& start) {
       self->finish(to_status(connected.error()));
       return;
     }
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->pump();
-    }
+    // The caller may have gone meanwhile: once finished, and no reaction under way, gRPC's side of the call is freed.
+    const std::lock_guard lock(self->mutex_);
+    if (self->finished_) return;
     self->StartRead(&self->request_);
+    self->pump();
   });
 }
 

@@ -136,7 +136,7 @@ TEST_F(GatewayTest, SaysWhoCallsAndBelievesNobodyElse) {
                                              "[" + std::to_string(getgid()) + "]"};
   EXPECT_EQ(said, expected);
   EXPECT_EQ(reply.version(), "[kept]");
-  EXPECT_GE(reply.job(), 90u);  // seconds left
+  EXPECT_GE(reply.job(), 90u);   // seconds left
   EXPECT_LE(reply.job(), 101u);  // a header carries it rounded up
   EXPECT_EQ(context.GetServerTrailingMetadata().count("x-theirs"), 1u);
 }

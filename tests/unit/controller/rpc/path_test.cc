@@ -1,4 +1,6 @@
 // The whole path of a run, over the wire: Submit, Synchronize, Streams, Attach, the end.
+#include <thread>
+
 #include "tests/unit/controller/rpc/harness.h"
 
 namespace devrun::controller::testing {
@@ -173,6 +175,41 @@ TEST(Path, StdinIsForwardedAcknowledgedAndEndsOnce) {
   EXPECT_TRUE(closed);
   attach_call.TryCancel();
   streams_call.TryCancel();
+}
+
+TEST(Path, CallsThatEndOrAreLeftAsTheyBeginHarmNothing) {
+  TestCluster cluster;
+  FakeAgent agent(cluster, "node1");
+  agent.connect();
+  const auto client = cluster.client();
+  pb::SubmitReply submitted;
+  Call call;
+  ASSERT_TRUE(client->Submit(&call, request("r1", {"true"}), &submitted).ok());
+  const AttemptKey key{1, kNoTask, 0, 1};
+  ASSERT_TRUE(agent.wait_desired(key));
+  agent.report(key, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
+  // An ended job's Attach is over at once, a cancelled one anywhere in between.
+  constexpr int kThreads = 8;
+  constexpr int kCallsOfEach = 150;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&client] {
+      for (int n = 0; n < kCallsOfEach; ++n) {
+        Call one;
+        const auto stream = attach(*client, one, 1);
+        if (n % 3 == 0) one.TryCancel();
+        pb::AttachReply reply;
+        while (stream->Read(&reply)) {
+          if (n % 3 == 1) one.TryCancel();
+        }
+        (void)stream->Finish();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  Call last_call;
+  const auto last = attach(*client, last_call, 1);
+  EXPECT_TRUE(read_all(*last).end);
 }
 
 TEST(Path, AfterARestartARequestIdIsKnownAndAForgottenAttemptIsLost) {
