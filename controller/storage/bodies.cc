@@ -119,6 +119,27 @@ Result<tree::Body> Bodies::name_by_content(const tree::Body& provisional, uint64
   return body;
 }
 
+bool Bodies::is_in_store(const tree::Body& body, uint64_t size) {
+  const auto is_there = [this](const std::string& relative, uint64_t bytes) {
+    const std::string path = fmt::format("{}/{}", export_path_, relative);
+    if (exists_with_size(path, bytes)) return true;
+    const std::lock_guard lock(mutex_);
+    return staged_.contains(path);
+  };
+  const uint64_t chunks = (size + tree::kChunkBytes - 1) / tree::kChunkBytes;
+  return is_there(tree::body_path(body), size) &&
+         (chunks <= 1 || is_there(tree::chunk_list_path(body), chunks * kHashBytes));
+}
+
+std::optional<tree::Body> Bodies::hashed(const ProvisionalFile& file) {
+  const std::optional<tree::Body> body = hasher_.hashed(file.body);
+  if (!body) return std::nullopt;
+  if (is_in_store(*body, file.size)) return body;
+  hasher_.forget(file.body);
+  hasher_.hash_later(file.body, file.size);
+  return std::nullopt;
+}
+
 Status Bodies::place(int file, uint64_t size, const tree::Body& body,
                      const std::string& chunk_hashes) {
   const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));

@@ -45,6 +45,9 @@ class Bodies {
 
   // Hashes provisional bodies.
   ProvisionalHasher& hasher() { return hasher_; }
+  // What a provisional body is called by content, if it was hashed and its content is in the store:
+  // whoever collects may have taken that away before any tree referred to it; then it is made again.
+  std::optional<tree::Body> hashed(const ProvisionalFile& file);
 
   // The content of all bodies that were taken, and the chunk lists of all that were put, before the
   // call are on disk under their names when it returns.
@@ -63,6 +66,7 @@ class Bodies {
   Result<bool> place_clone(int file, const tree::Body& body);
   Result<tree::Body> name_by_content(const tree::Body& provisional, uint64_t size,
                                      const std::function<bool()>& stopping);
+  bool is_in_store(const tree::Body& body, uint64_t size);
   Status stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
                       const std::string& chunk_hashes);
   Status stage(const UniqueFd& content, const std::string& final_path);

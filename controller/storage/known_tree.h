@@ -17,6 +17,7 @@
 #include "common/base/result.h"
 #include "common/tree/codec.h"
 #include "common/tree/tree.h"
+#include "controller/storage/provisional.h"
 
 namespace devrun::storage {
 
@@ -28,13 +29,6 @@ struct Totals {
 
   void add(const tree::Entry& entry, int64_t times = 1);
   bool operator==(const Totals&) const = default;
-};
-
-// A file with a provisional body.
-struct ProvisionalFile {
-  uint64_t inode = 0;
-  tree::Body body;
-  uint64_t size = 0;
 };
 
 struct TreeChange {

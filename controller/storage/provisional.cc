@@ -37,6 +37,11 @@ std::optional<tree::Body> ProvisionalHasher::hashed(const tree::Body& body) cons
   return found == hashed_.end() ? std::nullopt : std::optional(found->second);
 }
 
+void ProvisionalHasher::forget(const tree::Body& body) {
+  const std::lock_guard lock(mutex_);
+  if (hashed_.erase(body.id) > 0) asked_.erase(body.id);
+}
+
 void ProvisionalHasher::wait_until_idle() const {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return queue_.empty() && !busy_; });

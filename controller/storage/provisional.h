@@ -21,6 +21,13 @@
 
 namespace devrun::storage {
 
+// A file with a provisional body.
+struct ProvisionalFile {
+  uint64_t inode = 0;
+  tree::Body body;
+  uint64_t size = 0;
+};
+
 class ProvisionalHasher {
  public:
   // `hash` brings a provisional body of so many bytes into the store by its content; it is called
@@ -34,6 +41,8 @@ class ProvisionalHasher {
   void hash_later(const tree::Body& body, uint64_t size);
   // What it is called by content, once that is known.
   std::optional<tree::Body> hashed(const tree::Body& body) const;
+  // As if it had not been asked for; nothing if it is not hashed yet.
+  void forget(const tree::Body& body);
   // Until nothing is left to do.
   void wait_until_idle() const;
 

@@ -179,10 +179,10 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
     out.generation = known_record_->generation;
   }
   if (as == As::kRebuilt) return out;
-  for (const auto& [inode, body] : provisional_) {
-    const std::optional<tree::Body> hashed = bodies_.hasher().hashed(body);
+  for (const auto& [inode, file] : provisional_) {
+    const std::optional<tree::Body> hashed = bodies_.hashed(file);
     if (!hashed) continue;
-    out.hashed.emplace(body.id, *hashed);
+    out.hashed.emplace(file.body.id, *hashed);
     out.hashed_inodes.push_back(inode);
   }
   return out;
@@ -190,7 +190,7 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
 
 void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
   for (const ProvisionalFile& file : files) {
-    provisional_.insert_or_assign(file.inode, file.body);
+    provisional_.insert_or_assign(file.inode, file);
     bodies_.hasher().hash_later(file.body, file.size);
   }
 }

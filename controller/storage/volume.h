@@ -105,8 +105,8 @@ class Volume {
   KnownTree known_;
   std::optional<NewestRecord> known_record_;
   uint64_t next_pending_ = 1;
-  std::map<uint64_t, tree::Body> provisional_;  // by inode; entries may be gone from the tree
-  bool settle_first_ = false;                   // before the round's snapshot is acknowledged
+  std::map<uint64_t, ProvisionalFile> provisional_;  // by inode; entries may be gone from the tree
+  bool settle_first_ = false;                        // before the round's snapshot is acknowledged
 
   std::mutex settle_mutex_;  // one settling at a time
 

@@ -116,6 +116,22 @@ TEST_P(ProvisionalTest, BecomesChunkedOnceItIsHashed) {
   EXPECT_TRUE(content_of(export_, provisional) == one);
 }
 
+TEST_P(ProvisionalTest, ContentThatWasCollectedIsMadeAgain) {
+  const std::string one(kLarge, '1');
+  write_text(live("large"), one);
+  snapshot();
+  let_it_be_hashed(live("large"));
+  // No tree refers to it yet.
+  shell("find " + export_ + "/content -name '*.chunks' -delete");
+  for (int i = 0; i < 2; ++i) {
+    snapshot();
+    let_it_be_hashed(live("large"));
+  }
+  const tree::Entry named = entry(snapshot(), "large");
+  EXPECT_EQ(named.body.kind, kChunked);
+  EXPECT_TRUE(content_of(export_, named) == one);
+}
+
 TEST_P(ProvisionalTest, HashingGoesOnAfterARestart) {
   const std::string one(kLarge, '1');
   write_text(live("large"), one);
