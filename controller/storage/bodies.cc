@@ -267,8 +267,13 @@ Status Bodies::name_staged() {
     for (const auto& [final_path, source] : staged) {
       if (::rename(source.c_str(), final_path.c_str()) == 0) continue;
       // Two who staged the same file at once list it twice.
-      const bool named_before = errno == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
-      if (!named_before) return errno_error("name a body", errno);
+      const int why = errno;
+      const bool named_before = why == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
+      if (named_before) continue;
+      Error error = errno_error("name a body", why);
+      if (why == ENOENT)
+        staged.erase(final_path);  // once is enough: what is gone cannot be named later either
+      return error;
     }
     return sync_folders_of(targets);
   };
