@@ -14,6 +14,7 @@
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/seccomp.h"
+#include "agent/sandbox/session.h"
 #include "agent/sandbox/spec_file.h"
 #include "agent/sandbox/written.h"
 #include "agent/shim/exit_record.h"
@@ -47,6 +48,19 @@ class NodeSandboxes final : public Sandboxes {
   Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
                const Progress& progress) override;
   Result<std::vector<Found>> find() override;
+  Status start_session(const AttemptKey& key, const SessionSpec& spec) override {
+    return sandbox::start_session(ground_.options, places(key), spec);
+  }
+  Result<std::vector<FoundSession>> find_sessions() override;
+  Status remove_session(const AttemptKey& key, const std::string& id) override {
+    return sandbox::remove_session(places(key), id);
+  }
+  std::string session_folder(const AttemptKey& key, const std::string& id) const override {
+    return sandbox::session_folder(places(key), id);
+  }
+  Result<FoundSession> find_session(const AttemptKey& key, const std::string& id) override {
+    return sandbox::find_session(places(key), key, id);
+  }
   Status kill(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
@@ -170,6 +184,16 @@ Result<std::vector<Found>> NodeSandboxes::find() {
   return out;
 }
 
+Result<std::vector<FoundSession>> NodeSandboxes::find_sessions() {
+  std::vector<FoundSession> out;
+  for (const AttemptKey& key : TRY(keys())) {
+    for (FoundSession& found : TRY(sandbox::find_sessions(places(key), key))) {
+      out.push_back(std::move(found));
+    }
+  }
+  return out;
+}
+
 // A container that is about to begin is waited for: its shim is alive, and there is no end yet.
 Status NodeSandboxes::kill(const AttemptKey& key) {
   const Places at = places(key);
@@ -213,6 +237,7 @@ Status NodeSandboxes::release(const AttemptKey& key) {
     const std::optional<shim::LiveProcess> process = TRY(shim::find_process(file));
     if (process) TRY(shim::end_process(*process, kEndPatience));
   }
+  TRY(end_sessions(at));
   TRY(undo(at, steps_.size()));
   std::error_code failed;
   const bool wrote =

@@ -9,6 +9,7 @@
 //   exit       the exit record, durable
 //   lost       why there is no exit record, if `devrun up` had to end what ran here
 //   shim.sock  the shim's socket
+//   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
 
 #include <functional>
@@ -50,6 +51,24 @@ struct Found {
   bool released = false;  // only the upper is still kept
 };
 
+// A program beside the attempt's own, in its container.
+struct SessionSpec {
+  std::string id;  // [a-z0-9-]
+  Program
+      program;  // in a dev container with its caller; else the caller is the job's, and an empty cwd the job's
+  std::string env;  // NAME=VALUE NUL …; else laid over the job's
+};
+inline constexpr size_t kSessionsMax = 64;  // that live, of one attempt
+
+struct FoundSession {
+  AttemptKey key;
+  std::string id;
+  bool shim_alive = false;
+  std::optional<Ending> ending;  // as Found's
+  uint64_t output_bytes = 0;     // with ending
+  uint32_t uid = 0;              // of its program
+};
+
 class Sandboxes {
  public:
   static Result<std::unique_ptr<Sandboxes>> open(Options options);
@@ -66,6 +85,16 @@ class Sandboxes {
                        const Progress& progress) = 0;
 
   virtual Result<std::vector<Found>> find() = 0;
+
+  // Starts the shim of a session in an attempt that runs; returns once it serves its socket. kExists if there has been
+  // one of that id, kExhausted beyond kSessionsMax. Blocking; any thread, one at a time.
+  virtual Status start_session(const AttemptKey& key, const SessionSpec& spec) = 0;
+  virtual Result<std::vector<FoundSession>> find_sessions() = 0;
+  // Ends its shim, and with it what it runs; removes its folder. Idempotent.
+  virtual Status remove_session(const AttemptKey& key, const std::string& id) = 0;
+  virtual std::string session_folder(const AttemptKey& key, const std::string& id) const = 0;
+  // kNotFound if there is none.
+  virtual Result<FoundSession> find_session(const AttemptKey& key, const std::string& id) = 0;
 
   // Kills all that is left of the attempt's container (its cgroup) without its shim's help, and changes no file: for a
   // shim that is dead or does not listen. Idempotent; fine if nothing is there.

@@ -53,6 +53,9 @@ Status write_order(const Setup& setup) {
   order.reads_stdin = program.reads_stdin;
   order.uid = program.caller.uid;
   order.gid = program.caller.gid;
+  // A dev container runs what its sessions bring.
+  order.idle = setup.spec.dev_container;
+  if (order.idle) order.argv.clear();
   return write_file_atomically(setup.places.order(), shim::encode(order), 0600);
 }
 

@@ -7,6 +7,11 @@
 // kFailed, kEnded; it hears int32s: kOrderGo once the program may follow the setup step, or a signal to deliver. It
 // ends when the program has ended, and the kernel then kills whatever is left in the namespace; it ends at once when the
 // shim is gone.
+//
+// An idle init (a dev container's) runs no program: it reaps, and ends what is there when it gets TERM. With
+// kOrderSession come descriptors of the same kinds and order: init forks, and the child is the init of that session,
+// speaking the same protocol with a shim of its own. It is not pid 1, so what its program left running goes on; with
+// kOrderKill, or when its shim is gone, all of its program's session is ended.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +23,7 @@ inline constexpr int kOrderFd = 4;
 inline constexpr int kStdoutFd = 5;
 inline constexpr int kStderrFd = 6;
 inline constexpr int kStdinFd = 7;
+inline constexpr int kInitFdsMax = 5;
 
 enum class InitSays : uint32_t {
   kHello = 1,
@@ -27,13 +33,16 @@ enum class InitSays : uint32_t {
   kSetupDone = 5
 };
 inline constexpr int32_t kOrderGo = 0;
+inline constexpr int32_t kOrderSession = -1;
+inline constexpr int32_t kOrderKill = -2;  // of a session: KILL to all of it
 enum class InitStage : uint32_t {
   kNone = 0,
   kTerminal = 1,
   kFolder = 2,
   kProgram = 3,
   kFork = 4,
-  kOrder = 5
+  kOrder = 5,
+  kIds = 6
 };
 
 struct InitMessage {

@@ -8,7 +8,7 @@ namespace {
 
 // Numbers in the machine's order: writer and reader are the same program on the same machine.
 struct Header {
-  uint32_t format = 1;
+  uint32_t format = 2;
   uint32_t setup_words = 0;
   uint32_t words = 0;
   uint32_t variables = 0;
@@ -18,6 +18,10 @@ struct Header {
   uint32_t gid = 0;
   uint32_t tty = 0;
   uint32_t reads_stdin = 0;
+  uint32_t idle = 0;
+  uint32_t changes_ids = 0;
+  uint32_t umask = 0;
+  uint32_t groups = 0;
 };
 
 bool take(std::string_view& rest, std::string& out) {
@@ -37,6 +41,14 @@ bool take(std::string_view& rest, uint32_t count, std::vector<std::string>& out)
   return true;
 }
 
+bool take(std::string_view& rest, uint32_t count, std::vector<uint32_t>& out) {
+  if (count > rest.size() / sizeof(uint32_t)) return false;
+  out.resize(count);
+  if (count > 0) std::memcpy(out.data(), rest.data(), count * sizeof(uint32_t));
+  rest.remove_prefix(count * sizeof(uint32_t));
+  return true;
+}
+
 }  // namespace
 
 std::string encode(const ContainerOrder& order) {
@@ -50,7 +62,13 @@ std::string encode(const ContainerOrder& order) {
   header.gid = order.gid;
   header.tty = order.tty ? 1 : 0;
   header.reads_stdin = order.reads_stdin ? 1 : 0;
+  header.idle = order.idle ? 1 : 0;
+  header.changes_ids = order.changes_ids ? 1 : 0;
+  header.umask = order.umask;
+  header.groups = static_cast<uint32_t>(order.groups.size());
   std::string out(reinterpret_cast<const char*>(&header), sizeof header);
+  out.append(reinterpret_cast<const char*>(order.groups.data()),
+             order.groups.size() * sizeof(uint32_t));
   out.append(order.cwd).push_back('\0');
   for (const auto* list : {&order.setup, &order.argv, &order.env}) {
     for (const std::string& text : *list) out.append(text).push_back('\0');
@@ -65,9 +83,10 @@ Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   std::memcpy(&header, bytes.data(), sizeof header);
   bytes.remove_prefix(sizeof header);
   ContainerOrder out;
-  if (header.format != 1 || !take(bytes, out.cwd) || !take(bytes, header.setup_words, out.setup) ||
-      !take(bytes, header.words, out.argv) || !take(bytes, header.variables, out.env) ||
-      out.argv.empty()) {
+  out.idle = header.idle != 0;
+  if (header.format != 2 || !take(bytes, header.groups, out.groups) || !take(bytes, out.cwd) ||
+      !take(bytes, header.setup_words, out.setup) || !take(bytes, header.words, out.argv) ||
+      !take(bytes, header.variables, out.env) || out.argv.empty() != out.idle) {
     return malformed;
   }
   out.tty = header.tty != 0;
@@ -75,6 +94,8 @@ Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   out.reads_stdin = header.reads_stdin != 0;
   out.uid = header.uid;
   out.gid = header.gid;
+  out.changes_ids = header.changes_ids != 0;
+  out.umask = header.umask;
   return out;
 }
 

@@ -1,6 +1,6 @@
 // What a container's init is to run, in the file `order` of the attempt's folder, which the shim passes on as a
 // descriptor. It does not go through crun's config.json, because words and environment are bytes, which JSON cannot carry,
-// and because secrets need not lie in one more place.
+// and because secrets need not lie in one more place. Sessions (container_init.h) have one each.
 #pragma once
 
 #include <string>
@@ -22,6 +22,10 @@ struct ContainerOrder {
   bool reads_stdin = false;
   uint32_t uid = 0;  // whose the streams are, so that the program can open /dev/stdout
   uint32_t gid = 0;
+  bool idle = false;         // no program (argv is empty): reap, and live until told to end
+  bool changes_ids = false;  // init is root, and the program is `uid`, `gid`, `groups`, `umask`
+  std::vector<uint32_t> groups = {};
+  uint32_t umask = 022;
   bool operator==(const ContainerOrder&) const = default;
 };
 

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "common/runtime/file.h"
+#include "common/runtime/unix_socket.h"
 
 namespace devrun::shim {
 
@@ -39,22 +40,20 @@ void make_nonblocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-std::vector<std::string> crun_words(const LaunchOptions& options) {
-  const int streams = options.order.tty ? 0 : options.order.reads_stdin ? 3 : 2;
+std::vector<std::string> crun_words(const LaunchOptions& options, size_t descriptors) {
   return {options.crun,
           "--root=" + options.crun_root,
           "--log=" + options.log,
           "--cgroup-manager=disabled",
           "run",
           "--detach",
-          fmt::format("--preserve-fds={}", 2 + streams),
+          fmt::format("--preserve-fds={}", descriptors),
           "--bundle=" + options.bundle,
           options.id};
 }
 
-// In the child. `fds`: {ours, its number there}.
-[[noreturn]] void become_crun(pid_t shim, char* const* words,
-                              const std::vector<std::pair<int, int>>& fds,
+// In the child. `fds` get the numbers from kControlFd on.
+[[noreturn]] void become_crun(pid_t shim, char* const* words, const std::vector<UniqueFd>& fds,
                               const std::vector<std::string>& cgroup_files, int go, int log) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != shim) ::_exit(1);  // it died before
@@ -72,8 +71,8 @@ std::vector<std::string> crun_words(const LaunchOptions& options) {
   ::dup2(log, 2);
   // First out of the way of the numbers that they are to get.
   int moved[8];
-  for (size_t i = 0; i < fds.size(); ++i) moved[i] = ::fcntl(fds[i].first, F_DUPFD_CLOEXEC, 64);
-  for (size_t i = 0; i < fds.size(); ++i) ::dup2(moved[i], fds[i].second);
+  for (size_t i = 0; i < fds.size(); ++i) moved[i] = ::fcntl(fds[i].get(), F_DUPFD_CLOEXEC, 64);
+  for (size_t i = 0; i < fds.size(); ++i) ::dup2(moved[i], kControlFd + static_cast<int>(i));
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -87,46 +86,45 @@ std::vector<std::string> crun_words(const LaunchOptions& options) {
 
 }  // namespace
 
-Result<Launched> launch(const LaunchOptions& options) {
-  Launched out;
+Result<std::vector<UniqueFd>> make_handover(const LaunchOptions& options, Launched& out) {
+  std::vector<UniqueFd> theirs;
   int sockets[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
     return errno_error("socketpair", errno);
   }
   out.control.reset(sockets[0]);
-  const UniqueFd init_end(sockets[1]);
+  theirs.emplace_back(sockets[1]);
   const int on = 1;
   ::setsockopt(out.control.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   make_nonblocking(out.control.get());
+  theirs.push_back(TRY(open_file(options.order_path, O_RDONLY)));
+  if (options.order.tty || options.order.idle) return theirs;
+  Pipe stdout_pipe = TRY(make_pipe(options));
+  Pipe stderr_pipe = TRY(make_pipe(options));
+  out.out = std::move(stdout_pipe.read);
+  out.err = std::move(stderr_pipe.read);
+  make_nonblocking(out.out.get());
+  make_nonblocking(out.err.get());
+  theirs.push_back(std::move(stdout_pipe.write));
+  theirs.push_back(std::move(stderr_pipe.write));
+  if (options.order.reads_stdin) {
+    Pipe stdin_pipe = TRY(make_pipe(options));
+    out.in = std::move(stdin_pipe.write);
+    make_nonblocking(out.in.get());
+    theirs.push_back(std::move(stdin_pipe.read));
+  }
+  return theirs;
+}
+
+Result<Launched> launch(const LaunchOptions& options) {
+  Launched out;
   int go[2];
   if (::pipe2(go, O_CLOEXEC) != 0) return errno_error("pipe", errno);
   const UniqueFd go_read(go[0]);
   out.go.reset(go[1]);
   const UniqueFd log = TRY(open_file(options.log, O_WRONLY | O_CREAT | O_APPEND, 0640));
-
-  const UniqueFd order = TRY(open_file(options.order_path, O_RDONLY));
-  std::vector<std::pair<int, int>> fds = {{init_end.get(), kControlFd}, {order.get(), kOrderFd}};
-  std::vector<UniqueFd> theirs;
-  if (!options.order.tty) {
-    Pipe stdout_pipe = TRY(make_pipe(options));
-    Pipe stderr_pipe = TRY(make_pipe(options));
-    fds.emplace_back(stdout_pipe.write.get(), kStdoutFd);
-    fds.emplace_back(stderr_pipe.write.get(), kStderrFd);
-    out.out = std::move(stdout_pipe.read);
-    out.err = std::move(stderr_pipe.read);
-    make_nonblocking(out.out.get());
-    make_nonblocking(out.err.get());
-    theirs.push_back(std::move(stdout_pipe.write));
-    theirs.push_back(std::move(stderr_pipe.write));
-    if (options.order.reads_stdin) {
-      Pipe stdin_pipe = TRY(make_pipe(options));
-      fds.emplace_back(stdin_pipe.read.get(), kStdinFd);
-      out.in = std::move(stdin_pipe.write);
-      make_nonblocking(out.in.get());
-      theirs.push_back(std::move(stdin_pipe.read));
-    }
-  }
-  std::vector<std::string> text = crun_words(options);
+  const std::vector<UniqueFd> theirs = TRY(make_handover(options, out));
+  std::vector<std::string> text = crun_words(options, theirs.size());
   std::vector<char*> words;
   for (std::string& word : text) words.push_back(word.data());
   words.push_back(nullptr);
@@ -138,7 +136,34 @@ Result<Launched> launch(const LaunchOptions& options) {
   if (out.crun < 0) return errno_error("fork", errno);
   if (out.crun == 0) {
     ::close(go[1]);
-    become_crun(shim, words.data(), fds, cgroup_files, go_read.get(), log.get());
+    become_crun(shim, words.data(), theirs, cgroup_files, go_read.get(), log.get());
+  }
+  return out;
+}
+
+Result<Launched> launch_session(const LaunchOptions& options) {
+  Launched out;
+  const std::vector<UniqueFd> theirs = TRY(make_handover(options, out));
+  const UniqueFd lender = TRY(connect_unix(options.join));
+  const Frame frame = TRY(receive_frame(lender.get()));
+  if (!frame.fd) return Error{Code::kUnavailable, "the container is about to end", {}};
+  int fds[kInitFdsMax];
+  for (size_t i = 0; i < theirs.size(); ++i) fds[i] = theirs[i].get();
+  int32_t order = kOrderSession;
+  iovec part{&order, sizeof order};
+  alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof fds)]{};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = buffer;
+  header.msg_controllen = CMSG_SPACE(theirs.size() * sizeof(int));
+  cmsghdr* c = CMSG_FIRSTHDR(&header);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(theirs.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(c), fds, theirs.size() * sizeof(int));
+  if (::sendmsg(frame.fd.get(), &header, MSG_NOSIGNAL) < 0) {
+    return errno_error("ask the container's init for a session", errno);
   }
   return out;
 }
@@ -199,7 +224,9 @@ Ending ending_of_status(int wait_status) {
 }
 
 Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order, bool in_setup) {
-  const std::string& program = in_setup ? order.setup.front() : order.argv.front();
+  const std::string program = in_setup             ? order.setup.front()
+                              : order.argv.empty() ? std::string()
+                                                   : order.argv.front();
   const std::string why = std::strerror(failed.value);
   switch (failed.stage) {
     case InitStage::kFolder:
@@ -221,6 +248,11 @@ Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order,
     case InitStage::kTerminal:
       return {EndCause::kNotStarted, 125, "cannot make a terminal in the container: " + why,
               "run it without one: devrun -T"};
+    case InitStage::kIds:
+      return {EndCause::kNotStarted,
+              125,
+              fmt::format("cannot be {}:{} in the container: {}", order.uid, order.gid, why),
+              {}};
     case InitStage::kOrder:
     case InitStage::kFork:
     case InitStage::kNone:

@@ -1,6 +1,10 @@
 // Starting the container: the program's pipes, the control socket to its init, and crun, which is told everything by
 // the bundle's config.json. crun's own words go to a log, never to the program's streams: those pass through crun as
 // extra descriptors and become 0, 1 and 2 in init (container_init.h).
+//
+// A session is started in a container that runs: the shim of its attempt lends the control socket of the container's
+// init (`sessions.sock`), which gets the session's own descriptors over it and forks. So a session is in the container
+// exactly as its init is: namespaces, cgroup, capabilities, seccomp, limits. Measured: 1 ms, where `crun exec` takes 12.
 #pragma once
 
 #include <sys/types.h>
@@ -25,6 +29,7 @@ struct LaunchOptions {
   std::vector<std::string> cgroups;  // folders that the container's processes are put into
   std::string order_path;            // container_order.h
   ContainerOrder order;              // the same, read
+  std::string join;                  // of a session: `sessions.sock` of its attempt; else empty
 };
 
 struct Launched {
@@ -39,6 +44,11 @@ struct Launched {
 // Forks the process that becomes crun and lets it enter the cgroups at once, which can take 9 ms (the kernel waits for a
 // grace period when the last such move is some time ago): callers launch early and give the byte when the root is there.
 Result<Launched> launch(const LaunchOptions& options);
+
+// A session instead: what follows is what init says, as after crun.
+Result<Launched> launch_session(const LaunchOptions& options);
+// What an init gets, from kControlFd on; our ends go to `out`.
+Result<std::vector<UniqueFd>> make_handover(const LaunchOptions& options, Launched& out);
 
 struct InitNews {
   InitMessage message;

@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 constexpr auto kLookAgain = std::chrono::microseconds(100'000);  // a full disk, an end under way
 constexpr auto kFullDiskPatience = std::chrono::seconds(60);     // after the program's end
 constexpr auto kDrainPatience = std::chrono::seconds(5);         // likewise, for a pty's last bytes
+constexpr auto kQuiet = milliseconds(90);                        // of a session's pty
 constexpr auto kFarewellPatience = std::chrono::seconds(5);      // for the agent to hear of the end
 
 }  // namespace
@@ -55,6 +56,10 @@ Status Shim::prepare() {
   if (!signals_ || !epoll_) return errno_error("signalfd or epoll", errno);
   listener_ = TRY(listen_unix(options_.folder + "/shim.sock"));
   watch(listener_.get(), kListener, EPOLLIN);
+  if (!is_session()) {
+    lender_ = TRY(listen_unix(options_.folder + "/sessions.sock"));
+    watch(lender_.get(), kJoin, EPOLLIN);
+  }
   watch(signals_.get(), kSignals, EPOLLIN);
   return ok();
 }
@@ -65,6 +70,33 @@ Status Shim::launch_container() {
     if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
   launched_ = TRY(launch(options_.launch));
+  watch_launched();
+  go_.reset(options_.go_fd);
+  if (go_) {
+    watch(go_.get(), kGo, EPOLLIN);
+  } else {
+    on_go();
+  }
+  return ok();
+}
+
+// A container that has just ended is an end of the session, and no failure of ours.
+Status Shim::start_session() {
+  crun_reaped_ = true;  // there is none
+  if (options_.ready_fd >= 0) ::fcntl(options_.ready_fd, F_SETFD, FD_CLOEXEC);
+  Result<Launched> launched = launch_session(options_.launch);
+  if (!launched) {
+    end_with({EndCause::kNotStarted, 125,
+              "the job's container takes no session: " + launched.error().message, "devrun ps"});
+    return ok();
+  }
+  launched_ = std::move(*launched);
+  state_.started = wall_clock();
+  watch_launched();
+  return ok();
+}
+
+void Shim::watch_launched() {
   watch(launched_.control.get(), kControl, EPOLLIN);
   if (launched_.out) watch(launched_.out.get(), kOut, EPOLLIN);
   if (launched_.err) watch(launched_.err.get(), kErr, EPOLLIN);
@@ -75,18 +107,11 @@ Status Shim::launch_container() {
     stdin_.close();
     closed_news_ = true;
   }
-  go_.reset(options_.go_fd);
-  if (go_) {
-    watch(go_.get(), kGo, EPOLLIN);
-  } else {
-    on_go();
-  }
-  return ok();
 }
 
 Status Shim::run() {
   TRY(prepare());
-  TRY(launch_container());
+  TRY(is_session() ? start_session() : launch_container());
   if (options_.ready_fd >= 0) {
     TRY(write_all(options_.ready_fd, "r"));
     ::close(options_.ready_fd);
@@ -135,6 +160,9 @@ void Shim::handle(uint32_t tag, uint32_t events) {
   switch (tag) {
     case kListener:
       on_accept();
+      break;
+    case kJoin:
+      lend_control();
       break;
     case kAgent:
       on_agent(events);
@@ -193,7 +221,9 @@ void Shim::drain_at_end() {
     }
     return;
   }
-  if (Clock::now() - ended_at_ > kDrainPatience) {
+  // What a session's program left running may hold its terminal open for ever.
+  const bool quiet = is_session() && Clock::now() - std::max(ended_at_, last_output_at_) > kQuiet;
+  if (quiet || Clock::now() - ended_at_ > kDrainPatience) {
     stdin_.close();
     master_.reset();
   }
@@ -226,6 +256,7 @@ void Shim::finish() {
     log::error("{}", synced.error().message);
   }
   ::unlink((options_.folder + "/shim.sock").c_str());
+  ::unlink((options_.folder + "/sessions.sock").c_str());
 }
 
 Status run_shim(ShimOptions options) {

@@ -3,6 +3,9 @@
 //
 //   go ──▶ crun ──▶ init says hello ──▶ started ──▶ ended ──▶ streams drained ──▶ `exit` written ──▶ agent told ──▶ leaves
 //
+// A session has one too, in a folder of its own within the attempt's (`exec.ID`): there init is not our child, its end
+// is that of its control socket, and what its program has left running goes on.
+//
 // It serves `shim.sock` in the attempt's folder; an agent that connects takes over from the one before. It never writes
 // to the container's file system.
 #pragma once

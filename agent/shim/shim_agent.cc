@@ -20,6 +20,15 @@ void Shim::on_accept() {
   watch(agent_->fd(), kAgent, EPOLLIN);
 }
 
+// To the shim of a session, which is as much root's as we are: see launch_session.
+void Shim::lend_control() {
+  Result<UniqueFd> socket = accept_unix(lender_.get());
+  if (!socket || ending_) return;
+  if (Status lent = send_frame(socket->get(), "control", launched_.control.get()); !lent) {
+    log::warning("{}", lent.error().message);
+  }
+}
+
 void Shim::drop_agent() {
   agent_.reset();
   agent_greeted_ = false;

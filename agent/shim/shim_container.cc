@@ -55,14 +55,20 @@ void Shim::on_init() {
     if (!news) {
       if (news.error().code != Code::kUnavailable) return;
       launched_.control.reset();
-      give_up_on_start();
+      if (is_session()) {
+        on_session_over();
+      } else {
+        give_up_on_start();
+      }
       return;
     }
     switch (news->message.says) {
       case InitSays::kHello:
         state_.container_pid = static_cast<uint32_t>(news->pid);
         state_news_ = true;
-        if (Status wrote = write_process_file(options_.folder + "/container.pid", news->pid);
+        if (Status wrote = is_session()
+                               ? ok()
+                               : write_process_file(options_.folder + "/container.pid", news->pid);
             !wrote) {
           log::error("{}", wrote.error().message);
         }
@@ -95,6 +101,17 @@ void Shim::on_init() {
   }
 }
 
+// The init of a session is no child of ours. If it said nothing of an end, the container's has taken it along.
+void Shim::on_session_over() {
+  if (state_.container_pid != 0) {
+    init_reaped_ = true;
+    end_with({EndCause::kExited, 137, "its container has ended", {}});
+  } else {
+    end_with({EndCause::kNotStarted, 125, "the container has ended, or takes no more processes",
+              "devrun ps"});
+  }
+}
+
 // crun has failed, or init is gone without a word.
 void Shim::give_up_on_start() {
   if (!crun_reaped_ || state_.container_pid != 0) return;
@@ -117,6 +134,7 @@ void Shim::order_init(int32_t order) {
 
 void Shim::kill_container() {
   kill_wanted_ = true;
+  if (is_session()) return order_init(kOrderKill);
   // Neither pid can have been given to another process: only we reap them.
   if (state_.container_pid == 0 && !crun_reaped_) ::kill(launched_.crun, SIGKILL);
   if (state_.container_pid != 0 && !init_reaped_) {

@@ -19,7 +19,7 @@ namespace devrun::shim {
 using Clock = std::chrono::steady_clock;
 inline constexpr auto kNewsInterval = std::chrono::milliseconds(1);
 
-enum Tag : uint32_t { kListener, kAgent, kSignals, kGo, kControl, kOut, kErr, kMaster, kIn };
+enum Tag : uint32_t { kListener, kAgent, kSignals, kGo, kControl, kOut, kErr, kMaster, kIn, kJoin };
 
 Time wall_clock();
 
@@ -31,6 +31,8 @@ class Shim {
  private:
   Status prepare();
   Status launch_container();
+  Status start_session();
+  void watch_launched();
   void turn();
   void handle(uint32_t tag, uint32_t events);
 
@@ -39,6 +41,7 @@ class Shim {
   void on_init();
   void on_output(UniqueFd& fd, Stream stream);
   void on_accept();
+  void lend_control();
   void on_agent(uint32_t events);
   Status on_request(Request&& request);
   void drop_agent();
@@ -48,6 +51,7 @@ class Shim {
   void watch_stdin();
   void kill_container();
   void give_up_on_start();
+  void on_session_over();
   void order_init(int32_t order);
   void end_with(Ending ending);
   bool finished() const {
@@ -61,7 +65,9 @@ class Shim {
 
   ShimOptions options_;
   OutputLog log_;
-  UniqueFd epoll_, listener_, signals_, go_;
+  bool is_session() const { return !options_.launch.join.empty(); }
+
+  UniqueFd epoll_, listener_, lender_, signals_, go_;
   Launched launched_;
   UniqueFd master_;
   StdinBuffer stdin_;
@@ -75,7 +81,7 @@ class Shim {
   bool kill_wanted_ = false;
   bool go_asked_ = false;  // by the agent: the program may follow the setup step
   bool left_without_go_ = false;
-  Clock::time_point ended_at_;
+  Clock::time_point ended_at_, last_output_at_;
 
   std::optional<AgentConnection> agent_;
   bool agent_greeted_ = false;

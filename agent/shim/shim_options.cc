@@ -30,6 +30,8 @@ Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
     out.launch.id = value;
   } else if (flag == "--cgroup") {
     out.launch.cgroups.push_back(value);
+  } else if (flag == "--join") {
+    out.launch.join = value;
   } else if (flag == "--ready-fd") {
     out.ready_fd = static_cast<int>(TRY(number(flag, value)));
   } else if (flag == "--go-fd") {

@@ -21,6 +21,7 @@ void Shim::on_output(UniqueFd& fd, Stream stream) {
       return;
     }
     const Time now = wall_clock();
+    last_output_at_ = Clock::now();
     if (state_.first_byte.us == 0) {
       state_.first_byte = now;
       state_news_ = true;

@@ -53,19 +53,23 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
                options_.instance),
       synchronize_(*control_, loop_, seed_of(options_.instance),
                    {[this] { return hello(); },
-                    [this](const pb::DesiredState& message) { on_desired(message); }}) {}
+                    [this](const pb::DesiredState& message) { on_desired(message); },
+                    [this](bool yes) { sessions_.controller_connected(yes); }}),
+      sessions_(*streams_, sandboxes_, connect_shim_) {}
 
 // The loop first: the runners are its own until it has ended.
 Agent::~Agent() {
   files_watch_.reset();
   loop_.stop();
   housekeeping_.stop();
+  sessions_.stop();
   runners_.clear();
 }
 
 Status Agent::begin() {
   gateway_ = TRY(Gateway::open(options_.sockets_folder, channels_.gateway));
   TRY(find());
+  sessions_.begin();
   loop_.start();
   // Before the first hello, so that a node whose devrun-fs is dead never counts as one that works.
   if (!options_.fs_socket.empty()) {
@@ -164,6 +168,7 @@ void Agent::on_desired(const pb::DesiredState& message) {
     if (const Result<AttemptKey> key = wire::from_proto(one)) desired.released.push_back(*key);
   }
   feed(desired);
+  for (const pb::SessionOrder& order : message.sessions()) sessions_.serve(order);
   if (message.whole()) reports_.try_now();
 }
 
@@ -350,7 +355,7 @@ void Agent::perform(const Release& effect) {
     std::unique_ptr<shim::ShimLink> link;
   };
   const auto hands = std::make_shared<Hands>(std::move(runner.streams), std::move(runner.link));
-  runner.worker.post([this, key = effect.key, hands] {
+  const auto clean = [this, key = effect.key, hands] {
     if (hands->streams) hands->streams->set_link(nullptr);
     hands->link.reset();
     hands->streams.reset();
@@ -358,7 +363,8 @@ void Agent::perform(const Release& effect) {
     gateway_->end(key);  // after the container, which has its folder mounted
     log_failure(key, "release", released);
     post(Cleaned{key, released.has_value()});
-  });
+  };
+  sessions_.end(effect.key, [&runner, clean] { runner.worker.post(clean); });
 }
 
 }  // namespace devrun::agent

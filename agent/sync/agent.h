@@ -24,6 +24,7 @@
 #include "agent/sync/gateway.h"
 #include "agent/sync/loop.h"
 #include "agent/sync/reports.h"
+#include "agent/sync/sessions.h"
 #include "agent/sync/synchronize.h"
 #include "common/model/node.h"
 
@@ -98,6 +99,7 @@ class Agent {
   std::unique_ptr<Gateway> gateway_;
   std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
   std::unique_ptr<FilesWatch> files_watch_;
+  Sessions sessions_;
 };
 
 }  // namespace devrun::agent

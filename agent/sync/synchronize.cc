@@ -91,7 +91,10 @@ void Synchronize::on_message(uint64_t call_number) {
   }
   generation_ = message.generation();
   backoff_.reset();
-  if (first) log::info("connected to the controller");
+  if (first) {
+    log::info("connected to the controller");
+    if (handlers_.connected) handlers_.connected(true);
+  }
   told_of_failure_ = false;
   handlers_.desired(message);
   call_->next();
@@ -99,6 +102,7 @@ void Synchronize::on_message(uint64_t call_number) {
 
 void Synchronize::on_done(uint64_t call_number, const grpc::Status& status) {
   if (call_number != call_number_) return;
+  if (handlers_.connected) handlers_.connected(false);
   const Duration pause = backoff_.next();
   if (!told_of_failure_) {
     const Error error = wire::error_of_call(static_cast<int>(status.error_code()),

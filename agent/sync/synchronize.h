@@ -17,6 +17,7 @@ class Synchronize {
   struct Handlers {
     std::function<devrun::v1::SynchronizeRequest()> request;  // what to say now
     std::function<void(const devrun::v1::DesiredState&)> desired;
+    std::function<void(bool)> connected = {};  // whether it is, when that changes
   };
 
   // All on the loop's thread, which has been stopped before the end of this object.

@@ -76,6 +76,10 @@ Result<std::optional<Attached>> AttachSession::read_once() {
     const std::lock_guard lock(mutex_);
     start.write_stdin = stdin_open_;
   }
+  if (options_.session) {
+    start.session = options_.session;
+    start.session->exists = session_exists_;
+  }
   const std::shared_ptr<AttachStream> stream = controller_.attach(start);
   {
     const std::lock_guard lock(mutex_);
@@ -93,11 +97,19 @@ Result<std::optional<Attached>> AttachSession::read_once() {
     failures_ = 0;
     taken = take(std::move(*news), out);
   }
+  if (options_.session && !taken && taken.error().code == Code::kCancelled) {
+    // Nobody reads its output: it is hung up, and the driver ends the call if that takes long.
+    leave(Attached::How::kBrokenPipe);
+    wake();
+    while (const auto news = stream->read()) {
+      if (std::holds_alternative<AttachEnd>(*news)) break;
+    }
+  }
   if (!taken || out) stream->cancel();  // after the ending there is nothing more to wait for
   {
     const std::lock_guard lock(mutex_);
     stream_.reset();
-    if (!out && leaving_) out = Attached{*leaving_, {}};
+    if (leaving_ && (!out || options_.session)) out = Attached{*leaving_, {}};
   }
   const std::lock_guard no_write(write_mutex_);
   const Status finished = stream->finish();
@@ -106,7 +118,7 @@ Result<std::optional<Attached>> AttachSession::read_once() {
   if (!taken) return taken.error();
   const Error error =
       finished ? Error{Code::kUnavailable, "the connection was closed", {}} : finished.error();
-  if (error.code == Code::kConflict && !ever_connected_ && stdin_open_) {
+  if (error.code == Code::kConflict && !ever_connected_ && stdin_open_ && !options_.session) {
     console_.say(
         fmt::format("another devrun writes the stdin of job {}: only its output is shown", job_));
     const std::lock_guard lock(mutex_);
@@ -125,8 +137,9 @@ bool AttachSession::is_transient(const Error& error) const {
     case Code::kTimeout:
     case Code::kCancelled:
       return true;
-    case Code::kConflict:  // the controller still holds our broken call for the writer of stdin
-      return ever_connected_ && Clock::now() - lost_at_ < kConflictPatience;
+    case Code::
+        kConflict:  // the job has ended, or the controller still holds our broken call for the writer of stdin
+      return !options_.session && ever_connected_ && Clock::now() - lost_at_ < kConflictPatience;
     case Code::kInternal:
       return ever_connected_;
     default:
@@ -186,6 +199,7 @@ Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
 void AttachSession::take_state(AttachState&& state) {
   const bool has_program =
       state.state == JobState::kRunning || state.state == JobState::kCompleting;
+  if (has_program) session_exists_ = true;
   if (has_program) enter_raw_mode();
   const std::lock_guard lock(mutex_);
   state_ = std::move(state);

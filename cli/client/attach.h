@@ -42,7 +42,8 @@ struct AttachOptions {
   bool patient =
       false;  // the job is known to exist: a controller that is away at first will be back
   bool quiet = false;
-  std::string rank_prefix;  // before each line: "[3] "; empty: none
+  std::string rank_prefix;                  // before each line: "[3] "; empty: none
+  std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
 };
 
 struct Attached {
@@ -101,6 +102,7 @@ class AttachSession {
   bool send_one(AttachStream& stream);
   void say_why_it_waits();
   void leave(Attached::How how);
+  void hang_up(AttachStream& stream);
   bool before_program();
   void wake();
 
@@ -119,6 +121,7 @@ class AttachSession {
   LinePrefixer out_lines_;
   LinePrefixer err_lines_;
   bool ever_connected_ = false;
+  std::atomic<bool> session_exists_ = false;  // its node has answered
   bool said_lost_ = false;
   int failures_ = 0;
   Clock::time_point lost_at_;
@@ -130,6 +133,7 @@ class AttachSession {
   bool cancelling_ = false;
   std::string said_reason_;
   uint64_t told_output_read_ = 0;
+  bool hung_up_ = false;
 
   std::mutex write_mutex_;
   std::mutex mutex_;
@@ -142,6 +146,7 @@ class AttachSession {
   bool resize_pending_ = false;
   std::deque<int> signals_pending_;
   std::optional<Attached::How> leaving_;
+  Clock::time_point leave_by_;  // a session: until then its end is waited for
   std::atomic<bool> stop_driver_ = false;
   std::atomic<bool> stop_writing_ = false;
   std::atomic<bool> reader_done_ = false;

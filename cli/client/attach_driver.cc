@@ -18,6 +18,7 @@ constexpr int kBackgroundPollMs = 250;
 constexpr int kUnblockReaderMs = 20;
 constexpr uint64_t kTellOutputReadEvery = 256 << 10;
 constexpr size_t kSignalsPendingMax = 16;
+constexpr auto kSessionEndPatience = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -66,6 +67,10 @@ int AttachSession::poll_timeout_ms() {
 }
 
 void AttachSession::read_stdin() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stdin_open_) return;  // closed while we polled: what lies there is the next reader's
+  }
   std::array<char, 64 << 10> buffer;
   const ssize_t n = ::read(options_.in, buffer.data(), buffer.size());
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
@@ -136,6 +141,7 @@ bool AttachSession::before_program() {
 
 void AttachSession::cancel_job() {
   if (cancelling_) return;
+  if (options_.session) return leave(Attached::How::kLeft);  // the job is not ours to end
   cancelling_ = true;
   const auto cancelled = controller_.cancel(options_.what.task_key(), 0);
   if (cancelled) {
@@ -153,19 +159,44 @@ void AttachSession::cancel_job() {
 
 void AttachSession::leave(Attached::How how) {
   const std::lock_guard lock(mutex_);
-  if (!leaving_) leaving_ = how;
+  if (leaving_) return;
+  leaving_ = how;
+  if (options_.session && session_exists_ && stream_) {
+    leave_by_ = Clock::now() + kSessionEndPatience;
+    return;  // hung up first (hang_up)
+  }
   if (stream_) stream_->cancel();
   stop_writing_ = true;
+}
+
+// A session that we leave for good is told so, and ends by that as a rule; the call is over then, or by the deadline.
+void AttachSession::hang_up(AttachStream& stream) {
+  if (!hung_up_) {
+    hung_up_ = true;
+    stream.send_hang_up();
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (Clock::now() >= leave_by_) {
+    stop_writing_ = true;
+    stream.cancel();
+  }
 }
 
 void AttachSession::send_pending() {
   const std::lock_guard writing(write_mutex_);
   std::shared_ptr<AttachStream> stream;
+  bool hangs_up = false;
   {
     const std::lock_guard lock(mutex_);
     stream = stream_;
     // A write that nobody takes would keep the reader from hearing that we leave.
     if (leaving_ && !reader_done_) ::pthread_kill(reader_thread_, SIGURG);
+    hangs_up = leaving_ && leave_by_ != Clock::time_point{};
+  }
+  if (stream && hangs_up) {
+    hang_up(*stream);
+    return;
   }
   while (stream && send_one(*stream)) continue;
 }

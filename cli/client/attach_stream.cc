@@ -43,7 +43,7 @@ class GrpcAttachStream : public AttachStream {
  public:
   GrpcAttachStream(pb::Client::Stub& stub, const Target& target, const AttachStart& start)
       : target_(target) {
-    stream_ = stub.Attach(&context_);
+    stream_ = start.session ? stub.Exec(&context_) : stub.Attach(&context_);
     pb::AttachRequest request;
     auto& first = *request.mutable_start();
     first.set_job(start.what.job);
@@ -51,6 +51,14 @@ class GrpcAttachStream : public AttachStream {
     first.set_rank(start.what.rank);
     first.set_output_from(start.output_from);
     first.set_write_stdin(start.write_stdin);
+    if (start.session) {
+      auto& session = *first.mutable_session();
+      session.set_id(start.session->id);
+      if (!start.session->exists) {
+        *session.mutable_program() = wire::to_proto(start.session->program);
+        session.set_env(start.session->env);
+      }
+    }
     stream_->Write(request);
   }
 
@@ -92,6 +100,12 @@ class GrpcAttachStream : public AttachStream {
   bool send_output_read(uint64_t offset) override {
     pb::AttachRequest request;
     request.set_output_read(offset);
+    return stream_->Write(request);
+  }
+
+  bool send_hang_up() override {
+    pb::AttachRequest request;
+    request.set_hang_up(true);
     return stream_->Write(request);
   }
 

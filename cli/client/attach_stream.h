@@ -15,10 +15,19 @@
 
 namespace devrun::cli {
 
+// A session of one's own in a job's container. `id` (new_request_id) is what lets us come back to it.
+struct SessionWish {
+  std::string id;
+  Program program;  // in a job: without caller, and an empty cwd is the job's
+  std::string env;
+  bool exists = false;  // come back to it: never start it again
+};
+
 struct AttachStart {
   AttemptKey what;  // job, task and rank
   uint64_t output_from = 0;
   bool write_stdin = false;
+  std::optional<SessionWish> session = {};  // instead of the job's own streams
 };
 
 struct AttachState {
@@ -55,6 +64,7 @@ class AttachStream {
   virtual bool send_resize(TerminalSize size) = 0;
   virtual bool send_signal(int signal) = 0;
   virtual bool send_output_read(uint64_t offset) = 0;
+  virtual bool send_hang_up() = 0;  // of a session: we leave for good
 
   virtual void cancel() = 0;  // any thread
 };

@@ -98,6 +98,19 @@ std::unique_ptr<AttachStream> Controller::attach(const AttachStart& start) {
   return open_attach(*connection_->stub, target_, start);
 }
 
+Result<std::vector<SessionRecord>> Controller::list_sessions(JobId job) {
+  pb::ListSessionsRequest request;
+  request.set_job(job);
+  const auto reply =
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListSessions, request));
+  std::vector<SessionRecord> out;
+  for (const auto& session : reply.sessions()) {
+    out.push_back(
+        {session.user(), {session.argv().begin(), session.argv().end()}, Time{session.since_us()}});
+  }
+  return out;
+}
+
 Result<JobList> Controller::list_jobs(bool all) {
   pb::ListJobsRequest request;
   request.set_all(all);

@@ -37,6 +37,12 @@ struct Submitted {
   Timeline timeline;
 };
 
+struct SessionRecord {
+  std::string user;
+  std::vector<std::string> argv;
+  Time since;
+};
+
 struct LogQuery {
   AttemptKey what;
   uint64_t offset = 0;
@@ -72,6 +78,8 @@ class Controller {
   // back: a call on a broken one fails at once, and nobody would drive the new one's handshake.
   bool wait_connected(std::chrono::milliseconds at_most);
   std::unique_ptr<AttachStream> attach(const AttachStart& start);
+  // Of a job: those that others, or we, have open in it.
+  Result<std::vector<SessionRecord>> list_sessions(JobId job);
   // `all`: other users' jobs too, for administrators.
   std::unique_ptr<WatchStream> watch(bool all);
 

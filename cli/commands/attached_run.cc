@@ -19,7 +19,9 @@ namespace {
 
 int say_ending(const Console& console, const Following& following, const AttachEnd& end) {
   const int status = exit_status(end.state, end.ending);
-  const auto words = ending_words(following.task, end.state, end.ending);
+  auto words = ending_words(following.task, end.state, end.ending);
+  // The job goes on: it is not what was killed.
+  if (words && following.session && !end.ending.reason.empty()) words->message = end.ending.reason;
   // What devrun itself did wrong is said even when it should be quiet.
   const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
   if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
@@ -39,6 +41,10 @@ int say_leaving(const Console& console, const Following& following, const Attach
     case Attached::How::kEnded:
       return say_ending(console, following, attached.end);
     case Attached::How::kDetached:
+      if (following.session) {
+        console.say(fmt::format("left the session, which is hung up; job {} goes on", job));
+        return 0;
+      }
       console.say(fmt::format("detached from job {}, which goes on", job),
                   fmt::format("devrun attach {}", job));
       return 0;
@@ -61,6 +67,7 @@ AttachOptions options_for(const Following& following, const Context& context) {
   out.patient = following.patient;
   out.stdin_goes_on = !following.patient;
   out.quiet = following.quiet;
+  out.session = following.session;
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Following a job to its end on this terminal, and what is said and returned afterwards. `run`,
-// `attach` and `shell` end here.
+// Following a job or a session to its end on this terminal, and what is said and returned afterwards. `run`,
+// `attach`, `shell` and `exec` end here.
 #pragma once
 
 #include <string>
@@ -21,6 +21,7 @@ struct Following {
   bool quiet = false;
   std::string near_command =
       {};  // of devrun's own: what may have been meant if the program is not found
+  std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
 };
 
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,

@@ -28,6 +28,8 @@ using Parse = Result<Action> (*)(const Arguments&);
 struct Command {
   Help help;
   Parse parse = nullptr;  // null: known, and not in this version
+  // kStopOptions: its first word begins what is another program's, all in `program`.
+  WordRule words = WordRule::kBetween;
 };
 
 // One function per file of this folder.
@@ -43,6 +45,7 @@ Command explain_command();
 Command top_command();
 Command volume_command();
 Command shell_command();
+Command exec_command();
 Command nodes_command();
 Command up_command();
 Command down_command();

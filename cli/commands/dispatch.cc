@@ -45,7 +45,7 @@ Dispatched command_words(const Command& command, const Strings& before, const St
   }
   Strings all = before;
   all.insert(all.end(), after.begin(), after.end());
-  auto arguments = parse_arguments(all, command.help.options, WordRule::kBetween);
+  auto arguments = parse_arguments(all, command.help.options, command.words);
   if (arguments && arguments->has("help")) return Text{render_help(command.help)};
   auto action = arguments ? command.parse(*arguments) : Result<Action>(arguments.error());
   if (action) return std::move(*action);

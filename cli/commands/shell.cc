@@ -1,56 +1,51 @@
-// `devrun shell`: the dev container, a job whose root is the live tree of a volume. One per volume.
-#include <fcntl.h>
+// `devrun shell`: the dev container, a job whose root is the live tree of a volume and that runs nothing itself. One per
+// volume; a shell is a session of it, as `devrun exec` makes them in other jobs.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "cli/client/caller.h"
-#include "cli/client/detach_keys.h"
-#include "cli/client/terminal.h"
-#include "cli/commands/attached_run.h"
 #include "cli/commands/connect.h"
-#include "cli/commands/run_options.h"
+#include "cli/commands/session_options.h"
+#include "cli/output/job_text.h"
 
 namespace devrun::cli {
 
 namespace {
 
 constexpr Option kOptions[] = {
-    {.name = "stop", .meaning = "end the dev container", .example = "--stop"},
+    {.name = "stop",
+     .meaning = "end the dev container and all that runs in it",
+     .example = "--stop"},
+    {.name = "yes", .meaning = "--stop: although others have shells in it", .example = "--yes"},
     {.letter = 'd',
      .name = "detach",
-     .meaning = "start CMD there, print the job id alone and do not wait",
+     .meaning = "only start the dev container, and print its job id alone",
      .example = "-d"},
-    {.letter = 'e',
-     .name = "env",
-     .value = "K[=V]",
-     .meaning = "set a variable, or take one over; may be repeated",
-     .example = "-e EDITOR=vim"},
+    kSessionEnvOption,
     {.letter = 'C',
      .name = "chdir",
      .value = "DIR",
      .meaning = "begin in this directory",
      .fallback = "the home directory",
      .example = "-C /srv"},
-    {.letter = 't',
-     .name = "tty",
-     .meaning = "with a terminal",
-     .fallback = "if stdin and stdout are terminals",
-     .example = "-t"},
-    {.letter = 'T', .name = "no-tty", .meaning = "without a terminal", .example = "-T"},
-    {.name = "no-stdin", .meaning = "leave our stdin alone", .example = "--no-stdin"},
-    {.name = "detach-keys",
-     .value = "KEYS",
-     .meaning = "the keys that detach from a terminal",
-     .fallback = "ctrl-\\,d",
-     .example = "--detach-keys ctrl-p,ctrl-q"},
-    {.letter = 'q', .name = "quiet", .meaning = "no words but errors", .example = "-q"},
+    kSessionTtyOption,
+    kSessionNoTtyOption,
+    kSessionNoStdinOption,
+    kSessionKeysOption,
+    kSessionQuietOption,
     kHelpOption,
 };
 constexpr Example kExamples[] = {
     {"devrun shell ada", "a login shell in the live volume"},
     {"devrun shell ada -- apt-get install -y python3-pandas", "one command there"},
-    {"devrun shell --stop ada", "ends it"}};
+    {"devrun shell --stop ada", "ends the dev container"}};
+
+constexpr auto kEndPatience = std::chrono::seconds(20);  // of a dev container that is being ended
+constexpr auto kLookEvery = std::chrono::milliseconds(50);
+constexpr std::string_view kLoginName = "devrun-shell";  // $0 of the script below
+constexpr size_t kCommandShownMax = 60;
 
 // The login shell that the volume's own /etc/passwd names for the user $1; we cannot read that
 // file.
@@ -67,13 +62,9 @@ constexpr std::string_view kLoginScript =
 struct ShellWish {
   std::string volume;
   bool stop = false;
+  bool yes = false;
   bool detach = false;
-  bool no_stdin = false;
-  bool quiet = false;
-  TtyChoice tty = TtyChoice::kIfTerminals;
-  std::vector<std::string> env;
-  std::string folder;
-  std::string detach_keys;
+  SessionOptions options;
   std::vector<std::string> command;
 };
 
@@ -96,23 +87,14 @@ Result<std::string> volume_for(const ShellWish& wish, const Target& target) {
 }
 
 // As a login gives it, not the caller's: the dev container is a machine of its own.
-std::vector<std::string> login_settings(const ShellWish& wish, const Caller& caller,
-                                        const Surroundings& here, bool tty) {
-  std::vector<std::string> out{
+std::vector<std::string> login_settings(const Caller& caller, const Surroundings& here) {
+  return {
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       "HOME=" + caller.home,
       "USER=" + caller.user,
       "LOGNAME=" + caller.user,
       "LANG=" + here.variable("LANG").value_or("C.UTF-8"),
   };
-  if (tty) out.push_back("TERM=" + here.variable("TERM").value_or("xterm"));
-  for (const std::string& setting : wish.env) {
-    const bool has_value = setting.find('=') != std::string::npos;
-    const auto value = here.variable(setting);
-    if (has_value) out.push_back(setting);
-    if (!has_value && value) out.push_back(setting + "=" + *value);
-  }
-  return out;
 }
 
 // Admins are root there, as on a machine of their own; others are who they are here.
@@ -125,8 +107,7 @@ Result<Caller> caller_for(Controller& controller) {
   return caller;
 }
 
-Result<Submission> submission_for(const ShellWish& wish, const std::string& volume,
-                                  Controller& controller, const Context& context) {
+Result<Submission> container_of(const std::string& volume) {
   Submission out;
   out.request_id = TRY(new_request_id());
   JobSpec& spec = out.spec;
@@ -134,65 +115,102 @@ Result<Submission> submission_for(const ShellWish& wish, const std::string& volu
   spec.dev_container = true;
   spec.root.volume = volume;
   spec.root.live = true;
-  Program& program = spec.program;
-  program.caller = TRY(caller_for(controller));
-  program.argv = wish.command;
-  if (program.argv.empty()) {
-    program.argv = {"/bin/sh", "-c", std::string(kLoginScript), "devrun-shell",
-                    fmt::format("{}", program.caller.uid)};
-  }
-  program.cwd = wish.folder.empty() ? program.caller.home : wish.folder;
-  const bool terminals = is_terminal(context.in) && is_terminal(context.console.out());
-  program.tty = !wish.detach && !wish.no_stdin && wish.tty != TtyChoice::kNever &&
-                (wish.tty == TtyChoice::kAlways || terminals);
-  if (program.tty) program.terminal = terminal_size(context.in);
-  program.reads_stdin = !wish.detach && !wish.no_stdin && ::fcntl(context.in, F_GETFD) >= 0;
-  out.env = TRY(environment_block(
-      {}, login_settings(wish, program.caller, context.surroundings, program.tty)));
   return out;
 }
 
-Result<int> stop(Controller& controller, const std::string& volume, Context& context) {
+Result<SessionWish> session_for(const ShellWish& wish, Controller& controller,
+                                const Context& context) {
+  SessionWish out;
+  out.id = TRY(new_request_id());
+  Program& program = out.program;
+  program.caller = TRY(caller_for(controller));
+  program.argv = wish.command;
+  if (program.argv.empty()) {
+    program.argv = {"/bin/sh", "-c", std::string(kLoginScript), std::string(kLoginName),
+                    fmt::format("{}", program.caller.uid)};
+  }
+  program.cwd = wish.options.folder.empty() ? program.caller.home : wish.options.folder;
+  set_streams(program, wish.options, context);
+  out.env = TRY(session_environment(login_settings(program.caller, context.surroundings), program,
+                                    wish.options, context));
+  return out;
+}
+
+std::string session_text(const SessionRecord& session) {
+  const std::vector<std::string>& argv = session.argv;
+  std::string command = argv.empty() ? "a program" : command_line(argv);
+  if (argv.size() > 3 && argv[3] == kLoginName) command = "a login shell";
+  if (command.size() > kCommandShownMax) command = command.substr(0, kCommandShownMax) + "…";
+  return fmt::format("\n  {}: {}", session.user, command);
+}
+
+Status check_nobody_there(Controller& controller, JobId job, const std::string& volume) {
+  const std::vector<SessionRecord> sessions = TRY(controller.list_sessions(job));
+  if (sessions.empty()) return ok();
+  std::string text = fmt::format("the dev container of volume {} is in use:", volume);
+  for (const SessionRecord& session : sessions) text += session_text(session);
+  return Error{Code::kConflict, text, fmt::format("devrun shell --stop --yes {}", volume)};
+}
+
+Result<int> stop(const ShellWish& wish, Controller& controller, const std::string& volume,
+                 Context& context) {
   const JobId job = TRY(living_shell(controller, volume));
   if (job == 0) {
     context.console.say(fmt::format("volume {} has no dev container", volume));
     return 0;
   }
+  if (!wish.yes) TRY(check_nobody_there(controller, job, volume));
   TRY(controller.cancel(TaskKey{job, kNoTask}, 0));
+  const auto give_up = std::chrono::steady_clock::now() + kEndPatience;
+  while (!is_final(TRY(controller.get_job(job)).state)) {
+    if (std::chrono::steady_clock::now() > give_up) {
+      return Error{Code::kTimeout,
+                   fmt::format("the dev container of volume {}, job {}, is asked to end and has "
+                               "not yet",
+                               volume, job),
+                   fmt::format("devrun show {}", job)};
+    }
+    std::this_thread::sleep_for(kLookEvery);
+  }
+  if (!wish.options.quiet) {
+    context.console.say(
+        fmt::format("the dev container of volume {}, job {}, has ended", volume, job));
+  }
   return 0;
 }
 
-Result<int> shell(const ShellWish& wish, Context& context) {
-  if (wish.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
-    return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
+// One that is being ended, or ends while we come, is waited for: then we start the next.
+template <typename Try>
+auto with_patience(Try attempt) -> decltype(attempt()) {
+  const auto give_up = std::chrono::steady_clock::now() + kEndPatience;
+  for (;;) {
+    auto out = attempt();
+    const bool again =
+        !out && out.error().code == Code::kConflict && std::chrono::steady_clock::now() < give_up;
+    if (!again) return out;
+    std::this_thread::sleep_for(kLookEvery);
   }
+}
+
+Result<int> shell(const ShellWish& wish, Context& context) {
+  TRY(check_terminal(wish.options, context));
   Signals signals = TRY(Signals::take());
   const auto controller = TRY(controller_of(context));
   const std::string volume = TRY(volume_for(wish, controller->target()));
-  if (wish.stop) return stop(*controller, volume, context);
-  if (const JobId job = TRY(living_shell(*controller, volume)); job != 0) {
-    return Error{Code::kConflict,
-                 fmt::format("volume {} already has a dev container, job {}, and joining it is not "
-                             "in this version yet",
-                             volume, job),
-                 fmt::format("devrun attach {}, or devrun shell --stop {}", job, volume)};
-  }
-  const Submission submission = TRY(submission_for(wish, volume, *controller, context));
-  const auto submitted = submit_interruptibly(*controller, signals, submission);
-  if (!submitted && submitted.error().code == Code::kCancelled) {
-    context.console.say(submitted.error());
-    return kStatusCancelled;
-  }
-  if (!submitted) return submitted.error();
-  if (wish.detach) return print_submitted(context.console, *submitted, false);
-  Following following;
-  following.task = TaskKey{submitted->job, kNoTask};
-  following.write_stdin = submission.spec.program.reads_stdin;
-  following.tty = submission.spec.program.tty;
-  following.detach_keys = wish.detach_keys;
-  following.patient = true;
-  following.quiet = wish.quiet;
-  return follow_job(*controller, context, signals, following);
+  if (wish.stop) return stop(wish, *controller, volume, context);
+  const auto once = [&]() -> Result<int> {
+    const Submission submission = TRY(container_of(volume));
+    const auto container = TRY(submit_interruptibly(*controller, signals, submission));
+    if (wish.detach) return print_submitted(context.console, container, false);
+    SessionWish session = TRY(session_for(wish, *controller, context));
+    const Following following =
+        session_following(TaskKey{container.job, kNoTask}, wish.options, std::move(session));
+    return follow_job(*controller, context, signals, following);
+  };
+  const Result<int> status = with_patience(once);
+  if (status || status.error().code != Code::kCancelled) return status;
+  context.console.say(status.error());
+  return kStatusCancelled;
 }
 
 Result<Action> parse(const Arguments& arguments) {
@@ -208,17 +226,13 @@ Result<Action> parse(const Arguments& arguments) {
   if (arguments.has_dashes && wish.command.empty())
     return Error{Code::kInvalid, "no program follows `--`", {}};
   wish.stop = arguments.has("stop");
+  wish.yes = arguments.has("yes");
   wish.detach = arguments.has("detach");
-  wish.no_stdin = arguments.has("no-stdin");
-  wish.quiet = arguments.has("quiet");
-  if (arguments.has("tty")) wish.tty = TtyChoice::kAlways;
-  if (arguments.has("no-tty")) wish.tty = TtyChoice::kNever;
-  wish.env = arguments.values("env");
-  wish.folder = arguments.value("chdir").value_or("");
-  const std::string keys = arguments.value("detach-keys").value_or(std::string(kDefaultDetachKeys));
-  wish.detach_keys = TRY(parse_detach_keys(keys));
-  if (wish.detach && wish.command.empty())
-    return Error{Code::kInvalid, "-d needs a program: a login shell would end at once", {}};
+  wish.options = TRY(read_session_options(arguments));
+  if (wish.yes && !wish.stop) return Error{Code::kInvalid, "--yes goes with --stop", {}};
+  if ((wish.detach || wish.stop) && !wish.command.empty()) {
+    return Error{Code::kInvalid, "--stop and -d take no program", {}};
+  }
   return Action([=](Context& context) { return shell(wish, context); });
 }
 
@@ -227,12 +241,13 @@ Result<Action> parse(const Arguments& arguments) {
 Command shell_command() {
   return {
       {.name = "shell",
-       .usage = {"shell [OPTIONS] [VOLUME] [-- CMD [ARG…]]", "shell --stop [VOLUME]"},
+       .usage = {"shell [OPTIONS] [VOLUME] [-- CMD [ARG…]]", "shell --stop [--yes] [VOLUME]"},
        .purpose = "the dev container: a login shell, or CMD, in the live volume",
-       .text =
-           "What is done there stays in the volume. Inside, `devrun CMD` needs no option: it runs "
-           "CMD on a node, in a\n"
-           "snapshot of this volume. One dev container per volume; Ctrl-\\ d leaves it running.",
+       .text = "One dev container per volume: the first shell starts it, others join it, and it "
+               "lives on, with what was\n"
+               "started in it, until --stop. What is done there stays in the volume, but for /tmp "
+               "and /run. Inside,\n"
+               "`devrun CMD` needs no option: it runs CMD on a node, in a snapshot of this volume.",
        .options = kOptions,
        .examples = kExamples},
       parse};

@@ -26,11 +26,14 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
   }
   if (spec.dev_container) {
     const auto dev = state.dev_containers.find(spec.root.volume);
+    // One per volume: whoever asks for it gets the one that lives.
     if (dev != state.dev_containers.end()) {
+      const Task* task = find_task(state, {dev->second, kNoTask});
+      if (task == nullptr || !task->stop) return Reply{Submitted{dev->second, true}};
       return Error{Code::kConflict,
-                   fmt::format("the dev container of volume '{}' already runs, as job {}",
+                   fmt::format("the dev container of volume '{}', job {}, is being ended",
                                spec.root.volume, dev->second),
-                   fmt::format("devrun attach {}", dev->second)};
+                   "try again"};
     }
   }
   const JobId id = state.next_job;

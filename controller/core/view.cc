@@ -117,7 +117,10 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
   view.state = task_state(state, *task, now);
   view.attempt = task->attempt;
   if (task->outcome) view.ending = task->outcome->ending;
-  for (const Rank& rank : task->ranks) view.output_bytes.push_back(rank.output_bytes);
+  for (const Rank& rank : task->ranks) {
+    view.output_bytes.push_back(rank.output_bytes);
+    view.nodes.push_back(rank.node);
+  }
   if (task->ranks.empty()) {
     if (!task->outcome) view.reason = explain(state, *job);
     return view;

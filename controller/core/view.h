@@ -13,8 +13,9 @@ namespace devrun::controller {
 // A task as its watchers see it.
 struct TaskView {
   JobState state = JobState::kQueued;
-  std::string node;    // of rank 0
-  std::string reason;  // why it waits or is UNREACHABLE
+  std::string node;                     // of rank 0
+  std::vector<std::string> nodes = {};  // by rank
+  std::string reason;                   // why it waits or is UNREACHABLE
   uint32_t attempt = 0;
   std::optional<Ending> ending;
   std::vector<int64_t> output_bytes;    // by rank; final once the task has ended

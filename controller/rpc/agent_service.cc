@@ -122,4 +122,11 @@ grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
   return AgentStreams::start(parts_.core, parts_.hub, peer->certified.name);
 }
 
+grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* AgentService::Session(
+    grpc::CallbackServerContext* context) {
+  const Result<Peer> peer = identify(*context, "Session");
+  if (!peer) return new RefuseBidi<pb::SessionUp, pb::AttachRequest>(to_status(peer.error()));
+  return parts_.sessions.agent_call(peer->certified.name);
+}
+
 }  // namespace devrun::controller

@@ -19,6 +19,8 @@ class AgentService final : public pb::Agent::CallbackService {
                                    pb::ReportReply* reply) override;
   grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* Streams(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* Session(
+      grpc::CallbackServerContext* context) override;
 
  private:
   Parts parts_;

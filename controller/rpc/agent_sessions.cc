@@ -91,6 +91,11 @@ void AgentSessions::forget(const std::string& node, const DesiredStream* stream)
   if (it != streams_.end() && it->second.get() == stream) streams_.erase(it);
 }
 
+std::shared_ptr<DesiredStream> AgentSessions::call_of(const std::string& node) const {
+  const auto it = streams_.find(node);
+  return it == streams_.end() ? nullptr : it->second;
+}
+
 void AgentSessions::send(const State& state, const std::string& node,
                          const std::set<AttemptKey>& changed,
                          const std::set<AttemptKey>& released) {

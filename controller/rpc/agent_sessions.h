@@ -63,6 +63,8 @@ class AgentSessions {
   void forget(const std::string& node, const DesiredStream* stream);
   void send(const State& state, const std::string& node, const std::set<AttemptKey>& changed,
             const std::set<AttemptKey>& released);
+  // The node's call of now; nullptr if there is none.
+  std::shared_ptr<DesiredStream> call_of(const std::string& node) const;
 
  private:
   void add(pb::DesiredState& message, const State& state, const std::string& node,

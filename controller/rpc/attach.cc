@@ -126,6 +126,7 @@ Status AttachCall::take(const pb::AttachRequest& request) {
       pump();
       return ok();
     }
+    case pb::AttachRequest::kHangUp:  // of a session
     case pb::AttachRequest::kStart:
     case pb::AttachRequest::KIND_NOT_SET:
       break;

@@ -138,6 +138,22 @@ Status check_dev_container(const JobSpec& spec) {
 
 }  // namespace
 
+Status check_session(const devrun::v1::SessionStart& session, bool dev_container) {
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  const std::string& id = session.id();
+  if (id.size() < 16 || id.size() > 64 || !std::all_of(id.begin(), id.end(), good)) {
+    return invalid("session.id: expected 16 to 64 of [a-z0-9-]");
+  }
+  TRY(check_env(session.env()));
+  if (!session.has_program()) return ok();
+  Program program = wire::from_proto(session.program());
+  if (!program.setup.empty()) return invalid("a session has no setup step");
+  if (!dev_container && program.cwd.empty()) program.cwd = "/";  // the job's
+  return check_program(program);
+}
+
 Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_request_id(request.request_id()));
   JobSpec spec = TRY(wire::from_proto(request.spec()));
@@ -145,6 +161,13 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
     return invalid("spec.root.tree is the controller's to fill in");
   }
   if (spec.nodes == 0) spec.nodes = 1;
+  if (spec.dev_container) {
+    // It runs what its sessions bring, each with a caller of its own.
+    spec.program = Program{};
+    spec.program.argv = {"shell"};
+    spec.program.cwd = "/";
+    spec.program.caller = Caller{0, 0, {}, 022, "root", "/root"};
+  }
   TRY(check_program(spec.program));
   TRY(check_env(request.env()));
   TRY(check_resources(spec));

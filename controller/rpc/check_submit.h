@@ -14,5 +14,7 @@ inline constexpr uint32_t kRanksMax = 1024;
 
 // kInvalid, with the field, what was expected, and the nearest right word.
 Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request);
+// Likewise of a session (Exec).
+Status check_session(const devrun::v1::SessionStart& session, bool dev_container);
 
 }  // namespace devrun::controller

@@ -9,6 +9,7 @@
 #include "common/wire/job.h"
 #include "controller/rpc/attach.h"
 #include "controller/rpc/create_volume.h"
+#include "controller/rpc/exec_call.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/log_call.h"
 #include "controller/rpc/refuse.h"
@@ -33,20 +34,29 @@ pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
   return out;
 }
 
+std::string how_to_end(const Job& job) {
+  return job.spec.dev_container ? "devrun shell --stop " + job.spec.root.volume
+                                : fmt::format("devrun cancel {}", job.id);
+}
+
 // Removing a volume under a job would take the job's ground away.
 Status check_unused(const State& state, const std::string& volume) {
   for (const auto& [name, node] : state.nodes) {
     for (const AttemptKey& key : node.live) {
-      if (state.jobs.at(key.job).spec.root.volume != volume) continue;
-      return Error{Code::kConflict, fmt::format("volume '{}' is in use by job {}", volume, key.job),
-                   fmt::format("devrun cancel {}", key.job)};
+      const Job& job = state.jobs.at(key.job);
+      if (job.spec.root.volume != volume) continue;
+      return Error{Code::kConflict,
+                   fmt::format("volume '{}' is in use by {}job {}", volume,
+                               job.spec.dev_container ? "its dev container, " : "", key.job),
+                   how_to_end(job)};
     }
   }
   for (const QueueKey& queued : state.queue) {
-    if (state.jobs.at(queued.job).spec.root.volume != volume) continue;
+    const Job& job = state.jobs.at(queued.job);
+    if (job.spec.root.volume != volume) continue;
     return Error{Code::kConflict,
                  fmt::format("job {} waits to run in volume '{}'", queued.job, volume),
-                 fmt::format("devrun cancel {}", queued.job)};
+                 how_to_end(job)};
   }
   return ok();
 }
@@ -134,6 +144,25 @@ grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Atta
   Result<Peer> peer = identify(*context, "Attach");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
   return AttachCall::start(parts_.core, parts_.hub, std::move(*peer));
+}
+
+grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec(Context* context) {
+  Result<Peer> peer = identify(*context, "Exec");
+  if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
+  return ExecCall::start({parts_.core, parts_.hub, parts_.agents, parts_.sessions},
+                         std::move(*peer));
+}
+
+grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
+                                                      const pb::ListSessionsRequest* request,
+                                                      pb::ListSessionsReply* reply) {
+  return with_state(
+      context, "ListSessions",
+      [=, &sessions = parts_.sessions](const State& state, const Who& who, Time) -> Status {
+        TRY(openable_job(state, who, request->job()));
+        sessions.list(request->job(), *reply);
+        return ok();
+      });
 }
 
 grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,

@@ -19,6 +19,8 @@ class ClientService final : public pb::Client::CallbackService {
   Unary* Hello(Context*, const pb::ClientHello*, pb::ControllerHello*) override;
   Unary* Submit(Context*, const pb::SubmitRequest*, pb::SubmitReply*) override;
   grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* Attach(Context*) override;
+  grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* Exec(Context*) override;
+  Unary* ListSessions(Context*, const pb::ListSessionsRequest*, pb::ListSessionsReply*) override;
   Unary* ListJobs(Context*, const pb::ListJobsRequest*, pb::ListJobsReply*) override;
   Unary* GetJob(Context*, const pb::GetJobRequest*, pb::JobInfo*) override;
   grpc::ServerWriteReactor<pb::WatchUpdate>* Watch(Context*, const pb::WatchRequest*) override;

@@ -32,6 +32,8 @@ constexpr Access kAccess[] = {
     {"ListSnapshots", kAnyClient},  {"CreateSnapshot", kAnyClient},
     {"RemoveSnapshot", kAnyClient}, {"RestoreSnapshot", kAnyClient},
     {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
+    {"Session", kNodeItself},       {"Exec", kAnyClient},
+    {"ListSessions", kAnyClient},
 };
 
 unsigned allowed(std::string_view call) {

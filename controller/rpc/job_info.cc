@@ -119,11 +119,24 @@ Result<const Job*> visible_job(const State& state, const Who& who, JobId id) {
   return job;
 }
 
+Result<const Job*> openable_job(const State& state, const Who& who, JobId id) {
+  const Job* job = find_job(state, id);
+  const bool is_neighbours = job != nullptr && who.from && job->spec.dev_container &&
+                             job->spec.user == who.user &&
+                             job->spec.root.volume == who.from->volume;
+  if (is_neighbours) return job;
+  return visible_job(state, who, id);
+}
+
 Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, uint32_t rank,
                               Time now) {
-  const Job* job = TRY(visible_job(state, who, key.job));
-  if (key.task == kNoTask && !job->spec.array.empty()) {
-    const std::string first = to_string(TaskKey{key.job, array_task_at(job->spec, 0)});
+  return task_view(state, *TRY(visible_job(state, who, key.job)), key, rank, now);
+}
+
+Result<TaskView> task_view(const State& state, const Job& job, TaskKey key, uint32_t rank,
+                           Time now) {
+  if (key.task == kNoTask && !job.spec.array.empty()) {
+    const std::string first = to_string(TaskKey{key.job, array_task_at(job.spec, 0)});
     return Error{
         Code::kInvalid,
         fmt::format("job {} is an array: choose one of its tasks, such as {}", key.job, first),
@@ -131,10 +144,10 @@ Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, u
   }
   std::optional<TaskView> view = view_task(state, key, now);
   if (!view) return no_job(to_string(key));
-  if (rank >= job->spec.nodes) {
+  if (rank >= job.spec.nodes) {
     return Error{Code::kNotFound,
                  fmt::format("job {} has no rank {}: its ranks are 0 to {}", to_string(key), rank,
-                             job->spec.nodes - 1),
+                             job.spec.nodes - 1),
                  "devrun show " + to_string(key)};
   }
   return std::move(*view);

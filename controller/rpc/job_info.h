@@ -40,6 +40,11 @@ Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter,
 
 // kNotFound if there is none that the caller may see.
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id);
+// A job in which the caller may open a session. As visible_job; a dev container is also there for the other users of
+// its volume, each as themselves (exec_call.cc checks that).
+Result<const Job*> openable_job(const State& state, const Who& who, JobId id);
+Result<TaskView> task_view(const State& state, const Job& job, TaskKey key, uint32_t rank,
+                           Time now);
 Result<TaskView> visible_task(const State& state, const Who& who, TaskKey key, uint32_t rank,
                               Time now);
 

@@ -114,7 +114,8 @@ class ServerParts final : public Server {
 
  private:
   Parts parts() {
-    return {core_, hub_, agents_, watches_, *storage_, sealer_, snapshots_, volume_work_};
+    return {core_,     hub_,    sessions_,  agents_,     watches_,
+            *storage_, sealer_, snapshots_, volume_work_};
   }
 
   std::unique_ptr<storage::Storage> storage_;
@@ -122,6 +123,7 @@ class ServerParts final : public Server {
   std::unique_ptr<Journal> journal_;
   WorkerPool syncs_;
   StreamHub hub_;
+  SessionHub sessions_;
   AgentSessions agents_;
   Watches watches_;
   RpcEdge edge_;

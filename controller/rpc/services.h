@@ -4,6 +4,7 @@
 #include "common/runtime/seal.h"
 #include "controller/rpc/agent_sessions.h"
 #include "controller/rpc/core_loop.h"
+#include "controller/rpc/session_hub.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
 #include "controller/rpc/worker_pool.h"
@@ -14,6 +15,7 @@ namespace devrun::controller {
 struct Parts {
   CoreLoop& core;
   StreamHub& hub;
+  SessionHub& sessions;
   AgentSessions& agents;  // core's thread only
   Watches& watches;       // likewise
   storage::Storage& storage;

@@ -60,9 +60,11 @@ Status SubmitCall::look(const State& state) {
     return ok();
   }
   if (!who_.from) return ok();
-  // From a container: nobody becomes another user of the volume than the one that the socket saw.
+  // From a container: nobody becomes another user of the volume than the one that the socket saw. A dev container itself
+  // is root's, and its sessions are looked at one by one.
   Caller& caller = spec_.program.caller;
-  if (who_.from->uid != 0 && (caller.uid != who_.from->uid || caller.gid != who_.from->gid)) {
+  if (who_.from->uid != 0 && !spec_.dev_container &&
+      (caller.uid != who_.from->uid || caller.gid != who_.from->gid)) {
     return Error{Code::kDenied,
                  fmt::format("user {}:{} cannot submit as {}:{}", who_.from->uid, who_.from->gid,
                              caller.uid, caller.gid),
@@ -100,6 +102,8 @@ Status SubmitCall::check_volume() {
                              volume->owner, who_.user),
                  "devrun volume ls"};
   }
+  // Whoever starts it, it is the volume's: its owner finds it, and is who calls from inside.
+  if (spec_.dev_container) spec_.user = volume->owner;
   return ok();
 }
 

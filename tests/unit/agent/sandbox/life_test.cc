@@ -133,13 +133,36 @@ TEST_F(LifeTest, ALiveTreeIsWrittenDirectlyAndLeftWithoutOurMountPoints) {
       host_.path("tree"), live,
       std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
   std::filesystem::remove_all(live + "/var");
-  AttemptSpec spec = host_.shell(
-      "cat /etc/hosts > /home/ada/hosts; hostname; echo live > data; ls /usr/local/bin; ls /run");
+  AttemptSpec spec = host_.shell("never run");
   spec.root.live = true;
   spec.dev_container = true;
-  const Ending ending = host_.run(spec);
-  EXPECT_EQ(ending.status, 0) << ending.reason;
-  EXPECT_EQ(host_.out(spec.key), "ml\ndevrun\ndevrun\nlock\n");
+  spec.program.cwd = "/";
+  ASSERT_TRUE(host_.start(spec));
+  SessionSpec session{"session-1-of-the-test",
+                      host_
+                          .shell("cat /etc/hosts > /home/ada/hosts; hostname; echo live > data; ls "
+                                 "/usr/local/bin; ls /run; umask; id -u; id -G; "
+                                 "(sleep 1000; true) & exit 3")
+                          .program,
+                      spec.env};
+  session.program.caller = Caller{1000, 1001, {1001, 7}, 027, "ada", "/home/ada"};
+  std::filesystem::permissions(live + "/home/ada", std::filesystem::perms::all);
+  std::filesystem::permissions(live + "/home/ada/data", std::filesystem::perms::all);
+  ASSERT_TRUE(host_.sandboxes().start_session(spec.key, session));
+  EXPECT_EQ(host_.sandboxes().start_session(spec.key, session).error().code, Code::kExists);
+  FoundSession found;
+  ASSERT_TRUE(eventually([&] {
+    found = *host_.sandboxes().find_session(spec.key, session.id);
+    return found.ending.has_value();
+  }));
+  EXPECT_EQ(found.ending->status, 3) << found.ending->reason;
+  EXPECT_EQ(found.uid, 1000u);
+  EXPECT_EQ(stream_of(host_.sandboxes().session_folder(spec.key, session.id), 1),
+            "ml\ndevrun\ndevrun\nlock\n0027\n1000\n1001 7\n");
+  EXPECT_TRUE(find_one(host_.sandboxes(), spec.key).shim_alive) << "the container goes on";
+  EXPECT_FALSE(host_.sandboxes().find_session(spec.key, "another-session-id"));
+  ASSERT_TRUE(host_.sandboxes().remove_session(spec.key, session.id));
+  EXPECT_TRUE(host_.sandboxes().find_sessions()->empty());
   EXPECT_EQ(*read_file(live + "/home/ada/data"), "live\n");
   EXPECT_NE(read_file(live + "/home/ada/hosts")->find("localhost"), std::string::npos);
   EXPECT_EQ(host_.sandboxes().written(spec.key)->files, 0u);

@@ -54,6 +54,20 @@ class MemoryNode final : public sandbox::Sandboxes {
   Status kill(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
+  // No program here has sessions: those are tested on real containers (tests/e2e/test_shell.py).
+  Status start_session(const AttemptKey&, const sandbox::SessionSpec&) override {
+    return Error{Code::kUnsupported, "no sessions here", {}};
+  }
+  Result<std::vector<sandbox::FoundSession>> find_sessions() override {
+    return std::vector<sandbox::FoundSession>{};
+  }
+  Status remove_session(const AttemptKey&, const std::string&) override { return ok(); }
+  std::string session_folder(const AttemptKey& key, const std::string& id) const override {
+    return folder(key) + "/exec." + id;
+  }
+  Result<sandbox::FoundSession> find_session(const AttemptKey&, const std::string&) override {
+    return Error{Code::kNotFound, "no sessions here", {}};
+  }
   Status collect(Time) override { return ok(); }
   std::string folder(const AttemptKey& key) const override {
     return folder_ + "/" + folder_name(key);

@@ -148,6 +148,8 @@ class FakeController final : public pb::Client::Service {
   std::vector<pb::CreateVolumeRequest> created;
   std::vector<std::string> removed;
   std::vector<pb::CancelJobRequest> cancels;
+  std::vector<pb::AttachStart> execs;
+  pb::ListSessionsReply sessions;
   std::string role = "admin";
 
  private:
@@ -249,6 +251,7 @@ class FakeController final : public pb::Client::Service {
     if (request.has_start()) {
       call.start = request.start();
       call.begun = true;
+      if (call.start.has_session()) execs.push_back(call.start);
       ++job_.attaches;
       job_.attached_from.push_back(call.start.output_from());
     }
@@ -281,6 +284,16 @@ class FakeController final : public pb::Client::Service {
     // A sync server must not return while another thread reads: the client's end, or ours, ends it.
     reader.join();
     return status;
+  }
+
+  grpc::Status Exec(grpc::ServerContext* context,
+                    grpc::ServerReaderWriter<pb::AttachReply, pb::AttachRequest>* stream) override {
+    return Attach(context, stream);
+  }
+  grpc::Status ListSessions(grpc::ServerContext*, const pb::ListSessionsRequest*,
+                            pb::ListSessionsReply* reply) override {
+    *reply = sessions;
+    return grpc::Status::OK;
   }
 
   grpc::Status send(grpc::ServerReaderWriter<pb::AttachReply, pb::AttachRequest>& stream,

@@ -315,9 +315,13 @@ TEST_F(Run, Shell) {
   EXPECT_TRUE(request.spec().dev_container());
   EXPECT_TRUE(request.spec().root().live());
   EXPECT_EQ(request.spec().root().volume(), "ada");
-  EXPECT_EQ(request.spec().program().cwd(), "/root");
-  EXPECT_EQ(request.spec().program().caller().uid(), 0u);
-  std::string env = request.env();
+  ASSERT_EQ(fake_.execs.size(), 1u);
+  const pb::SessionStart& session = fake_.execs[0].session();
+  EXPECT_EQ(fake_.execs[0].job(), 42u);
+  EXPECT_EQ(session.program().argv(1), "update");
+  EXPECT_EQ(session.program().cwd(), "/root");
+  EXPECT_EQ(session.program().caller().uid(), 0u);
+  std::string env = session.env();
   std::ranges::replace(env, '\0', '|');
   EXPECT_EQ(env,
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin|HOME=/"
@@ -325,21 +329,44 @@ TEST_F(Run, Shell) {
             "LANG=de_DE|");
 }
 
-TEST_F(Run, ShellOfAVolumeThatHasOne) {
+TEST_F(Run, ShellStopsWhatNobodyUses) {
   auto& job = *fake_.list.add_jobs();
-  job.set_job(7);
+  job.set_job(42);
   job.set_state(pb::RUNNING);
   job.mutable_spec()->set_dev_container(true);
   job.mutable_spec()->mutable_root()->set_volume("ada");
-  const Ran ran = run({"shell", "ada"});
-  EXPECT_EQ(ran.status, 125);
-  EXPECT_EQ(ran.words,
-            "devrun: volume ada already has a dev container, job 7, and joining it is not in this "
-            "version yet. Try: devrun "
-            "attach 7, or devrun shell --stop ada\n");
-  EXPECT_EQ(run({"shell", "--stop", "ada"}).status, 0);
+  fake_.info.set_job(42);
+  fake_.info.set_state(pb::CANCELLED);
+  auto& session = *fake_.sessions.add_sessions();
+  session.set_user("bob");
+  for (const char* word : {"vim", "a b"}) session.add_argv(word);
+  const Ran refused = run({"shell", "--stop", "ada"});
+  EXPECT_EQ(refused.status, 125);
+  EXPECT_EQ(refused.words,
+            "devrun: the dev container of volume ada is in use:\n"
+            "devrun:   bob: vim 'a b'\n"
+            "devrun: Try: devrun shell --stop --yes ada\n");
+  EXPECT_TRUE(fake_.cancels.empty());
+  EXPECT_EQ(run({"shell", "--stop", "--yes", "ada"}).status, 0);
   ASSERT_EQ(fake_.cancels.size(), 1u);
-  EXPECT_EQ(fake_.cancels[0].job(), 7u);
+  EXPECT_EQ(fake_.cancels[0].job(), 42u);
+  fake_.sessions.clear_sessions();
+  EXPECT_EQ(run({"shell", "--stop", "ada"}).words,
+            "devrun: the dev container of volume ada, job 42, has ended\n");
+}
+
+TEST_F(Run, ExecTakesTheProgramsWordsAsTheyAre) {
+  fake_.end_with(pb::FAILED, pb::EXITED, 3);
+  EXPECT_EQ(run({"exec", "-e", "A=b", "42", "ls", "-l", "--", "-e"}).status, 3);
+  ASSERT_EQ(fake_.execs.size(), 1u);
+  const pb::SessionStart& session = fake_.execs[0].session();
+  EXPECT_EQ(session.program().argv_size(), 4);
+  EXPECT_EQ(session.program().argv(3), "-e");
+  EXPECT_EQ(session.program().cwd(), "") << "the job's";
+  EXPECT_EQ(session.env(), std::string("A=b\0", 4));
+  EXPECT_EQ(run({"exec", "42"}).status, 2);
+  EXPECT_EQ(run({"exec", "-C", "here", "42", "ls"}).status, 2);
+  EXPECT_TRUE(fake_.submitted.empty());
 }
 
 }  // namespace
