@@ -70,8 +70,8 @@ void AgentStreams::connect(const AttemptKey& key) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
   tell_from_ = true;
+  pump();  // first: the offset is that of before what the agent may already have sent
   StartRead(&up_);
-  pump();
 }
 
 Status AgentStreams::take(const pb::StreamsUp& up) {
