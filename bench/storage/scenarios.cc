@@ -61,7 +61,7 @@ struct Store {
   std::unique_ptr<storage::Storage> storage;
   std::string live;
 
-  std::string path() const { return disk->path() + "/store"; }
+  std::string path() const { return disk->path(); }
 };
 
 Result<Store> make_store(const Settings& settings, const std::string& kind, int64_t bytes) {

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "common/runtime/fd.h"
+#include "common/runtime/file.h"
 
 namespace devrun::storage::btrfs {
 
@@ -92,6 +93,23 @@ Status commit(int fd) {
   if (::ioctl(fd, BTRFS_IOC_START_SYNC, &transaction) != 0) return failed("commit", "store");
   if (::ioctl(fd, BTRFS_IOC_WAIT_SYNC, &transaction) != 0) return failed("commit", "store");
   return ok();
+}
+
+Result<bool> bound_dirty_data(int fd, uint64_t bytes) {
+  btrfs_ioctl_fs_info_args info{};
+  if (::ioctl(fd, BTRFS_IOC_FS_INFO, &info) != 0) return failed("look up", "file system");
+  std::string uuid;
+  for (size_t i = 0; i < sizeof info.fsid; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) uuid += '-';
+    fmt::format_to(std::back_inserter(uuid), "{:02x}", info.fsid[i]);
+  }
+  const std::string folder = fmt::format("/sys/fs/btrfs/{}/bdi", uuid);
+  for (const auto& [name, value] : {std::pair<const char*, uint64_t>{"max_bytes", bytes},
+                                    std::pair<const char*, uint64_t>{"strict_limit", 1}}) {
+    const Result<UniqueFd> file = open_file(fmt::format("{}/{}", folder, name), O_WRONLY);
+    if (!file || !write_all(file->get(), fmt::format("{}\n", value))) return false;
+  }
+  return true;
 }
 
 Result<std::vector<std::string>> nested_subvolumes(int fd) {

@@ -35,6 +35,11 @@ Result<SubvolumeInfo> subvolume_info(int fd);
 // loss. Data that was written and not fsynced does not.
 Status commit(int fd);
 
+// Keeps the data that is dirty in the whole file system of `fd` below about `bytes`: the kernel writes
+// back from half of that on, and lets writers wait beyond it. False if this kernel (before 6.2), or a
+// read-only /sys, does not let us.
+Result<bool> bound_dirty_data(int fd, uint64_t bytes);
+
 // Subvolumes anywhere in the one that `fd` is the root of, as paths relative to it.
 Result<std::vector<std::string>> nested_subvolumes(int fd);
 

@@ -18,7 +18,7 @@ Result<std::unique_ptr<Driver>> Driver::of(const std::string& folder) {
   }
   switch (info.f_type) {
     case BTRFS_SUPER_MAGIC:
-      return make_btrfs_driver();
+      return make_btrfs_driver(folder);
     case TMPFS_MAGIC:
     case RAMFS_MAGIC:
       return Error{Code::kUnsupported,

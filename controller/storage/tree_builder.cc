@@ -24,8 +24,11 @@ namespace {
 // Above this many touched inodes, looking each one up costs more than looking at everything.
 constexpr size_t kChangedInodesMax = 20'000;
 constexpr size_t kProvisionalIdBytes = 16;
-constexpr unsigned kThreadsMax = 4;
+// More than there are cores: bytes of a snapshot come from the disk, since the page cache knows them
+// as those of the live file only.
+constexpr uint64_t kThreadsMax = 12;
 constexpr uint64_t kBodyBytesPerThread = 4 << 20;
+constexpr uint64_t kBodiesPerThread = 4;
 
 using tree::Entry;
 using tree::EntryType;
@@ -244,10 +247,9 @@ Status Builder::read_bodies() {
       }
     }
   };
-  const uint64_t wanted = 1 + bytes / kBodyBytesPerThread;
-  const uint64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const uint64_t wanted = 1 + bytes / kBodyBytesPerThread + pending_.size() / kBodiesPerThread;
   std::vector<std::thread> helpers;
-  for (uint64_t i = 1; i < std::min({wanted, cores, uint64_t{kThreadsMax}}); ++i) {
+  for (uint64_t i = 1; i < std::min(wanted, kThreadsMax); ++i) {
     helpers.emplace_back(work);
   }
   work();
