@@ -1,6 +1,9 @@
 // bundle/rootfs: an overlay of the attempt's tree and an upper on local disk, or, for a dev container, the live tree
 // itself. Never with device nodes.
 //
+// With `index`, the names of a file with several (hard links) stay one file when the job writes through any of them.
+// devrun-fs makes that possible: such names are one node of it, and it finds nodes by number (FUSE export support).
+//
 // The overlay is `volatile`: without it each fsync in the job waits for the disk, and the unmount syncs the whole file
 // system of the node. An upper need not survive a power cut, since the attempt does not.
 #include <fmt/format.h>
@@ -59,11 +62,12 @@ Status mount_overlay(const Setup& setup) {
       ::chmod(setup.places.upper().c_str(), st.st_mode & 07777) != 0) {
     return errno_error("give the upper its owner", errno);
   }
-  const std::string options = fmt::format(
-      "lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,index=off,xino=auto",
-      escaped(lower), escaped(setup.places.upper()), escaped(setup.places.work()));
+  const std::string options =
+      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino=auto",
+                  escaped(lower), escaped(setup.places.upper()), escaped(setup.places.work()));
   const std::string target = setup.places.rootfs();
-  for (const char* more : {",volatile", ""}) {  // before kernel 5.10 there is no volatile
+  // Before kernel 5.10 there is no volatile; an upper without file handles takes no index.
+  for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
     if (::mount("devrun", target.c_str(), "overlay", MS_NODEV, (options + more).c_str()) == 0) {
       return ok();
     }

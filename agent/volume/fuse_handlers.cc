@@ -51,6 +51,7 @@ void FuseFront::Handlers::init(void* self, fuse_conn_info* connection) {
   want(FUSE_CAP_CACHE_SYMLINKS);
   want(FUSE_CAP_PARALLEL_DIROPS);
   want(FUSE_CAP_ASYNC_READ);
+  want(FUSE_CAP_EXPORT_SUPPORT);  // for overlay's index of hard links
   if (front->options_.xattrs) want(FUSE_CAP_POSIX_ACL);
   if ((connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) == 0 ||
       (connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) == 0) {
@@ -80,6 +81,17 @@ void FuseFront::Handlers::lookup(fuse_req_t request, fuse_ino_t parent, const ch
     CHECK(attributes.has_value());
     const fuse_entry_param found = entry_param(prepared->root, *attributes);
     fuse_reply_entry(request, &found);
+    return;
+  }
+  if (text == ".") {
+    // By its number, as the handle of a file that the kernel has forgotten names it (FUSE_CAP_EXPORT_SUPPORT).
+    const Result<Attributes> self = front->vfs_.attributes(parent);
+    if (!self) {
+      fuse_reply_err(request, ESTALE);
+      return;
+    }
+    const fuse_entry_param known = entry_param(parent, *self);
+    fuse_reply_entry(request, &known);
     return;
   }
   const Result<std::optional<Found>> found = front->vfs_.lookup(parent, text);

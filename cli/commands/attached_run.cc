@@ -148,4 +148,27 @@ Result<int> print_submitted(const Console& console, const Submitted& submitted, 
   return 0;
 }
 
+Result<int> send_job(const Target& target, Context& context, const Submission& submission,
+                     const Sending& sending) {
+  Signals signals = TRY(Signals::take());
+  Controller controller(target);
+  const auto submitted = submit_interruptibly(controller, signals, submission);
+  if (!submitted && submitted.error().code == Code::kCancelled) {
+    context.console.say(submitted.error());
+    return kStatusCancelled;
+  }
+  if (!submitted) return submitted.error();
+  if (sending.detach) return print_submitted(context.console, *submitted, sending.json);
+  Following following;
+  following.task = TaskKey{submitted->job, kNoTask};
+  following.ranks = submission.spec.nodes;
+  following.write_stdin = submission.spec.program.reads_stdin;
+  following.tty = submission.spec.program.tty;
+  following.detach_keys = sending.detach_keys;
+  following.patient = true;
+  following.quiet = sending.quiet;
+  following.near_command = sending.near_command;
+  return follow_job(controller, context, signals, following);
+}
+
 }  // namespace devrun::cli

@@ -34,4 +34,17 @@ Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
 // The job's id alone, or one JSON record; nobody reading it is no reason to keep it from the shell.
 Result<int> print_submitted(const Console& console, const Submitted& submitted, bool json);
 
+// What `run` and `launch` do with a job that is ready to be sent.
+struct Sending {
+  bool detach = false;
+  bool json = false;  // with detach
+  bool quiet = false;
+  std::string detach_keys = {};   // bytes
+  std::string near_command = {};  // as in Following
+};
+
+// Submits (a Ctrl-C ends that), then prints the id or follows the job to its end.
+Result<int> send_job(const Target& target, Context& context, const Submission& submission,
+                     const Sending& sending);
+
 }  // namespace devrun::cli

@@ -232,23 +232,13 @@ Result<int> launch_file(const LaunchOptions& options, Context& context) {
                              options.file, plan->tasks.size()),
                  "one file each, joined by devrun --after-ok"};
   }
-  Signals signals = TRY(Signals::take());
   const Target target = TRY(find_target(context.surroundings));
   const Submission submission = TRY(submission_for(options, plan->tasks[0], context, target));
-  Controller controller(target);
-  const auto submitted = submit_interruptibly(controller, signals, submission);
-  if (!submitted && submitted.error().code == Code::kCancelled) {
-    context.console.say(submitted.error());
-    return kStatusCancelled;
-  }
-  if (!submitted) return submitted.error();
-  if (options.detach) return print_submitted(context.console, *submitted, options.json);
-  Following following;
-  following.task = TaskKey{submitted->job, kNoTask};
-  following.ranks = submission.spec.nodes;
-  following.patient = true;
-  following.quiet = options.quiet;
-  return follow_job(controller, context, signals, following);
+  Sending sending;
+  sending.detach = options.detach;
+  sending.json = options.json;
+  sending.quiet = options.quiet;
+  return send_job(target, context, submission, sending);
 }
 
 Result<Action> parse(const Arguments& arguments) {

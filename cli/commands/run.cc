@@ -109,27 +109,14 @@ Result<int> run(const RunOptions& options, Context& context) {
   if (options.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
     return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
   }
-  Signals signals = TRY(Signals::take());
   const Target target = TRY(find_target(context.surroundings));
-  const Submission submission = TRY(submission_for(options, context, target));
-  Controller controller(target);
-  const auto submitted = submit_interruptibly(controller, signals, submission);
-  if (!submitted && submitted.error().code == Code::kCancelled) {
-    context.console.say(submitted.error());
-    return kStatusCancelled;
-  }
-  if (!submitted) return submitted.error();
-  if (options.detach) return print_submitted(context.console, *submitted, options.json);
-  Following following;
-  following.task = TaskKey{submitted->job, kNoTask};
-  following.ranks = options.nodes;
-  following.write_stdin = submission.spec.program.reads_stdin;
-  following.tty = submission.spec.program.tty;
-  following.detach_keys = options.detach_keys;
-  following.patient = true;
-  following.quiet = options.quiet;
-  following.near_command = near_command(options.command[0]);
-  return follow_job(controller, context, signals, following);
+  Sending sending;
+  sending.detach = options.detach;
+  sending.json = options.json;
+  sending.quiet = options.quiet;
+  sending.detach_keys = options.detach_keys;
+  sending.near_command = near_command(options.command[0]);
+  return send_job(target, context, TRY(submission_for(options, context, target)), sending);
 }
 
 Result<Action> parse(const Arguments& arguments) {

@@ -108,3 +108,20 @@ def test_the_volume_may_be_created_again_from_a_folder_and_removed(cluster):
     assert again.status == 125 and "second" in again.err, again
     assert cluster.devrun("volume", "rm", "second", "--yes").status == 0
     assert b"second" not in cluster.devrun("volume", "ls").out
+
+
+def test_names_of_one_file_stay_one_file_when_a_job_writes(cluster):
+    with open(cluster.live("work/linked-a"), "w", encoding="utf-8") as file:
+        file.write("before\n")
+    os.link(cluster.live("work/linked-a"), cluster.live("work/linked-b"))
+    script = """
+        cd /work
+        echo by-a >> linked-a; cat linked-b; stat -c '%h' linked-a linked-b
+        echo 3 > /proc/sys/vm/drop_caches 2>/dev/null
+        echo by-b >> linked-b; cat linked-a
+        [ "$(stat -c %i linked-a)" = "$(stat -c %i linked-b)" ] && echo same
+        ln linked-b linked-c; echo by-c >> linked-c; tail -n 1 linked-a; rm linked-a; tail -n 1 linked-b"""
+    done = cluster.sh(script)
+    assert done.status == 0, done
+    assert done.out.decode().split() == ["before", "by-a", "2", "2", "before", "by-a", "by-b", "same", "by-c",
+                                         "by-c"], done

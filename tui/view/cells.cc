@@ -108,6 +108,7 @@ int Canvas::put(int row, int column, std::string_view text, Style style, int wid
 }
 
 void Canvas::paint_row(int row, Style style) {
+  if (row < 0 || row >= rows_) return;
   for (int x = 0; x < columns_; ++x) cell(row, x).style = style;
 }
 

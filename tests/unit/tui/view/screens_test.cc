@@ -111,5 +111,29 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Screens,
                          testing::Values(Size{24, 80, "80x24"}, Size{50, 160, "160x50"}),
                          [](const auto& chosen) { return "s" + chosen.param.name; });
 
+TEST(ScreenSizes, AnyInAnyStateIsDrawn) {
+  for (const bool connected : {false, true}) {
+    for (const Screen screen : {Screen::kJobs, Screen::kJob, Screen::kLog}) {
+      for (int overlay = 0; overlay < 4; ++overlay) {
+        Model model;
+        if (connected) update(model, sample_cluster());
+        if (!connected) update(model, ConnectionLost{"cannot reach the controller at somewhere"});
+        model.screen = screen;
+        model.showing_help = overlay == 1;
+        model.editing_filter = overlay == 2;
+        if (overlay == 3) model.confirming_cancel = 41;
+        for (const int rows : {1, 2, 3, 4, 9}) {
+          for (const int columns : {1, 2, 3, 7, 20, 81}) {
+            update(model, Resized{rows, columns});
+            const Canvas canvas = draw(model);
+            EXPECT_EQ(canvas.rows(), rows);
+            EXPECT_EQ(canvas.columns(), columns);
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace devrun::tui
