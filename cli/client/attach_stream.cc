@@ -1,6 +1,6 @@
 #include "cli/client/attach_stream.h"
 
-#include "cli/client/call.h"
+#include "cli/client/read_side.h"
 #include "common/wire/job.h"
 
 namespace devrun::cli {
@@ -42,8 +42,9 @@ Result<AttachNews> news_of(pb::AttachReply&& in) {
 class GrpcAttachStream : public AttachStream {
  public:
   GrpcAttachStream(pb::Client::Stub& stub, const Target& target, const AttachStart& start)
-      : target_(target) {
-    stream_ = start.session ? stub.Exec(&context_) : stub.Attach(&context_);
+      : side_(target) {
+    grpc::ClientContext* const context = side_.context();
+    side_.set_stream(start.session ? stub.Exec(context) : stub.Attach(context));
     pb::AttachRequest request;
     auto& first = *request.mutable_start();
     first.set_job(start.what.job);
@@ -59,25 +60,11 @@ class GrpcAttachStream : public AttachStream {
         session.set_env(start.session->env);
       }
     }
-    stream_->Write(request);
+    side_.stream().Write(request);
   }
 
-  std::optional<AttachNews> read() override {
-    pb::AttachReply reply;
-    if (failure_ || !stream_->Read(&reply)) return std::nullopt;
-    auto news = news_of(std::move(reply));
-    if (news) return std::move(*news);
-    failure_ = std::move(news).error();
-    context_.TryCancel();
-    return std::nullopt;
-  }
-
-  Status finish() override {
-    const grpc::Status status = stream_->Finish();
-    if (failure_) return *failure_;
-    if (status.ok()) return ok();
-    return call_error(status, target_);
-  }
+  std::optional<AttachNews> read() override { return side_.read<AttachNews>(news_of); }
+  Status finish() override { return side_.finish(); }
 
   bool send_stdin(uint64_t offset, std::string_view bytes, bool eof) override {
     pb::AttachRequest request;
@@ -85,37 +72,34 @@ class GrpcAttachStream : public AttachStream {
     chunk.set_offset(offset);
     chunk.set_data(std::string(bytes));
     chunk.set_eof(eof);
-    return stream_->Write(request);
+    return side_.stream().Write(request);
   }
   bool send_resize(TerminalSize size) override {
     pb::AttachRequest request;
     *request.mutable_resize() = wire::to_proto(size);
-    return stream_->Write(request);
+    return side_.stream().Write(request);
   }
   bool send_signal(int signal) override {
     pb::AttachRequest request;
     request.set_signal(signal);
-    return stream_->Write(request);
+    return side_.stream().Write(request);
   }
   bool send_output_read(uint64_t offset) override {
     pb::AttachRequest request;
     request.set_output_read(offset);
-    return stream_->Write(request);
+    return side_.stream().Write(request);
   }
 
   bool send_hang_up() override {
     pb::AttachRequest request;
     request.set_hang_up(true);
-    return stream_->Write(request);
+    return side_.stream().Write(request);
   }
 
-  void cancel() override { context_.TryCancel(); }
+  void cancel() override { side_.cancel(); }
 
  private:
-  const Target& target_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<pb::AttachRequest, pb::AttachReply>> stream_;
-  std::optional<Error> failure_;  // a reply that cannot be understood
+  ReadSide<grpc::ClientReaderWriter<pb::AttachRequest, pb::AttachReply>, pb::AttachReply> side_;
 };
 
 }  // namespace

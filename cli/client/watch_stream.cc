@@ -1,6 +1,6 @@
 #include "cli/client/watch_stream.h"
 
-#include "cli/client/call.h"
+#include "cli/client/read_side.h"
 #include "cli/client/records_wire.h"
 
 namespace devrun::cli {
@@ -20,36 +20,20 @@ Result<WatchNews> news_of(const pb::WatchUpdate& in) {
 
 class GrpcWatchStream : public WatchStream {
  public:
-  GrpcWatchStream(pb::Client::Stub& stub, const Target& target, bool all) : target_(target) {
+  GrpcWatchStream(pb::Client::Stub& stub, const Target& target, bool all) : side_(target) {
     pb::WatchRequest request;
     request.set_all(all);
-    stream_ = stub.Watch(&context_, request);
+    side_.set_stream(stub.Watch(side_.context(), request));
   }
 
   std::optional<WatchNews> read() override {
-    pb::WatchUpdate update;
-    if (failure_ || !stream_->Read(&update)) return std::nullopt;
-    auto news = news_of(update);
-    if (news) return std::move(*news);
-    failure_ = std::move(news).error();
-    context_.TryCancel();
-    return std::nullopt;
+    return side_.read<WatchNews>([](pb::WatchUpdate&& update) { return news_of(update); });
   }
-
-  Status finish() override {
-    const grpc::Status status = stream_->Finish();
-    if (failure_) return *failure_;
-    if (status.ok()) return ok();
-    return call_error(status, target_);
-  }
-
-  void cancel() override { context_.TryCancel(); }
+  Status finish() override { return side_.finish(); }
+  void cancel() override { side_.cancel(); }
 
  private:
-  const Target& target_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<pb::WatchUpdate>> stream_;
-  std::optional<Error> failure_;  // an update that cannot be understood
+  ReadSide<grpc::ClientReader<pb::WatchUpdate>, pb::WatchUpdate> side_;
 };
 
 }  // namespace
