@@ -4,7 +4,9 @@
 //
 // A session is started in a container that runs: the shim of its attempt lends the control socket of the container's
 // init (`sessions.sock`), which gets the session's own descriptors over it and forks. So a session is in the container
-// exactly as its init is: namespaces, cgroup, capabilities, seccomp, limits. Measured: 1 ms, where `crun exec` takes 12.
+// exactly as its init is: namespaces, cgroup, capabilities, seccomp, limits. Measured
+// on a busy machine: `crun exec … true` alone takes 6 to 15 ms; all of `devrun shell -- true`, from the start of its process
+// to its end, 16 to 25.
 #pragma once
 
 #include <sys/types.h>

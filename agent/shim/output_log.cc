@@ -77,4 +77,15 @@ Status OutputLog::sync() {
   return ok();
 }
 
+uint64_t OutputLog::kept_bytes() const {
+  struct stat st {};
+  return ::fstat(fd_.get(), &st) == 0 ? static_cast<uint64_t>(st.st_blocks) * 512 : 0;
+}
+
+// Asked of a place where nothing is.
+bool OutputLog::can_give_back() const {
+  constexpr off_t kFarAway = off_t{1} << 40;
+  return ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kFarAway, 4096) == 0;
+}
+
 }  // namespace devrun::shim

@@ -31,6 +31,9 @@ class OutputLog {
   void cut();
 
   uint64_t bytes() const { return bytes_; }
+  // What of it the disk holds: less than bytes() once a reader gives back what it has read, by holes.
+  uint64_t kept_bytes() const;
+  bool can_give_back() const;  // the file system knows holes
   Status sync();
 
  private:

@@ -134,7 +134,7 @@ Status Shim::run() {
 }
 
 int Shim::timeout_us() const {
-  if (ending_ || log_.blocked()) return static_cast<int>(kLookAgain.count());
+  if (ending_ || log_.blocked() || held_back_) return static_cast<int>(kLookAgain.count());
   if (agent_ && agent_greeted_ && agent_->idle() && log_.bytes() != output_told_) {
     const auto due = told_at_ + kNewsInterval - Clock::now();
     return std::max(
@@ -151,7 +151,10 @@ void Shim::turn() {
   for (int i = 0; i < n; ++i) handle(events[i].data.u32, events[i].events);
   if (log_.blocked()) {
     log_.retry();
-    watch_streams(!log_.blocked());
+    watch_streams(!log_.blocked() && !held_back_);
+  } else if (held_back_) {
+    hold_back();
+    watch_streams(!held_back_);
   }
   tell_news();
 }

@@ -18,6 +18,10 @@ namespace devrun::shim {
 
 using Clock = std::chrono::steady_clock;
 inline constexpr auto kNewsInterval = std::chrono::milliseconds(1);
+// Of a session's log, that its caller has not read: beyond it the program waits, as with any pipe. A job's own output is
+// taken in any case, since nobody need be there for it.
+inline constexpr uint64_t kUnreadBytesMax = 64 << 20;
+inline constexpr uint64_t kUnreadLookEvery = 1 << 20;
 
 enum Tag : uint32_t { kListener, kAgent, kSignals, kGo, kControl, kOut, kErr, kMaster, kIn, kJoin };
 
@@ -48,6 +52,7 @@ class Shim {
 
   void watch(int fd, Tag tag, uint32_t events, int operation = EPOLL_CTL_ADD);
   void watch_streams(bool on);
+  void hold_back();
   void watch_stdin();
   void kill_container();
   void give_up_on_start();
@@ -73,6 +78,8 @@ class Shim {
   StdinBuffer stdin_;
   bool stdin_wants_write_ = false;
   bool streams_watched_ = true;
+  bool held_back_ = false;         // too much of a session's output is unread
+  uint64_t next_unread_look_ = 0;  // when the log has that many bytes
 
   ShimState state_;
   std::optional<Ending> ending_;  // known, though streams may still have to be drained

@@ -12,7 +12,7 @@ constexpr int kReadsPerTurn = 8;
 }
 
 void Shim::on_output(UniqueFd& fd, Stream stream) {
-  for (int i = 0; fd && !log_.blocked() && i < kReadsPerTurn; ++i) {
+  for (int i = 0; fd && !log_.blocked() && !held_back_ && i < kReadsPerTurn; ++i) {
     const ssize_t n = ::read(fd.get(), buffer_.get(), kRecordBytesMax);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {  // a pty's end is EIO
@@ -27,9 +27,18 @@ void Shim::on_output(UniqueFd& fd, Stream stream) {
       state_news_ = true;
     }
     log_.append(stream, {buffer_.get(), static_cast<size_t>(n)}, now);
-    if (log_.blocked()) watch_streams(false);
+    hold_back();
+    if (log_.blocked() || held_back_) watch_streams(false);
     if (static_cast<size_t>(n) < kRecordBytesMax / 2) return;  // most likely all there was
   }
+}
+
+// A program that has ended is waited for by nobody: what it left in its pipe is taken.
+void Shim::hold_back() {
+  if (!is_session() || (!held_back_ && log_.bytes() < next_unread_look_)) return;
+  const uint64_t most = held_back_ ? kUnreadBytesMax / 2 : kUnreadBytesMax;
+  held_back_ = !ending_ && log_.kept_bytes() > most && log_.can_give_back();
+  next_unread_look_ = log_.bytes() + kUnreadLookEvery;
 }
 
 // While the disk is full nothing is read, and the program waits in its write.

@@ -36,6 +36,13 @@ Result<int> attach(const AttachWish& wish, Context& context) {
   Signals signals = TRY(Signals::take());
   const auto controller = TRY(controller_of(context));
   const JobRecord job = TRY(controller->get_job(wish.key.job));
+  if (job.spec.dev_container && !is_final(job.state)) {
+    return Error{
+        Code::kInvalid,
+        fmt::format("job {} is the dev container of volume {}: it has no program of its own",
+                    job.job, job.spec.root.volume),
+        "devrun shell " + job.spec.root.volume};
+  }
   Following following;
   following.task = wish.key.task_key();
   following.rank = wish.key.rank;

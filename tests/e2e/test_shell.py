@@ -1,5 +1,6 @@
 """The dev container: the live volume, entered, left and joined; sessions of it and of other jobs."""
 import contextlib
+import glob
 import os
 import pty
 import signal
@@ -206,6 +207,22 @@ def test_an_output_that_nobody_reads_ends_the_session(cluster):
     child.stdin.close()
     child.stderr.close()
     wait_until(lambda: not any("7784" in " ".join(words) for _, words in programs()), "the session ended", 15)
+
+
+def test_output_that_is_not_read_stays_bounded(cluster):
+    child = cluster.start("shell", cluster.volume, "--", "head", "-c", "300000000", "/dev/zero")
+
+    def kept():
+        logs = glob.glob(os.path.join(cluster.folder, "nodes/storage/attempts/*/exec.*/output"))
+        return max((os.stat(log).st_blocks * 512 for log in logs), default=0)
+
+    wait_until(lambda: kept() > 60 << 20, "it has written what it may")
+    got, most = 0, 0
+    while data := child.stdout.read(1 << 20):
+        got += len(data)
+        most = max(most, kept())
+    assert finish(child).status == 0 and got == 300000000
+    assert most < 100 << 20, f"{most} bytes on disk"
 
 
 def test_two_interrupts_without_a_terminal_leave(cluster):

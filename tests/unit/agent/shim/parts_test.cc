@@ -156,11 +156,23 @@ TEST(ContainerOrderTest, ComesBackAsItWas) {
   order.reads_stdin = true;
   order.uid = 1000;
   order.gid = 44;
+  order.changes_ids = true;
+  order.groups = {44, 2000};
+  order.umask = 027;
   const std::string bytes = encode(order);
   EXPECT_EQ(*parse_container_order(bytes), order);
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_FALSE(parse_container_order(std::string_view(bytes).substr(0, size))) << size;
   }
+}
+
+TEST(ContainerOrderTest, OnlyAnIdleOneHasNoProgram) {
+  ContainerOrder order;
+  EXPECT_FALSE(parse_container_order(encode(order)));
+  order.idle = true;
+  EXPECT_EQ(*parse_container_order(encode(order)), order);
+  order.argv = {"program"};
+  EXPECT_FALSE(parse_container_order(encode(order)));
 }
 
 TEST(WireTest, StateAndExitComeBackAsTheyWere) {
