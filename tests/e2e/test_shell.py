@@ -217,7 +217,14 @@ def test_output_that_is_not_read_stays_bounded(cluster):
         return max((os.stat(log).st_blocks * 512 for log in logs), default=0)
 
     wait_until(lambda: kept() > 60 << 20, "it has written what it may")
-    got, most = 0, 0
+    seen = []
+
+    def stands():
+        seen.append(kept())
+        return len(seen) > 30 and seen[-1] == seen[-30]
+
+    wait_until(stands, "it writes no more, since nobody reads")
+    got, most = 0, seen[-1]
     while data := child.stdout.read(1 << 20):
         got += len(data)
         most = max(most, kept())
