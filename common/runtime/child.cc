@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -72,56 +74,88 @@ void emit_lines(std::string& pending, const std::function<void(std::string_view)
 
 }  // namespace
 
-Result<ChildResult> run_child_lines(const std::vector<std::string>& argv,
-                                    const std::function<void(std::string_view)>& line,
-                                    std::string_view hint) {
+namespace {
+
+constexpr int kStopLookMs = 100;
+
+// Between fork and exec.
+void become_child(const ChildOptions& options, int output) {
+  if (options.stop != nullptr) {
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  }
+  const int input = options.input >= 0 ? options.input : ::open("/dev/null", O_RDONLY);
+  ::dup2(input, 0);
+  ::dup2(output, 1);
+  ::dup2(output, 2);
+}
+
+// Until the output ends, which it does when the last process that holds it has ended.
+void collect_output(int fd, pid_t pid, const ChildOptions& options, std::string& out) {
+  std::string pending;
+  char buffer[16 << 10];
+  for (bool stopped = false;;) {
+    pollfd poll{fd, POLLIN, 0};
+    if (options.stop != nullptr && !stopped && ::poll(&poll, 1, kStopLookMs) == 0) {
+      stopped = *options.stop;
+      if (stopped) ::kill(-pid, SIGKILL);
+      continue;
+    }
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    out.append(buffer, static_cast<size_t>(n));
+    if (out.size() > 2 * kOutputKeptBytes) out.erase(0, out.size() - kOutputKeptBytes);
+    pending.append(buffer, static_cast<size_t>(n));
+    emit_lines(pending, options.line);
+  }
+  if (options.line && !pending.empty()) options.line(pending);
+}
+
+}  // namespace
+
+Result<ChildResult> run_child_with(const std::vector<std::string>& argv,
+                                   const ChildOptions& options) {
   Pipe output = TRY(make_pipe());
   Pipe report = TRY(make_pipe());
   std::vector<char*> words = to_argv(argv);
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("fork", errno);
   if (pid == 0) {
-    const int null = ::open("/dev/null", O_RDONLY);
-    ::dup2(null, 0);
-    ::dup2(output.write.get(), 1);
-    ::dup2(output.write.get(), 2);
+    become_child(options, output.write.get());
     exec_or_report(words.data(), report.write.get());
   }
+  // Here too, or a stop that comes at once would find no group.
+  if (options.stop != nullptr) ::setpgid(pid, pid);
   output.write.reset();
   report.write.reset();
   ChildResult result;
-  std::string pending;
-  char buffer[16 << 10];
-  for (;;) {
-    const ssize_t n = ::read(output.read.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    result.out.append(buffer, static_cast<size_t>(n));
-    if (result.out.size() > 2 * kOutputKeptBytes) {
-      result.out.erase(0, result.out.size() - kOutputKeptBytes);
-    }
-    pending.append(buffer, static_cast<size_t>(n));
-    emit_lines(pending, line);
-  }
-  if (line && !pending.empty()) line(pending);
+  collect_output(output.read.get(), pid, options, result.out);
   int wait_status = 0;
   while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
   if (const int failed = exec_errno(report.read.get()); failed != 0) {
     Error error = errno_error(fmt::format("run {}", argv.front()), failed);
-    error.hint = hint;
+    error.hint = options.hint;
     return error;
   }
   result.exit_status = status_of(wait_status);
+  if (options.stop != nullptr && *options.stop) return Error{Code::kCancelled, "interrupted", {}};
   return result;
 }
 
-Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_view hint) {
-  return run_child_lines(argv, {}, hint);
+Result<ChildResult> run_child_lines(const std::vector<std::string>& argv,
+                                    const std::function<void(std::string_view)>& line,
+                                    std::string_view hint) {
+  return run_child_with(argv, {.line = line, .hint = hint});
 }
 
-Status run_checked(const std::vector<std::string>& argv, std::string_view hint) {
-  ChildResult result = TRY(run_child(argv, hint));
+Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_view hint) {
+  return run_child_with(argv, {.hint = hint});
+}
+
+Status run_checked_with(const std::vector<std::string>& argv, const ChildOptions& options) {
+  ChildResult result = TRY(run_child_with(argv, options));
   if (result.exit_status == 0) return ok();
   std::string_view out = result.out;
   while (!out.empty() && out.back() == '\n') out.remove_suffix(1);
@@ -129,7 +163,11 @@ Status run_checked(const std::vector<std::string>& argv, std::string_view hint) 
   if (last != std::string_view::npos) out.remove_prefix(last + 1);
   return Error{Code::kIo,
                fmt::format("{} failed with status {}: {}", argv.front(), result.exit_status, out),
-               std::string(hint)};
+               std::string(options.hint)};
+}
+
+Status run_checked(const std::vector<std::string>& argv, std::string_view hint) {
+  return run_checked_with(argv, {.hint = hint});
 }
 
 Result<pid_t> start_daemon(const DaemonOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,21 @@ Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_
 Result<ChildResult> run_child_lines(const std::vector<std::string>& argv,
                                     const std::function<void(std::string_view)>& line,
                                     std::string_view hint = {});
+
+struct ChildOptions {
+  std::function<void(std::string_view)> line = {};  // as in run_child_lines
+  std::string_view hint = {};
+  int input = -1;                           // stdin; -1: /dev/null
+  const std::atomic<bool>* stop = nullptr;  // looked at ten times a second
+};
+
+// As run_child. Once `stop` is true, the program and all that it started and that stayed in its
+// process group are killed, and the result is kCancelled; they also die with the calling thread.
+Result<ChildResult> run_child_with(const std::vector<std::string>& argv,
+                                   const ChildOptions& options);
+
+// The same for programs of which only success matters.
+Status run_checked_with(const std::vector<std::string>& argv, const ChildOptions& options);
 
 // run_child, with a status other than 0 as an Error that carries the last line of its output.
 Status run_checked(const std::vector<std::string>& argv, std::string_view hint = {});

@@ -93,6 +93,7 @@ Result<tree::Body> Bodies::put(int file, uint64_t size, const std::string& provi
 
 // False if it cannot be cloned.
 Result<bool> Bodies::place_clone(int file, const tree::Body& body) {
+  uses_.note(tree::body_path(body));
   const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
   const UniqueFd content = TRY(unnamed_file());
   if (::ioctl(content.get(), FICLONE, file) != 0) return false;
@@ -126,6 +127,7 @@ bool Bodies::is_in_store(const tree::Body& body, uint64_t size) {
     const std::lock_guard lock(mutex_);
     return staged_.contains(path);
   };
+  uses_.note(tree::body_path(body));
   const uint64_t chunks = (size + tree::kChunkBytes - 1) / tree::kChunkBytes;
   return is_there(tree::body_path(body), size) &&
          (chunks <= 1 || is_there(tree::chunk_list_path(body), chunks * kHashBytes));
@@ -142,6 +144,7 @@ std::optional<tree::Body> Bodies::hashed(const ProvisionalFile& file) {
 
 Status Bodies::place(int file, uint64_t size, const tree::Body& body,
                      const std::string& chunk_hashes) {
+  uses_.note(tree::body_path(body));
   const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
   if (chunk_hashes.size() > kHashBytes) {
     TRY(place_chunk_list(fmt::format("{}/{}", export_path_, tree::chunk_list_path(body)),
@@ -206,6 +209,7 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
 
 Status Bodies::stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
                             const std::string& chunk_hashes) {
+  uses_.note(tree::body_path(body));
   if (chunk_hashes.size() > kHashBytes) {
     const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));
     if (!exists_with_size(path, chunk_hashes.size())) {

@@ -23,6 +23,7 @@
 #include "common/runtime/fd.h"
 #include "common/tree/tree.h"
 #include "controller/storage/provisional.h"
+#include "controller/storage/recent_uses.h"
 
 namespace devrun::storage {
 
@@ -58,6 +59,8 @@ class Bodies {
 
   // At start: deletes what a crash left in content/new.
   Status remove_unnamed();
+  // What builds refer to, for the collector; what is put is noted there.
+  RecentUses& uses() { return uses_; }
 
  private:
   Status place(int file, uint64_t size, const tree::Body& body, const std::string& chunk_hashes);
@@ -77,6 +80,7 @@ class Bodies {
   const uint64_t provisional_bytes_min_;
   std::atomic<bool> takes_ = false;  // `take` is what this store uses
   std::atomic<bool> clones_ = true;  // until the file system says that it cannot
+  RecentUses uses_;
   std::mutex sync_mutex_;  // held through a sync, so that a second one does not overtake it
   std::mutex mutex_;       // guards the lists
   std::vector<std::string> unsynced_;          // absolute paths

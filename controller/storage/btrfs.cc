@@ -62,13 +62,23 @@ Status create_subvolume(int parent, const std::string& name) {
   return ok();
 }
 
-Status snapshot_read_only(int source, int parent, const std::string& name) {
+namespace {
+Status snapshot(int source, int parent, const std::string& name, uint64_t flags) {
   btrfs_ioctl_vol_args_v2 args{};
   if (!copy_name(name, args.name)) return errno_error("take snapshot", ENAMETOOLONG);
   args.fd = source;
-  args.flags = BTRFS_SUBVOL_RDONLY;
+  args.flags = flags;
   if (::ioctl(parent, BTRFS_IOC_SNAP_CREATE_V2, &args) != 0) return failed("take snapshot", name);
   return ok();
+}
+}  // namespace
+
+Status snapshot_read_only(int source, int parent, const std::string& name) {
+  return snapshot(source, parent, name, BTRFS_SUBVOL_RDONLY);
+}
+
+Status snapshot_writable(int source, int parent, const std::string& name) {
+  return snapshot(source, parent, name, 0);
 }
 
 Status delete_subvolume(int parent, const std::string& name) {

@@ -27,6 +27,8 @@ Result<bool> is_btrfs(const std::string& path);
 Status create_subvolume(int parent, const std::string& name);
 // Atomic, and committed when it returns.
 Status snapshot_read_only(int source, int parent, const std::string& name);
+// One that can be written; with the modes and times of the source.
+Status snapshot_writable(int source, int parent, const std::string& name);
 // With all subvolumes in it. The space comes back in the background.
 Status delete_subvolume(int parent, const std::string& name);
 Result<SubvolumeInfo> subvolume_info(int fd);

@@ -65,6 +65,14 @@ class BtrfsDriver final : public Driver {
   Status make_live(int parent, const std::string& live) const override {
     return btrfs::create_subvolume(parent, live);
   }
+  Result<LiveId> clone_live(const std::string& from, int parent,
+                            const std::string& name) const override {
+    const UniqueFd source = TRY(open_file(from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(btrfs::snapshot_writable(source.get(), parent, name));
+    const UniqueFd made(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!made) return errno_error(name, errno);
+    return TRY(btrfs::subvolume_info(made.get())).uuid;
+  }
   Status remove(int parent, const std::string& tree) const override {
     return btrfs::delete_subvolume(parent, tree);
   }

@@ -53,6 +53,10 @@ class Driver {
 
   // An empty live tree `name` in the folder `parent`.
   virtual Status make_live(int parent, const std::string& name) const = 0;
+  // A live tree `name` in `parent` that begins as the frozen instant `from` (a path): at once, however
+  // large it is. Its instants are ordered with that one. kUnsupported if this driver cannot.
+  virtual Result<LiveId> clone_live(const std::string& from, int parent,
+                                    const std::string& name) const = 0;
   // Deletes a live tree or an instant, with everything below it, whatever that is. Blocks for as
   // long as that takes.
   virtual Status remove(int parent, const std::string& name) const = 0;

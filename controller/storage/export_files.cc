@@ -53,6 +53,15 @@ Status ExportFiles::write(const std::string& file, std::string_view data) const 
                   : write_file_atomically(file, data, kFileMode);
 }
 
+// Noted first: the collector may be about to delete what only an old snapshot had.
+bool ExportFiles::has_packs(const tree::Manifest& manifest) const {
+  for (const Digest& id : manifest.packs) {
+    if (uses_ != nullptr) uses_->note(tree::pack_path(id));
+    if (!exists(path(tree::pack_path(id)))) return false;
+  }
+  return true;
+}
+
 Result<std::vector<Digest>> ExportFiles::write_packs(const std::vector<std::string_view>& objects,
                                                      bool rewrite,
                                                      std::vector<std::string>& written) const {
@@ -66,6 +75,7 @@ Result<std::vector<Digest>> ExportFiles::write_packs(const std::vector<std::stri
     }
     const std::string pack = tree::encode_pack(part);
     const Digest id = out.emplace_back(tree::sha256(pack));
+    if (uses_ != nullptr) uses_->note(tree::pack_path(id));
     const std::string file = path(tree::pack_path(id));
     if (rewrite || !exists(file)) TRY(write(file, pack));
     written.push_back(file);
@@ -92,11 +102,12 @@ Result<tree::Manifest> ExportFiles::publish(const KnownTree& known, const TreeCh
   const std::vector<Digest> packs = TRY(write_packs(objects, rewrite, written));
   for (const Digest& pack : packs) std::erase(manifest.packs, pack);
   manifest.packs.insert(manifest.packs.begin(), packs.begin(), packs.end());
+  if (uses_ != nullptr) uses_->note(tree::manifest_path(manifest.tree));
   const std::string file = path(tree::manifest_path(manifest.tree));
   // The same tree again, of an edit that was undone: what is there stays, nodes may be reading it.
   if (!rewrite && exists(file)) {
     Result<tree::Manifest> there = this->manifest(manifest.tree);
-    if (there && there->root == manifest.root) return there;
+    if (there && there->root == manifest.root && has_packs(*there)) return there;
   }
   TRY(write(file, tree::encode_manifest(manifest)));
   written.push_back(file);
@@ -113,14 +124,19 @@ Result<tree::Manifest> ExportFiles::manifest(const Digest& tree) const {
   return out;
 }
 
+Result<std::vector<tree::Object>> ExportFiles::pack(const Digest& id) const {
+  const std::string bytes = TRY(read_file(path(tree::pack_path(id)), kPackFileBytesMax));
+  if (tree::sha256(bytes) != id) {
+    return Error{Code::kCorrupt, fmt::format("{} does not match its hash", tree::pack_path(id)),
+                 "devrun-controller fsck"};
+  }
+  return tree::decode_pack(bytes);
+}
+
 Result<KnownTree> ExportFiles::known_tree(const tree::Manifest& manifest) const {
   std::vector<tree::Object> objects;
-  for (const Digest& pack : manifest.packs) {
-    const std::string bytes = TRY(read_file(path(tree::pack_path(pack)), kPackFileBytesMax));
-    if (tree::sha256(bytes) != pack) {
-      return Error{Code::kCorrupt, fmt::format("pack {} is damaged", pack.hex()), {}};
-    }
-    for (tree::Object& object : TRY(tree::decode_pack(bytes))) objects.push_back(std::move(object));
+  for (const Digest& id : manifest.packs) {
+    for (tree::Object& object : TRY(pack(id))) objects.push_back(std::move(object));
   }
   return KnownTree::load(manifest, std::move(objects));
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "controller/storage/known_tree.h"
+#include "controller/storage/recent_uses.h"
 
 namespace devrun::storage {
 
@@ -17,9 +18,10 @@ Status make_export_folders(const std::string& export_path);
 
 class ExportFiles {
  public:
-  // With `durable`, files are on disk before they have their names.
-  explicit ExportFiles(std::string export_path, bool durable = false)
-      : export_path_(std::move(export_path)), durable_(durable) {}
+  // With `durable`, files are on disk before they have their names. Packs and manifests that a build
+  // refers to are noted in `uses`, if there are any.
+  explicit ExportFiles(std::string export_path, bool durable = false, RecentUses* uses = nullptr)
+      : export_path_(std::move(export_path)), durable_(durable), uses_(uses) {}
 
   // Writes what is new of `change` (a pack; one of everything when the chain has grown long) and
   // then the manifest, whose `packs` and `tree` it fills in. Appends the paths that it wrote to
@@ -29,17 +31,21 @@ class ExportFiles {
                                  std::vector<std::string>& written) const;
 
   Result<tree::Manifest> manifest(const Digest& tree) const;
+  // The objects of a pack; kCorrupt names one that is damaged.
+  Result<std::vector<tree::Object>> pack(const Digest& id) const;
   Result<KnownTree> known_tree(const tree::Manifest& manifest) const;
 
  private:
   Result<std::vector<Digest>> write_packs(const std::vector<std::string_view>& objects,
                                           bool rewrite, std::vector<std::string>& written) const;
+  bool has_packs(const tree::Manifest& manifest) const;
   std::string path(const std::string& relative) const { return export_path_ + "/" + relative; }
 
   Status write(const std::string& file, std::string_view data) const;
 
   const std::string export_path_;
   const bool durable_;
+  RecentUses* const uses_;
 };
 
 }  // namespace devrun::storage

@@ -85,15 +85,16 @@ std::vector<Digest> KnownTree::object_ids() const {
   return out;
 }
 
-void KnownTree::release(const Digest& id) {
+void KnownTree::release(const Digest& id, std::vector<tree::Object>& released) {
   const auto found = objects_.find(id);
   CHECK(found != objects_.end() && found->second.uses > 0);
   if (--found->second.uses > 0) return;
   bytes_ -= found->second.bytes.size();
+  released.push_back({id, std::move(found->second.bytes)});
   objects_.erase(found);
 }
 
-void KnownTree::apply(TreeChange change, tree::Manifest manifest) {
+std::vector<tree::Object> KnownTree::apply(TreeChange change, tree::Manifest manifest) {
   for (tree::Object& object : change.objects) {
     const auto [held, is_new] = objects_.try_emplace(object.id);
     if (!is_new) continue;
@@ -113,9 +114,11 @@ void KnownTree::apply(TreeChange change, tree::Manifest manifest) {
     replaced.push_back(found->second);
     by_inode_.erase(found);
   }
-  for (const Digest& id : replaced) release(id);
+  std::vector<tree::Object> released;
+  for (const Digest& id : replaced) release(id, released);
   totals_ = change.totals;
   manifest_ = std::move(manifest);
+  return released;
 }
 
 }  // namespace devrun::storage

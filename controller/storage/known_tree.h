@@ -65,8 +65,8 @@ class KnownTree {
   }
   std::vector<Digest> object_ids() const;  // ascending
 
-  // `manifest` is that of the new tree. Without the objects that are no longer part of it.
-  void apply(TreeChange change, tree::Manifest manifest);
+  // `manifest` is that of the new tree. Returns the objects that are no longer part of it.
+  std::vector<tree::Object> apply(TreeChange change, tree::Manifest manifest);
 
  private:
   struct Held {
@@ -75,7 +75,7 @@ class KnownTree {
   };
 
   Status adopt(uint64_t inode, const Digest& id, std::unordered_map<Digest, std::string>& objects);
-  void release(const Digest& id);
+  void release(const Digest& id, std::vector<tree::Object>& released);
 
   tree::Manifest manifest_;
   Totals totals_;

@@ -47,6 +47,7 @@ class LiveBuilder {
   BuildWork work() const {
     BuildWork out = work_;
     out.bodies_read = files_.bodies_read();
+    out.bytes_read = files_.bytes_read();
     return out;
   }
 

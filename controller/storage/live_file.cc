@@ -120,6 +120,7 @@ Status LiveFiles::fill(int file, const std::function<bool()>& held_still, tree::
   TRY(read_xattrs(file, entry));
   if (entry.size == 0) return ok();
   ++bodies_read_;
+  bytes_read_ += entry.size;
   entry.body = TRY(bodies_.take(file, entry.size, held_still));
   return ok();
 }

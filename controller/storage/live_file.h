@@ -47,6 +47,7 @@ class LiveFiles {
                                           const struct stat& seen);
 
   size_t bodies_read() const { return bodies_read_; }
+  uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   using Maybe = std::optional<tree::Entry>;
@@ -60,6 +61,7 @@ class LiveFiles {
   const tree::Lineage lineage_;
   const bool fine_stamps_;
   size_t bodies_read_ = 0;
+  uint64_t bytes_read_ = 0;
 };
 
 }  // namespace devrun::storage

@@ -78,7 +78,8 @@ Status write_volume_record(const std::string& folder, const VolumeRecord& record
                      {"name", record.name},
                      {"owner", record.owner},
                      {"lineage", to_hex(record.lineage)},
-                     {"created_us", record.created.us}};
+                     {"created_us", record.created.us},
+                     {"quota_bytes", record.quota_bytes}};
   return write_file_durably(folder + "/volume.json", json.dump(2) + "\n", 0600);
 }
 
@@ -88,7 +89,7 @@ Result<VolumeRecord> read_volume_record(const std::string& folder) {
   TRY(read_json(path, json));
   Fields fields{json, {}};
   VolumeRecord out{fields.text("name"), fields.text("owner"), fields.bytes16("lineage"),
-                   Time{fields.number("created_us")}};
+                   Time{fields.number("created_us")}, json.value("quota_bytes", int64_t{0})};
   if (!fields.wrong.empty()) return wrong_field(path, fields.wrong);
   return out;
 }

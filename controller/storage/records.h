@@ -1,5 +1,5 @@
 // What a volume's folder says about it, as small JSON files.
-//   volume.json   what it is; written once
+//   volume.json   what it is; replaced when its quota changes
 //   newest.json   its newest settled snapshot; replaced durably
 #pragma once
 
@@ -19,6 +19,7 @@ struct VolumeRecord {
   std::string owner;
   tree::Lineage lineage{};
   Time created;
+  int64_t quota_bytes = {};  // of the files in a snapshot; 0: none
   bool operator==(const VolumeRecord&) const = default;
 };
 

@@ -26,6 +26,9 @@ class ScanDriver final : public Driver {
     }
     return ok();
   }
+  Result<LiveId> clone_live(const std::string&, int, const std::string&) const override {
+    return Error{Code::kUnsupported, "this file system has no instant copies", {}};
+  }
   Status remove(int parent, const std::string& tree) const override {
     return remove_tree(parent, tree);
   }

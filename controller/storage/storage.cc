@@ -1,129 +1,51 @@
-// The volumes of a store, and the thread that settles their snapshots soon after they were
-// acknowledged.
-//   volumes/V               a volume (see volume.h)
-//   volumes/.new.V          one that is being made; opening deletes it
-//   volumes/.removed/V.T    removed at T (µs), kept for 7 days
+// Opening a store, finding its volumes, and settling them.
 #include "controller/storage/storage.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/random.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <condition_variable>
-#include <filesystem>
-#include <mutex>
-#include <thread>
 
 #include "common/base/log.h"
 #include "common/base/suggest.h"
 #include "common/runtime/file.h"
-#include "controller/storage/bodies.h"
-#include "controller/storage/driver.h"
-#include "controller/storage/export_files.h"
-#include "controller/storage/records.h"
+#include "controller/storage/folder_storage.h"
+#include "controller/storage/removed.h"
 #include "controller/storage/snapshot_folder.h"
-#include "controller/storage/volume.h"
-#include "controller/storage/volume_source.h"
 
 namespace devrun::storage {
 
 namespace {
 
-constexpr Duration kRemovedKept = seconds(7 * 24 * 3600);
 // Long enough that a burst of snapshots is settled at once and a starting job has the disk for
 // itself.
 constexpr auto kSettleDelay = std::chrono::milliseconds(500);
 constexpr size_t kKnownTreesBytesMax = size_t{1} << 30;
 constexpr size_t kVolumeNameBytesMax = 63;
+constexpr unsigned kFreePercentMin = 5;
+constexpr size_t kLargestNamed = 3;
 constexpr std::string_view kNewPrefix = ".new.";
-constexpr std::string_view kRemoved = ".removed";
 
-Time now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return {int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000};
+}  // namespace
+
+FolderStorage::FolderStorage(const std::string& store, std::unique_ptr<Driver> driver,
+                             FaultPoint fault)
+    : store_(store),
+      driver_(std::move(driver)),
+      fault_(std::move(fault)),
+      bodies_(store + "/export"),
+      files_(store + "/export", !driver_->freezes(), &bodies_.uses()),
+      collector_(store + "/export", files_, bodies_.uses(), fault_) {}
+
+std::string FolderStorage::volume_folder(std::string_view name) const {
+  return fmt::format("{}/volumes/{}", store_, name);
 }
-
-Result<tree::Lineage> random_lineage() {
-  tree::Lineage out{};
-  if (::getrandom(out.data(), out.size(), 0) != static_cast<ssize_t>(out.size())) {
-    return errno_error("getrandom", errno);
-  }
-  return out;
-}
-
-// Deletes volumes/NAME with the trees in it.
-Status delete_volume_folder(const Driver& driver, const std::string& path) {
-  const UniqueFd folder = TRY(open_file(path, O_RDONLY | O_DIRECTORY));
-  for (const NameAndInode& entry : TRY(read_names(folder.get()))) {
-    struct stat st {};
-    if (::fstatat(folder.get(), entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (S_ISDIR(st.st_mode)) {
-      TRY(driver.remove(folder.get(), entry.name));
-    } else if (::unlinkat(folder.get(), entry.name.c_str(), 0) != 0) {
-      return errno_error(fmt::format("delete {}/{}", path, entry.name), errno);
-    }
-  }
-  if (::rmdir(path.c_str()) != 0) return errno_error(fmt::format("delete {}", path), errno);
-  return ok();
-}
-
-class FolderStorage final : public Storage {
- public:
-  FolderStorage(const std::string& store, std::unique_ptr<Driver> driver)
-      : store_(store),
-        driver_(std::move(driver)),
-        files_(store + "/export", !driver_->freezes()),
-        bodies_(store + "/export") {}
-  ~FolderStorage() override;
-
-  Status load();
-
-  Status create_volume(const std::string& name, const std::string& owner,
-                       const VolumeSource& source, const ProgressLine& progress) override;
-  Result<Time> remove_volume(const std::string& name) override;
-  Result<std::vector<VolumeInfo>> volumes() override;
-  Result<VolumeInfo> volume(const std::string& name) override;
-  Result<Snapshot> take_snapshot(const std::string& volume) override;
-  std::string live_path(const std::string& volume) const override {
-    return volume_folder(volume) + "/live";
-  }
-  std::string export_path() const override { return store_ + "/export"; }
-  std::string jobs_path() const override { return store_ + "/jobs"; }
-
- private:
-  std::string volume_folder(std::string_view name) const {
-    return fmt::format("{}/volumes/{}", store_, name);
-  }
-  Result<std::shared_ptr<Volume>> find(const std::string& name);
-  Status make_volume(const std::string& folder, const std::string& name, const std::string& owner,
-                     const VolumeSource& source, const ProgressLine& progress);
-  void purge_removed();
-  void settle_soon();
-  void settle_loop();
-  void settle_all();
-  void bound_memory();
-
-  const std::string store_;
-  const std::unique_ptr<Driver> driver_;
-  const ExportFiles files_;
-  Bodies bodies_;
-
-  std::mutex mutex_;  // guards what follows
-  std::map<std::string, std::shared_ptr<Volume>> volumes_;
-  std::set<std::string> being_made_;
-  bool settle_wanted_ = false;
-  bool stopping_ = false;
-  std::condition_variable wake_;
-  std::thread settler_;
-};
 
 Status FolderStorage::load() {
-  TRY(make_folders(store_ + "/volumes/" + std::string(kRemoved), 0700));
+  TRY(make_folders(fmt::format("{}/volumes/{}", store_, kRemovedFolder), 0700));
   TRY(make_folders(jobs_path(), 0700));
   TRY(make_export_folders(export_path()));
   TRY(bodies_.remove_unnamed());
@@ -134,16 +56,27 @@ Status FolderStorage::load() {
         log::warning("{}", gone.error().message);
       }
     } else if (check_volume_name(entry.name)) {
-      Result<std::unique_ptr<Volume>> opened =
-          Volume::open(volume_folder(entry.name), *driver_, files_, bodies_);
-      if (!opened) {
-        return std::move(opened).error().context(fmt::format("opening volume '{}'", entry.name));
+      // One damaged volume must not keep the others from being used.
+      if (Status opened = open_volume(entry.name); !opened) {
+        log::error("volume {}: {}", entry.name, opened.error().message);
+        damaged_.emplace(entry.name, opened.error());
       }
-      volumes_.emplace(entry.name, std::move(*opened));
     }
   }
-  purge_removed();
   settler_ = std::thread([this] { settle_loop(); });
+  return ok();
+}
+
+Status FolderStorage::open_volume(const std::string& name) {
+  std::unique_ptr<Volume> opened =
+      TRY(Volume::open(volume_folder(name), *driver_, files_, bodies_, fault_));
+  if (opened->record().name != name) {
+    return Error{Code::kCorrupt,
+                 fmt::format("its record is that of volume '{}'", opened->record().name),
+                 "devrun-controller fsck"};
+  }
+  const std::lock_guard lock(mutex_);
+  volumes_.emplace(name, std::move(opened));
   return ok();
 }
 
@@ -179,13 +112,15 @@ void FolderStorage::settle_loop() {
   }
 }
 
-void FolderStorage::settle_all() {
+std::vector<std::shared_ptr<Volume>> FolderStorage::all_volumes() {
+  const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Volume>> all;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [name, volume] : volumes_) all.push_back(volume);
-  }
-  for (const auto& volume : all) {
+  for (const auto& [name, volume] : volumes_) all.push_back(volume);
+  return all;
+}
+
+void FolderStorage::settle_all() {
+  for (const auto& volume : all_volumes()) {
     if (Status settled = volume->settle(); !settled) {
       log::error("volume {}: settling: {}", volume->info().name, settled.error().message);
     }
@@ -215,6 +150,10 @@ Result<std::shared_ptr<Volume>> FolderStorage::find(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = volumes_.find(name);
   if (found != volumes_.end()) return found->second;
+  if (const auto damaged = damaged_.find(name); damaged != damaged_.end()) {
+    Error error = damaged->second;
+    return std::move(error).context(fmt::format("volume '{}' is damaged", name));
+  }
   std::vector<std::string_view> names;
   for (const auto& [other, volume] : volumes_) names.push_back(other);
   const std::optional<std::string> near = nearest_word(name, names);
@@ -224,87 +163,18 @@ Result<std::shared_ptr<Volume>> FolderStorage::find(const std::string& name) {
                "devrun volume ls"};
 }
 
-Status FolderStorage::make_volume(const std::string& folder, const std::string& name,
-                                  const std::string& owner, const VolumeSource& source,
-                                  const ProgressLine& progress) {
-  if (::mkdir(folder.c_str(), 0700) != 0)
-    return errno_error(fmt::format("mkdir {}", folder), errno);
-  const UniqueFd fd = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
-  TRY(driver_->make_live(fd.get(), "live"));
-  TRY(fill_volume(folder + "/live", source, progress));
-  const tree::Lineage lineage = TRY(random_lineage());
-  TRY(write_volume_record(folder, {name, owner, lineage, now()}));
-  if (::rename(folder.c_str(), volume_folder(name).c_str()) != 0) {
-    return errno_error(fmt::format("name volume '{}'", name), errno);
-  }
-  if (::syncfs(fd.get()) != 0) return errno_error("syncfs", errno);
-  return ok();
-}
-
-Status FolderStorage::create_volume(const std::string& name, const std::string& owner,
-                                    const VolumeSource& source, const ProgressLine& progress) {
-  TRY(check_volume_name(name));
-  {
-    const std::lock_guard lock(mutex_);
-    if (volumes_.contains(name) || !being_made_.insert(name).second) {
-      return Error{Code::kExists, fmt::format("there is a volume '{}' already", name),
-                   "devrun volume ls"};
-    }
-  }
-  const std::string folder = volume_folder(std::string(kNewPrefix) + name);
-  Status made = make_volume(folder, name, owner, source, progress);
-  if (!made && ::access(folder.c_str(), F_OK) == 0) {
-    if (Status gone = delete_volume_folder(*driver_, folder); !gone)
-      log::warning("{}", gone.error().message);
-  }
-  Result<std::unique_ptr<Volume>> opened =
-      made ? Volume::open(volume_folder(name), *driver_, files_, bodies_) : made.error();
-  const std::lock_guard lock(mutex_);
-  being_made_.erase(name);
-  if (!opened) {
-    return std::move(opened).error().context(fmt::format("cannot create volume '{}'", name));
-  }
-  volumes_.emplace(name, std::move(*opened));
-  return ok();
-}
-
-Result<Time> FolderStorage::remove_volume(const std::string& name) {
-  const std::shared_ptr<Volume> volume = TRY(find(name));
-  TRY(volume->close());
-  const Time removed = now();
-  const std::string aside = volume_folder(fmt::format("{}/{}.{}", kRemoved, name, removed.us));
-  if (::rename(volume_folder(name).c_str(), aside.c_str()) != 0) {
-    return errno_error(fmt::format("cannot remove volume '{}'", name), errno);
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    volumes_.erase(name);
-  }
-  TRY(sync_folder(store_ + "/volumes"));
-  return removed + kRemovedKept;
-}
-
-void FolderStorage::purge_removed() {
-  const std::string removed = volume_folder(kRemoved);
-  const Result<UniqueFd> folder = open_file(removed, O_RDONLY | O_DIRECTORY);
-  const Result<std::vector<NameAndInode>> entries =
-      folder ? read_names(folder->get()) : Result<std::vector<NameAndInode>>(folder.error());
-  if (!entries) return log::warning("{}", entries.error().message);
-  for (const NameAndInode& entry : *entries) {
-    Time since;
-    const char* const end = entry.name.data() + entry.name.size();
-    const char* const begin = entry.name.data() + entry.name.rfind('.') + 1;
-    if (std::from_chars(begin, end, since.us).ptr != end || since + kRemovedKept > now()) continue;
-    if (Status gone = delete_volume_folder(*driver_, removed + "/" + entry.name); !gone) {
-      log::warning("{}", gone.error().message);
-    }
-  }
-}
-
 Result<std::vector<VolumeInfo>> FolderStorage::volumes() {
   const std::lock_guard lock(mutex_);
   std::vector<VolumeInfo> out;
   for (const auto& [name, volume] : volumes_) out.push_back(volume->info());
+  for (const auto& [name, error] : damaged_) {
+    VolumeInfo info;
+    info.name = name;
+    info.driver = driver_->name();
+    info.damage = error.message;
+    out.push_back(std::move(info));
+  }
+  std::ranges::sort(out, {}, &VolumeInfo::name);
   return out;
 }
 
@@ -312,14 +182,38 @@ Result<VolumeInfo> FolderStorage::volume(const std::string& name) {
   return TRY(find(name))->info();
 }
 
+// Before anything breaks: a full btrfs cannot even delete. Says whose bytes they are.
+Status FolderStorage::refuse_if_full(const std::string& volume) {
+  struct statvfs info {};
+  if (::statvfs(store_.c_str(), &info) != 0) return errno_error("statvfs", errno);
+  if (info.f_bavail >= info.f_blocks / 100 * kFreePercentMin) return ok();
+  std::vector<VolumeInfo> all = TRY(volumes());
+  std::ranges::sort(all, std::greater(), [](const VolumeInfo& one) { return one.newest.bytes; });
+  std::string largest;
+  for (size_t i = 0; i < std::min(all.size(), kLargestNamed); ++i) {
+    largest +=
+        fmt::format("{}{} {} MB", i == 0 ? "" : ", ", all[i].name, all[i].newest.bytes / 1'000'000);
+  }
+  return Error{Code::kExhausted,
+               fmt::format("cannot take a snapshot of volume '{}': less than {} % of the store is "
+                           "free; the largest volumes: {}",
+                           volume, kFreePercentMin, largest),
+               "devrun volume du, then delete files, snapshots or volumes"};
+}
+
 Result<Snapshot> FolderStorage::take_snapshot(const std::string& volume) {
   const std::shared_ptr<Volume> found = TRY(find(volume));
+  TRY(refuse_if_full(volume));
   Result<Snapshot> out = found->take_snapshot();
   if (out) settle_soon();
   return out;
 }
 
-}  // namespace
+Status Storage::create_volume(const std::string& name, const std::string& owner,
+                              const VolumeSource& source, const ProgressLine& progress) {
+  Work work(progress);
+  return create_volume(NewVolume{name, owner, source, 0}, work);
+}
 
 Status check_volume_name(std::string_view name) {
   constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -336,9 +230,9 @@ Status check_volume_name(std::string_view name) {
                {}};
 }
 
-Result<std::unique_ptr<Storage>> Storage::open(std::string store) {
+Result<std::unique_ptr<Storage>> Storage::open(std::string store, FaultPoint fault) {
   TRY(make_folders(store, 0700));
-  auto out = std::make_unique<FolderStorage>(store, TRY(Driver::of(store)));
+  auto out = std::make_unique<FolderStorage>(store, TRY(Driver::of(store)), std::move(fault));
   TRY(out->load());
   return std::unique_ptr<Storage>(std::move(out));
 }

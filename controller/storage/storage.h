@@ -15,7 +15,12 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/tree/diff.h"
 #include "common/tree/tree.h"
+#include "controller/storage/catalog.h"
+#include "controller/storage/collector.h"
+#include "controller/storage/fault.h"
+#include "controller/storage/work.h"
 
 namespace devrun::storage {
 
@@ -24,6 +29,7 @@ struct Snapshot {
   Time taken;  // when its instant was
   uint64_t files = 0;
   int64_t bytes = 0;
+  uint64_t number = 0;  // in the volume's catalog
 };
 
 struct VolumeInfo {
@@ -31,7 +37,10 @@ struct VolumeInfo {
   std::string owner;
   std::string driver;  // btrfs, scan
   Time created;
-  Snapshot newest;  // zero tree: none yet
+  Snapshot newest;          // zero tree: none yet
+  std::string damage = {};  // why it cannot be used; empty: it can
+  int64_t quota_bytes = 0;  // of the files in a snapshot, by each name; 0: none
+  uint64_t snapshots = 0;
 };
 
 struct FromDebootstrap {
@@ -42,30 +51,119 @@ struct FromFolder {
   std::string path;
 };
 struct Empty {};
-using VolumeSource = std::variant<FromDebootstrap, FromFolder, Empty>;
+struct FromArchive {
+  int fd = -1;  // a tar archive is read from it, to its end
+};
+struct FromImage {
+  std::string reference;  // as skopeo names it; without a transport: of a registry
+};
+// A snapshot of a volume, as Storage::find_snapshot takes it, or the live state now.
+struct SnapshotName {
+  std::string volume;
+  std::string snapshot;  // empty: the live state
+};
+struct FromVolume {
+  SnapshotName from;
+};
+using VolumeSource =
+    std::variant<FromDebootstrap, FromFolder, Empty, FromArchive, FromImage, FromVolume>;
 
-// Called with a line for people, from the thread of the call.
-using ProgressLine = std::function<void(std::string_view)>;
+struct NewVolume {
+  std::string name;
+  std::string owner;
+  VolumeSource source;
+  int64_t quota_bytes = 0;  // see VolumeInfo
+};
+
+// What one volume holds of the store. Bodies are counted once however many files have them.
+struct VolumeUsage {
+  std::string name;
+  int64_t live_bytes = 0;    // of the files in its newest snapshot, by each name
+  int64_t own_bytes = 0;     // of bodies that only its snapshots have
+  int64_t shared_bytes = 0;  // of bodies that other volumes' snapshots have too
+  uint64_t snapshots = 0;
+  int64_t quota_bytes = 0;
+};
+struct StoreUsage {
+  std::vector<VolumeUsage> volumes;
+  int64_t store_bytes = 0;
+  int64_t store_free_bytes = 0;
+};
+
+struct RemovedVolume {
+  std::string name;
+  std::string owner;
+  Time created;
+  Time removed;
+  Time kept_until;
+};
+
+struct Restored {
+  SnapshotRecord before;  // what was there
+  uint64_t entries = 0;   // that were written or removed
+};
+
+// Called with each difference; valid during the call.
+using DifferenceSink = std::function<Status(const tree::Difference&)>;
+using BytesSink = std::function<Status(std::string_view)>;
 
 class Storage {
  public:
   // `store` is the folder that holds volumes/, export/ and jobs/; created if missing. kUnsupported
   // if volumes cannot be on its file system (see driver.h). Undoes what a crash left half done.
-  static Result<std::unique_ptr<Storage>> open(std::string store);
+  // A volume whose records are damaged is shown so and used by nobody; the others work.
+  static Result<std::unique_ptr<Storage>> open(std::string store, FaultPoint fault = {});
 
   virtual ~Storage() = default;
 
-  // kInvalid for a bad name, kExists for a taken one. Nothing of it is left after a failure.
-  virtual Status create_volume(const std::string& name, const std::string& owner,
-                               const VolumeSource& source, const ProgressLine& progress) = 0;
+  // kInvalid for a bad name, kExists for a taken one. Nothing of it is left after a failure or when
+  // the work was stopped.
+  virtual Status create_volume(const NewVolume& wanted, Work& work) = 0;
+  Status create_volume(const std::string& name, const std::string& owner,
+                       const VolumeSource& source, const ProgressLine& progress);
+  // Adds the archive's members at `folder` (as path_in_volume gives it) of the live tree. Nothing
+  // is changed before the archive has ended; what is not in it stays.
+  virtual Status import_archive(const std::string& volume, const std::string& folder,
+                                const FromArchive& archive, Work& work) = 0;
   // Kept aside for 7 days; returns until when.
   virtual Result<Time> remove_volume(const std::string& name) = 0;
+  virtual Result<std::vector<RemovedVolume>> removed_volumes() = 0;
+  // The one of this name that was removed last. kExists if the name is taken meanwhile.
+  virtual Status return_volume(const std::string& name) = 0;
+  virtual Status set_quota(const std::string& volume, int64_t bytes) = 0;
+  // Reads the directory objects of all snapshots of all volumes.
+  virtual Result<StoreUsage> usage() = 0;
   virtual Result<std::vector<VolumeInfo>> volumes() = 0;
   virtual Result<VolumeInfo> volume(const std::string& name) = 0;
 
   // The state of the live tree at an instant after the call began; durable when it returns. Calls
   // that wait for one in progress share the next one.
   virtual Result<Snapshot> take_snapshot(const std::string& volume) = 0;
+
+  // ── snapshots by name: a number of the volume's catalog, or a tree's first digits ──
+  virtual Result<std::vector<SnapshotRecord>> snapshots(const std::string& volume) = 0;
+  // Is not collected within the next hour.
+  virtual Result<SnapshotRecord> find_snapshot(const SnapshotName& name) = 0;
+  // Of the live state, pinned.
+  virtual Result<SnapshotRecord> keep_snapshot(const std::string& volume,
+                                               const std::string& message) = 0;
+  // kConflict for the newest one. What it held alone is collected later.
+  virtual Result<SnapshotRecord> remove_snapshot(const SnapshotName& name) = 0;
+  // Takes a snapshot, then makes the live tree, or `paths` of it (as path_in_volume gives them),
+  // what the snapshot says. What is edited meanwhile may stay or go.
+  virtual Result<Restored> restore(const SnapshotName& name, const std::vector<std::string>& paths,
+                                   Work& work) = 0;
+  // `begin` is called first, with the snapshots that are compared.
+  virtual Status diff(
+      const SnapshotName& before, const SnapshotName& after,
+      const std::function<Status(const SnapshotRecord&, const SnapshotRecord&)>& begin,
+      const DifferenceSink& sink) = 0;
+  // The bytes of the regular file at `path`, in pieces. kExhausted beyond `bytes_max`.
+  virtual Status read_file(const SnapshotName& name, const std::string& path, uint64_t bytes_max,
+                           const BytesSink& sink) = 0;
+
+  // Deletes what nothing refers to (see collector.h). One at a time.
+  virtual Result<Collected> collect(const CollectRequest& request) = 0;
 
   // Absolute paths on the storage host.
   virtual std::string live_path(const std::string& volume) const = 0;

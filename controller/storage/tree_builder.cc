@@ -235,6 +235,7 @@ Status Builder::read_bodies() {
   work_.bodies_read = pending_.size();
   uint64_t bytes = 0;
   for (const EntryPlace& pending : pending_) bytes += pending.entry().size;
+  work_.bytes_read = bytes;
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   std::optional<Error> failure;

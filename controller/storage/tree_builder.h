@@ -42,6 +42,7 @@ struct BuildWork {
   size_t directories_read = 0;
   size_t entries_looked_at = 0;
   size_t bodies_read = 0;
+  uint64_t bytes_read = 0;  // of these
 };
 
 // Not thread-safe. Nothing but content files is changed. kConflict: something of a tree that is not

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,7 +19,6 @@ namespace devrun::storage {
 namespace {
 
 constexpr std::string_view kPendingPrefix = "pending.";
-constexpr unsigned kFreePercentMin = 5;
 
 // The numbers of pending.N in `folder`, ascending.
 Result<std::vector<uint64_t>> pending_numbers(const std::string& folder) {
@@ -52,25 +50,37 @@ Snapshot to_snapshot(const tree::Manifest& manifest, Time taken) {
 
 }  // namespace
 
-Volume::Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies)
-    : folder_(std::move(folder)), driver_(driver), files_(files), bodies_(bodies) {}
+Volume::Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies,
+               FaultPoint fault)
+    : folder_(std::move(folder)),
+      driver_(driver),
+      files_(files),
+      bodies_(bodies),
+      fault_(std::move(fault)) {}
 
 Volume::~Volume() = default;
 
 Result<std::unique_ptr<Volume>> Volume::open(std::string folder, const Driver& driver,
-                                             const ExportFiles& files, Bodies& bodies) {
-  std::unique_ptr<Volume> out(new Volume(std::move(folder), driver, files, bodies));
+                                             const ExportFiles& files, Bodies& bodies,
+                                             FaultPoint fault) {
+  std::unique_ptr<Volume> out(
+      new Volume(std::move(folder), driver, files, bodies, std::move(fault)));
   TRY(out->load());
   return out;
 }
 
 Status Volume::load() {
   record_ = TRY(read_volume_record(folder_));
+  quota_bytes_ = record_.quota_bytes;
   known_record_ = TRY(read_newest_record(folder_));
+  catalog_ = TRY(Catalog::open(folder_));
+  last_number_ = catalog_->last_number();
   if (known_record_) {
     const Result<tree::Manifest> manifest = files_.manifest(known_record_->tree);
     if (manifest) {
       newest_ = to_snapshot(*manifest, known_record_->taken);
+      const std::optional<SnapshotRecord> last = catalog_->newest();
+      if (last && last->tree == newest_.tree) newest_.number = last->number;
     } else {
       // One damaged volume must not keep the others from being served.
       log::error("volume {}: {}", record_.name, manifest.error().message);
@@ -146,7 +156,6 @@ Result<Snapshot> Volume::take_snapshot() {
 
 Result<Snapshot> Volume::run_snapshot() {
   const std::lock_guard building(build_mutex_);
-  TRY(refuse_if_full());
   ensure_known_tree();
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   Result<Instant> frozen = driver_.freeze(folder_, pending_name(next_pending_++));
@@ -196,8 +205,13 @@ void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
 }
 
 Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
+  // What it refers to stays, also if nothing else does any more.
+  const RecentUses::Build build(bodies_.uses());
   const BuildRequest request = request_for(instant, as);
-  TreeChange change = TRY(build_tree(request, known_, bodies_));
+  BuildWork work;
+  TreeChange change = TRY(build_tree(request, known_, bodies_, &work));
+  reach(fault_, "snapshot.bodies");
+  TRY(refuse_beyond_quota(change));
   tree::Manifest manifest;
   manifest.volume = record_.name;
   manifest.lineage = record_.lineage;
@@ -212,13 +226,22 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   // What is compared with next is this instant, also where an older manifest of the same tree
   // stayed.
   manifest.taken_ns = instant.taken_ns;
-  const Snapshot out = to_snapshot(manifest, Time{instant.taken_ns / 1000});
+  reach(fault_, "snapshot.published");
+  Snapshot out = to_snapshot(manifest, Time{instant.taken_ns / 1000});
+  SnapshotRecord record;
+  record.tree = out.tree;
+  record.taken = out.taken;
+  record.files = out.files;
+  record.bytes = out.bytes;
+  record.changed_bytes = static_cast<int64_t>(work.bytes_read);
+  record.generation = instant.generation;
+  out.number = number_of(instant, record, pending);
   pending.record = {out.tree, out.taken, instant.generation, instant.live};
   if (!driver_.freezes()) TRY(make_durable(pending));
   for (const uint64_t inode : request.hashed_inodes) provisional_.erase(inode);
   settle_first_ = change.hashed > 0;
   note_provisional(change.provisional);
-  known_.apply(std::move(change), std::move(manifest));
+  remember_released(known_.apply(std::move(change), std::move(manifest)));
   known_record_ = pending.record;
   const std::lock_guard lock(state_mutex_);
   if (driver_.freezes()) pending_.push_back(std::move(pending));
@@ -229,21 +252,13 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
 
 // For drivers that freeze nothing, of which nothing is left to read the tree from again.
 Status Volume::make_durable(const Pending& done) {
-  if (known_record_ && known_record_->tree == done.record.tree) return ok();
+  if (known_record_ && known_record_->tree == done.record.tree && !done.added) return ok();
   TRY(sync_files(done.written));
   TRY(sync_folders_of(done.written));
+  reach(fault_, "snapshot.synced");
+  TRY(catalogue({&done, 1}));
+  reach(fault_, "snapshot.catalogued");
   return write_newest_record(folder_, done.record);
-}
-
-Status Volume::refuse_if_full() const {
-  struct statvfs info {};
-  if (::statvfs(folder_.c_str(), &info) != 0) return errno_error("statvfs", errno);
-  if (info.f_bavail >= info.f_blocks / 100 * kFreePercentMin) return ok();
-  return Error{
-      Code::kExhausted,
-      fmt::format("cannot take a snapshot of volume '{}': less than {} % of the store is free",
-                  record_.name, kFreePercentMin),
-      "free space in the store, or make it larger"};
 }
 
 Status Volume::settle() {
@@ -261,9 +276,15 @@ Status Volume::settle() {
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
   TRY(bodies_.sync());
   TRY(sync_files(paths));
+  reach(fault_, "settle.synced");
   TRY(driver_.commit(folder.get()));
+  reach(fault_, "settle.committed");
+  TRY(catalogue(now));
+  reach(fault_, "settle.catalogued");
   TRY(write_newest_record(folder_, now.back().record));
+  reach(fault_, "settle.recorded");
   TRY(replace_base(now.back().name));
+  reach(fault_, "settle.based");
   now.pop_back();
   for (const Pending& older : now) remove_or_leave(folder.get(), older.name);
   const std::lock_guard lock(state_mutex_);
@@ -288,7 +309,8 @@ Status Volume::replace_base(const std::string& name) {
 
 VolumeInfo Volume::info() const {
   const std::lock_guard lock(state_mutex_);
-  return {record_.name, record_.owner, std::string(driver_.name()), record_.created, newest_};
+  return {record_.name, record_.owner,    std::string(driver_.name()), record_.created, newest_, {},
+          quota_bytes_, catalog_->count()};
 }
 
 Status Volume::close() {

@@ -4,6 +4,7 @@
 //   pending.N   instants that were acknowledged and are not settled   (if the driver freezes)
 //   base        the instant of the newest settled tree                (if the driver freezes)
 //   newest.json says which tree that is
+//   snapshots/  all that are not forgotten yet (catalog.h)
 //
 // With a driver that freezes nothing, a snapshot is settled before it is acknowledged: first the
 // bodies get their names (each synced before), then packs and manifest are written durably, then
@@ -25,22 +26,26 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "controller/storage/bodies.h"
+#include "controller/storage/catalog.h"
 #include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
 #include "controller/storage/known_tree.h"
 #include "controller/storage/records.h"
 #include "controller/storage/storage.h"
 #include "controller/storage/tree_builder.h"
+#include "controller/storage/tree_objects.h"
 
 namespace devrun::storage {
 
@@ -48,7 +53,8 @@ class Volume {
  public:
   // Finishes what a crash left: afterwards every acknowledged snapshot is settled.
   static Result<std::unique_ptr<Volume>> open(std::string folder, const Driver& driver,
-                                              const ExportFiles& files, Bodies& bodies);
+                                              const ExportFiles& files, Bodies& bodies,
+                                              FaultPoint fault = {});
   ~Volume();
 
   // Callers that come while one runs share the next one.
@@ -56,6 +62,27 @@ class Volume {
   // Makes every acknowledged snapshot durable without its pending subvolume.
   Status settle();
   VolumeInfo info() const;
+  const VolumeRecord& record() const { return record_; }
+  Status set_quota(int64_t bytes);
+
+  // ── the catalog (volume_snapshots.cc) ──
+  const Catalog& catalog() const { return *catalog_; }
+  // Is spared by `collectable` for an hour.
+  Result<SnapshotRecord> find_snapshot(const std::string& name);
+  // Of the live state; pinned, and durable.
+  Result<SnapshotRecord> keep_snapshot(const std::string& message);
+  Result<SnapshotRecord> remove_snapshot(const std::string& name);
+  // The records that are not to be kept by these rules; never the newest, nor one asked for lately.
+  std::vector<uint64_t> collectable(const Retention& retention, const JobTrees& jobs, Time now);
+  Status forget_snapshots(std::span<const uint64_t> numbers) { return catalog_->remove(numbers); }
+  // Trees of snapshots that are acknowledged and not in the catalog yet, and the newest.
+  std::vector<Digest> trees_in_hand() const;
+  // A reader of a tree's objects, which looks first among those in memory.
+  Result<std::unique_ptr<TreeObjects>> objects_of(const tree::Manifest& manifest);
+
+  // Makes the live tree `name` in `parent` of the newest settled snapshot, at once, and the records
+  // of a volume there. kUnsupported if the driver cannot.
+  Status fork_to(const std::string& folder, const VolumeRecord& record);
   // No further snapshots: kNotFound from now on. Waits for one in progress and settles.
   Status close();
 
@@ -68,10 +95,12 @@ class Volume {
   struct Pending {
     std::string name;
     NewestRecord record;
-    std::vector<std::string> written;  // files to fsync
+    std::vector<std::string> written;     // files to fsync
+    std::optional<SnapshotRecord> added;  // for the catalog, unless the tree was the newest there
   };
 
-  Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies);
+  Volume(std::string folder, const Driver& driver, const ExportFiles& files, Bodies& bodies,
+         FaultPoint fault);
   Status load();
   Status finish_pending();
   Result<Snapshot> run_snapshot();
@@ -81,7 +110,12 @@ class Volume {
   BuildRequest request_for(const Instant& instant, As as) const;
   Status make_durable(const Pending& done);
   void remove_or_leave(int folder, const std::string& name) const;
-  Status refuse_if_full() const;
+  Status refuse_beyond_quota(const TreeChange& change) const;
+  // The number of a snapshot, and its record if it is new; with build_mutex_.
+  uint64_t number_of(const Instant& instant, const SnapshotRecord& wanted, Pending& pending);
+  Status catalogue(std::span<const Pending> pending);
+  void remember_released(std::vector<tree::Object> objects);
+  std::optional<std::string> object_in_memory(const Digest& id);
   void ensure_known_tree();
   Status replace_base(const std::string& name);
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
@@ -90,7 +124,9 @@ class Volume {
   const Driver& driver_;
   const ExportFiles& files_;
   Bodies& bodies_;
+  const FaultPoint fault_;
   VolumeRecord record_;
+  std::unique_ptr<Catalog> catalog_;
 
   // Snapshots in progress: of those who wait, one runs the next round for all.
   std::mutex rounds_mutex_;
@@ -107,6 +143,10 @@ class Volume {
   uint64_t next_pending_ = 1;
   std::map<uint64_t, ProvisionalFile> provisional_;  // by inode; entries may be gone from the tree
   bool settle_first_ = false;                        // before the round's snapshot is acknowledged
+  uint64_t last_number_ = 0;
+  // Objects that were part of the known tree lately: what neighbours are compared with.
+  std::deque<tree::Object> released_;
+  size_t released_bytes_ = 0;
 
   std::mutex settle_mutex_;  // one settling at a time
 
@@ -114,6 +154,8 @@ class Volume {
   std::vector<Pending> pending_;
   Snapshot newest_;
   size_t known_tree_bytes_ = 0;
+  int64_t quota_bytes_ = 0;
+  std::map<uint64_t, Time> asked_for_;  // snapshots, by number
 };
 
 }  // namespace devrun::storage

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "common/base/check.h"
 #include "common/runtime/child.h"
 
 namespace devrun::storage {
@@ -52,10 +53,13 @@ constexpr const char* kWithDevices =
     "exec debootstrap \"$@\"";
 constexpr int kStatusNotFound = 127;
 
-Status fill(const std::string& live, const FromDebootstrap& source, const ProgressLine& progress) {
+Status fill(const std::string& live, const FromDebootstrap& source, Work& work) {
   TRY(check_words(source));
-  std::vector<std::string> argv{"unshare",    "--mount", "--propagation",    "private", "sh", "-c",
-                                kWithDevices, live,      "--variant=minbase"};
+  // With a pid namespace, so that whatever it starts ends with it.
+  std::vector<std::string> argv{
+      "unshare",    "--mount",      "--propagation",    "private", "--pid",
+      "--fork",     "--kill-child", "--mount-proc",     "sh",      "-c",
+      kWithDevices, live,           "--variant=minbase"};
   if (!source.include.empty()) {
     argv.push_back(fmt::format("--include={}", fmt::join(source.include, ",")));
   }
@@ -64,7 +68,11 @@ Status fill(const std::string& live, const FromDebootstrap& source, const Progre
   if (const std::string mirror = find_mirror("/etc/apt", source.suite); !mirror.empty()) {
     argv.push_back(mirror);
   }
-  const ChildResult result = TRY(run_child_lines(argv, progress, "apt-get install util-linux"));
+  ChildOptions options;
+  options.line = [&](std::string_view line) { work.tell(line); };
+  options.hint = "apt-get install util-linux";
+  options.stop = &work.stop_flag();
+  const ChildResult result = TRY(run_child_with(argv, options));
   if (result.exit_status == kStatusNotFound) {
     return Error{Code::kNotFound, "debootstrap is not installed on the storage host",
                  "apt-get install debootstrap"};
@@ -84,7 +92,7 @@ Status fill(const std::string& live, const FromDebootstrap& source, const Progre
   return ok();
 }
 
-Status fill(const std::string& live, const FromFolder& source, const ProgressLine& progress) {
+Status fill(const std::string& live, const FromFolder& source, Work& work) {
   struct stat st {};
   if (source.path.empty() || source.path.front() != '/') {
     return Error{Code::kInvalid, fmt::format("'{}' is not an absolute path", source.path), {}};
@@ -93,20 +101,33 @@ Status fill(const std::string& live, const FromFolder& source, const ProgressLin
   if (!S_ISDIR(st.st_mode)) {
     return Error{Code::kInvalid, fmt::format("{} is not a folder", source.path), {}};
   }
-  if (progress) progress(fmt::format("copying {}", source.path));
-  return run_checked(
-      {"cp", "-a", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live});
+  work.tell(fmt::format("copying {}", source.path));
+  return run_checked_with(
+      {"cp", "-a", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live},
+      {.stop = &work.stop_flag()});
 }
 
-Status fill(const std::string&, const Empty&, const ProgressLine&) {
+Status fill(const std::string& live, const FromArchive& source, Work& work) {
+  return unpack_archive(source, live, work);
+}
+
+Status fill(const std::string& live, const FromImage& source, Work& work) {
+  return unpack_image(source, live, work);
+}
+
+Status fill(const std::string&, const Empty&, Work&) {
+  return ok();
+}
+
+Status fill(const std::string&, const FromVolume&, Work&) {
+  CHECK_MSG(false, "a copy of a volume is not a source from outside");
   return ok();
 }
 
 }  // namespace
 
-Status fill_volume(const std::string& live, const VolumeSource& source,
-                   const ProgressLine& progress) {
-  return std::visit([&](const auto& kind) { return fill(live, kind, progress); }, source);
+Status fill_volume(const std::string& live, const VolumeSource& source, Work& work) {
+  return std::visit([&](const auto& kind) { return fill(live, kind, work); }, source);
 }
 
 }  // namespace devrun::storage

@@ -76,7 +76,8 @@ class PowerLossTest : public BtrfsTest {
   std::optional<ExportFiles> files_;
   std::optional<Bodies> bodies_;
   std::unique_ptr<Volume> volume_;
-  const std::vector<std::string> settled_{"base", "live", "newest.json", "volume.json"};
+  const std::vector<std::string> settled_{"base", "live", "newest.json", "snapshots",
+                                          "volume.json"};
 };
 
 TEST_F(PowerLossTest, UnsettledSnapshotsAreBuiltAgain) {

@@ -1,0 +1,119 @@
+// Storage in a folder:
+//   volumes/V                 a volume (see volume.h)
+//   volumes/.new.V            one that is being made, or what is added to one; opening deletes it
+//   volumes/.removed/V.T      removed at T (µs), kept for 7 days (removed.h)
+//   export/                   what nodes read (export_files.h)
+//   jobs/                     output of jobs
+// A thread settles the volumes' snapshots soon after they were acknowledged.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "controller/storage/bodies.h"
+#include "controller/storage/driver.h"
+#include "controller/storage/export_files.h"
+#include "controller/storage/storage.h"
+#include "controller/storage/volume.h"
+
+namespace devrun::storage {
+
+class FolderStorage final : public Storage {
+ public:
+  FolderStorage(const std::string& store, std::unique_ptr<Driver> driver, FaultPoint fault);
+  ~FolderStorage() override;
+
+  Status load();
+
+  // ── volumes (storage.cc, storage_volumes.cc) ──
+  using Storage::create_volume;
+  Status create_volume(const NewVolume& wanted, Work& work) override;
+  Status import_archive(const std::string& volume, const std::string& folder,
+                        const FromArchive& archive, Work& work) override;
+  Result<Time> remove_volume(const std::string& name) override;
+  Result<std::vector<RemovedVolume>> removed_volumes() override;
+  Status return_volume(const std::string& name) override;
+  Status set_quota(const std::string& volume, int64_t bytes) override;
+  Result<std::vector<VolumeInfo>> volumes() override;
+  Result<VolumeInfo> volume(const std::string& name) override;
+  Result<Snapshot> take_snapshot(const std::string& volume) override;
+
+  // ── snapshots by name (storage_snapshots.cc) ──
+  Result<StoreUsage> usage() override;
+  Result<std::vector<SnapshotRecord>> snapshots(const std::string& volume) override;
+  Result<SnapshotRecord> find_snapshot(const SnapshotName& name) override;
+  Result<SnapshotRecord> keep_snapshot(const std::string& volume,
+                                       const std::string& message) override;
+  Result<SnapshotRecord> remove_snapshot(const SnapshotName& name) override;
+  Result<Restored> restore(const SnapshotName& name, const std::vector<std::string>& paths,
+                           Work& work) override;
+  Status diff(const SnapshotName& before, const SnapshotName& after,
+              const std::function<Status(const SnapshotRecord&, const SnapshotRecord&)>& begin,
+              const DifferenceSink& sink) override;
+  Status read_file(const SnapshotName& name, const std::string& path, uint64_t bytes_max,
+                   const BytesSink& sink) override;
+  Result<Collected> collect(const CollectRequest& request) override;
+
+  std::string live_path(const std::string& volume) const override {
+    return volume_folder(volume) + "/live";
+  }
+  std::string export_path() const override { return store_ + "/export"; }
+  std::string jobs_path() const override { return store_ + "/jobs"; }
+
+ private:
+  // A tree that is looked into.
+  struct OpenTree {
+    std::shared_ptr<Volume> volume;
+    SnapshotRecord record;
+    tree::Manifest manifest;
+    std::unique_ptr<TreeObjects> objects;
+    tree::TreeRef ref() const { return {*objects, manifest.root}; }
+  };
+
+  std::string volume_folder(std::string_view name) const;
+  Result<std::shared_ptr<Volume>> find(const std::string& name);
+  std::vector<std::shared_ptr<Volume>> all_volumes();
+  Status open_volume(const std::string& name);
+  // Takes `name` for one that is being made; kExists.
+  Status reserve(const std::string& name);
+  void release(const std::string& name);
+  Status make_volume(const std::string& folder, const NewVolume& wanted, Work& work);
+  // A copy of a volume's snapshot or live state into `folder`; with its record.
+  Status copy_volume(const std::string& folder, const VolumeRecord& record,
+                     const SnapshotName& from, Work& work);
+  Status add_unpacked(const std::string& volume, const std::string& unpacked,
+                      const std::string& folder, Work& work);
+  Status refuse_if_full(const std::string& volume);
+  // An empty snapshot name: the live state, of which a snapshot is taken.
+  Result<OpenTree> open_tree(const SnapshotName& name);
+  void settle_soon();
+  void settle_loop();
+  void settle_all();
+  void bound_memory();
+
+  const std::string store_;
+  const std::unique_ptr<Driver> driver_;
+  const FaultPoint fault_;
+  Bodies bodies_;
+  const ExportFiles files_;
+
+  std::mutex collect_mutex_;  // held through a collection
+  Collector collector_;
+
+  std::mutex mutex_;  // guards what follows
+  std::map<std::string, std::shared_ptr<Volume>> volumes_;
+  std::map<std::string, Error> damaged_;  // volumes that could not be opened
+  std::set<std::string> being_made_;
+  uint64_t imports_ = 0;
+  bool settle_wanted_ = false;
+  bool stopping_ = false;
+  std::condition_variable wake_;
+  std::thread settler_;
+};
+
+}  // namespace devrun::storage

@@ -1,0 +1,200 @@
+// Making volumes, adding to them, removing them and bringing them back.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "controller/storage/apply_tree.h"
+#include "controller/storage/clock.h"
+#include "controller/storage/folder_storage.h"
+#include "controller/storage/removed.h"
+#include "controller/storage/volume_source.h"
+
+namespace devrun::storage {
+
+namespace {
+
+Result<tree::Lineage> random_lineage() {
+  tree::Lineage out{};
+  if (::getrandom(out.data(), out.size(), 0) != static_cast<ssize_t>(out.size())) {
+    return errno_error("getrandom", errno);
+  }
+  return out;
+}
+
+}  // namespace
+
+Status FolderStorage::reserve(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (volumes_.contains(name) || damaged_.contains(name) || !being_made_.insert(name).second) {
+    return Error{Code::kExists, fmt::format("there is a volume '{}' already", name),
+                 "devrun volume ls"};
+  }
+  return ok();
+}
+
+void FolderStorage::release(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  being_made_.erase(name);
+}
+
+Status FolderStorage::copy_volume(const std::string& folder, const VolumeRecord& record,
+                                  const SnapshotName& from, Work& work) {
+  if (from.snapshot.empty()) {
+    TRY(refuse_if_full(from.volume));
+    const Status forked = TRY(find(from.volume))->fork_to(folder, record);
+    if (forked || forked.error().code != Code::kUnsupported) return forked;
+  }
+  const OpenTree source = TRY(open_tree(from));
+  const UniqueFd parent = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+  TRY(driver_->make_live(parent.get(), "live"));
+  const UniqueFd live = TRY(open_file(folder + "/live", O_RDONLY | O_DIRECTORY));
+  BodyContents contents(export_path());
+  TreeWriter writer(live.get(), contents);
+  tree::Entry nothing;  // a folder without entries, by the id of none
+  nothing.type = tree::EntryType::kDirectory;
+  const tree::TreeRef to = source.ref();
+  struct Nothing final : tree::DirectoryReader {
+    Result<tree::Directory> read(const Digest&) override { return tree::Directory{}; }
+  } reader;
+  TRY(apply_tree({{reader, nothing}, to, {}}, writer, work, fault_));
+  return write_volume_record(folder, record);
+}
+
+Status FolderStorage::make_volume(const std::string& folder, const NewVolume& wanted, Work& work) {
+  if (::mkdir(folder.c_str(), 0700) != 0) {
+    return errno_error(fmt::format("mkdir {}", folder), errno);
+  }
+  const UniqueFd fd = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+  const VolumeRecord record{wanted.name, wanted.owner, TRY(random_lineage()), clock_now(),
+                            wanted.quota_bytes};
+  if (const auto* const copy = std::get_if<FromVolume>(&wanted.source)) {
+    TRY(copy_volume(folder, record, copy->from, work));
+  } else {
+    TRY(driver_->make_live(fd.get(), "live"));
+    TRY(fill_volume(folder + "/live", wanted.source, work));
+    TRY(write_volume_record(folder, record));
+  }
+  if (work.stopped()) return Error{Code::kCancelled, "interrupted", {}};
+  reach(fault_, "create.filled");
+  if (::syncfs(fd.get()) != 0) return errno_error("syncfs", errno);
+  if (::rename(folder.c_str(), volume_folder(wanted.name).c_str()) != 0) {
+    return errno_error(fmt::format("name volume '{}'", wanted.name), errno);
+  }
+  reach(fault_, "create.named");
+  return sync_folder(store_ + "/volumes");
+}
+
+Status FolderStorage::create_volume(const NewVolume& wanted, Work& work) {
+  TRY(check_volume_name(wanted.name));
+  TRY(reserve(wanted.name));
+  const std::string folder = volume_folder(".new." + wanted.name);
+  Status made = make_volume(folder, wanted, work);
+  if (!made && ::access(folder.c_str(), F_OK) == 0) {
+    if (Status gone = delete_volume_folder(*driver_, folder); !gone) {
+      log::warning("{}", gone.error().message);
+    }
+  }
+  if (made) made = open_volume(wanted.name);
+  release(wanted.name);
+  if (made) return made;
+  return std::move(made).error().context(fmt::format("cannot create volume '{}'", wanted.name));
+}
+
+Status FolderStorage::add_unpacked(const std::string& volume, const std::string& unpacked,
+                                   const std::string& folder, Work& work) {
+  const UniqueFd source = TRY(open_file(unpacked, O_RDONLY | O_DIRECTORY));
+  const UniqueFd live = TRY(open_file(live_path(volume), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  FolderContents contents(source.get(), folder);
+  TreeWriter writer(live.get(), contents);
+  reach(fault_, "import.unpacked");
+  TRY(add_folder(source.get(), folder, writer, work, fault_));
+  work.tell(fmt::format("{} entries, {} MB", writer.entries(), writer.bytes() / 1'000'000));
+  if (::syncfs(live.get()) != 0) return errno_error("syncfs", errno);
+  return ok();
+}
+
+Status FolderStorage::import_archive(const std::string& volume, const std::string& folder,
+                                     const FromArchive& archive, Work& work) {
+  TRY(find(volume));
+  std::string aside;
+  {
+    const std::lock_guard lock(mutex_);
+    aside = volume_folder(fmt::format(".new.import.{}", ++imports_));
+  }
+  TRY(make_folders(aside, 0700));
+  Status done = [&]() -> Status {
+    const UniqueFd parent = TRY(open_file(aside, O_RDONLY | O_DIRECTORY));
+    TRY(driver_->make_live(parent.get(), "live"));
+    TRY(unpack_archive(archive, aside + "/live", work));
+    return add_unpacked(volume, aside + "/live", folder, work);
+  }();
+  if (Status gone = delete_volume_folder(*driver_, aside); !gone) {
+    log::warning("{}", gone.error().message);
+  }
+  if (done) return done;
+  return std::move(done).error().context(fmt::format("cannot import into volume '{}'", volume));
+}
+
+Result<Time> FolderStorage::remove_volume(const std::string& name) {
+  const std::shared_ptr<Volume> volume = TRY(find(name));
+  TRY(volume->close());
+  const Time removed = clock_now();
+  const std::string aside =
+      volume_folder(fmt::format("{}/{}", kRemovedFolder, removed_folder_name(name, removed)));
+  if (::rename(volume_folder(name).c_str(), aside.c_str()) != 0) {
+    return errno_error(fmt::format("cannot remove volume '{}'", name), errno);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    volumes_.erase(name);
+  }
+  TRY(sync_folder(store_ + "/volumes"));
+  return removed + kRemovedKept;
+}
+
+Result<std::vector<RemovedVolume>> FolderStorage::removed_volumes() {
+  std::vector<RemovedVolume> out;
+  for (const RemovedFolder& folder : TRY(removed_folders(store_ + "/volumes"))) {
+    const Result<VolumeRecord> record = read_volume_record(folder.folder);
+    out.push_back({folder.name, record ? record->owner : std::string(),
+                   record ? record->created : Time{}, folder.removed,
+                   folder.removed + kRemovedKept});
+  }
+  return out;
+}
+
+Status FolderStorage::return_volume(const std::string& name) {
+  const std::lock_guard collecting(collect_mutex_);  // which may be deleting it
+  const RemovedFolder* last = nullptr;
+  const std::vector<RemovedFolder> all = TRY(removed_folders(store_ + "/volumes"));
+  for (const RemovedFolder& folder : all) {
+    if (folder.name == name) last = &folder;
+  }
+  if (last == nullptr) {
+    return Error{Code::kNotFound, fmt::format("no removed volume '{}' is kept", name),
+                 "devrun volume ls --removed"};
+  }
+  TRY(reserve(name));
+  Status returned = [&]() -> Status {
+    if (::rename(last->folder.c_str(), volume_folder(name).c_str()) != 0) {
+      return errno_error(fmt::format("cannot bring volume '{}' back", name), errno);
+    }
+    TRY(sync_folder(store_ + "/volumes"));
+    return open_volume(name);
+  }();
+  release(name);
+  return returned;
+}
+
+Status FolderStorage::set_quota(const std::string& volume, int64_t bytes) {
+  return TRY(find(volume))->set_quota(bytes);
+}
+
+}  // namespace devrun::storage
