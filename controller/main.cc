@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
+#include "controller/rpc/flags.h"
 #include "controller/rpc/server.h"
 
 namespace devrun::controller {
@@ -48,14 +49,31 @@ int main(int argc, char** argv) {
   controller::Options options;
   CLI::App app("devrun-controller: jobs, volumes and streams of a devrun cluster");
   app.set_version_flag("--version", "devrun-controller " + std::string(kVersion));
-  app.add_option("--store", options.store, "folder of volumes, snapshots and output")->required();
-  app.add_option("--state", options.server.state_folder, "folder of journal.db and seal.key")
-      ->required();
-  app.add_option("--listen", options.server.listen, "HOST:PORT")->required();
-  app.add_option("--ca", options.authority, "certificate of the cluster's authority")->required();
-  app.add_option("--cert", options.certificate, "the controller's certificate")->required();
-  app.add_option("--key", options.key, "its key")->required();
+  app.add_option("--store", options.store, "folder of volumes, snapshots and output");
+  app.add_option("--state", options.server.state_folder, "folder of journal.db and seal.key");
+  app.add_option("--listen", options.server.listen, "HOST:PORT");
+  app.add_option("--ca", options.authority, "certificate of the cluster's authority");
+  app.add_option("--cert", options.certificate, "the controller's certificate");
+  app.add_option("--key", options.key, "its key");
+  controller::add_collecting_flags(app, options.server.collect);
+  storage::CheckOptions checking;
+  std::string checked;
+  CLI::App* fsck = app.add_subcommand("fsck", "checks a store that no controller uses");
+  fsck->add_option("--store", checked, "its folder")->required();
+  fsck->add_flag("--data", checking.data, "compare all bytes with their hashes");
   CLI11_PARSE(app, argc, argv);
+  if (fsck->parsed()) return controller::check_and_tell(checked, checking);
+  // Not CLI11's required(), which would hold for the subcommand too.
+  for (const std::string& needed :
+       {options.store, options.server.state_folder, options.server.listen, options.authority,
+        options.certificate, options.key}) {
+    if (!needed.empty()) continue;
+    std::fputs(
+        "devrun-controller: --store, --state, --listen, --ca, --cert and --key are needed. "
+        "Try: devrun-controller --help\n",
+        stderr);
+    return 2;
+  }
 
   log::start("devrun-controller", controller::level_of_environment());
   // Before any thread is made, so that all inherit the mask and only `serve` takes the signal.

@@ -55,6 +55,7 @@ Result<Submitted> Controller::submit(const Submission& submission) {
   request.set_request_id(submission.request_id);
   *request.mutable_spec() = wire::to_proto(submission.spec);
   request.set_env(submission.env);
+  request.set_snapshot(submission.snapshot);
   const auto give_up = std::chrono::steady_clock::now() + kSubmitPatience;
   for (;;) {
     grpc::ClientContext context;  // no deadline: a snapshot may have to wait for dirty data
@@ -156,45 +157,6 @@ Status Controller::read_log(const LogQuery& query,
   if (!taken) return taken;
   if (!status.ok()) return call_error(status, target_);
   return ok();
-}
-
-Status Controller::create_volume(const VolumeRequest& request,
-                                 const std::function<void(std::string_view)>& progress) {
-  pb::CreateVolumeRequest message;
-  message.set_name(request.name);
-  if (const auto* suite = std::get_if<FromDebootstrap>(&request.source)) {
-    message.mutable_debootstrap()->set_suite(suite->suite);
-    for (const std::string& package : suite->include)
-      message.mutable_debootstrap()->add_include(package);
-  } else if (const auto* folder = std::get_if<FromFolder>(&request.source)) {
-    message.set_folder(folder->path);
-  } else {
-    message.set_empty(true);
-  }
-  grpc::ClientContext context;
-  const auto reader = connection_->stub->CreateVolume(&context, message);
-  pb::Progress line;
-  while (reader->Read(&line)) {
-    if (!line.line().empty()) progress(line.line());
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return call_error(status, target_);
-  return ok();
-}
-
-Result<std::vector<VolumeRecord>> Controller::list_volumes() {
-  const auto reply = TRY(
-      call(*connection_->stub, target_, &pb::Client::Stub::ListVolumes, pb::ListVolumesRequest{}));
-  std::vector<VolumeRecord> out;
-  for (const auto& volume : reply.volumes()) out.push_back(from_proto(volume));
-  return out;
-}
-
-Result<Time> Controller::remove_volume(const std::string& name) {
-  pb::RemoveVolumeRequest request;
-  request.set_name(name);
-  return Time{TRY(call(*connection_->stub, target_, &pb::Client::Stub::RemoveVolume, request))
-                  .kept_until_us()};
 }
 
 Result<std::vector<NodeRecord>> Controller::list_nodes() {

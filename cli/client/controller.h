@@ -7,11 +7,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "cli/client/attach_stream.h"
 #include "cli/client/target.h"
+#include "cli/client/volumes.h"
 #include "cli/client/watch_stream.h"
 #include "cli/output/records.h"
 #include "common/base/result.h"
@@ -30,6 +30,7 @@ struct Submission {
   std::string request_id;  // the same again is the same job
   JobSpec spec;
   std::string env;
+  std::string snapshot = {};  // of the volume; empty: a new one
 };
 struct Submitted {
   JobId job = 0;
@@ -47,19 +48,6 @@ struct LogQuery {
   AttemptKey what;
   uint64_t offset = 0;
   bool follow = false;
-};
-
-struct FromDebootstrap {
-  std::string suite;
-  std::vector<std::string> include;
-};
-struct FromFolder {
-  std::string path;
-};
-struct Empty {};
-struct VolumeRequest {
-  std::string name;
-  std::variant<FromDebootstrap, FromFolder, Empty> source;
 };
 
 class Controller {
@@ -91,10 +79,31 @@ class Controller {
   Status read_log(const LogQuery& query,
                   const std::function<Status(uint64_t offset, std::string_view)>& bytes);
 
-  Status create_volume(const VolumeRequest& request,
-                       const std::function<void(std::string_view)>& progress);
-  Result<std::vector<VolumeRecord>> list_volumes();
+  // ── volumes and snapshots (volumes.cc); those with words may take minutes ──
+  Status create_volume(const VolumeRequest& request, const ProgressWords& words);
+  // Sends what `archive` gives to its end, and then asks `whole` whether that was all of it: a
+  // failure there leaves everything as it was.
+  Status fill_volume(const FillRequest& request, int archive, const std::function<Status()>& whole,
+                     const ProgressWords& words);
+  Result<std::vector<VolumeRecord>> list_volumes(bool removed = false);
   Result<Time> remove_volume(const std::string& name);  // kept until then
+  Status return_volume(const std::string& name);
+  Status set_quota(const std::string& volume, int64_t bytes);  // 0: none
+  Result<UsageRecord> usage(const std::string& volume);        // empty: of all
+  Result<std::vector<SnapshotRecord>> list_snapshots(const std::string& volume);
+  Result<SnapshotRecord> create_snapshot(const std::string& volume, const std::string& message);
+  Result<SnapshotRecord> remove_snapshot(const SnapshotName& name);
+  Result<RestoredRecord> restore_snapshot(const SnapshotName& name,
+                                          const std::vector<std::string>& paths,
+                                          const ProgressWords& words);
+  // `begin` with what is compared, then `change` for each.
+  Status diff_snapshots(
+      const SnapshotName& before, const SnapshotName& after,
+      const std::function<void(const SnapshotRecord&, const SnapshotRecord&)>& begin,
+      const std::function<Status(const ChangeRecord&)>& change);
+  // kExhausted beyond `bytes_max`.
+  Result<std::string> read_snapshot_file(const SnapshotName& name, const std::string& path,
+                                         uint64_t bytes_max);
 
   Result<std::vector<NodeRecord>> list_nodes();
   Result<std::vector<AttemptKey>> declare_node_lost(const std::string& name);

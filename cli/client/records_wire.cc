@@ -43,6 +43,63 @@ VolumeRecord from_proto(const devrun::v1::VolumeInfo& in) {
   out.newest_taken = Time{in.newest_taken_us()};
   out.newest_files = in.newest_files();
   out.newest_bytes = in.newest_bytes();
+  out.newest_number = in.newest_number();
+  out.snapshots = in.snapshots();
+  out.quota_bytes = in.quota_bytes();
+  out.damage = in.damage();
+  out.removed = Time{in.removed_us()};
+  out.kept_until = Time{in.kept_until_us()};
+  return out;
+}
+
+SnapshotRecord from_proto(const devrun::v1::SnapshotInfo& in) {
+  SnapshotRecord out;
+  out.volume = in.volume();
+  out.number = in.number();
+  if (const auto tree = Digest::from_bytes(in.tree())) out.tree = *tree;
+  out.taken = Time{in.taken_us()};
+  out.files = in.files();
+  out.bytes = in.bytes();
+  out.changed_bytes = in.changed_bytes();
+  out.message = in.message();
+  out.pinned = in.pinned();
+  out.jobs.assign(in.jobs().begin(), in.jobs().end());
+  return out;
+}
+
+ChangeRecord from_proto(const devrun::v1::TreeChange& in) {
+  constexpr std::string_view kTypes = "?-dlcbpsd";  // by EntryType
+  const auto type = [&](uint32_t number) -> char {
+    if (number == 0) return 0;
+    return number < kTypes.size() ? kTypes[number] : '?';
+  };
+  ChangeRecord out;
+  out.path = "/" + in.path();
+  switch (in.kind()) {
+    case devrun::v1::TreeChange::CREATED:
+      out.kind = ChangeRecord::Kind::kCreated;
+      break;
+    case devrun::v1::TreeChange::DELETED:
+      out.kind = ChangeRecord::Kind::kDeleted;
+      break;
+    case devrun::v1::TreeChange::TYPE:
+      out.kind = ChangeRecord::Kind::kType;
+      break;
+    case devrun::v1::TreeChange::ATTRIBUTES:
+      out.kind = ChangeRecord::Kind::kAttributes;
+      break;
+    default:
+      out.kind = ChangeRecord::Kind::kContent;
+  }
+  out.type_before = type(in.type_before());
+  out.type_after = type(in.type_after());
+  out.size_before = in.size_before();
+  out.size_after = in.size_after();
+  out.mode_before = in.mode_before();
+  out.mode_after = in.mode_after();
+  out.owner_changed = in.owner_changed();
+  out.mtime_changed = in.mtime_changed();
+  out.xattrs_changed = in.xattrs_changed();
   return out;
 }
 

@@ -10,6 +10,8 @@ namespace devrun::cli {
 
 Result<JobRecord> from_proto(const devrun::v1::JobInfo& in);
 VolumeRecord from_proto(const devrun::v1::VolumeInfo& in);
+SnapshotRecord from_proto(const devrun::v1::SnapshotInfo& in);
+ChangeRecord from_proto(const devrun::v1::TreeChange& in);
 NodeRecord from_proto(const devrun::v1::NodeInfo& in);
 
 }  // namespace devrun::cli

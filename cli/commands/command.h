@@ -44,6 +44,7 @@ Command wait_command();
 Command explain_command();
 Command top_command();
 Command volume_command();
+Command snapshot_command();
 Command shell_command();
 Command exec_command();
 Command nodes_command();

@@ -31,6 +31,7 @@ std::vector<Command> all_commands() {
       explain_command(),
       top_command(),
       volume_command(),
+      snapshot_command(),
       shell_command(),
       exec_command(),
       nodes_command(),
@@ -48,7 +49,6 @@ std::vector<Command> all_commands() {
               "take a change set, or more of it, into the volume"),
       not_yet("undo", "undo JOB", "take a change set out of the volume again"),
       not_yet("port-forward", "port-forward JOB [L:]R…", "TCP from here to a job"),
-      not_yet("snapshot", "snapshot create|ls|rm|restore|diff", "named snapshots of a volume"),
   };
 }
 

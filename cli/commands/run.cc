@@ -76,6 +76,7 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   JobSpec& spec = out.spec;
   spec.name = name_for(options);
   spec.root.volume = TRY(volume_for(options, target));
+  out.snapshot = options.snapshot;
   spec.program.argv = options.command;
   spec.program.cwd = TRY(folder_for(options));
   spec.program.caller = TRY(capture_caller());

@@ -48,7 +48,7 @@ constexpr std::array<Option, 33> kOptions{{
      .example = "--pool a100"},
     {.name = "volume",
      .value = "V[@SNAPSHOT]",
-     .meaning = "the volume to snapshot",
+     .meaning = "the volume to snapshot, or an old snapshot of it to run in",
      .fallback = "the container's own, else $DEVRUN_VOLUME, else the configuration's",
      .example = "--volume ada"},
     {.name = "name",
@@ -204,11 +204,16 @@ Result<JobId> parse_job(const std::string& text) {
   return key.job;
 }
 
-Result<std::string> parse_volume(const std::string& text) {
-  if (text.find('@') == std::string::npos) return text;
-  return Error{Code::kUnsupported,
-               fmt::format("a named snapshot, '{}', is not supported yet in this version", text),
-               {}};
+// V, or V@S: what is after the @ goes into `snapshot`.
+Result<std::string> parse_volume(const std::string& text, std::string& snapshot) {
+  const size_t at = text.find('@');
+  if (at == std::string::npos) return text;
+  snapshot = text.substr(at + 1);
+  if (at == 0 || snapshot.empty()) {
+    return Error{
+        Code::kInvalid, fmt::format("'{}': expected VOLUME@SNAPSHOT, such as ada@12", text), {}};
+  }
+  return text.substr(0, at);
 }
 
 Result<std::string> not_empty(const std::string& text, std::string_view what) {
@@ -268,7 +273,7 @@ Status read_placement(const Given& given, RunOptions& out) {
 
 Status read_manner(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
-  if (name == "volume") out.volume = TRY(of(given, parse_volume(given.value)));
+  if (name == "volume") out.volume = TRY(of(given, parse_volume(given.value, out.snapshot)));
   if (name == "name") out.name = TRY(of(given, parse_name(given.value)));
   if (name == "chdir") out.folder = TRY(of(given, not_empty(given.value, "a directory")));
   if (name == "detach-keys") out.detach_keys = TRY(of(given, parse_detach_keys(given.value)));

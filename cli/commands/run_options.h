@@ -19,6 +19,7 @@ struct RunOptions {
   uint32_t nodes = 1;
   std::string pool;
   std::string volume;
+  std::string snapshot;  // an old one of the volume; empty: a new one
   std::string name;
   bool detach = false;
   bool no_stdin = false;

@@ -162,6 +162,12 @@ std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
     put_time(one, "newest_taken_us", volume.newest_taken);
     one["newest_files"] = volume.newest_files;
     one["newest_bytes"] = volume.newest_bytes;
+    one["newest_number"] = volume.newest_number;
+    one["snapshots"] = volume.snapshots;
+    one["quota_bytes"] = volume.quota_bytes;
+    one["damage"] = volume.damage;
+    put_time(one, "removed_us", volume.removed);
+    put_time(one, "kept_until_us", volume.kept_until);
     list.push_back(std::move(one));
   }
   Json out;

@@ -218,7 +218,8 @@ std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
     const bool taken = volume.newest_taken.us != 0;
     table.add({volume.name, volume.owner, taken ? fmt::format("{}", volume.newest_files) : "-",
                taken ? format_size(volume.newest_bytes) : "-", ago(volume.newest_taken, now),
-               ago(volume.created, now), volume.driver});
+               ago(volume.created, now),
+               volume.damage.empty() ? volume.driver : "damaged: " + volume.damage});
   }
   return table.render();
 }

@@ -50,6 +50,60 @@ struct VolumeRecord {
   Time newest_taken;
   uint64_t newest_files = 0;
   int64_t newest_bytes = 0;
+  uint64_t newest_number = 0;
+  uint64_t snapshots = 0;
+  int64_t quota_bytes = 0;  // 0: none
+  std::string damage = {};  // why it cannot be used; empty: it can
+  Time removed = {};        // of a removed one
+  Time kept_until = {};
+};
+
+struct SnapshotRecord {
+  std::string volume;
+  uint64_t number = 0;
+  Digest tree;
+  Time taken;
+  uint64_t files = 0;
+  int64_t bytes = 0;
+  int64_t changed_bytes = 0;
+  std::string message;
+  bool pinned = false;
+  std::vector<JobId> jobs;
+};
+
+struct RestoredRecord {
+  SnapshotRecord before;
+  uint64_t entries = 0;  // written or removed
+};
+
+// What of a path differs.
+struct ChangeRecord {
+  enum class Kind { kCreated, kDeleted, kType, kContent, kAttributes };
+  std::string path;  // "/usr/bin/x"; any bytes
+  Kind kind = Kind::kContent;
+  char type_before = 0;  // as `ls -l` has it: - d l c b p s; 0: was not there
+  char type_after = 0;
+  uint64_t size_before = 0;
+  uint64_t size_after = 0;
+  uint32_t mode_before = 0;
+  uint32_t mode_after = 0;
+  bool owner_changed = false;
+  bool mtime_changed = false;
+  bool xattrs_changed = false;
+};
+
+struct VolumeUsageRecord {
+  std::string name;
+  int64_t live_bytes = 0;
+  int64_t own_bytes = 0;
+  int64_t shared_bytes = 0;
+  uint64_t snapshots = 0;
+  int64_t quota_bytes = 0;
+};
+struct UsageRecord {
+  std::vector<VolumeUsageRecord> volumes;
+  int64_t store_bytes = 0;
+  int64_t store_free_bytes = 0;
 };
 
 struct NodeRecord {

@@ -92,11 +92,25 @@ class Walk {
 
 }  // namespace
 
+namespace {
+
+// A large file's body is renamed once its hash is known: the untouched file has the same bytes.
+bool same_bytes(const Entry& before, const Entry& after) {
+  if (before.body == after.body) return true;
+  const bool renamed =
+      before.body.kind == BodyKind::kProvisional || after.body.kind == BodyKind::kProvisional;
+  return renamed && before.inode == after.inode && before.lineage == after.lineage &&
+         before.ctime_ns == after.ctime_ns && before.mtime_ns == after.mtime_ns &&
+         before.size == after.size;
+}
+
+}  // namespace
+
 Changes compare(const Entry& before, const Entry& after) {
   Changes out;
   out.type = before.type != after.type;
   out.content =
-      !out.type && (before.body != after.body || before.link_target != after.link_target ||
+      !out.type && (!same_bytes(before, after) || before.link_target != after.link_target ||
                     before.device != after.device ||
                     (before.type == EntryType::kRegular && before.size != after.size));
   out.mode = before.mode != after.mode;

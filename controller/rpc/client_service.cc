@@ -8,31 +8,19 @@
 #include "common/base/version.h"
 #include "common/wire/job.h"
 #include "controller/rpc/attach.h"
-#include "controller/rpc/create_volume.h"
 #include "controller/rpc/exec_call.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/log_call.h"
 #include "controller/rpc/refuse.h"
+#include "controller/rpc/snapshot_info.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/submit_call.h"
+#include "controller/rpc/volume_access.h"
 #include "controller/rpc/watch_call.h"
 
 namespace devrun::controller {
 
 namespace {
-
-pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
-  pb::VolumeInfo out;
-  out.set_name(in.name);
-  out.set_owner(in.owner);
-  out.set_driver(in.driver);
-  out.set_created_us(in.created.us);
-  if (!in.newest.tree.is_zero()) out.set_newest_tree(std::string(in.newest.tree.view()));
-  out.set_newest_taken_us(in.newest.taken.us);
-  out.set_newest_files(in.newest.files);
-  out.set_newest_bytes(in.newest.bytes);
-  return out;
-}
 
 std::string how_to_end(const Job& job) {
   return job.spec.dev_container ? "devrun shell --stop " + job.spec.root.volume
@@ -249,19 +237,18 @@ grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
   return LogCall::start(parts_.core, parts_.hub, std::move(*peer), *request);
 }
 
-grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
-    Context* context, const pb::CreateVolumeRequest* request) {
-  const Result<Peer> peer = identify(*context, "CreateVolume");
-  if (!peer) return new RefuseWrite<pb::Progress>(to_status(peer.error()));
-  return CreateVolumeCall::start(parts_.storage, parts_.volume_work, peer->certified, *request);
-}
-
 grpc::ServerUnaryReactor* ClientService::ListVolumes(Context* context,
-                                                     const pb::ListVolumesRequest*,
+                                                     const pb::ListVolumesRequest* request,
                                                      pb::ListVolumesReply* reply) {
   return on_worker(
       context, "ListVolumes", [](const State&, const Who&, Time) { return ok(); },
       [=, &storage = parts_.storage](const Who& who) -> Status {
+        if (request->removed()) {
+          for (const storage::RemovedVolume& volume : TRY(storage.removed_volumes())) {
+            if (who.admin || volume.owner == who.user) *reply->add_volumes() = volume_info(volume);
+          }
+          return ok();
+        }
         for (const storage::VolumeInfo& volume : TRY(storage.volumes())) {
           if (who.admin || volume.owner == who.user) *reply->add_volumes() = volume_info(volume);
         }
@@ -276,16 +263,7 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
       context, "RemoveVolume",
       [=](const State& state, const Who&, Time) { return check_unused(state, request->name()); },
       [=, &storage = parts_.storage](const Who& who) -> Status {
-        const auto volume = storage.volume(request->name());
-        if (!volume) {
-          if (volume.error().code != Code::kNotFound) return volume.error();
-          return no_volume(storage, request->name());
-        }
-        if (!who.admin && volume->owner != who.user) {
-          return Error{Code::kDenied,
-                       fmt::format("volume '{}' belongs to '{}'", volume->name, volume->owner),
-                       "devrun volume ls"};
-        }
+        TRY(check_owner(storage, who, request->name()));
         reply->set_kept_until_us(TRY(storage.remove_volume(request->name())).us);
         return ok();
       });

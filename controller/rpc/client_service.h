@@ -6,6 +6,7 @@
 
 #include "controller/rpc/identity.h"
 #include "controller/rpc/services.h"
+#include "controller/rpc/worker_stream.h"
 #include "devrun/v1/client.grpc.pb.h"
 
 namespace devrun::controller {
@@ -28,6 +29,19 @@ class ClientService final : public pb::Client::CallbackService {
   grpc::ServerWriteReactor<pb::LogChunk>* ReadLog(Context*, const pb::ReadLogRequest*) override;
   grpc::ServerWriteReactor<pb::Progress>* CreateVolume(Context*,
                                                        const pb::CreateVolumeRequest*) override;
+  Unary* ReturnVolume(Context*, const pb::ReturnVolumeRequest*, pb::VolumeInfo*) override;
+  grpc::ServerBidiReactor<pb::FillVolumeRequest, pb::Progress>* FillVolume(Context*) override;
+  Unary* GetUsage(Context*, const pb::GetUsageRequest*, pb::GetUsageReply*) override;
+  Unary* SetQuota(Context*, const pb::SetQuotaRequest*, pb::VolumeInfo*) override;
+  Unary* ListSnapshots(Context*, const pb::ListSnapshotsRequest*, pb::ListSnapshotsReply*) override;
+  Unary* CreateSnapshot(Context*, const pb::CreateSnapshotRequest*, pb::SnapshotInfo*) override;
+  Unary* RemoveSnapshot(Context*, const pb::RemoveSnapshotRequest*, pb::SnapshotInfo*) override;
+  grpc::ServerWriteReactor<pb::Progress>* RestoreSnapshot(
+      Context*, const pb::RestoreSnapshotRequest*) override;
+  grpc::ServerWriteReactor<pb::DiffSnapshotsReply>* DiffSnapshots(
+      Context*, const pb::DiffSnapshotsRequest*) override;
+  grpc::ServerWriteReactor<pb::FileBytes>* ReadSnapshotFile(
+      Context*, const pb::ReadSnapshotFileRequest*) override;
   Unary* ListVolumes(Context*, const pb::ListVolumesRequest*, pb::ListVolumesReply*) override;
   Unary* RemoveVolume(Context*, const pb::RemoveVolumeRequest*, pb::RemoveVolumeReply*) override;
   Unary* ListNodes(Context*, const pb::ListNodesRequest*, pb::ListNodesReply*) override;
@@ -41,6 +55,18 @@ class ClientService final : public pb::Client::CallbackService {
   // The same, and then on a worker.
   using WithWho = std::function<Status(const Who& who)>;
   Unary* on_worker(Context* context, const char* call, WithState first, WithWho then);
+
+  // A worker's, for a caller who may make the call; answered with a stream.
+  template <typename Reply>
+  using StreamWork = std::function<Status(const Who& who, WorkerStream<Reply>& stream)>;
+  template <typename Reply>
+  grpc::ServerWriteReactor<Reply>* stream(Context* context, const char* call,
+                                          StreamWork<Reply> work);
+  // The same with words on the way; fills in the last message.
+  using ProgressWork =
+      std::function<Status(const Who& who, storage::Work& work, pb::Progress& last)>;
+  grpc::ServerWriteReactor<pb::Progress>* with_progress(Context* context, const char* call,
+                                                        ProgressWork work);
 
   Parts parts_;
 };

@@ -54,7 +54,8 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& option
 // Members are made in this order and destroyed in the reverse.
 class ServerParts final : public Server {
  public:
-  ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage)
+  ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage,
+              const CollectOptions& collect)
       : storage_(std::move(storage)),
         sealer_(std::move(opened.sealer)),
         journal_(std::move(opened.journal)),
@@ -66,6 +67,7 @@ class ServerParts final : public Server {
         core_(std::move(opened.state), *journal_, edge_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
+        collecting_(*storage_, core_, collect),
         agent_service_(parts()),
         client_service_(parts()) {}
 
@@ -73,6 +75,7 @@ class ServerParts final : public Server {
 
   Status listen(const ServerOptions& options) {
     core_.start();
+    collecting_.start();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(options.listen, credentials(options), &port_);
     builder.RegisterService(&agent_service_);
@@ -106,6 +109,7 @@ class ServerParts final : public Server {
       server_.reset();
     }
     // Each before what it still posts to.
+    collecting_.stop();
     volume_work_.stop();
     snapshots_.stop();
     core_.stop();
@@ -130,6 +134,7 @@ class ServerParts final : public Server {
   CoreLoop core_;
   WorkerPool snapshots_;
   WorkerPool volume_work_;
+  Collecting collecting_;
   AgentService agent_service_;
   ClientService client_service_;
   int port_ = 0;
@@ -140,8 +145,8 @@ class ServerParts final : public Server {
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
                                               std::unique_ptr<storage::Storage> storage) {
-  auto server =
-      std::make_unique<ServerParts>(TRY(open_state(options.state_folder)), std::move(storage));
+  auto server = std::make_unique<ServerParts>(TRY(open_state(options.state_folder)),
+                                              std::move(storage), options.collect);
   TRY(server->listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

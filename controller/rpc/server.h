@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "controller/rpc/collecting.h"
 #include "controller/storage/storage.h"
 
 namespace devrun::controller {
@@ -15,6 +16,7 @@ struct ServerOptions {
   std::string authority_pem;
   std::string certificate_pem;
   std::string key_pem;
+  CollectOptions collect = {};
 };
 
 class Server {

@@ -2,26 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "common/base/suggest.h"
 #include "common/wire/job.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/status.h"
+#include "controller/rpc/volume_access.h"
 
 namespace devrun::controller {
-
-Error no_volume(storage::Storage& storage, const std::string& name) {
-  std::string nearest;
-  if (const auto volumes = storage.volumes()) {
-    std::vector<std::string_view> names;
-    for (const storage::VolumeInfo& volume : *volumes) names.push_back(volume.name);
-    if (const auto word = nearest_word(name, names)) {
-      nearest = fmt::format("; did you mean '{}'?", *word);
-    }
-  }
-  return {Code::kNotFound, fmt::format("there is no volume '{}'{}", name, nearest),
-          "devrun volume ls"};
-}
 
 void SubmitCall::fail(const Error& error) {
   reactor_.Finish(to_status(error));
@@ -79,7 +66,7 @@ Status SubmitCall::look(const State& state) {
   }
   spec_.root.volume = who_.from->volume;
   const JobSpec& from = state.jobs.at(who_.from->job).spec;
-  if (!from.root.live && !spec_.dev_container) {
+  if (!from.root.live && !spec_.dev_container && request_.snapshot().empty()) {
     spec_.root = from.root;  // inside a job, the snapshot is the job's tree
     root_is_set_ = true;
   }
@@ -91,19 +78,9 @@ Status SubmitCall::check_volume() {
     return Error{Code::kInvalid, "no volume to run in: this is no dev container",
                  "devrun --volume V …, or set DEVRUN_VOLUME; devrun volume ls"};
   }
-  const auto volume = parts_.storage.volume(spec_.root.volume);
-  if (!volume) {
-    if (volume.error().code != Code::kNotFound) return volume.error();
-    return no_volume(parts_.storage, spec_.root.volume);
-  }
-  if (!who_.admin && volume->owner != who_.user) {
-    return Error{Code::kDenied,
-                 fmt::format("volume '{}' belongs to '{}', not to '{}'", volume->name,
-                             volume->owner, who_.user),
-                 "devrun volume ls"};
-  }
+  TRY(check_owner(parts_.storage, who_, spec_.root.volume));
   // Whoever starts it, it is the volume's: its owner finds it, and is who calls from inside.
-  if (spec_.dev_container) spec_.user = volume->owner;
+  if (spec_.dev_container) spec_.user = TRY(parts_.storage.volume(spec_.root.volume)).owner;
   return ok();
 }
 
@@ -111,6 +88,16 @@ Status SubmitCall::prepare() {
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   if (root_is_set_) return ok();
   TRY(check_volume());
+  if (!request_.snapshot().empty()) {
+    if (spec_.dev_container) {
+      return Error{Code::kInvalid, "a dev container runs in the live volume, not in a snapshot",
+                   fmt::format("devrun volume fork {} NEW", spec_.root.volume)};
+    }
+    spec_.root.tree =
+        TRY(parts_.storage.find_snapshot({spec_.root.volume, request_.snapshot()})).tree;
+    timeline_.snapshot_taken = clock_now();
+    return ok();
+  }
   if (spec_.dev_container) return ok();
   Result<storage::Snapshot> snapshot = parts_.storage.take_snapshot(spec_.root.volume);
   if (!snapshot) {

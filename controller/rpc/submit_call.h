@@ -44,7 +44,4 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   bool answered_ = false;
 };
 
-// kNotFound with the nearest name.
-Error no_volume(storage::Storage& storage, const std::string& name);
-
 }  // namespace devrun::controller

@@ -65,11 +65,17 @@ std::optional<SnapshotRecord> record_of(const Json& json) {
 Result<std::unique_ptr<Catalog>> Catalog::open(const std::string& folder) {
   TRY(make_folders(folder + "/snapshots", 0700));
   std::unique_ptr<Catalog> out(new Catalog(folder + "/snapshots/log"));
-  TRY(out->read());
+  TRY(out->read(true));
   return out;
 }
 
-Status Catalog::read() {
+Result<std::unique_ptr<Catalog>> Catalog::open_to_read(const std::string& folder) {
+  std::unique_ptr<Catalog> out(new Catalog(folder + "/snapshots/log"));
+  TRY(out->read(false));
+  return out;
+}
+
+Status Catalog::read(bool mend) {
   if (::access(path_.c_str(), F_OK) != 0 && errno == ENOENT) return ok();
   const std::string text = TRY(read_file(path_, kLogBytesMax));
   size_t at = 0;
@@ -77,7 +83,7 @@ Status Catalog::read() {
     TRY(apply(text.substr(at, end - at)));
     at = end + 1;
   }
-  if (at < text.size() && ::truncate(path_.c_str(), static_cast<off_t>(at)) != 0) {
+  if (mend && at < text.size() && ::truncate(path_.c_str(), static_cast<off_t>(at)) != 0) {
     return errno_error(fmt::format("truncate {}", path_), errno);
   }
   return ok();

@@ -44,6 +44,9 @@ class Catalog {
   // `folder` is the volume's; its snapshots/ is made if missing.
   static Result<std::unique_ptr<Catalog>> open(const std::string& folder);
 
+  // Changes nothing there, not even a line that was cut off; for looking only.
+  static Result<std::unique_ptr<Catalog>> open_to_read(const std::string& folder);
+
   std::vector<SnapshotRecord> records() const;  // ascending
   size_t count() const;
   uint64_t last_number() const;  // also of removed ones; 0: none yet
@@ -62,7 +65,7 @@ class Catalog {
 
  private:
   explicit Catalog(std::string path) : path_(std::move(path)) {}
-  Status read();
+  Status read(bool mend);
   Status apply(const std::string& line);
   Status append(const std::string& lines);
   Status rewrite_if_mostly_removed();

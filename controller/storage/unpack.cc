@@ -92,16 +92,15 @@ bool is_installed(const std::string& program) {
          ::access(("/usr/local/bin/" + program).c_str(), X_OK) == 0;
 }
 
-// As skopeo names images; what has no transport is a reference of a registry.
-std::string source_of(const std::string& image) {
-  for (const char* const transport :
-       {"oci-archive:", "docker-archive:", "docker-daemon:", "oci:", "dir:", "docker://"}) {
-    if (image.starts_with(transport)) return image;
-  }
-  return "docker://" + image;
-}
-
 }  // namespace
+
+bool has_image_transport(const std::string& image) {
+  for (const char* const transport : {"oci-archive:", "docker-archive:", "docker-daemon:", "oci:",
+                                      "dir:", "docker://", "containers-storage:", "sif:"}) {
+    if (image.starts_with(transport)) return true;
+  }
+  return false;
+}
 
 Status unpack_archive(const FromArchive& archive, const std::string& to, Work& work) {
   const std::string head = TRY(read_some(archive.fd, kMagicBytes, work.stop_flag()));
@@ -142,9 +141,10 @@ Status unpack_image(const FromImage& image, const std::string& to, Work& work) {
   options.line = [&](std::string_view line) { work.tell(line); };
   options.stop = &work.stop_flag();
   work.tell(fmt::format("fetching {}", image.reference));
-  TRY(run_checked_with({"skopeo", "copy", "--insecure-policy", source_of(image.reference),
-                        "oci:" + beside + "/oci:image"},
-                       options));
+  const std::string source =
+      has_image_transport(image.reference) ? image.reference : "docker://" + image.reference;
+  TRY(run_checked_with(
+      {"skopeo", "copy", "--insecure-policy", source, "oci:" + beside + "/oci:image"}, options));
   work.tell("unpacking");
   TRY(run_checked_with({"umoci", "raw", "unpack", "--image", beside + "/oci:image", to}, options));
   return run_checked({"rm", "-rf", "--one-file-system", beside});

@@ -17,6 +17,9 @@ Status fill_volume(const std::string& live, const VolumeSource& source, Work& wo
 // `archive.fd` into the folder `to`; nothing of it leaves that.
 Status unpack_archive(const FromArchive& archive, const std::string& to, Work& work);
 
+// Whether `image` begins with a transport of skopeo's, such as oci-archive:.
+bool has_image_transport(const std::string& image);
+
 // Unpacks the image into the folder `to` with skopeo and umoci.
 Status unpack_image(const FromImage& image, const std::string& to, Work& work);
 

@@ -71,8 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: --retries is not supported yet in this version. Try: devrun help run"},
         Case{"--live=/x true",
              "devrun: --live is not supported yet in this version. Try: devrun help run"},
-        Case{"--volume a@b true",
-             "devrun: --volume: a named snapshot, 'a@b', is not supported yet in this version. "
+        Case{"--volume a@ true",
+             "devrun: --volume: 'a@': expected VOLUME@SNAPSHOT, such as ada@12. "
              "Try: devrun help run"},
         Case{"--cpus x true",
              "devrun: --cpus: 'x' is not a number of cores such as 2 or 0.5. Try: devrun help run"},
@@ -146,6 +146,16 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"explain 7", "action"}, Case{"volume ls", "action"},
         Case{"volume create a --from-debootstrap bookworm --include x,y", "action"},
         Case{"volume create a --empty", "action"}, Case{"volume rm a --yes", "action"},
+        Case{"volume create a --from-image debian --quota 5G", "action"},
+        Case{"volume create a --from-tar x.tar --json", "action"},
+        Case{"volume create a --from-volume b@3", "action"}, Case{"volume fork a b", "action"},
+        Case{"volume import /usr:/opt/x a", "action"}, Case{"volume du", "action"},
+        Case{"volume du a --json", "action"}, Case{"volume quota a none", "action"},
+        Case{"volume ls --removed", "action"}, Case{"volume restore a", "action"},
+        Case{"snapshot create -m text a", "action"}, Case{"snapshot create", "action"},
+        Case{"snapshot ls --json", "action"}, Case{"snapshot diff a@1 b", "action"},
+        Case{"snapshot diff --stat @1", "action"}, Case{"snapshot rm a@1", "action"},
+        Case{"snapshot restore a@1 /x /y", "action"}, Case{"--volume a@1 true", "action"},
         Case{"shell", "action"}, Case{"shell ada", "action"},
         Case{"shell ada -- apt-get update", "action"}, Case{"shell --stop ada", "action"},
         Case{"nodes", "action"}, Case{"nodes ls --json", "action"},
@@ -187,19 +197,24 @@ INSTANTIATE_TEST_SUITE_P(
              "or devrun -- logs --since "
              "1h 1, to run a program of that name"},
         Case{"volume",
-             "devrun: volume: expected create, ls or rm. Try: devrun help volume; or devrun -- "
-             "volume, to run a program of that name"},
+             "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore. Try: "
+             "devrun "
+             "help volume; or devrun -- volume, to run a program of that name"},
         Case{"volume creat a",
-             "devrun: volume: 'creat' is not create, ls or rm, did you mean create? Try: devrun "
-             "help volume; or devrun -- "
+             "devrun: volume: 'creat' is not create, fork, import, ls, du, quota, rm, restore: did "
+             "you mean create? Try: devrun help volume; or devrun -- "
              "volume creat a, to run a program of that name"},
-        Case{"volume fork a b",
-             "devrun: volume: `devrun volume fork` is not in this version yet. Try: devrun help "
+        Case{"volume share a",
+             "devrun: volume: `devrun volume share` is not in this version yet. Try: devrun help "
              "volume; or devrun -- volume "
-             "fork a b, to run a program of that name"},
+             "share a, to run a program of that name"},
+        Case{
+            "snapshot restore a",
+            "devrun: snapshot: restore: expected VOLUME@SNAPSHOT, such as ada@12. Try: devrun help "
+            "snapshot; or devrun -- snapshot restore a, to run a program of that name"},
         Case{"volume create a",
-             "devrun: volume: create needs one source: --from-debootstrap SUITE, --from-dir D or "
-             "--empty. Try: devrun help "
+             "devrun: volume: create needs one source: --from-debootstrap SUITE, --from-image REF, "
+             "--from-dir D, --from-tar F, --from-volume V or --empty. Try: devrun help "
              "volume; or devrun -- volume create a, to run a program of that name"},
         Case{"volume create a --from-dir x",
              "devrun: volume: --from-dir: 'x' is not absolute: the folder is one of the storage "

@@ -301,8 +301,10 @@ TEST_F(Run, Volumes) {
       refused.words,
       "devrun: removing volume ada: nobody is here to confirm it. Try: the same with --yes\n");
   EXPECT_TRUE(fake_.removed.empty());
-  EXPECT_EQ(run({"volume", "rm", "--yes", "ada"}).words,
-            "devrun: volume ada is removed, and kept until 2026-01-01 00:00:00Z\n");
+  EXPECT_EQ(
+      run({"volume", "rm", "--yes", "ada"}).words,
+      "devrun: volume ada is removed, and kept until 2026-01-01 00:00:00Z. Try: devrun volume "
+      "restore ada, to have it back\n");
   EXPECT_EQ(fake_.removed, std::vector<std::string>{"ada"});
   EXPECT_EQ(run({"volume", "ls", "--json"}).out, "{\"volumes\":[]}\n");
 }

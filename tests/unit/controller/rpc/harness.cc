@@ -16,16 +16,50 @@ class MemoryStorage final : public storage::Storage {
   MemoryStorage(std::shared_ptr<Volumes> volumes, std::string folder)
       : volumes_(std::move(volumes)), folder_(std::move(folder)) {}
 
-  Status create_volume(const std::string& name, const std::string& owner,
-                       const storage::VolumeSource&,
-                       const storage::ProgressLine& progress) override {
-    progress("making " + name);
+  Status create_volume(const storage::NewVolume& wanted, storage::Work& work) override {
+    work.tell("making " + wanted.name);
     const std::lock_guard lock(volumes_->mutex);
-    if (!volumes_->owners.emplace(name, owner).second) {
-      return Error{Code::kExists, "there is a volume '" + name + "' already", {}};
+    if (!volumes_->owners.emplace(wanted.name, wanted.owner).second) {
+      return Error{Code::kExists, "there is a volume '" + wanted.name + "' already", {}};
     }
     return ok();
   }
+  // Tested with the real storage.
+  Status import_archive(const std::string&, const std::string&, const storage::FromArchive&,
+                        storage::Work&) override {
+    return absent();
+  }
+  Result<std::vector<storage::RemovedVolume>> removed_volumes() override { return absent(); }
+  Status return_volume(const std::string&) override { return absent(); }
+  Status set_quota(const std::string&, int64_t) override { return absent(); }
+  Result<storage::StoreUsage> usage() override { return absent(); }
+  Result<std::vector<storage::SnapshotRecord>> snapshots(const std::string&) override {
+    return absent();
+  }
+  Result<storage::SnapshotRecord> find_snapshot(const storage::SnapshotName&) override {
+    return absent();
+  }
+  Result<storage::SnapshotRecord> keep_snapshot(const std::string&, const std::string&) override {
+    return absent();
+  }
+  Result<storage::SnapshotRecord> remove_snapshot(const storage::SnapshotName&) override {
+    return absent();
+  }
+  Result<storage::Restored> restore(const storage::SnapshotName&, const std::vector<std::string>&,
+                                    storage::Work&) override {
+    return absent();
+  }
+  Status diff(
+      const storage::SnapshotName&, const storage::SnapshotName&,
+      const std::function<Status(const storage::SnapshotRecord&, const storage::SnapshotRecord&)>&,
+      const storage::DifferenceSink&) override {
+    return absent();
+  }
+  Status read_file(const storage::SnapshotName&, const std::string&, uint64_t,
+                   const storage::BytesSink&) override {
+    return absent();
+  }
+  Result<storage::Collected> collect(const storage::CollectRequest&) override { return absent(); }
   Result<Time> remove_volume(const std::string& name) override {
     const std::lock_guard lock(volumes_->mutex);
     volumes_->owners.erase(name);
@@ -35,14 +69,14 @@ class MemoryStorage final : public storage::Storage {
     const std::lock_guard lock(volumes_->mutex);
     std::vector<storage::VolumeInfo> out;
     for (const auto& [name, owner] : volumes_->owners)
-      out.push_back({name, owner, "memory", {}, {}});
+      out.push_back({name, owner, "memory", {}, {}, {}, 0, 0});
     return out;
   }
   Result<storage::VolumeInfo> volume(const std::string& name) override {
     const std::lock_guard lock(volumes_->mutex);
     const auto it = volumes_->owners.find(name);
     if (it == volumes_->owners.end()) return Error{Code::kNotFound, "no volume " + name, {}};
-    return storage::VolumeInfo{name, it->second, "memory", {}, {}};
+    return storage::VolumeInfo{name, it->second, "memory", {}, {}, {}, 0, 0};
   }
   Result<storage::Snapshot> take_snapshot(const std::string&) override {
     const std::lock_guard lock(volumes_->mutex);
@@ -57,6 +91,8 @@ class MemoryStorage final : public storage::Storage {
   std::string jobs_path() const override { return folder_ + "/jobs"; }
 
  private:
+  static Error absent() { return {Code::kUnsupported, "not in memory", {}}; }
+
   std::shared_ptr<Volumes> volumes_;
   std::string folder_;
 };

@@ -1,0 +1,139 @@
+#include "controller/rpc/fill_volume.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "common/runtime/file.h"
+#include "controller/rpc/volume_access.h"
+#include "controller/storage/tree_writer.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr size_t kPiecesMax = 4;
+constexpr size_t kPieceBytesMax = 1 << 20;
+
+}  // namespace
+
+FillVolumeCall* FillVolumeCall::start(Parts parts, Peer peer) {
+  auto made = std::make_shared<FillVolumeCall>(parts, std::move(peer));
+  made->hold(made);
+  made->weak_ = made;
+  made->StartRead(&made->request_);
+  return made.get();
+}
+
+void FillVolumeCall::OnReadDone(bool read) {
+  if (!started_) {
+    if (!read || !request_.has_start()) {
+      return end(Error{Code::kInvalid, "FillVolume begins with its start", {}});
+    }
+    started_ = true;
+    start_ = request_.start();
+    return begin();
+  }
+  const std::lock_guard lock(feed_mutex_);
+  reading_ = false;
+  if (!read) {
+    broken_ = !ended_;
+  } else if (request_.end()) {
+    ended_ = true;
+  } else if (request_.data().size() <= kPieceBytesMax) {
+    pieces_.push_back(std::move(*request_.mutable_data()));
+    if (pieces_.size() < kPiecesMax) read_next();
+  } else {
+    broken_ = true;
+  }
+  fed_.notify_all();
+}
+
+void FillVolumeCall::read_next() {
+  if (reading_ || ended_ || broken_) return;
+  reading_ = true;
+  StartRead(&request_);
+}
+
+void FillVolumeCall::begin() {
+  const std::shared_ptr<FillVolumeCall> self = weak_.lock();
+  parts_.core.read([self](const State& state, Time) {
+    const Result<Who> who = resolve(state, self->peer_);
+    if (!who) return self->end(who.error());
+    const bool queued = self->parts_.volume_work.run([self, who = *who] {
+      const auto work = std::make_shared<storage::Work>(
+          [self](std::string_view line) {
+            pb::Progress words;
+            words.set_line(std::string(line));
+            self->offer(std::move(words));
+          },
+          [self](std::string_view line) {
+            pb::Progress words;
+            words.set_line(std::string(line));
+            words.set_passing(true);
+            self->offer(std::move(words));
+          });
+      self->on_leave([work] { work->stop(); });
+      const Status done = self->work(who, *work);
+      if (done) {
+        pb::Progress last;
+        last.set_done(true);
+        self->offer(std::move(last));
+      }
+      self->end(done);
+    });
+    if (!queued) {
+      self->end(Error{Code::kExhausted, "too many requests about volumes wait", "try again"});
+    }
+  });
+}
+
+bool FillVolumeCall::feed(int pipe) {
+  std::unique_lock lock(feed_mutex_);
+  for (;;) {
+    if (pieces_.empty()) read_next();
+    fed_.wait(lock, [this] { return !pieces_.empty() || ended_ || broken_; });
+    if (pieces_.empty()) return ended_;
+    const std::string piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    read_next();
+    lock.unlock();
+    const Status wrote = write_all(pipe, piece);
+    lock.lock();
+    if (!wrote) return false;  // the reader has ended, and says itself why
+  }
+}
+
+Status FillVolumeCall::work(const Who& who, storage::Work& work) {
+  std::string folder;
+  if (!start_.create()) {
+    TRY(check_owner(parts_.storage, who, start_.volume()));
+    if (!start_.folder().empty()) folder = TRY(storage::path_in_volume(start_.folder()));
+  }
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  UniqueFd from(fds[0]);
+  UniqueFd to(fds[1]);
+  bool whole = false;
+  std::thread feeder([&] {
+    whole = feed(to.get());
+    if (!whole) work.stop();  // before the reader can take this end for the archive's
+    to.reset();
+  });
+  const storage::FromArchive archive{from.get()};
+  Status done = start_.create()
+                    ? parts_.storage.create_volume(
+                          {start_.volume(), who.user, archive, start_.quota_bytes()}, work)
+                    : parts_.storage.import_archive(start_.volume(), folder, archive, work);
+  from.reset();
+  if (!done) {
+    const std::lock_guard lock(feed_mutex_);
+    broken_ = true;
+    fed_.notify_all();
+  }
+  feeder.join();
+  return done;
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,49 @@
+#include "controller/rpc/flags.h"
+
+#include <fmt/format.h>
+
+#include "common/base/units.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// Spans as people write them, `30d`; CLI11 says what is wrong.
+void add_span(CLI::App& app, const char* name, Duration& span, const char* meaning) {
+  app.add_option_function<std::string>(
+      name,
+      [&span](const std::string& text) {
+        const Result<Duration> parsed = parse_duration(text);
+        if (!parsed) throw CLI::ValidationError(parsed.error().message);
+        span = *parsed;
+      },
+      meaning);
+}
+
+}  // namespace
+
+void add_collecting_flags(CLI::App& app, CollectOptions& out) {
+  app.add_option("--keep-snapshots", out.snapshots.count,
+                 "unpinned snapshots of a volume that stay (1000)");
+  add_span(app, "--keep-snapshots-for", out.snapshots.age, "and for how long (30d)");
+  app.add_option("--keep-jobs", out.jobs_count, "ended jobs whose snapshots stay (10000)");
+  add_span(app, "--keep-jobs-for", out.jobs_age, "and for how long (30d)");
+  add_span(app, "--collect-every", out.interval, "how often unused files are deleted (10m)");
+}
+
+int check_and_tell(const std::string& store, const storage::CheckOptions& options) {
+  const auto report =
+      storage::check_store(store, options, [](std::string_view line) { fmt::print("{}\n", line); });
+  if (!report) {
+    fmt::print(stderr, "devrun-controller: {}\n", report.error().message);
+    return 1;
+  }
+  const bool whole = report->problems == 0;
+  fmt::print("{} volumes, {} snapshots, {} trees, {} bodies{}: {}\n", report->volumes,
+             report->snapshots, report->trees, report->bodies,
+             options.data ? " with their bytes" : "",
+             whole ? "no damage" : fmt::format("{} problems", report->problems));
+  return whole ? 0 : 1;
+}
+
+}  // namespace devrun::controller

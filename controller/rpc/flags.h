@@ -1,0 +1,17 @@
+// What devrun-controller's command line says about collecting and checking.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "controller/rpc/collecting.h"
+#include "controller/storage/fsck.h"
+
+namespace devrun::controller {
+
+void add_collecting_flags(CLI::App& app, CollectOptions& out);
+
+// Tells on stdout what is damaged; the exit status: 0 for a whole store, 1 for a damaged one.
+int check_and_tell(const std::string& store, const storage::CheckOptions& options);
+
+}  // namespace devrun::controller

@@ -1,0 +1,26 @@
+// Volumes and snapshots as the protocol has them.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "common/tree/diff.h"
+#include "controller/core/state.h"
+#include "controller/storage/storage.h"
+#include "devrun/v1/client.pb.h"
+
+namespace devrun::controller {
+
+namespace pb = devrun::v1;
+
+// The jobs of a volume by the tree they run or ran in, ascending.
+using JobsOfTrees = std::map<Digest, std::vector<JobId>>;
+JobsOfTrees jobs_of_volume(const State& state, const std::string& volume);
+
+pb::VolumeInfo volume_info(const storage::VolumeInfo& in);
+pb::VolumeInfo volume_info(const storage::RemovedVolume& in);
+pb::SnapshotInfo snapshot_info(const std::string& volume, const storage::SnapshotRecord& in,
+                               const JobsOfTrees& jobs = {});
+pb::TreeChange tree_change(const tree::Difference& in);
+
+}  // namespace devrun::controller
