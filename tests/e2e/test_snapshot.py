@@ -1,4 +1,5 @@
 """A job sees the volume as it was when `devrun` was called."""
+import hashlib
 import os
 
 from harness import write
@@ -75,6 +76,23 @@ def test_large_files_arrive_whole(cluster):
         file.seek(2 << 20)
         file.write(b"in the middle")
     assert cluster.devrun("cat", "/data/large").out == read(cluster.live("data/large"))
+
+
+def test_files_that_are_hashed_later_arrive_whole(cluster):
+    data = bytearray(os.urandom(70 << 20))
+    with open(cluster.live("data/huge"), "wb") as file:
+        file.write(data)
+    for edit in range(3):
+        data[40_000_000:40_000_004] = b"edit"
+        data[edit] = 0
+        with open(cluster.live("data/huge"), "r+b") as file:
+            file.write(data[:3])
+            file.seek(40_000_000)
+            file.write(b"edit")
+        for _ in range(2):
+            done = cluster.sh("md5sum </data/huge")
+            assert done.out.split()[0].decode() == hashlib.md5(data).hexdigest(), done
+    os.remove(cluster.live("data/huge"))
 
 
 def test_writes_of_a_job_stay_out_of_the_volume_and_are_listed(cluster):
