@@ -197,6 +197,7 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
   if (!held_still()) return changed();
   if (cloned && size >= provisional_bytes_min_) {
     const tree::Body body{tree::BodyKind::kProvisional, TRY(random_id())};
+    uses_.note(tree::body_path(body));
     TRY(stage(content, fmt::format("{}/{}", export_path_, tree::body_path(body))));
     return body;
   }
