@@ -131,6 +131,34 @@ Result<double> memory_of(const Settings& settings, const std::string& store) {
 
 }  // namespace
 
+namespace {
+
+// Of the newest snapshots of volume v, each with the one before.
+Status compare_neighbours(storage::Storage& storage, std::vector<Row>& rows) {
+  constexpr uint64_t kPairs = 50;
+  const std::vector<storage::SnapshotRecord> all = TRY(storage.snapshots("v"));
+  if (all.size() <= kPairs) return ok();
+  std::vector<double> times;
+  for (size_t i = all.size() - kPairs; i < all.size(); ++i) {
+    Status compared = ok();
+    const auto name = [&](size_t at) {
+      return storage::SnapshotName{"v", std::to_string(all[at].number)};
+    };
+    times.push_back(milliseconds_of([&] {
+      compared = storage.diff(
+          name(i - 1), name(i),
+          [](const storage::SnapshotRecord&, const storage::SnapshotRecord&) { return ok(); },
+          [](const tree::Difference&) { return ok(); });
+    }));
+    TRY(std::move(compared));
+  }
+  const Percentiles all_pairs = percentiles(times);
+  rows.push_back({"  comparing neighbours", "ms", all_pairs.p50, all_pairs.p95, 0, 20});
+  return ok();
+}
+
+}  // namespace
+
 Status large_volume(const Settings& settings, std::vector<Row>& rows) {
   Store store = TRY(make_store(settings, "btrfs", 40 * kGiB));
   TRY(generate(store.live, settings.files, [](uint64_t i) { return 600 + i % 900; }));
@@ -162,6 +190,7 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
     rows.push_back(
         {fmt::format("  snapshots {} to {}", from + 1, from + 100), "ms", part.p50, part.p95});
   }
+  TRY(compare_neighbours(*store.storage, rows));
   store.storage.reset();
   rows.push_back({"  memory of a controller that knows the volume", "MB",
                   TRY(memory_of(settings, store.path())), 0, 0, 100});

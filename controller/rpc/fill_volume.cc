@@ -52,8 +52,10 @@ void FillVolumeCall::OnReadDone(bool read) {
 
 void FillVolumeCall::read_next() {
   if (reading_ || ended_ || broken_) return;
-  reading_ = true;
-  StartRead(&request_);
+  start_if_open([this] {
+    reading_ = true;
+    StartRead(&request_);
+  });
 }
 
 void FillVolumeCall::begin() {

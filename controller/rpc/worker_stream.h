@@ -68,6 +68,12 @@ class WorkerStreamOf : public Reactor {
   void OnDone() override { self_.reset(); }
 
  protected:
+  // Starts an operation outside of a reaction: not once the call has finished, for then gRPC may
+  // have freed it.
+  void start_if_open(const std::function<void()>& start) {
+    const std::lock_guard lock(mutex_);
+    if (!finished_) start();
+  }
   void leave() {
     {
       const std::lock_guard lock(mutex_);
