@@ -1,5 +1,7 @@
 #include "agent/sync/forward.h"
 
+#include <fmt/format.h>
+
 #include <mutex>
 
 #include "common/base/result.h"
@@ -42,6 +44,7 @@ class Forwarding final : public grpc::ServerGenericBidiReactor {
     out.AddMetadata("devrun-forwarded-job", std::to_string(caller.container.job));
     out.AddMetadata("devrun-forwarded-uid", std::to_string(caller.uid));
     out.AddMetadata("devrun-forwarded-gid", std::to_string(caller.gid));
+    out.AddMetadata("devrun-forwarded-groups", fmt::format("{}", fmt::join(caller.groups, ",")));
     out.set_deadline(context->deadline());
     controller.PrepareBidiStreamingCall(&out, context->method(), {}, &client_);
     client_.begin();

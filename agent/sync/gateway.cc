@@ -159,7 +159,9 @@ void Gateway::accept_one(uint64_t socket_number) {
   if (!credentials || !has_room(socket_number)) return;  // closed
   const int fd = connection.release();
   peers_[fd] = {
-      socket_number, inode_of(fd), {socket->second.container, credentials->uid, credentials->gid}};
+      socket_number,
+      inode_of(fd),
+      {socket->second.container, credentials->uid, credentials->gid, credentials->groups}};
   grpc::AddInsecureChannelFromFd(server_.get(), fd);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace devrun::agent {
 
@@ -20,6 +21,7 @@ struct CallerIdentity {
   ContainerIdentity container;
   uid_t uid = 0;  // as the volume sees them: containers have no user namespace of their own
   gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary
 };
 
 }  // namespace devrun::agent

@@ -101,13 +101,32 @@ Result<UniqueFd> connect_unix(const std::string& path) {
   return fd;
 }
 
+namespace {
+
+// In two steps: the kernel tells by ERANGE how many there are.
+Result<std::vector<gid_t>> peer_groups(int socket) {
+  std::vector<gid_t> groups;
+  socklen_t size = 0;
+  while (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) {
+    if (errno != ERANGE || size <= groups.size() * sizeof(gid_t)) {
+      return errno_error("SO_PEERGROUPS", errno);
+    }
+    groups.resize(size / sizeof(gid_t));
+  }
+  groups.resize(size / sizeof(gid_t));
+  return groups;
+}
+
+}  // namespace
+
 Result<PeerCredentials> peer_credentials(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return errno_error("SO_PEERCRED", errno);
   }
-  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid,
+                         TRY(peer_groups(socket))};
 }
 
 Status send_frame(int socket, std::string_view payload, int fd_to_pass) {

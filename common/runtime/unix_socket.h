@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
@@ -21,6 +22,7 @@ struct PeerCredentials {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary, when the connection was made
 };
 
 // Replaces a stale socket file. Paths longer than sun_path go through /proc/self/fd of their

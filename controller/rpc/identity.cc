@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "common/base/check.h"
@@ -67,6 +68,17 @@ bool number(const grpc::CallbackServerContext& context, const char* name, T& out
   return error == std::errc{} && end == text->data() + text->size();
 }
 
+// "1,2,3"
+bool numbers(std::string_view text, std::vector<uint32_t>& out) {
+  while (!text.empty()) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, out.emplace_back());
+    if (error != std::errc{} || (stop != end && *stop != ',')) return false;
+    text.remove_prefix(std::min(text.size(), static_cast<size_t>(stop - text.data()) + 1));
+  }
+  return true;
+}
+
 Result<std::optional<Forwarded>> forwarded_of(const grpc::CallbackServerContext& context) {
   const auto volume = metadata(context, "devrun-forwarded-volume");
   if (!volume) return std::optional<Forwarded>{};
@@ -77,10 +89,31 @@ Result<std::optional<Forwarded>> forwarded_of(const grpc::CallbackServerContext&
       !number(context, "devrun-forwarded-gid", out.gid)) {
     return Error{Code::kInvalid, "devrun-forwarded-{job,uid,gid} are missing or no numbers", {}};
   }
+  if (!numbers(metadata(context, "devrun-forwarded-groups").value_or(""), out.groups)) {
+    return Error{Code::kInvalid, "devrun-forwarded-groups are no numbers", {}};
+  }
   return std::optional<Forwarded>{out};
 }
 
 }  // namespace
+
+Status Forwarded::check_ids(const Caller& claimed, std::string_view doing) const {
+  if (uid == 0) return ok();
+  if (claimed.uid != uid || claimed.gid != gid) {
+    return Error{
+        Code::kDenied,
+        fmt::format("user {}:{} cannot {} as {}:{}", uid, gid, doing, claimed.uid, claimed.gid),
+        {}};
+  }
+  for (const uint32_t group : claimed.groups) {
+    if (group == gid || std::ranges::count(groups, group) > 0) continue;
+    return Error{
+        Code::kDenied,
+        fmt::format("user {}:{} cannot {} as a member of group {}", uid, gid, doing, group),
+        "id, which shows the groups of this shell"};
+  }
+  return ok();
+}
 
 Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call) {
   const auto certified = certified_of(context);

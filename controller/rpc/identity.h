@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/runtime/pki.h"
@@ -21,6 +22,10 @@ struct Forwarded {
   JobId job = 0;
   uint32_t uid = 0;
   uint32_t gid = 0;
+  std::vector<uint32_t> groups;  // supplementary
+  // Nobody becomes another user of the volume, or a member of more groups, than the socket saw:
+  // kDenied, beginning "user 1000:1000 cannot <doing> as …". Root of the volume is anybody.
+  Status check_ids(const Caller& claimed, std::string_view doing) const;
 };
 
 // What the connection and the metadata say; nothing is checked against the state yet.

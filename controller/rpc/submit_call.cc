@@ -47,16 +47,8 @@ Status SubmitCall::look(const State& state) {
     return ok();
   }
   if (!who_.from) return ok();
-  // From a container: nobody becomes another user of the volume than the one that the socket saw. A dev container itself
-  // is root's, and its sessions are looked at one by one.
-  Caller& caller = spec_.program.caller;
-  if (who_.from->uid != 0 && !spec_.dev_container &&
-      (caller.uid != who_.from->uid || caller.gid != who_.from->gid)) {
-    return Error{Code::kDenied,
-                 fmt::format("user {}:{} cannot submit as {}:{}", who_.from->uid, who_.from->gid,
-                             caller.uid, caller.gid),
-                 {}};
-  }
+  // A dev container itself is root's, and its sessions are looked at one by one.
+  if (!spec_.dev_container) TRY(who_.from->check_ids(spec_.program.caller, "submit"));
   if (!spec_.root.volume.empty() && spec_.root.volume != who_.from->volume) {
     if (who_.from->uid == 0) return ok();
     return Error{Code::kDenied,

@@ -32,6 +32,12 @@ std::string metadata(const grpc::ServerContext& context, const std::string& name
   return all;
 }
 
+std::string own_groups() {
+  std::vector<gid_t> groups(256);
+  groups.resize(static_cast<size_t>(::getgroups(256, groups.data())));
+  return fmt::format("{}", fmt::join(groups, ","));
+}
+
 class ClientService final : public pb::Client::Service {
  public:
   std::atomic<bool> cancelled = false;
@@ -39,7 +45,7 @@ class ClientService final : public pb::Client::Service {
 
   grpc::Status Hello(grpc::ServerContext* context, const pb::ClientHello*,
                      pb::ControllerHello* reply) override {
-    for (const char* name : {"volume", "user", "job", "uid", "gid"}) {
+    for (const char* name : {"volume", "user", "job", "uid", "gid", "groups"}) {
       reply->add_features(metadata(*context, std::string("devrun-forwarded-") + name));
     }
     reply->set_version(metadata(*context, "x-mine"));
@@ -131,9 +137,12 @@ TEST_F(GatewayTest, SaysWhoCallsAndBelievesNobodyElse) {
   const grpc::Status status = stub_->Hello(&context, {}, &reply);
   ASSERT_TRUE(status.ok()) << status.error_message();
   const std::vector<std::string> said(reply.features().begin(), reply.features().end());
-  const std::vector<std::string> expected = {"[ada-dev]", "[ada]", "[7]",
+  const std::vector<std::string> expected = {"[ada-dev]",
+                                             "[ada]",
+                                             "[7]",
                                              "[" + std::to_string(getuid()) + "]",
-                                             "[" + std::to_string(getgid()) + "]"};
+                                             "[" + std::to_string(getgid()) + "]",
+                                             "[" + own_groups() + "]"};
   EXPECT_EQ(said, expected);
   EXPECT_EQ(reply.version(), "[kept]");
   EXPECT_GE(reply.job(), 90u);   // seconds left
@@ -144,11 +153,16 @@ TEST_F(GatewayTest, SaysWhoCallsAndBelievesNobodyElse) {
 TEST_F(GatewayTest, EachConnectionIsItsOwnCaller) {
   const std::string other = *gateway_->serve({.job = 8}, {"bob-dev", "bob", 8});
   // This thread alone becomes somebody else while it connects.
+  std::vector<gid_t> before(256);
+  before.resize(static_cast<size_t>(::getgroups(256, before.data())));
+  const gid_t groups[] = {100, 2000};
+  ASSERT_EQ(syscall(SYS_setgroups, 2, groups), 0);
   ASSERT_EQ(syscall(SYS_setresgid, -1, 2345, -1), 0);
   ASSERT_EQ(syscall(SYS_setresuid, -1, 1234, -1), 0);
   Result<UniqueFd> connection = connect_unix(other);
   ASSERT_EQ(syscall(SYS_setresuid, -1, 0, -1), 0);
   ASSERT_EQ(syscall(SYS_setresgid, -1, 0, -1), 0);
+  ASSERT_EQ(syscall(SYS_setgroups, before.size(), before.data()), 0);
   ASSERT_TRUE(connection.has_value());
   ::fcntl(connection->get(), F_SETFL, O_NONBLOCK);
   const auto bob =
@@ -157,7 +171,8 @@ TEST_F(GatewayTest, EachConnectionIsItsOwnCaller) {
     grpc::ClientContext of_bob, of_ada;
     pb::ControllerHello reply;
     ASSERT_TRUE(bob->Hello(&of_bob, {}, &reply).ok());
-    EXPECT_EQ(reply.features(0) + reply.features(3) + reply.features(4), "[bob-dev][1234][2345]");
+    EXPECT_EQ(reply.features(0) + reply.features(3) + reply.features(4) + reply.features(5),
+              "[bob-dev][1234][2345][100,2000]");
     reply.Clear();
     ASSERT_TRUE(stub_->Hello(&of_ada, {}, &reply).ok());
     EXPECT_EQ(reply.features(0) + reply.features(3), "[ada-dev][0]");

@@ -130,18 +130,22 @@ TEST(Identity, WhatANodeForwardsIsBelievedWhileItRunsThatJob) {
   EXPECT_EQ(hello(*node, broken).code, Code::kInvalid);
 
   // Inside a job its own tree is the snapshot, and nobody becomes root.
-  const auto submit = [&](int uid, uint32_t as) {
+  const auto submit = [&](int uid, uint32_t as, uint32_t group = 30) {
     Call call;
     for (const auto& [name, value] : forwarded("work", 1, uid)) call.AddMetadata(name, value);
+    call.AddMetadata("devrun-forwarded-groups", "20,30");
     pb::SubmitRequest inner = request("inner");
     inner.mutable_spec()->mutable_root()->clear_volume();
     inner.mutable_spec()->mutable_program()->mutable_caller()->set_uid(as);
     inner.mutable_spec()->mutable_program()->mutable_caller()->set_gid(as);
+    inner.mutable_spec()->mutable_program()->mutable_caller()->add_groups(group);
     pb::SubmitReply submitted;
     const grpc::Status status = node->Submit(&call, inner, &submitted);
     return status.ok() ? "" : error_of(status).message;
   };
   EXPECT_EQ(submit(1000, 0), "user 1000:1000 cannot submit as 0:0");
+  EXPECT_EQ(submit(1000, 1000, 0), "user 1000:1000 cannot submit as a member of group 0");
+  EXPECT_EQ(submit(0, 0, 7), "");
   const uint64_t before = cluster.volumes().snapshots_taken;
   EXPECT_EQ(submit(1000, 1000), "");
   EXPECT_EQ(cluster.volumes().snapshots_taken, before);
