@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "agent/shim/memory_events.h"
 #include "agent/shim/shim_loop.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
@@ -240,6 +241,7 @@ void Shim::drain_at_end() {
 
 void Shim::finish() {
   state_.ended = wall_clock();
+  explain_memory_kill(options_.launch.cgroups, *ending_);
   state_.ending = ending_;
   state_.stdin_offset = stdin_.taken();
   state_.output_bytes = log_.bytes();

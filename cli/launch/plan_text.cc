@@ -22,7 +22,8 @@ std::string resources_text(const TaskPlan& task) {
   std::vector<std::string> parts;
   const Resources& ask = task.per_node;
   if (ask.cpu_milli > 0) {
-    parts.push_back(fmt::format("{} CPUs{}", count_text(static_cast<double>(ask.cpu_milli) / 1000),
+    parts.push_back(fmt::format("{} CPU{}{}", count_text(static_cast<double>(ask.cpu_milli) / 1000),
+                                ask.cpu_milli == 1000 ? "" : "s",
                                 task.cpus_at_least ? " or more" : ""));
   }
   if (ask.memory_bytes > 0) {

@@ -87,7 +87,7 @@ std::string troubled_node(const State& state, const JobSpec& spec) {
 
 std::string no_node(const State& state, const JobSpec& spec) {
   if (spec.dev_container) {
-    return "waits for the storage host's agent, which runs dev containers and is not connected";
+    return "the storage host's agent, which runs dev containers, is not connected";
   }
   if (spec.pool.empty()) {
     return troubled_node(state, spec).empty() ? "no node is connected" : "no node takes jobs";
@@ -104,6 +104,26 @@ std::string no_node(const State& state, const JobSpec& spec) {
                      troubled_node(state, spec).empty() ? "is connected" : "takes jobs");
 }
 
+// A gang that cannot start before a node is added, however long it waits; empty if that is not so.
+std::string too_few_nodes(const State& state, const JobSpec& spec) {
+  size_t known = 0;
+  size_t large = 0;
+  for (const auto& [name, node] : state.nodes) {
+    if (node.lost || !may_run_on(node.hello, spec)) continue;
+    ++known;
+    if (fits(node.hello.total, spec.per_node)) ++large;
+  }
+  const std::string where = spec.pool.empty() ? "the cluster" : fmt::format("pool '{}'", spec.pool);
+  const std::string until = "it will not start until one is added";
+  if (known < spec.nodes) {
+    return fmt::format("needs {} nodes; {} has only {}: {} (devrun up --nodes {})", spec.nodes,
+                       where, known, until, spec.nodes);
+  }
+  if (large >= spec.nodes) return {};
+  return fmt::format("needs {} nodes with {} each; {} has only {} as large as that: {}", spec.nodes,
+                     say_need(spec.per_node), where, large, until);
+}
+
 // What the nodes that can take jobs lack for this one.
 std::string of_rooms(const State& state, const JobSpec& spec) {
   const std::vector<Room> rooms = connected_rooms(state);
@@ -117,6 +137,8 @@ std::string of_rooms(const State& state, const JobSpec& spec) {
   if (right.empty()) return no_node(state, spec);
   if (with_room >= spec.nodes) return "is about to be placed";
   if (spec.nodes > 1) {
+    const std::string never = too_few_nodes(state, spec);
+    if (!never.empty()) return never;
     return fmt::format("needs {} nodes with {} free on each; {} of {} {}", spec.nodes,
                        say_need(spec.per_node), with_room, right.size(),
                        with_room == 1 ? "has that" : "have that");
@@ -132,7 +154,7 @@ std::string of_rooms(const State& state, const JobSpec& spec) {
 std::string explain(const State& state, const Job& job) {
   if (!next_task(job)) return {};
   if (const Job* unmet = first_unmet(state, job)) {
-    return fmt::format("waits for job {} to succeed", unmet->id);
+    return fmt::format("job {} has to succeed first", unmet->id);
   }
   if (at_array_limit(job, job.running_tasks)) {
     return fmt::format("{} of its tasks run, as many as it allows at once", job.running_tasks);

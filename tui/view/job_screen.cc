@@ -36,7 +36,9 @@ class Lines {
 };
 
 std::string request(const JobRow& job) {
-  std::string out = fmt::format("{:g} cores", static_cast<double>(job.per_node.cpu_milli) / 1000);
+  const int64_t milli = job.per_node.cpu_milli;
+  std::string out =
+      fmt::format("{:g} core{}", static_cast<double>(milli) / 1000, milli == 1000 ? "" : "s");
   if (job.per_node.memory_bytes > 0) out += ", " + format_size(job.per_node.memory_bytes);
   if (job.per_node.gpus > 0)
     out += fmt::format(", {} {} GPU", job.per_node.gpus, job.per_node.gpu_type);

@@ -30,12 +30,32 @@ TEST(Place, AGangIsPlacedWholeOrNotAtAll) {
   const JobId id = world.submit(gang);
   world.sync(world.hello("node1", 8));
   EXPECT_EQ(world.of(id), JobState::kQueued);
-  EXPECT_EQ(world.reason(id), "needs 2 nodes with 2 cores free on each; 1 of 1 has that");
+  EXPECT_EQ(
+      world.reason(id),
+      "needs 2 nodes; the cluster has only 1: it will not start until one is added (devrun up "
+      "--nodes 2)");
   world.sync(world.hello("node2", 2));
   EXPECT_EQ(world.of(id), JobState::kStarting);
   EXPECT_EQ(find_task(world.state, {id})->ranks[1].node, "node2");
   EXPECT_EQ(attempt_spec(world.state, first_try(id, kNoTask, 1)).rank_addresses,
             (std::vector<std::string>{"node1.local", "node2.local"}));
+}
+
+TEST(Place, AGangSaysWhetherWaitingHelps) {
+  World world;
+  world.sync(world.hello("node1", 4));
+  world.sync(world.hello("node2", 2));
+  JobSpec gang = simple_job(2);
+  gang.nodes = 2;
+  const JobId first = world.submit(gang);
+  EXPECT_EQ(world.of(first), JobState::kStarting);
+  const JobId second = world.submit(gang);
+  EXPECT_EQ(world.reason(second), "needs 2 nodes with 2 cores free on each; 1 of 2 has that");
+  gang.per_node.cpu_milli = 3000;
+  const JobId large = world.submit(gang);
+  EXPECT_EQ(world.reason(large),
+            "needs 2 nodes with 3 cores each; the cluster has only 1 as large as that: it will not "
+            "start until one is added");
 }
 
 TEST(Place, TheFirstRankToFailStopsTheOthersAndGivesTheStatus) {
@@ -116,7 +136,7 @@ TEST(Place, AfterOkWaitsForSuccessAndEndsWithFailure) {
   JobSpec second = simple_job();
   second.after_ok = {first};
   const JobId good = world.submit(second);
-  EXPECT_EQ(world.reason(good), "waits for job 1 to succeed");
+  EXPECT_EQ(world.reason(good), "job 1 has to succeed first");
   world.end("node1", first_try(first), 0);
   EXPECT_EQ(world.of(good), JobState::kStarting);
 
