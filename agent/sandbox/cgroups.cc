@@ -122,6 +122,24 @@ void kill_cgroups(const std::vector<std::string>& folders) {
   }
 }
 
+Status end_cgroups(const std::vector<std::string>& folders) {
+  const auto deadline = std::chrono::steady_clock::now() + kEmptyPatience;
+  const auto has_processes = [](const std::string& folder) {
+    const Result<std::string> pids = read_file(folder + "/cgroup.procs");
+    return pids && !pids->empty();
+  };
+  for (const std::string& folder : folders) {
+    while (has_processes(folder)) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        return Error{Code::kTimeout, folder + " still has processes", {}};
+      }
+      kill_cgroups({folder});
+      std::this_thread::sleep_for(kEmptyPoll);
+    }
+  }
+  return ok();
+}
+
 Status remove_cgroups(const std::vector<std::string>& folders) {
   const auto deadline = std::chrono::steady_clock::now() + kEmptyPatience;
   for (const std::string& folder : folders) {

@@ -27,6 +27,9 @@ std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string&
 // KILL to everything in them.
 void kill_cgroups(const std::vector<std::string>& folders);
 
+// The same, and waits until nothing is in them; kTimeout if something stays.
+Status end_cgroups(const std::vector<std::string>& folders);
+
 // Waits until they are empty; kTimeout if they do not become so.
 Status remove_cgroups(const std::vector<std::string>& folders);
 

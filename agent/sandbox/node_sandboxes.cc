@@ -208,8 +208,8 @@ Status NodeSandboxes::kill(const AttemptKey& key) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  kill_cgroups(TRY(read_lines(at.cgroups())));
-  return ok();
+  // Waited for: the end that is told next may let another attempt begin.
+  return end_cgroups(TRY(read_lines(at.cgroups())));
 }
 
 Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {

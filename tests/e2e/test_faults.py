@@ -212,12 +212,13 @@ def test_an_nfs_server_killed_in_the_middle_comes_back(cluster):
 
 
 def test_a_shim_that_is_killed_takes_its_job_along_and_says_so(cluster):
-    job = cluster.submit("echo begin; exec sleep 1000")
+    sleep = ["sleep", str(10**7 + os.getpid())]  # nobody else's on this machine
+    job = cluster.submit(f"echo begin; exec {' '.join(sleep)}")
     node = node_of(cluster, job)
     # The container's first process is the shim's own program until it becomes the command.
     shims = wait_until(lambda: len(shims_of(cluster, node)) == 1 and shims_of(cluster, node), "one shim")
     os.kill(shims[0], signal.SIGKILL)
     record = cluster.await_end(job)
     assert record["ending"]["status"] == 125, record
-    leftovers = [words for _, words in processes() if words[:2] == ["sleep", "1000"]]
+    leftovers = [words for _, words in processes() if words[:2] == sleep]
     assert not leftovers, leftovers

@@ -158,7 +158,7 @@ def test_a_user_is_themselves_inside(cluster):
     cluster.devrun("shell", cluster.volume, "--", "chown", "1000:1000", "/home/ada")
     script = "devrun shell -C /home/ada -- sh -c 'id -u; id -g; id -G; touch mine && stat -c %u mine; cat /proc/1/environ'"
     done = cluster.devrun("shell", cluster.volume, "--", "su", "ada", "-c", script)
-    assert done.out == b"1000\n1000\n1000\n1000\n", done
+    assert done.out == b"1000\n1000\n1000 2000\n1000\n", done
     assert done.status != 0 and "Permission denied" in done.err, "process 1 is root's: " + repr(done)
 
 
