@@ -81,8 +81,9 @@ Result<Target> find_controller(const Surroundings& surroundings) {
   if (controller.empty()) {
     return Error{Code::kNotFound,
                  "no controller is known: neither $DEVRUN_CONTROLLER, nor /run/devrun/socket, nor "
-                 "`controller:` in ~/.config/devrun/config.yaml",
-                 "devrun up"};
+                 "`controller:` in the file that $DEVRUN_CONFIG names or in "
+                 "~/.config/devrun/config.yaml",
+                 "devrun up; of a cluster elsewhere: export DEVRUN_CONFIG=DIR/config.yaml"};
   }
   Target out = TRY(tls_target(controller, config));
   out.volume = config.volume;

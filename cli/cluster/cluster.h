@@ -32,6 +32,10 @@ struct UpOptions {
   // Called again until it says yes or time is up. Not set: not waited for.
   std::function<bool(const std::string& config_path, const std::vector<std::string>& agents)>
       agents_connected;
+  // The names of the volumes there are; asked as above. Not set: none.
+  std::function<std::vector<std::string>(const std::string& config_path)> volumes = {};
+  // That a node which this cluster has no more will not come back, if the controller knows it. Not set: nobody says so.
+  std::function<void(const std::string& config_path, const std::string& node)> node_left = {};
 };
 int run_up(const UpOptions& options);
 

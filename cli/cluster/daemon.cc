@@ -50,6 +50,16 @@ std::vector<ProcessId> find_instances(const Daemon& daemon) {
   return out;
 }
 
+bool is_as_it_should(pid_t pid, const Daemon& daemon) {
+  const std::vector<std::string> words = command_line(pid);
+  if (!std::equal(words.begin() + (words.empty() ? 0 : 1), words.end(), daemon.words.begin() + 1,
+                  daemon.words.end())) {
+    return false;
+  }
+  return daemon.ours ? runs_file(pid, daemon.words.front())
+                     : !words.empty() && words.front() == daemon.words.front();
+}
+
 }  // namespace
 
 bool is_running(const Layout& layout, const std::string& name) {
@@ -59,7 +69,7 @@ bool is_running(const Layout& layout, const std::string& name) {
 
 bool runs_as_it_should(const Layout& layout, const Daemon& daemon) {
   const auto process = read_pid_file(layout.pid_file(daemon.name));
-  return process && is_alive(*process) && command_line(process->pid) == daemon.words;
+  return process && is_alive(*process) && is_as_it_should(process->pid, daemon);
 }
 
 Status adopt_running(const Layout& layout, const std::vector<Daemon>& daemons) {
@@ -80,8 +90,8 @@ Status ensure_started(const Layout& layout, const Daemon& daemon) {
     running = find_instances(daemon);
   }
   if (running.size() == 1) {
-    const bool as_it_should = command_line(running.front().pid) == daemon.words;
-    if (as_it_should || !daemon.replaceable) return write_pid_file(pid_file, running.front());
+    if (!daemon.replaceable || is_as_it_should(running.front().pid, daemon))
+      return write_pid_file(pid_file, running.front());
   }
   if (!end_processes(running, kEndGrace, kKillLimit).empty()) {
     return Error{Code::kIo,
@@ -106,6 +116,13 @@ Status ensure_started(const Layout& layout, const Daemon& daemon) {
                  "devrun doctor"};
   }
   return write_pid_file(pid_file, *process);
+}
+
+Status ensure_ended(const Layout& layout, const std::string& name) {
+  const auto process = read_pid_file(layout.pid_file(name));
+  if (!process || end_processes({*process}, kEndGrace, kKillLimit).empty()) return ok();
+  return Error{Code::kIo, fmt::format("{} (pid {}) cannot be ended", name, process->pid),
+               "devrun down"};
 }
 
 Status await_ready(const Layout& layout, const Daemon& daemon) {

@@ -80,7 +80,7 @@ Status bring_down(const DownOptions& options, const Layout& layout) {
   const std::optional<Record> record = TRY(load_record(layout));
   if (!record && !fs::exists(layout.run(), failed)) {
     return Error{Code::kNotFound, fmt::format("there is no cluster in {}", layout.folder),
-                 "devrun down --store DIR"};
+                 "devrun down --store DIR, with the folder that devrun up was given"};
   }
   if (::geteuid() != 0) {
     return Error{Code::kDenied, "a cluster is ended by root", "sudo devrun down"};

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "cli/cluster/census.h"
@@ -20,6 +21,8 @@ namespace devrun::cluster {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr Duration kCgroupPatience = seconds(5);
 
 struct Stage {
   std::vector<std::string_view> programs;  // empty: all that are not ours
@@ -93,26 +96,45 @@ void clear_loop(const std::string& device) {
   if (fd) ::ioctl(fd->get(), LOOP_CLR_FD);
 }
 
-// Cgroups are folders that only rmdir removes, deepest first; each controller of v1 has its own tree.
-void remove_cgroup_tree(const fs::path& folder) {
+// Cgroups are folders that only rmdir removes, deepest first. False while one of them cannot be removed: what ended in
+// it is still on its way out.
+bool remove_cgroup_tree(const fs::path& folder) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
     if (entry.is_directory(failed) && !entry.is_symlink(failed)) remove_cgroup_tree(entry.path());
   }
-  ::rmdir(folder.c_str());
+  return ::rmdir(folder.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR;
 }
 
-void remove_cgroups(const std::string& name) {
+// Each controller of v1 has its own tree, and so has v2 beside it. Returns the one that stays.
+std::optional<fs::path> remove_cgroups(const std::string& name) {
   const fs::path top = "/sys/fs/cgroup";
-  remove_cgroup_tree(top / name);
+  std::vector<fs::path> places = {top / name};
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(top, failed)) {
-    if (entry.is_directory(failed) && !entry.is_symlink(failed))
-      remove_cgroup_tree(entry.path() / name);
+    if (entry.is_directory(failed) && !entry.is_symlink(failed)) {
+      places.push_back(entry.path() / name);
+    }
   }
+  std::optional<fs::path> stays;
+  wait_until(kCgroupPatience, [&] {
+    stays.reset();
+    for (const fs::path& place : places) {
+      if (!remove_cgroup_tree(place)) stays = place;
+    }
+    return !stays;
+  });
+  return stays;
 }
 
 }  // namespace
+
+int running_attempts(const Layout& layout) {
+  const std::vector<Member> members = take_census(layout).members;
+  return static_cast<int>(std::count_if(members.begin(), members.end(), [](const Member& member) {
+    return member.program == "devrun-shim";
+  }));
+}
 
 Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) {
   Ended ended;
@@ -155,7 +177,7 @@ Status verify_nothing_left(const Layout& layout) {
     for (const std::string& device : loop_devices_of(layout.image())) clear_loop(device);
   }
   wait_until(seconds(2), [&] { return loop_devices_of(layout.image()).empty(); });
-  remove_cgroups(layout.cgroup());
+  const std::optional<fs::path> cgroup = remove_cgroups(layout.cgroup());
   census = take_census(layout);
   if (!census.members.empty()) {
     return Error{Code::kIo, fmt::format("still there: {}", describe(census.members)),
@@ -169,6 +191,10 @@ Status verify_nothing_left(const Layout& layout) {
     return Error{Code::kIo,
                  fmt::format("{} still holds {}", census.loop_devices.front(), layout.image()),
                  fmt::format("losetup -d {}", census.loop_devices.front())};
+  }
+  if (cgroup) {
+    return Error{Code::kIo, fmt::format("the cgroup {} cannot be removed", cgroup->string()),
+                 fmt::format("cat {}/cgroup.procs   (what is in it)", cgroup->string())};
   }
   return ok();
 }

@@ -13,6 +13,9 @@ struct Ended {
   int attempts = 0;  // shims among them
 };
 
+// How many attempts run, dev containers among them: their shims. `layout.folder` may be the folder of one node.
+int running_attempts(const Layout& layout);
+
 // `layout.folder` may be the folder of one node. An Error names those that cannot be ended. With a `lost_reason`,
 // attempts get no chance to end by themselves: what they ran on has gone, and their ending is that, in those words.
 Result<Ended> end_members(const Layout& layout, const std::string& lost_reason = {});

@@ -135,6 +135,7 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
   Daemon out =
       daemon("nfs", layout.nfs() + "/ganesha.conf", ganesha_words(programs.ganesha, layout.nfs()));
   out.environment = ganesha_environment(layout.nfs());
+  out.ours = false;
   out.ready = [port = record.nfs_port] { return port_accepts(port); };
   return out;
 }
@@ -168,6 +169,7 @@ Daemon node_fs(const Layout& layout, const Programs& programs, const Record& rec
              {programs.fs, "--keeper", layout.socket(keeper_name(node)), "--control", control,
               "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs"});
   out.ready = socket_accepts(control);
+  out.replaceable = false;  // jobs run on its mounts
   return out;
 }
 

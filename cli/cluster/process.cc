@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -142,6 +143,15 @@ std::string program_name(pid_t pid) {
   constexpr std::string_view kDeleted = " (deleted)";  // rebuilt since it was started
   if (name.ends_with(kDeleted)) name.resize(name.size() - kDeleted.size());
   return name;
+}
+
+bool runs_file(pid_t pid, const std::string& path) {
+  struct stat running {};
+  struct stat there {};
+  // The link of /proc leads to the file itself, also where its name has gone.
+  return ::stat(fmt::format("/proc/{}/exe", pid).c_str(), &running) == 0 &&
+         ::stat(path.c_str(), &there) == 0 && running.st_dev == there.st_dev &&
+         running.st_ino == there.st_ino;
 }
 
 std::vector<pid_t> all_pids() {

@@ -33,6 +33,10 @@ std::vector<std::string> command_line(pid_t pid);
 // Last component of its program's path; empty for kernel threads and the dead.
 std::string program_name(pid_t pid);
 
+// Whether it runs the very file that lies at `path` now: not one that was there before a build or an installation put
+// another in its place, nor a copy elsewhere.
+bool runs_file(pid_t pid, const std::string& path);
+
 // All pids there are now.
 std::vector<pid_t> all_pids();
 

@@ -124,7 +124,7 @@ Result<int64_t> image_size(const Space& space, std::optional<int64_t> asked) {
     return Error{Code::kInvalid,
                  fmt::format("a store of {} is too small: {} at least", format_size(*asked),
                              format_size(kImageBytesMin)),
-                 "devrun up --size 4G"};
+                 "the same with --size 4G"};
   }
   const int64_t wanted =
       asked ? *asked : std::min({kImageBytesDefaultMax, space.free_bytes / 10 * 6, most});

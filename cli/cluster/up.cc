@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "cli/cluster/client_config.h"
 #include "cli/cluster/cluster.h"
@@ -112,7 +113,7 @@ Status start_storage(const Layout& layout, const Programs& programs, const Recor
 // A mount whose devrun-fs has ended cannot be taken over by another one yet: readers would get errors from it for
 // good. So the whole node starts anew.
 Status end_node_without_fs(const Layout& layout, const std::string& node, const Daemon& fs) {
-  if (!is_running(layout, keeper_name(node)) || runs_as_it_should(layout, fs)) return ok();
+  if (!is_running(layout, keeper_name(node)) || is_running(layout, fs.name)) return ok();
   const Ended ended = TRY(end_members(
       Layout{layout.node(node)},
       fmt::format("devrun-fs of {} had ended, and with it the files of its jobs", node)));
@@ -121,10 +122,32 @@ Status end_node_without_fs(const Layout& layout, const std::string& node, const 
   return ok();
 }
 
+// A devrun-fs of another build, or with another port of the NFS server, is changed with its whole node, and only while
+// nothing runs there: `up` ends no job. The agent ends first, so that no job begins while we look; it is started again.
+Status renew_idle_node(const Layout& layout, const Programs& programs, const Record& record,
+                       const std::string& node) {
+  const Daemon fs = node_fs(layout, programs, record, node);
+  if (!is_running(layout, fs.name) || runs_as_it_should(layout, fs)) return ok();
+  TRY(ensure_ended(layout, agent_name(node)));
+  const Layout members{layout.node(node)};
+  const int attempts = running_attempts(members);
+  if (attempts > 0) {
+    say("{} keeps its devrun-fs, which is of another build or start than this devrun's, while {} "
+        "job{} run{} there. "
+        "Try: devrun up when nothing runs, or devrun down and devrun up, which end what runs",
+        node, attempts, attempts == 1 ? "" : "s", attempts == 1 ? "s" : "");
+    return ok();
+  }
+  TRY(end_members(members));
+  say("{} ran nothing: it starts anew with the programs that are here now", node);
+  return ok();
+}
+
 Status start_nodes(const Layout& layout, const Programs& programs, const Record& record) {
   const std::vector<std::string> nodes = record.node_names();
   for (const std::string& node : nodes) {
     TRY(end_node_without_fs(layout, node, node_fs(layout, programs, record, node)));
+    TRY(renew_idle_node(layout, programs, record, node));
     TRY(end_orphans(layout, keeper_name(node), Layout{layout.node(node)}));
     TRY(ensure_started(layout, node_keeper(layout, programs, node)));
   }
@@ -140,6 +163,14 @@ Status start_nodes(const Layout& layout, const Programs& programs, const Record&
   return ok();
 }
 
+// Fewer nodes than before: those that went are not to be waited for.
+void say_who_left(const UpOptions& options, const Layout& layout, int before, int now) {
+  if (!options.node_left) return;
+  for (int i = now + 1; i <= before; ++i) {
+    options.node_left(layout.client_config(), fmt::format("node{}", i));
+  }
+}
+
 Status await_agents(const UpOptions& options, const Layout& layout, const Record& record) {
   if (!options.agents_connected) return ok();
   std::vector<std::string> names = record.node_names();
@@ -151,11 +182,12 @@ Status await_agents(const UpOptions& options, const Layout& layout, const Record
                fmt::format("cat {}", layout.log_file(agent_name(names.front())))};
 }
 
-Status bring_up(const UpOptions& options, const Layout& layout) {
-  TRY(require_needs(check_needs()));
-  const Programs programs = TRY(find_programs());
-  TRY(make_folders(layout.folder, 0755));
-  const UniqueFd lock = TRY(lock_cluster(layout));
+struct Begun {
+  bool found = false;  // by commands that are told nothing
+};
+
+Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
+                              const Programs& programs) {
   const std::optional<Record> before = TRY(load_record(layout));
   Record record = before.value_or(Record{});
   if (before) TRY(adopt_running(layout, daemons_of(layout, programs, record)));
@@ -178,13 +210,44 @@ Status bring_up(const UpOptions& options, const Layout& layout) {
   TRY(write_client_config(layout, record.controller_port));
   TRY(start_nodes(layout, programs, record));
   TRY(await_agents(options, layout, record));
+  say_who_left(options, layout, before ? before->nodes : 0, record.nodes);
   const bool found = TRY(link_client_config(layout));
   const Resources share = node_share(machine_resources(), record.nodes);
   say("cluster in {}: {} node{} of {} core{} and {}, controller at 127.0.0.1:{}", layout.folder,
       record.nodes, record.nodes == 1 ? "" : "s", share.cpu_milli / 1000,
       share.cpu_milli == 1000 ? "" : "s", format_size(share.memory_bytes), record.controller_port);
   if (!found) say("commands find it with: export DEVRUN_CONFIG={}", layout.client_config());
-  return ok();
+  return Begun{found};
+}
+
+// Nothing of a cluster has been made: neither shall there be the lock that we took to try.
+void remove_traces(const Layout& layout, bool folder_was_there) {
+  std::error_code failed;
+  if (std::filesystem::exists(layout.record(), failed)) return;
+  std::filesystem::remove(layout.lock(), failed);
+  if (!folder_was_there) std::filesystem::remove(layout.folder, failed);
+}
+
+Result<Begun> bring_up(const UpOptions& options, const Layout& layout) {
+  TRY(require_needs(check_needs()));
+  const Programs programs = TRY(find_programs());
+  std::error_code failed;
+  const bool folder_was_there = std::filesystem::exists(layout.folder, failed);
+  TRY(make_folders(layout.folder, 0755));
+  const UniqueFd lock = TRY(lock_cluster(layout));
+  Result<Begun> begun = bring_up_locked(options, layout, programs);
+  if (!begun) remove_traces(layout, folder_was_there);
+  return begun;
+}
+
+// What to do with the cluster, in words that find it.
+std::string next_step(const UpOptions& options, const Layout& layout, bool found) {
+  const std::string where =
+      found ? "" : fmt::format("export DEVRUN_CONFIG={}; ", layout.client_config());
+  const std::vector<std::string> volumes =
+      options.volumes ? options.volumes(layout.client_config()) : std::vector<std::string>();
+  if (!volumes.empty()) return fmt::format("{}devrun shell {}", where, volumes.front());
+  return where + "devrun volume create dev --from-debootstrap bookworm, then devrun shell dev";
 }
 
 }  // namespace
@@ -193,11 +256,12 @@ int run_up(const UpOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   const Result<Layout> layout = layout_of(options.folder);
   if (!layout) return say_error(layout.error());
-  if (const Status done = bring_up(options, *layout); !done) return say_error(done.error());
+  const Result<Begun> begun = bring_up(options, *layout);
+  if (!begun) return say_error(begun.error());
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - began);
-  say("up in {}. Try: devrun volume create dev --from-debootstrap bookworm, then devrun shell dev",
-      format_duration(Duration{took.count()}));
+  say("up in {}. Try: {}", format_duration(Duration{took.count()}),
+      next_step(options, *layout, begun->found));
   return 0;
 }
 

@@ -60,19 +60,51 @@ constexpr Example kDownExamples[] = {
 constexpr Example kDoctorExamples[] = {
     {"devrun doctor", "one line for each thing that is missing, with the command that mends it"}};
 
-// Whether the controller of this configuration hears of all these agents.
-bool agents_connected(const std::string& config_path, const std::vector<std::string>& agents) {
+// Asks the controller of a configuration, whatever the environment points to.
+std::unique_ptr<Controller> controller_at(const std::string& config_path) {
   Surroundings surroundings;
   surroundings.environment = {"DEVRUN_CONFIG=" + config_path};
   surroundings.socket.clear();
   const auto target = find_target(surroundings);
-  if (!target) return false;
-  const auto nodes = Controller(*target).list_nodes();
+  return target ? std::make_unique<Controller>(*target) : nullptr;
+}
+
+// Whether the controller of this configuration hears of all these agents.
+bool agents_connected(const std::string& config_path, const std::vector<std::string>& agents) {
+  const auto controller = controller_at(config_path);
+  if (controller == nullptr) return false;
+  const auto nodes = controller->list_nodes();
   if (!nodes) return false;
   return std::ranges::all_of(agents, [&](const std::string& agent) {
     return std::ranges::any_of(
         *nodes, [&](const NodeRecord& node) { return node.connected && node.hello.name == agent; });
   });
+}
+
+std::vector<std::string> volume_names(const std::string& config_path) {
+  std::vector<std::string> out;
+  const auto controller = controller_at(config_path);
+  if (controller == nullptr) return out;
+  if (const auto volumes = controller->list_volumes()) {
+    for (const VolumeRecord& volume : *volumes) out.push_back(volume.name);
+  }
+  return out;
+}
+
+// Its jobs ended with it; if it was never known, nothing is to be done.
+void node_left(const std::string& config_path, const std::string& node) {
+  if (const auto controller = controller_at(config_path)) (void)controller->declare_node_lost(node);
+}
+
+// Inside there is neither the cluster nor what it needs, and each answer would be about the wrong machine.
+Status only_on_the_host(const Context& context, std::string_view command) {
+  std::error_code failed;
+  const std::string& socket = context.surroundings.socket;
+  if (socket.empty() || !std::filesystem::exists(socket, failed)) return ok();
+  return Error{
+      Code::kDenied,
+      fmt::format("this is a dev container or a job, and `devrun {}` is about the host", command),
+      fmt::format("devrun {} on the host, outside of the container", command)};
 }
 
 // Without --store: the cluster whose configuration is in use, if it is one of this machine's.
@@ -116,7 +148,10 @@ Result<Action> parse_up(const Arguments& arguments) {
   if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
   if (const auto driver = arguments.value("driver")) options.driver = TRY(parse_driver(*driver));
   options.agents_connected = agents_connected;
+  options.volumes = volume_names;
+  options.node_left = node_left;
   return Action([options](Context& context) mutable -> Result<int> {
+    TRY(only_on_the_host(context, "up"));
     if (options.folder.empty()) options.folder = folder_in_use(context);
     return cluster::run_up(options);
   });
@@ -129,6 +164,7 @@ Result<Action> parse_down(const Arguments& arguments) {
   options.purge = arguments.has("purge");
   options.yes = arguments.has("yes");
   return Action([options](Context& context) mutable -> Result<int> {
+    TRY(only_on_the_host(context, "down"));
     if (options.folder.empty()) options.folder = folder_in_use(context);
     return cluster::run_down(options);
   });
@@ -136,20 +172,27 @@ Result<Action> parse_down(const Arguments& arguments) {
 
 Result<Action> parse_doctor(const Arguments& arguments) {
   TRY(no_words(arguments));
-  return Action([](Context&) -> Result<int> { return cluster::run_doctor({}); });
+  return Action([](Context& context) -> Result<int> {
+    TRY(only_on_the_host(context, "doctor"));
+    return cluster::run_doctor({});
+  });
 }
 
 }  // namespace
 
 Command up_command() {
-  return {{.name = "up",
-           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
-           .purpose = "start a whole cluster on this machine",
-           .text = "Does only what is missing, so it also mends a cluster of which something has "
-                   "died. Needs root.",
-           .options = kUpOptions,
-           .examples = kUpExamples},
-          parse_up};
+  return {
+      {.name = "up",
+       .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
+       .purpose = "start a whole cluster on this machine",
+       .text = "Does only what is missing, so it also mends a cluster of which something has "
+               "died. Needs root.\n"
+               "Never ends a running job. Controller and agents are started anew when they are of "
+               "another build than\n"
+               "this devrun, which jobs outlive; a node's devrun-fs only while nothing runs there.",
+       .options = kUpOptions,
+       .examples = kUpExamples},
+      parse_up};
 }
 
 Command down_command() {

@@ -272,7 +272,9 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context, const pb::ListNodesRequest*,
                                                    pb::ListNodesReply* reply) {
   return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) {
-    for (const auto& [name, node] : state.nodes) *reply->add_nodes() = node_info(state, node, now);
+    for (const auto& [name, node] : state.nodes) {
+      if (!node.lost) *reply->add_nodes() = node_info(state, node, now);
+    }
     return ok();
   });
 }

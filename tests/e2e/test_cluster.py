@@ -1,5 +1,7 @@
 """up, down and doctor: a cluster comes and goes whole."""
+import glob
 import os
+import shutil
 import subprocess
 
 import harness
@@ -42,6 +44,86 @@ def test_doctor_names_what_is_missing_with_its_remedy(cluster):
 def test_a_cluster_that_is_up_does_not_shrink(cluster):
     done = cluster.devrun("up", "--store", cluster.folder, "--nodes", "1")
     assert done.status == 125 and "down" in done.err, done
+
+
+def other_build(cluster):
+    """The same programs, as another build has them: other files in another folder."""
+    folder = os.path.join(cluster.home, "other", "bin")
+    os.makedirs(folder)
+    for name in ("devrun", "devrun-agent", "devrun-controller", "devrun-fs", "devrun-keeper", "devrun-shim"):
+        shutil.copy(os.path.join(cluster.bin, name), folder)
+    return folder
+
+
+@own_cluster(nodes=2)
+def test_up_of_another_build_ends_no_job(cluster):
+    job = cluster.submit("while ! [ -e /tmp/go ]; do sleep 0.05; done; echo whole")
+    node = cluster.await_state(job, "RUNNING")["attempts"][0]["node"]
+    idle = "node1" if node == "node2" else "node2"
+    before = {name: cluster.pid(name) for name in (f"{node}.fs", f"{node}.agent", f"{idle}.fs", "controller")}
+    cluster.bin = other_build(cluster)
+    done = cluster.up()
+    assert f"{node} keeps its devrun-fs" in done.err and f"{idle} ran nothing" in done.err, done
+    after = {name: cluster.pid(name) for name in before}
+    assert all(after.values()), after
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {f"{node}.agent", f"{idle}.fs", "controller"}, changed
+    assert cluster.show(job)["state"] == "RUNNING"
+    go = cluster.devrun("exec", str(job), "--", "touch", "/tmp/go")
+    assert go.status == 0, go
+    assert cluster.await_end(job)["state"] == "SUCCEEDED"
+    assert cluster.devrun("logs", str(job)).out == b"whole\n"
+    done = cluster.up()
+    assert f"{node} ran nothing" in done.err and cluster.pid(f"{node}.fs") != before[f"{node}.fs"], done
+    assert cluster.devrun("cat", "/work/version").out == b"one\n"
+
+
+@own_cluster(nodes=2)
+def test_a_cluster_that_came_up_smaller_forgets_who_left(cluster):
+    assert cluster.devrun("down", "--store", cluster.folder).status == 0
+    cluster.nodes = 1
+    done = cluster.up()
+    assert b"node2" not in cluster.devrun("nodes").out
+    assert f"devrun shell {cluster.volume}" in done.err, done
+    assert "DEVRUN_CONFIG" not in done.err, done
+    elsewhere = cluster.up(env={**cluster.environment(), "DEVRUN_CONFIG": "/nonexistent"})
+    assert f"export DEVRUN_CONFIG={cluster.config}; devrun shell" in elsewhere.err, elsewhere
+
+
+def test_an_up_that_is_refused_leaves_nothing(cluster):
+    folder = os.path.join(cluster.home, "small")
+    done = cluster.devrun("up", "--size", "1K", "--store", folder)
+    assert done.status != 0 and "the same with --size 4G" in done.err, done
+    assert not os.path.exists(folder)
+
+
+@own_cluster(nodes=1)
+def test_down_waits_for_a_cgroup_that_is_not_empty_yet(cluster):
+    assert cluster.devrun("true", "--memory", "64M").status == 0
+    places = [path for path in glob.glob("/sys/fs/cgroup/*/devrun-*") + glob.glob("/sys/fs/cgroup/devrun-*")
+              if os.path.isdir(os.path.join(path, "node1")) and os.path.basename(path) == cgroup_of(cluster.folder)]
+    assert places, "this machine has cgroups"
+    stuck = subprocess.Popen(["sleep", "1000"])
+    try:
+        for place in places:
+            with open(os.path.join(place, "node1", "cgroup.procs"), "w", encoding="ascii") as file:
+                file.write(str(stuck.pid))
+        down = cluster.start("down", "--store", cluster.folder)
+        harness.wait_until(lambda: not any(cluster.pid(name) for name in ("controller", "store.keeper")), "the end")
+    finally:
+        stuck.kill()
+        stuck.wait()
+    done = finish(down)
+    assert done.status == 0, done
+    assert not [place for place in places if os.path.exists(place)]
+
+
+def cgroup_of(folder):
+    """As cli/cluster/layout.cc names it."""
+    value = 2166136261
+    for byte in folder.encode():
+        value = ((value ^ byte) * 16777619) & 0xffffffff
+    return f"devrun-{value:08x}"
 
 
 @own_cluster(nodes=1)

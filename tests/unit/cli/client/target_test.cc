@@ -46,9 +46,10 @@ TEST_F(FindTarget, NothingKnown) {
   ASSERT_FALSE(target);
   EXPECT_EQ(target.error().message,
             "no controller is known: neither $DEVRUN_CONTROLLER, nor /run/devrun/socket, nor "
-            "`controller:` in "
+            "`controller:` in the file that $DEVRUN_CONFIG names or in "
             "~/.config/devrun/config.yaml");
-  EXPECT_EQ(target.error().hint, "devrun up");
+  EXPECT_EQ(target.error().hint,
+            "devrun up; of a cluster elsewhere: export DEVRUN_CONFIG=DIR/config.yaml");
 }
 
 TEST_F(FindTarget, UnixSocketOfTheEnvironment) {

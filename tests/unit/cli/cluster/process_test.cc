@@ -86,6 +86,30 @@ TEST(EndProcesses, NeverSignalsAnotherOfTheSamePid) {
   EXPECT_TRUE(identify(bystander.pid()));
 }
 
+TEST(RunsFile, IsAboutTheFileAndNotItsName) {
+  char folder[] = "/tmp/devrun-test-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/sleep";
+  std::filesystem::copy_file("/bin/sleep", path);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execl(path.c_str(), "sleep", "1000", nullptr);
+    ::_exit(1);
+  }
+  EXPECT_TRUE(wait_until(seconds(10), [&] { return runs_file(pid, path); }));
+  EXPECT_FALSE(runs_file(pid, "/bin/sleep"));
+  std::filesystem::create_hard_link(path, path + "2");
+  EXPECT_TRUE(runs_file(pid, path + "2"));
+  // As a build does it: another file of the same name.
+  std::filesystem::remove(path);
+  EXPECT_FALSE(runs_file(pid, path));
+  std::filesystem::copy_file("/bin/sleep", path);
+  EXPECT_FALSE(runs_file(pid, path));
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  std::filesystem::remove_all(folder);
+}
+
 TEST(AwaitEnds, ReturnsThoseThatLiveOn) {
   const Child child;
   const ProcessId process = *identify(child.pid());
