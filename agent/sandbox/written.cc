@@ -47,6 +47,11 @@ bool leads_to_the_sandboxs(const std::string& path) {
          is_below(kDevrunInTree, path);
 }
 
+// What `devrun launch` makes for the task, unless the job made something of it: a link, or a folder without anything.
+bool is_the_task_folder(const std::string& path, const std::string& home) {
+  return !home.empty() && path == home + (home.back() == '/' ? "" : "/") + "sky_workdir";
+}
+
 std::string xattr(int fd, const char* name) {
   char value[4096];
   const ssize_t n = ::fgetxattr(fd, name, value, sizeof value);
@@ -111,6 +116,7 @@ Status Scan::entry(int parent, const char* name, const std::string& inner, const
     return ok();
   }
   const bool known = !hides_below && in_lower(lower_path);
+  if (S_ISLNK(st.st_mode) && !known && is_the_task_folder(path, input_.home)) return ok();
   if (!S_ISDIR(st.st_mode)) {
     note(path, known ? 'M' : 'A', S_ISREG(st.st_mode) ? st.st_size : 0);
     return ok();
@@ -132,7 +138,8 @@ Status Scan::entry(int parent, const char* name, const std::string& inner, const
   const uint64_t before = summary_.files;
   TRY(folder(std::move(fd), path, lower_path, hides_below || opaque || !known));
   const bool empty = summary_.files == before;
-  if (!known && empty && !leads_to_the_sandboxs(path)) note(path, 'A', 0);  // a new, empty folder
+  const bool ours = leads_to_the_sandboxs(path) || is_the_task_folder(path, input_.home);
+  if (!known && empty && !ours) note(path, 'A', 0);  // a new, empty folder
   return ok();
 }
 

@@ -123,9 +123,18 @@ Result<JobList> Controller::list_jobs(bool all) {
 }
 
 Result<JobRecord> Controller::get_job(JobId job) {
+  return get_job(TaskKey{job, kNoTask});
+}
+
+Result<JobRecord> Controller::get_job(const TaskKey& task) {
   pb::GetJobRequest request;
-  request.set_job(job);
-  return from_proto(TRY(call(*connection_->stub, target_, &pb::Client::Stub::GetJob, request)));
+  request.set_job(task.job);
+  if (task.task != kNoTask) request.set_task(task.task);
+  const pb::JobInfo info =
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::GetJob, request));
+  JobRecord out = TRY(from_proto(info));
+  out.task = task.task;
+  return out;
 }
 
 Result<JobState> Controller::cancel(const TaskKey& task, int signal) {

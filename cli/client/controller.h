@@ -73,6 +73,8 @@ class Controller {
 
   Result<JobList> list_jobs(bool all);
   Result<JobRecord> get_job(JobId job);
+  // Of an array's task, the record is about that task alone.
+  Result<JobRecord> get_job(const TaskKey& task);
   // 0: TERM, grace, KILL; else that signal alone. The state before it.
   Result<JobState> cancel(const TaskKey& task, int signal);
   // Calls `bytes` with each piece of the log, which begins at `query.offset`.

@@ -30,6 +30,14 @@ Result<JobRecord> from_proto(const devrun::v1::JobInfo& in) {
   out.reason = in.reason();
   for (const auto& attempt : in.attempts()) out.attempts.push_back(TRY(from_proto(attempt)));
   out.timeline = wire::from_proto(in.timeline());
+  if (in.has_tasks()) {
+    const auto& tasks = in.tasks();
+    out.tasks = TaskCounts{tasks.total(),
+                           tasks.running(),
+                           tasks.succeeded(),
+                           tasks.failed(),
+                           {tasks.first_failed().begin(), tasks.first_failed().end()}};
+  }
   return out;
 }
 

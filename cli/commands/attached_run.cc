@@ -12,12 +12,27 @@
 
 #include "cli/client/attach.h"
 #include "cli/output/job_json.h"
+#include "cli/output/job_text.h"
 
 namespace devrun::cli {
 
 namespace {
 
-int say_ending(const Console& console, const Following& following, const AttachEnd& end) {
+// Of several ranks each wrote on its own node. What cannot be asked any more is left out: `devrun show` has it.
+void say_written_by_ranks(Controller& controller, const Console& console, const TaskKey& task) {
+  const Result<JobRecord> job = controller.get_job(task);
+  if (!job) return;
+  const AttemptRecord* newest = newest_attempt(*job);
+  for (const AttemptRecord& attempt : job->attempts) {
+    if (!attempt.wrote || attempt.key.attempt != newest->key.attempt) continue;
+    if (const auto wrote = written_words(task, *attempt.wrote)) {
+      console.say(fmt::format("rank {}: {}", attempt.key.rank, wrote->message), wrote->hint);
+    }
+  }
+}
+
+int say_ending(Controller& controller, const Console& console, const Following& following,
+               const AttachEnd& end) {
   const int status = exit_status(end.state, end.ending);
   auto words = ending_words(following.task, end.state, end.ending);
   // The job goes on: it is not what was killed.
@@ -29,17 +44,23 @@ int say_ending(const Console& console, const Following& following, const AttachE
     console.say("there is a devrun command of nearly that name",
                 fmt::format("devrun help {}", following.near_command));
   }
-  if (following.quiet || !end.wrote) return status;
+  if (following.quiet) return status;
+  if (following.ranks > 1) {
+    say_written_by_ranks(controller, console, following.task);
+    return status;
+  }
+  if (!end.wrote) return status;
   if (const auto wrote = written_words(following.task, *end.wrote))
     console.say(wrote->message, wrote->hint);
   return status;
 }
 
-int say_leaving(const Console& console, const Following& following, const Attached& attached) {
+int say_leaving(Controller& controller, const Console& console, const Following& following,
+                const Attached& attached) {
   const std::string job = to_string(following.task);
   switch (attached.how) {
     case Attached::How::kEnded:
-      return say_ending(console, following, attached.end);
+      return say_ending(controller, console, following, attached.end);
     case Attached::How::kDetached:
       if (following.session) {
         console.say(fmt::format("left the session, which is hung up; job {} goes on", job));
@@ -118,7 +139,7 @@ Result<int> follow_job(Controller& controller, Context& context, Signals& signal
   if (!attached || attached->how != Attached::How::kEnded) others.stop();
   others.join();
   if (!attached) return attached.error();
-  return say_leaving(context.console, following, *attached);
+  return say_leaving(controller, context.console, following, *attached);
 }
 
 Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,

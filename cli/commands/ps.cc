@@ -48,7 +48,8 @@ Command ps_command() {
            .usage = {"ps [-a] [--json]"},
            .purpose = "own jobs that live or ended within the hour",
            .text = "Newest last. STATUS is the exit status of a job that has ended, TIME how long "
-                   "it ran or has run.",
+                   "it ran or has run. TASKS, if there are arrays, is how many have ended of how "
+                   "many.",
            .options = kOptions,
            .examples = kExamples},
           parse};

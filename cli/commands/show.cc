@@ -13,7 +13,8 @@ constexpr Option kShowOptions[] = {
 };
 constexpr Option kExplainOptions[] = {kHelpOption};
 constexpr Example kShowExamples[] = {
-    {"devrun show 42", "state, resources, attempts, and where the time went"}};
+    {"devrun show 42", "state, resources, attempts, and where the time went"},
+    {"devrun show 39_3", "task 3 of array 39"}};
 constexpr Example kExplainExamples[] = {
     {"devrun explain 42", "why job 42 waits, and what would let it start"}};
 
@@ -22,7 +23,7 @@ Result<Action> parse_show(const Arguments& arguments) {
   const bool json = arguments.has("json");
   return Action([=](Context& context) -> Result<int> {
     const auto controller = TRY(controller_of(context));
-    const JobRecord job = TRY(controller->get_job(key.job));
+    const JobRecord job = TRY(controller->get_job(key.task_key()));
     TRY(context.console.data(json ? job_json(job) : job_text(job, wall_clock())));
     return 0;
   });
@@ -32,7 +33,7 @@ Result<Action> parse_explain(const Arguments& arguments) {
   const AttemptKey key = TRY(one_job(arguments));
   return Action([=](Context& context) -> Result<int> {
     const auto controller = TRY(controller_of(context));
-    const JobRecord job = TRY(controller->get_job(key.job));
+    const JobRecord job = TRY(controller->get_job(key.task_key()));
     TRY(context.console.data(explain_text(job)));
     return 0;
   });
@@ -41,15 +42,15 @@ Result<Action> parse_explain(const Arguments& arguments) {
 }  // namespace
 
 Command show_command() {
-  return {
-      {.name = "show",
-       .usage = {"show [--json] JOB"},
-       .purpose = "one job in full",
-       .text =
-           "With each attempt: its node, its ending, what it wrote, and when each stage was done.",
-       .options = kShowOptions,
-       .examples = kShowExamples},
-      parse_show};
+  return {{.name = "show",
+           .usage = {"show [--json] JOB"},
+           .purpose = "one job in full",
+           .text = "With each attempt: its node, its ending, what it wrote, and when each stage "
+                   "was done. Of "
+                   "an array a line for each task; `devrun show 39_3` has one of them in full.",
+           .options = kShowOptions,
+           .examples = kShowExamples},
+          parse_show};
 }
 
 Command explain_command() {

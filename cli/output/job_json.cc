@@ -99,6 +99,15 @@ Json json_of(const std::vector<ArrayRange>& array) {
   return out;
 }
 
+Json json_of(const std::optional<TaskCounts>& tasks) {
+  if (!tasks) return nullptr;
+  return {{"total", tasks->total},
+          {"running", tasks->running},
+          {"succeeded", tasks->succeeded},
+          {"failed", tasks->failed},
+          {"first_failed", tasks->first_failed}};
+}
+
 Json json_of(const JobRecord& job) {
   const Program& program = job.spec.program;
   Json out;
@@ -121,6 +130,8 @@ Json json_of(const JobRecord& job) {
   out["nodes"] = job.spec.nodes;
   out["pool"] = job.spec.pool;
   out["array"] = json_of(job.spec.array);
+  out["tasks"] = json_of(job.tasks);
+  if (job.task != kNoTask) out["task"] = job.task;
   out["after_ok"] = job.spec.after_ok;
   out["time_limit_us"] = job.spec.time_limit.us;
   out["priority"] = job.spec.priority;

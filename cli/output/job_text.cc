@@ -14,6 +14,8 @@ namespace devrun::cli {
 namespace {
 
 constexpr size_t kCommandShownMax = 60;
+constexpr size_t kNameShownMax = 16;
+constexpr size_t kTasksShownMax = 100;
 
 std::string ago(Time time, Time now) {
   return time.us == 0 ? "-"
@@ -82,9 +84,16 @@ Timeline joined(const Timeline& job, const Timeline& attempt) {
   return out;
 }
 
-std::string attempt_text(const AttemptRecord& attempt, const Timeline& of_job) {
+// Of several ranks each has its number, the first one, too.
+std::string attempt_name(const JobRecord& job, const AttemptKey& key) {
+  if (job.spec.nodes <= 1 || key.rank != 0) return to_string(key);
+  return fmt::format("{}.0{}", to_string(key.task_key()),
+                     key.attempt == 1 ? "" : fmt::format("#{}", key.attempt));
+}
+
+std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   std::string out =
-      fmt::format("\nattempt {} on {}: {}", to_string(attempt.key),
+      fmt::format("\nattempt {} on {}: {}", attempt_name(job, attempt.key),
                   attempt.node.empty() ? "no node yet" : attempt.node, state_name(attempt.state));
   if (attempt.ending) out += fmt::format(", status {}", attempt.ending->status);
   out += fmt::format(", {} of output\n", format_size(attempt.output_bytes));
@@ -99,7 +108,50 @@ std::string attempt_text(const AttemptRecord& attempt, const Timeline& of_job) {
       out += fmt::format("    {} {}\n", file.kind, printable(file.path));
     }
   }
-  return out + timeline_text(joined(of_job, attempt.timeline));
+  return out + timeline_text(joined(job.timeline, attempt.timeline));
+}
+
+// Which of an array's attempts are shown first when there are too many.
+int urgency(const AttemptRecord& attempt) {
+  if (!is_final(attempt.state)) return 1;
+  return attempt.state == JobState::kSucceeded ? 2 : 0;
+}
+
+// A line for each task.
+std::string array_text(const JobRecord& job, Time now) {
+  std::vector<const AttemptRecord*> shown;
+  for (const AttemptRecord& attempt : job.attempts) shown.push_back(&attempt);
+  std::ranges::stable_sort(shown, {}, [](const AttemptRecord* a) { return urgency(*a); });
+  const size_t left_out = shown.size() - std::min(shown.size(), kTasksShownMax);
+  shown.resize(shown.size() - left_out);
+  std::ranges::sort(shown, {}, [](const AttemptRecord* a) { return a->key; });
+  Table table({"TASK", "STATE", "STATUS", "NODE", "TIME", "OUTPUT", "REASON"});
+  for (const AttemptRecord* attempt : shown) {
+    table.add({attempt_name(job, attempt->key), std::string(state_name(attempt->state)),
+               status_text(attempt->ending), attempt->node.empty() ? "-" : attempt->node,
+               run_time(attempt->timeline, now), format_size(attempt->output_bytes),
+               attempt->ending ? attempt->ending->reason : ""});
+  }
+  std::string out = shown.empty() ? "" : "\n" + table.render();
+  if (left_out != 0) {
+    out += fmt::format("and {} more: devrun show --json {}, or devrun show {}_N\n", left_out,
+                       job.job, job.job);
+  }
+  return out;
+}
+
+// Of a gang: all its nodes, as far as they can be read.
+std::string places_text(const JobRecord& job) {
+  const AttemptRecord* newest = newest_attempt(job);
+  if (newest == nullptr) return "-";
+  std::vector<std::string> names;
+  for (const AttemptRecord& attempt : job.attempts) {
+    const bool is_known = attempt.node.empty() || std::ranges::count(names, attempt.node) != 0;
+    if (attempt.key.attempt == newest->key.attempt && !is_known) names.push_back(attempt.node);
+  }
+  if (names.empty()) return "-";
+  if (names.size() > 2) return fmt::format("{} +{}", names.front(), names.size() - 1);
+  return fmt::format("{}", fmt::join(names, ","));
 }
 
 }  // namespace
@@ -149,16 +201,30 @@ const AttemptRecord* newest_attempt(const JobRecord& job) {
 }
 
 std::string jobs_text(const JobList& jobs, Time now) {
-  Table table({"JOB", "STATE", "STATUS", "NODE", "TIME", "SUBMITTED", "VOLUME", "COMMAND"});
+  const bool arrays =
+      std::ranges::any_of(jobs.jobs, [](const JobRecord& job) { return job.tasks.has_value(); });
+  std::vector<std::string> head{"JOB", "NAME", "STATE", "STATUS"};
+  if (arrays) head.emplace_back("TASKS");
+  for (const char* name : {"NODE", "TIME", "SUBMITTED", "VOLUME", "COMMAND"})
+    head.emplace_back(name);
+  Table table(std::move(head));
   for (const JobRecord& job : jobs.jobs) {
     const AttemptRecord* attempt = newest_attempt(job);
     const Timeline timeline =
         attempt != nullptr ? joined(job.timeline, attempt->timeline) : job.timeline;
-    table.add({fmt::format("{}", job.job), std::string(state_name(job.state)),
-               status_text(job.ending),
-               attempt == nullptr || attempt->node.empty() ? "-" : attempt->node,
-               run_time(timeline, now), ago(job.timeline.submitted, now), job.spec.root.volume,
-               shortened(shown_command(job), kCommandShownMax)});
+    std::vector<std::string> row{
+        fmt::format("{}", job.job),
+        job.spec.name.empty() ? "-" : shortened(job.spec.name, kNameShownMax),
+        std::string(state_name(job.state)), status_text(job.ending)};
+    if (arrays) {
+      row.push_back(job.tasks ? fmt::format("{}/{}", job.tasks->ended(), job.tasks->total) : "-");
+    }
+    for (std::string& cell : std::vector<std::string>{
+             places_text(job), run_time(timeline, now), ago(job.timeline.submitted, now),
+             job.spec.root.volume, shortened(shown_command(job), kCommandShownMax)}) {
+      row.push_back(std::move(cell));
+    }
+    table.add(std::move(row));
   }
   return table.render();
 }
@@ -166,8 +232,11 @@ std::string jobs_text(const JobList& jobs, Time now) {
 std::string job_text(const JobRecord& job, Time now) {
   const Program& program = job.spec.program;
   std::string out;
-  line(out, "job", fmt::format("{}  {}", job.job, job.spec.name));
+  line(out, "job", fmt::format("{}  {}", to_string(TaskKey{job.job, job.task}), job.spec.name));
   line(out, "state", state_name(job.state));
+  if (job.tasks && job.task == kNoTask) {
+    line(out, "tasks", tasks_text(job.job, *job.tasks, is_final(job.state)));
+  }
   if (!job.reason.empty()) line(out, "why", job.reason);
   if (job.ending) {
     line(out, "status",
@@ -193,17 +262,22 @@ std::string job_text(const JobRecord& job, Time now) {
                      ago(job.timeline.submitted, now)));
   }
   if (job.attempts.empty()) out += timeline_text(job.timeline);
-  for (const AttemptRecord& attempt : job.attempts) out += attempt_text(attempt, job.timeline);
+  if (job.tasks && job.task == kNoTask) return out + array_text(job, now);
+  for (const AttemptRecord& attempt : job.attempts) out += attempt_text(job, attempt);
   return out;
 }
 
 std::string explain_text(const JobRecord& job) {
-  const std::string head = fmt::format("job {} is {}", job.job, state_name(job.state));
+  const bool whole_array = job.tasks && job.task == kNoTask;
+  const std::string progress =
+      whole_array ? "; tasks " + tasks_text(job.job, *job.tasks, is_final(job.state)) : "";
+  const std::string head = fmt::format("job {} is {}{}", to_string(TaskKey{job.job, job.task}),
+                                       state_name(job.state), progress);
   if (!job.reason.empty()) return fmt::format("{}: {}\n", head, printable(job.reason));
   if (!job.ending) {
     const AttemptRecord* attempt = newest_attempt(job);
     if (attempt == nullptr || attempt->node.empty()) return fmt::format("{}\n", head);
-    return fmt::format("{} on {}\n", head, attempt->node);
+    return fmt::format("{} on {}\n", head, places_text(job));
   }
   std::string out = fmt::format("{}, status {}", head, job.ending->status);
   if (!job.ending->reason.empty()) out += fmt::format(": {}", printable(job.ending->reason));

@@ -9,6 +9,7 @@
 #include "common/model/ids.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "common/model/task_counts.h"
 
 namespace devrun::cli {
 
@@ -31,6 +32,8 @@ struct JobRecord {
   std::string reason;  // why it waits
   std::vector<AttemptRecord> attempts;
   Timeline timeline;
+  std::optional<TaskCounts> tasks = {};  // of an array
+  int32_t task = kNoTask;                // of an array: the one that this record is about
 };
 
 // What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name.

@@ -62,6 +62,7 @@ tui::JobRow row_of(const JobRecord& job) {
   row.per_node = job.spec.per_node;
   row.ranks = job.spec.nodes;
   row.tasks = tasks_of(job.spec);
+  if (job.tasks) row.progress = *job.tasks;
   row.timeline = row.tasks != 0 ? job.timeline : timeline_of(job);
   return row;
 }

@@ -143,6 +143,7 @@ struct Apply {
     task.outcome = Outcome{e.state, e.ending, at};
     if (e.journaled.us != 0) of.timeline.journaled = e.journaled;
     --of.open_tasks;
+    if (e.state != JobState::kSucceeded) ++of.failed_tasks;
     settle(ledger, of, at);
   }
 

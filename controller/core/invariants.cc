@@ -51,13 +51,17 @@ void check_task(const Ledger& ledger, TaskKey key, const Task& task, Problems& o
 void check_job(const Ledger& ledger, const Job& job, Problems& out) {
   uint32_t open = 0;
   uint32_t running = 0;
+  uint32_t failed = 0;
   for (const auto& [index, task] : job.tasks) {
     check_task(ledger, {job.id, index}, task, out);
-    if (task.outcome) continue;
+    if (task.outcome) {
+      if (task.outcome->state != JobState::kSucceeded) ++failed;
+      continue;
+    }
     ++open;
     if (task.attempt != 0) ++running;
   }
-  if (open != job.open_tasks || running != job.running_tasks) {
+  if (open != job.open_tasks || running != job.running_tasks || failed != job.failed_tasks) {
     out.push_back(fmt::format("job {}: its counts are wrong", job.id));
   }
   const bool waits = next_task(job).has_value();

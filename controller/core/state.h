@@ -70,6 +70,7 @@ struct Job {
   uint64_t array_passed = 0;
   uint32_t running_tasks = 0;  // placed, without outcome
   uint32_t open_tasks = 0;     // in `tasks`, without outcome
+  uint32_t failed_tasks = 0;   // ended otherwise than SUCCEEDED
   bool closed = false;         // no further task will be made of the array
   std::optional<Outcome> outcome;
   bool operator==(const Job&) const = default;

@@ -21,7 +21,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
       return Error{Code::kConflict,
                    fmt::format("job {}, which this one is to wait for, has ended {}", id,
                                state_name(other->outcome->state)),
-                   fmt::format("devrun logs {}", id)};
+                   fmt::format("devrun show {}", id)};
     }
   }
   if (spec.dev_container) {

@@ -86,6 +86,23 @@ std::string job_reason(const State& state, const Job& job, Time now) {
   return explain(state, job);
 }
 
+TaskCounts task_counts(const Job& job) {
+  TaskCounts out;
+  out.total = array_size(job.spec);
+  if (out.total == 0) return out;
+  out.running = job.running_tasks;
+  out.failed = job.failed_tasks;
+  out.succeeded = job.tasks.size() - job.open_tasks - job.failed_tasks;
+  const size_t named = std::min<size_t>(out.failed, kFailedTasksNamedMax);
+  for (auto it = job.tasks.begin(); out.first_failed.size() < named; ++it) {
+    const auto& [index, task] = *it;
+    if (task.outcome && task.outcome->state != JobState::kSucceeded) {
+      out.first_failed.push_back(index);
+    }
+  }
+  return out;
+}
+
 Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank) {
   Timeline out = rank.timeline;
   out.submitted = job.timeline.submitted;

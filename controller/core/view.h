@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/model/attempt.h"
+#include "common/model/task_counts.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -24,6 +25,8 @@ struct TaskView {
   bool operator==(const TaskView&) const = default;
 };
 
+// Of an array; all zero of any other job.
+TaskCounts task_counts(const Job& job);
 JobState task_state(const State& state, const Task& task, Time now);
 // Of arrays: as far as the furthest of the tasks that live.
 JobState job_state(const State& state, const Job& job, Time now);

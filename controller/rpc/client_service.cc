@@ -173,7 +173,12 @@ grpc::ServerUnaryReactor* ClientService::GetJob(Context* context, const pb::GetJ
                     [=, &sealer = parts_.sealer, &hub = parts_.hub](
                         const State& state, const Who& who, Time now) -> Status {
                       const Job* job = TRY(visible_job(state, who, request->job()));
-                      *reply = job_info(state, *job, now, Detail::kFull);
+                      std::optional<int32_t> task;
+                      if (request->has_task()) {
+                        task = request->task();
+                        TRY(visible_task(state, who, {job->id, *task}, 0, now));
+                      }
+                      *reply = job_info(state, *job, now, Detail::kFull, task);
                       for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
                         if (attempt.has_ending()) continue;  // the state knows the length only then
                         const AttemptKey key = TRY(wire::from_proto(attempt.key()));

@@ -20,11 +20,12 @@ JobState rank_state(const State& state, const Task& task, const Rank& rank, Time
   return task_state(state, alone, now);
 }
 
-void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now, Detail detail) {
+void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now, Detail detail,
+                  std::optional<int32_t> only) {
   const bool live_alone = detail == Detail::kLiveRow && !job.spec.array.empty();
   const size_t attempts_max = live_alone ? kLiveAttemptsMax : kAttemptsShownMax;
   for (const auto& [index, task] : job.tasks) {
-    if (live_alone && task.outcome) continue;
+    if ((live_alone && task.outcome) || (only && index != *only)) continue;
     for (uint32_t i = 0; i < task.ranks.size(); ++i) {
       if (static_cast<size_t>(out.attempts_size()) >= attempts_max) return;
       const Rank& rank = task.ranks[i];
@@ -42,13 +43,44 @@ void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now
   }
 }
 
+pb::TaskCounts to_proto(const TaskCounts& counts) {
+  pb::TaskCounts out;
+  out.set_total(counts.total);
+  out.set_running(counts.running);
+  out.set_succeeded(counts.succeeded);
+  out.set_failed(counts.failed);
+  out.mutable_first_failed()->Add(counts.first_failed.begin(), counts.first_failed.end());
+  return out;
+}
+
+// Tasks are placed in their order, so that the first one that has been started began the array's time.
+Timeline array_timeline(const Job& job) {
+  Timeline out = job.timeline;
+  for (const auto& [index, task] : job.tasks) {
+    if (task.ranks.empty() || task.ranks[0].timeline.started.us == 0) continue;
+    out.started = task.ranks[0].timeline.started;
+    break;
+  }
+  if (job.outcome && out.started.us != 0) out.ended = job.outcome->at;
+  return out;
+}
+
+void narrow_to_task(pb::JobInfo& out, const TaskView& view) {
+  out.set_state(wire::to_proto(view.state));
+  out.set_reason(view.reason);
+  out.clear_ending();
+  if (view.ending) *out.mutable_ending() = wire::to_proto(*view.ending);
+  *out.mutable_timeline() = wire::to_proto(view.timeline);
+}
+
 Error no_job(const std::string& name) {
   return {Code::kNotFound, fmt::format("there is no job {}", name), "devrun ps -a"};
 }
 
 }  // namespace
 
-pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail) {
+pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail,
+                     std::optional<int32_t> task) {
   pb::JobInfo out;
   out.set_job(job.id);
   *out.mutable_spec() = wire::to_proto(job.spec);
@@ -58,13 +90,17 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
   out.set_reason(job_reason(state, job, now));
   *out.mutable_timeline() = wire::to_proto(job.timeline);
   const bool array = !job.spec.array.empty();
-  if (!array) {
-    const Task& task = job.tasks.at(kNoTask);
-    if (!task.ranks.empty()) {
-      *out.mutable_timeline() = wire::to_proto(rank_timeline(job, task, task.ranks[0]));
+  if (array) {
+    *out.mutable_tasks() = to_proto(task_counts(job));
+    *out.mutable_timeline() = wire::to_proto(array_timeline(job));
+    if (task) narrow_to_task(out, view_task(state, {job.id, *task}, now).value());
+  } else {
+    const Task& whole = job.tasks.at(kNoTask);
+    if (!whole.ranks.empty()) {
+      *out.mutable_timeline() = wire::to_proto(rank_timeline(job, whole, whole.ranks[0]));
     }
   }
-  if (detail != Detail::kRow || !array) add_attempts(out, state, job, now, detail);
+  if (detail != Detail::kRow || !array) add_attempts(out, state, job, now, detail, task);
   return out;
 }
 

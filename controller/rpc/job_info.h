@@ -1,6 +1,8 @@
 // Jobs and nodes as clients are shown them, read off the state on the core's thread.
 #pragma once
 
+#include <optional>
+
 #include "common/runtime/seal.h"
 #include "controller/core/view.h"
 #include "controller/rpc/identity.h"
@@ -18,7 +20,9 @@ enum class Detail {
   kFull,
 };
 
-pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail);
+// With a task, which must be one of the array's: as GetJobRequest says.
+pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail,
+                     std::optional<int32_t> task = {});
 // NAMEs of a sealed environment.
 Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::string& sealed);
 

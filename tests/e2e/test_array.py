@@ -195,3 +195,21 @@ def test_an_array_is_one_record_in_lists(cluster):
     cluster.await_end(job)
     done = cluster.devrun("ps", "-a", "--json")
     assert len([entry for entry in json.loads(done.out)["jobs"] if entry["job"] == job]) == 1
+
+
+def test_an_array_is_summed_up_and_each_task_can_be_shown(cluster):
+    job = cluster.submit("if [ $DEVRUN_TASK = 2 ]; then exit 3; fi; echo x > /root/x", "--array", "0-3", "--name", "sweep-x")
+    cluster.await_end(job)
+    shown = cluster.devrun("show", str(job)).out.decode()
+    assert f"4: 3 ok, 1 failed ({job}_2)" in shown and f"\n{job}_3 " in shown, shown
+    assert "took ms" not in shown, shown
+    one = cluster.devrun("show", f"{job}_2").out.decode()
+    assert f"{job}_2  sweep-x" in one and "status      3" in one and f"attempt {job}_1" not in one, one
+    told = cluster.devrun("explain", f"{job}_1").out.decode()
+    assert told.startswith(f"job {job}_1 is SUCCEEDED, status 0"), told
+    assert cluster.devrun("show", f"{job}_9").status != 0
+    listed = cluster.devrun("ps", "-a").out.decode()
+    row = [line for line in listed.splitlines() if line.startswith(f"{job} ")][0]
+    assert "sweep-x" in row and " 4/4 " in row, listed
+    refused = cluster.devrun("--after-ok", str(job), "--", "true")
+    assert f"devrun show {job}" in refused.err, refused

@@ -134,7 +134,7 @@ def test_a_gang_that_cannot_fit_waits_whole_and_says_why(cluster):
 def test_a_gang_that_can_never_fit_starts_nothing(cluster):
     job = cluster.submit("echo never", "--nodes", "4")
     said = cluster.devrun("explain", str(job))
-    assert b"4 nodes" in said.out and b"3 of 3" in said.out, said
+    assert b"needs 4 nodes; the cluster has only 3" in said.out and b"devrun up --nodes 4" in said.out, said
     assert cluster.show(job)["attempts"] == []
     assert cluster.devrun("cancel", str(job)).status == 0
     assert cluster.await_end(job)["attempts"] == []
@@ -210,3 +210,15 @@ def test_the_ddp_example_trains_one_model_on_two_nodes(cluster):
     assert len(losses) == 3 and losses == sorted(losses, reverse=True) and losses[-1] < losses[0] / 10, done
     sums = {line.split(": ", 1)[1] for lines in ranks.values() for line in lines if line.startswith("rank ")}
     assert sorted(ranks) == [0, 1] and len(sums) == 1, done
+
+
+def test_what_each_rank_wrote_is_listed(cluster):
+    done = cluster.sh("echo $DEVRUN_RANK > /root/of-rank-$DEVRUN_RANK", "--nodes", "2")
+    assert done.status == 0, done
+    for rank in (0, 1):
+        assert f"rank {rank}: 1 file" in done.err and f"of-rank-{rank}" in done.err, done
+    job = max(job["job"] for job in cluster.jobs())
+    shown = cluster.devrun("show", str(job)).out.decode()
+    assert f"attempt {job}.0 on" in shown and f"attempt {job}.1 on" in shown, shown
+    row = [line for line in cluster.devrun("ps").out.decode().splitlines() if line.startswith(f"{job} ")][0]
+    assert row.count("node") >= 2, row

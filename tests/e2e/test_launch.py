@@ -256,6 +256,7 @@ run: |
     lines = done.out.decode().splitlines()
     assert done.status == 0 and lines[0].endswith("/sky_workdir"), done
     assert lines[1:] == ["at home", "/work/project/sub", "seen"], done
+    assert "1 file, " in done.err and "sky_workdir" not in done.err, done
     write(os.path.join(folder, "sub/data.txt"), "edited\n")
     done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", "cd /work/project && devrun launch task.yaml")
     assert done.out.endswith(b"edited\n"), done

@@ -55,12 +55,3 @@ def test_a_death_by_the_memory_limit_is_called_so(cluster):
     done = cluster.sh(script, "--memory", "64M")
     assert done.status == 137 and "used more than its memory limit of 64 MB" in done.err, done
     assert "Try: a larger --memory" in done.err, done
-
-
-def test_a_gang_that_is_too_large_says_what_to_do(cluster):
-    job = cluster.submit("true", "--nodes", "9")
-    try:
-        told = cluster.devrun("explain", str(job)).out.decode()
-        assert "needs 9 nodes; the cluster has only 3" in told and "devrun up --nodes 9" in told, told
-    finally:
-        cluster.devrun("cancel", str(job))

@@ -9,6 +9,7 @@
 #include "common/model/ids.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "common/model/task_counts.h"
 
 namespace devrun::tui {
 
@@ -35,7 +36,8 @@ struct JobRow {
   Ending ending;  // with a final state
   Resources per_node;
   uint32_t ranks = 1;
-  uint64_t tasks = 0;  // of an array; 0: none
+  uint64_t tasks = 0;        // of an array; 0: none
+  TaskCounts progress = {};  // of its tasks
   Timeline timeline;
 };
 

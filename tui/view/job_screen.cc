@@ -78,7 +78,9 @@ std::vector<AttemptRow> attempts_of(const JobRow& job, const JobRow* details) {
 std::string environment(const JobRow& job, const JobRow* details) {
   const std::vector<std::string>& names = details != nullptr ? details->env_names : job.env_names;
   if (details == nullptr && names.empty()) return "…";
-  return fmt::format("{} variables: {}", names.size(), fmt::join(names, " "));
+  if (names.empty()) return "no variables";
+  return fmt::format("{} variable{}: {}", names.size(), names.size() == 1 ? "" : "s",
+                     fmt::join(names, " "));
 }
 
 void draw_attempts(Lines& lines, const std::vector<AttemptRow>& attempts) {
@@ -115,7 +117,10 @@ void draw_job(const Model& model, Canvas& canvas) {
   lines.field("snapshot", job.snapshot);
   lines.field("folder", job.cwd);
   lines.field("asks for", request(job));
-  if (job.tasks != 0) lines.field("tasks", fmt::format("{}", job.tasks));
+  if (job.tasks != 0) {
+    lines.field("tasks", tasks_text(job.id, job.progress, is_final(job.state)),
+                job.progress.failed != 0 ? style_of(JobState::kFailed) : Style::kPlain);
+  }
   lines.field("submitted", age(job.timeline.submitted, model.now) + " ago");
   const JobRow* details = details_of(model, job.id);
   lines.field("environment", environment(job, details));

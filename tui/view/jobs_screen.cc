@@ -18,6 +18,18 @@ struct Columns {
   int age = 8;
 };
 
+// What it is called if its command does not say so, how far it is if it is an array, and what it runs.
+std::string title(const JobRow& job) {
+  std::string out;
+  if (job.tasks != 0) {
+    out = fmt::format(
+        "{}/{}{}  ", job.progress.ended(), job.tasks,
+        job.progress.failed == 0 ? "" : fmt::format(", {} failed", job.progress.failed));
+  }
+  const bool says_name = job.command.find(job.name) != std::string::npos;
+  return out + (says_name ? job.command : fmt::format("{}: {}", job.name, job.command));
+}
+
 // The last column answers: why it waits, how it ended, or what runs.
 std::string answer(const JobRow& job) {
   if (!job.reason.empty() && !is_final(job.state) && job.state != JobState::kRunning)
@@ -25,9 +37,9 @@ std::string answer(const JobRow& job) {
   if (is_final(job.state) && job.state != JobState::kSucceeded) {
     const std::string why =
         job.ending.reason.empty() ? fmt::format("exit {}", job.ending.status) : job.ending.reason;
-    return fmt::format("{}  ({})", job.command, why);
+    return fmt::format("{}  ({})", title(job), why);
   }
-  return job.command;
+  return title(job);
 }
 
 std::string job_name(const JobRow& job) {

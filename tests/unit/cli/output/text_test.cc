@@ -52,10 +52,75 @@ TEST(Text, ListOfJobs) {
   waiting.timeline.submitted = kSubmitted;
   jobs.jobs = {waiting, sample_job()};
   EXPECT_EQ(jobs_text(jobs, kNow),
-            "JOB  STATE   STATUS  NODE   TIME  SUBMITTED  VOLUME  COMMAND\n"
-            "7    QUEUED  -       -      -     1m05s ago  bob     sh -c 'a b'\n"
-            "42   FAILED  137     node1  5.0s  1m05s ago  ada     python train.py --note 'it'\\''s "
-            "good'\n");
+            "JOB  NAME   STATE   STATUS  NODE   TIME  SUBMITTED  VOLUME  COMMAND\n"
+            "7    -      QUEUED  -       -      -     1m05s ago  bob     sh -c 'a b'\n"
+            "42   train  FAILED  137     node1  5.0s  1m05s ago  ada     python train.py --note "
+            "'it'\\''s good'\n");
+}
+
+JobRecord sample_array() {
+  JobRecord job = sample_job();
+  job.job = 39;
+  job.spec.array = {{0, 5, 1}};
+  job.tasks = TaskCounts{6, 0, 1, 1, {1}};
+  AttemptRecord first = job.attempts[0];
+  first.key = {39, 0, 0, 1};
+  first.state = JobState::kSucceeded;
+  first.ending = Ending{};
+  AttemptRecord second = job.attempts[0];
+  second.key = {39, 1, 0, 1};
+  second.node = "node2";
+  job.attempts = {first, second};
+  return job;
+}
+
+TEST(Text, AListWithAGangAndAnArray) {
+  JobRecord gang = sample_job();
+  gang.spec.nodes = 2;
+  gang.attempts.push_back(gang.attempts[0]);
+  gang.attempts[1].key.rank = 1;
+  gang.attempts[1].node = "node2";
+  const std::string text = jobs_text({{sample_array(), gang}, false}, kNow);
+  EXPECT_NE(text.find("JOB  NAME   STATE   STATUS  TASKS  NODE"), std::string::npos) << text;
+  EXPECT_NE(text.find("39   train  FAILED  137     2/6    node1,node2"), std::string::npos) << text;
+  EXPECT_NE(text.find("42   train  FAILED  137     -      node1,node2"), std::string::npos) << text;
+  EXPECT_NE(job_text(gang, kNow).find("\nattempt 42.0 on node1"), std::string::npos);
+  EXPECT_NE(job_text(gang, kNow).find("\nattempt 42.1 on node2"), std::string::npos);
+}
+
+TEST(Text, AnArrayIsSummedUp) {
+  const std::string text = job_text(sample_array(), kNow);
+  EXPECT_NE(text.find("tasks       6: 1 ok, 1 failed (39_1), 4 not run\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\nTASK  STATE      STATUS  NODE   TIME  OUTPUT  REASON\n"
+                      "39_0  SUCCEEDED  0       node1  5.0s  2.0 KB\n"
+                      "39_1  FAILED     137     node2  5.0s  2.0 KB  killed by signal 9\n"),
+            std::string::npos)
+      << text;
+  JobRecord one = sample_array();
+  one.task = 1;
+  one.attempts.erase(one.attempts.begin());
+  EXPECT_TRUE(job_text(one, kNow).starts_with("job         39_1  train\n")) << job_text(one, kNow);
+  EXPECT_NE(job_text(one, kNow).find("\nattempt 39_1 on node2: FAILED"), std::string::npos);
+  EXPECT_EQ(explain_text(one), "job 39_1 is FAILED, status 137: killed by signal 9\n");
+  EXPECT_EQ(explain_text(sample_array()),
+            "job 39 is FAILED; tasks 6: 1 ok, 1 failed (39_1), 4 not run, status 137: killed by "
+            "signal 9\n");
+}
+
+TEST(Text, OfAVeryLongArrayWhatFailedIsShown) {
+  JobRecord job = sample_array();
+  const AttemptRecord good = job.attempts[0];
+  const AttemptRecord bad = job.attempts[1];
+  job.attempts.clear();
+  for (int32_t task = 0; task < 300; ++task) {
+    job.attempts.push_back(task == 299 ? bad : good);
+    job.attempts.back().key.task = task;
+  }
+  const std::string text = job_text(job, kNow);
+  EXPECT_NE(text.find("39_299"), std::string::npos);
+  EXPECT_EQ(text.find("39_150"), std::string::npos);
+  EXPECT_NE(text.find("and 200 more: "), std::string::npos);
 }
 
 TEST(Text, OneJobInFull) {
@@ -140,7 +205,8 @@ TEST(Json, OneJob) {
       "\"uid\":0,\"gid\":0,\"tty\":false,\"env_names\":[\"PATH\"],"
       "\"per_node\":{\"cpu_milli\":2500,\"memory_bytes\":17179869184,\"gpus\":2,\"gpu_type\":"
       "\"a100\"},"
-      "\"nodes\":1,\"pool\":\"\",\"array\":[],\"after_ok\":[],\"time_limit_us\":0,\"priority\":0,"
+      "\"nodes\":1,\"pool\":\"\",\"array\":[],\"tasks\":null,\"after_ok\":[],\"time_limit_us\":0,"
+      "\"priority\":0,"
       "\"timeline\":{\"submitted_us\":1767225600000000,\"snapshot_taken_us\":1767225600004200,"
       "\"journaled_us\":1767225600005000},\"attempts\":[]}\n");
 }

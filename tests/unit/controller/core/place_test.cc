@@ -103,6 +103,7 @@ TEST(Place, ArraysExpandLazilyUpToTheirLimit) {
   const JobId id = world.submit(array);
   EXPECT_EQ(world.state.jobs.at(id).tasks.size(), 4u);
   EXPECT_EQ(world.reason(id), "4 of its tasks run, as many as it allows at once");
+  EXPECT_EQ(task_counts(world.state.jobs.at(id)), (TaskCounts{13, 4, 0, 0, {}}));
   std::vector<int32_t> order;
   while (!world.state.jobs.at(id).outcome) {
     const AttemptKey key = *world.state.nodes.at("node1").live.begin();
@@ -114,6 +115,7 @@ TEST(Place, ArraysExpandLazilyUpToTheirLimit) {
   EXPECT_EQ(world.ending(id).status, 9);
   EXPECT_EQ(view_task(world.state, {id, 4}, world.now)->state, JobState::kSucceeded);
   EXPECT_FALSE(view_task(world.state, {id, 21}, world.now));
+  EXPECT_EQ(task_counts(world.state.jobs.at(id)), (TaskCounts{13, 0, 12, 1, {5}}));
 }
 
 TEST(Place, AHugeArrayCostsNothingUntilItRuns) {

@@ -46,7 +46,14 @@ inline Pushed sample_cluster() {
   gang.timeline.started = {1'100'000'000};
   gang.attempts = {{{42, kNoTask, 0, 1}, "node1", JobState::kRunning, "", 0},
                    {{42, kNoTask, 1, 1}, "node2", JobState::kRunning, "", 0}};
-  pushed.jobs = {running, waiting, failed, gang};
+  JobRow array = sample_job(39, JobState::kRunning, "python sweep.py");
+  array.name = "lr-sweep";
+  array.tasks = 10;
+  array.progress = {10, 2, 5, 1, {3}};
+  array.timeline.started = {1'001'000'000};
+  array.attempts = {{{39, 6, 0, 1}, "node1", JobState::kRunning, "", 64},
+                    {{39, 7, 0, 1}, "node2", JobState::kRunning, "", 64}};
+  pushed.jobs = {running, waiting, failed, gang, array};
   pushed.nodes = {{"node1", true, {2000, int64_t{8} << 30, 0, ""}, {}, 2},
                   {"node2", true, {2000, int64_t{8} << 30, 0, ""}, {}, 1},
                   {"node3", false, {2000, int64_t{8} << 30, 0, ""}, {}, 0}};

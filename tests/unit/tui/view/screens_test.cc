@@ -75,8 +75,17 @@ TEST_P(Screens, Job) {
   start();
   update(model_, key(U'G'));
   update(model_, key(U'k'));
+  update(model_, key(U'k'));
   update(model_, key(U'\r'));
   expect_golden(named("job"), model_);
+}
+
+TEST_P(Screens, Array) {
+  start();
+  update(model_, key(U'G'));
+  update(model_, key(U'k'));
+  update(model_, key(U'\r'));
+  expect_golden(named("array"), model_);
 }
 
 TEST_P(Screens, ConfirmCancel) {
