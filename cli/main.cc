@@ -21,12 +21,13 @@ __attribute__((constructor(101))) void keep_standard_descriptors() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ::setenv("GRPC_VERBOSITY", "NONE", 0);  // its words are not for users: errors come as values
   devrun::cli::Console console(STDOUT_FILENO, STDERR_FILENO);
   devrun::cli::Context context{{}, console, STDIN_FILENO};
   for (char** entry = environ; *entry != nullptr; ++entry) {
     context.surroundings.environment.emplace_back(*entry);
   }
+  // gRPC's words are not for users: errors come as values. After the environment was read, which is the job's.
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const int status = devrun::cli::run_devrun(arguments, context);
   // Not exit(): there is nothing left to save, and taking gRPC's threads down would cost more than many a job.

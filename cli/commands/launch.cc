@@ -134,15 +134,19 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
   launch::ParsedTaskFile parsed = launch::parse_task_file(text);
   std::vector<launch::Diagnostic> diagnostics = std::move(parsed.diagnostics);
   std::optional<launch::Plan> plan;
+  launch::Overrides overrides = options.overrides;
+  if (!options.env_file.empty()) {
+    overrides.env_file_text = TRY(read_file(options.env_file));
+    overrides.env_file_name = options.env_file;
+  }
+  overrides.caller_environment = [&context](const std::string& name) {
+    return context.surroundings.variable(name);
+  };
+  if (parsed.incomplete) {
+    const auto missing = launch::missing_values(*parsed.incomplete, overrides);
+    diagnostics.insert(diagnostics.end(), missing.begin(), missing.end());
+  }
   if (parsed.file) {
-    launch::Overrides overrides = options.overrides;
-    if (!options.env_file.empty()) {
-      overrides.env_file_text = TRY(read_file(options.env_file));
-      overrides.env_file_name = options.env_file;
-    }
-    overrides.caller_environment = [&context](const std::string& name) {
-      return context.surroundings.variable(name);
-    };
     launch::Resolution resolution = launch::resolve(*parsed.file, overrides);
     plan = std::move(resolution.plan);
     diagnostics.insert(diagnostics.end(), resolution.diagnostics.begin(),

@@ -62,18 +62,25 @@ class Builder : public YAML::EventHandler {
     finish(node, merge);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override;
+  // Where the innermost list or map in brackets begins that is open; nothing if there is none.
+  std::optional<Place> open_bracket() const {
+    for (auto open = open_.rbegin(); open != open_.rend(); ++open) {
+      if (open->brackets) return open->node->place;
+    }
+    return std::nullopt;
+  }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
+                       YAML::EmitterStyle::value style) override {
     Node* node = begin(NodeKind::kSequence, mark, anchor);
     expect_tag(node->place, tag, "seq");
-    open_.push_back({node, {}, false});
+    open_.push_back({node, {}, false, style == YAML::EmitterStyle::Flow});
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
+                  YAML::EmitterStyle::value style) override {
     Node* node = begin(NodeKind::kMapping, mark, anchor);
     if (!is_standard_tag(tag, "set")) expect_tag(node->place, tag, "map");
-    open_.push_back({node, {}, false});
+    open_.push_back({node, {}, false, style == YAML::EmitterStyle::Flow});
   }
   void OnMapEnd() override {
     Open& mapping = open_.back();
@@ -86,6 +93,7 @@ class Builder : public YAML::EventHandler {
     Node* node;
     std::vector<RawEntry> entries;  // of a mapping
     bool value_next = false;
+    bool brackets = false;
   };
 
   Node* begin(NodeKind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -200,7 +208,9 @@ Scalar Builder::scalar_of(const Place& place, const std::string& tag, const std:
 }
 
 // yaml-cpp's words in ours, where its own would puzzle.
-Diagnostic syntax_error(const YAML::ParserException& failure, const SourceText& source) {
+// `bracket`: of the list or map that was being read.
+Diagnostic syntax_error(const YAML::ParserException& failure, const SourceText& source,
+                        const std::optional<Place>& bracket) {
   static const std::map<std::string_view, std::string_view> kWords{
       {YAML::ErrorMsg::MAP_VALUE, "a ':' where none can be: expected one 'key: value' a line"},
       {YAML::ErrorMsg::END_OF_MAP, "expected 'key: value' at this indentation"},
@@ -217,6 +227,15 @@ Diagnostic syntax_error(const YAML::ParserException& failure, const SourceText& 
     return error_at(source.indent_of(place.line),
                     "a tab in the indentation: YAML takes spaces only", "replace tabs by spaces");
   }
+  // One that is never closed is wrong where it begins, not where some later line makes it plain.
+  const bool is_list = failure.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW;
+  const bool unclosed = is_list || failure.msg == YAML::ErrorMsg::END_OF_MAP_FLOW;
+  if (unclosed && bracket && bracket->line < place.line) {
+    return error_at({bracket->line, bracket->column, 1},
+                    fmt::format("syntax: the {} that begins here is not closed by '{}'",
+                                is_list ? "list" : "map", is_list ? ']' : '}'),
+                    fmt::format("line {} cannot be part of it", place.line));
+  }
   const auto known = kWords.find(failure.msg);
   const std::string words(known == kWords.end() ? std::string_view(failure.msg) : known->second);
   return error_at({place.line, place.column, 1}, "syntax: " + words,
@@ -231,7 +250,11 @@ void read_documents(YamlFile& file, const SourceText& source,
   YAML::Parser parser(stream);
   while (true) {
     Builder builder(file, source, diagnostics);
-    if (!parser.HandleNextDocument(builder)) return;
+    try {
+      if (!parser.HandleNextDocument(builder)) return;
+    } catch (const YAML::ParserException& failure) {
+      throw Stop{syntax_error(failure, source, builder.open_bracket())};
+    }
     if (builder.root() == nullptr) continue;
     file.add_document(builder.root());
     if (file.documents().size() > kDocumentsMax) {
@@ -265,7 +288,7 @@ ParsedYaml parse_yaml(std::string_view text) {
     out.diagnostics.push_back(stop.why);
     return out;
   } catch (const YAML::ParserException& failure) {
-    out.diagnostics.push_back(syntax_error(failure, source));
+    out.diagnostics.push_back(syntax_error(failure, source, {}));
     return out;
   }
   out.file = std::move(file);

@@ -6,6 +6,8 @@
 
 #include "cli/launch/readers.h"
 #include "cli/launch/substitute.h"
+#include "cli/launch/variable_name.h"
+#include "common/base/suggest.h"
 
 namespace devrun::launch {
 
@@ -82,6 +84,47 @@ void resolve_envs(const Task& task, const GivenValues& given, TaskPlan& out,
   }
 }
 
+// `--env WHOMM=x` of a file that has WHOM sets a new variable, as it may: but it is seldom meant.
+void note_misspelt(const TaskFile& file, const Overrides& overrides,
+                   std::vector<Diagnostic>& diagnostics) {
+  std::vector<std::string_view> names;
+  for (const Task& task : file.tasks) {
+    for (const Variable& v : task.envs) names.push_back(v.name);
+    for (const Variable& v : task.secrets) names.push_back(v.name);
+  }
+  const auto note = [&](std::string_view flag, const std::vector<std::string>& given) {
+    const auto is_given = [&](std::string_view name) {
+      return std::any_of(given.begin(), given.end(), [&](const std::string& other) {
+        return std::string_view(other).substr(0, other.find('=')) == name;
+      });
+    };
+    for (const std::string& one : given) {
+      const std::string name = one.substr(0, one.find('='));
+      if (!is_variable_name(name) || std::count(names.begin(), names.end(), name) != 0) continue;
+      const auto near = nearest_word(name, names);
+      if (!near || is_given(*near)) continue;
+      diagnostics.push_back(
+          warning_at({},
+                     fmt::format("{} {}: the file has no variable of that name, so it is a new one",
+                                 flag, name),
+                     fmt::format("did you mean {}?", *near)));
+    }
+  };
+  note("--env", overrides.envs);
+  note("--secret", overrides.secrets);
+}
+
+void note_no_run(const Task& task, std::vector<Diagnostic>& diagnostics) {
+  if (!task.run.value.empty()) return;
+  const std::string whose =
+      task.name.value.empty() ? "the task" : fmt::format("the task '{}'", task.name.value);
+  diagnostics.push_back(
+      warning_at({},
+                 fmt::format("{} has no 'run': {}", whose,
+                             task.setup.value.empty() ? "nothing is run" : "only its setup is run"),
+                 "add a line such as 'run: python train.py'"));
+}
+
 void set_gpus(TaskPlan& out, const GpuRequest& gpu) {
   out.per_node.gpu_type = gpu.type;
   out.per_node.gpus = static_cast<int32_t>(std::ceil(gpu.count));
@@ -151,13 +194,27 @@ TaskPlan resolve_task(const Task& task, const GivenValues& given,
 
 }  // namespace
 
+std::vector<Diagnostic> missing_values(const TaskFile& file, const Overrides& overrides) {
+  std::vector<Diagnostic> out;
+  const GivenValues given = read_given(overrides, out);
+  for (const Task& task : file.tasks) {
+    TaskPlan unused;
+    resolve_secrets(task, given, unused, out);
+    resolve_envs(task, given, unused, out);
+  }
+  file.redactions.apply(out);
+  return out;
+}
+
 Resolution resolve(const TaskFile& file, const Overrides& overrides) {
   Resolution out;
   Plan plan{.name = file.name, .order = file.order, .tasks = {}, .redactions = file.redactions};
   const GivenValues given = read_given(overrides, out.diagnostics);
   for (const auto& [name, value] : given.secrets) plan.redactions.add(value);
   std::vector<Diagnostic> flags;
+  note_misspelt(file, overrides, out.diagnostics);
   for (const Task& task : file.tasks) {
+    note_no_run(task, out.diagnostics);
     TaskPlan resolved = resolve_task(task, given, out.diagnostics);
     flags.clear();  // the same for every task
     apply_flags(overrides, resolved, flags);

@@ -51,6 +51,9 @@ struct Resolution {
   std::optional<Plan> plan;  // nothing if there are errors
   std::vector<Diagnostic> diagnostics;
 };
+// Values that tasks need and nobody gives, and flags that are wrong: of a file that has errors of its own, so that all
+// are told at once.
+std::vector<Diagnostic> missing_values(const TaskFile& file, const Overrides& overrides);
 Resolution resolve(const TaskFile& file, const Overrides& overrides);
 
 // What `--dry-run` prints. Secrets by name alone.

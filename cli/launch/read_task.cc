@@ -122,8 +122,11 @@ ParsedTaskFile parse_task_file(std::string_view text) {
   }
   out.redactions.apply(out.diagnostics);
   sort_by_place(out.diagnostics);
-  if (has_errors(out.diagnostics)) return out;
   file.redactions = out.redactions;
+  if (has_errors(out.diagnostics)) {
+    if (yaml.file) out.incomplete = std::move(file);
+    return out;
+  }
   out.file = std::move(file);
   return out;
 }

@@ -85,6 +85,8 @@ struct TaskFile {
 
 struct ParsedTaskFile {
   std::optional<TaskFile> file;  // nothing if there are errors
+  // What could be read of a file with errors: for missing_values (plan.h), which finds more of them.
+  std::optional<TaskFile> incomplete = {};
   std::vector<Diagnostic> diagnostics;
   Redactions redactions;
 };

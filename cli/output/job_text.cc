@@ -187,6 +187,7 @@ std::string command_line(const std::vector<std::string>& argv) {
 }
 
 std::string shown_command(const JobRecord& job) {
+  if (job.spec.dev_container) return "(dev container)";
   // The program of a task file is a shell that evaluates this variable (cli/launch/script.cc).
   const bool task_file = std::ranges::any_of(job.spec.program.argv, [](const std::string& word) {
     return word.find("$DEVRUN_TASK_PROLOGUE") != std::string::npos;

@@ -36,7 +36,8 @@ struct JobRecord {
   int32_t task = kNoTask;                // of an array: the one that this record is about
 };
 
-// What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name.
+// What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name. A dev
+// container runs nothing of its own.
 std::string shown_command(const JobRecord& job);
 
 struct JobList {

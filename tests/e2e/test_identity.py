@@ -84,3 +84,9 @@ def test_proc_and_dev_work(cluster):
     done = cluster.sh("echo x > /dev/null; head -c 4 /dev/urandom | wc -c; ls /proc | grep -c '^[0-9]'; ls /dev/shm")
     assert done.status == 0 and done.out.split()[0] == b"4", done
     assert int(done.out.split()[1]) < 10, f"its own pid namespace: {done}"
+
+
+def test_nothing_of_devruns_own_settings_gets_into_a_job(cluster):
+    plain = {name: value for name, value in cluster.environment().items() if not name.startswith("GRPC_")}
+    done = cluster.devrun("env", env=plain)
+    assert done.status == 0 and b"GRPC_" not in done.out, done

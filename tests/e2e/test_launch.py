@@ -277,3 +277,10 @@ def test_a_waiting_launch_is_explained_by_its_request(cluster):
     assert said.status == 0 and b"QUEUED" in said.out and b"8" in said.out and b"H100" in said.out, said
     cluster.devrun("cancel", str(job))
     wait_until(lambda: cluster.show(job)["state"] == "CANCELLED", "the end of the job")
+
+
+def test_all_that_is_wrong_is_told_at_once(cluster):
+    path = os.path.join(cluster.folder, "wrong.yaml")
+    write(path, "num_nodes: 0\nenvs:\n  MODEL:\nrun: x\n")
+    done = cluster.devrun("launch", path)
+    assert done.status == 125 and "num_nodes" in done.err and "MODEL needs a value" in done.err, done

@@ -101,7 +101,10 @@ TEST(Document, RepeatedKeysAreErrorsWithBothPlaces) {
 TEST(Document, SyntaxErrorsHaveAPlace) {
   EXPECT_EQ(only_error("a: b: c\n"),
             "1:5: syntax: a ':' where none can be: expected one 'key: value' a line");
-  EXPECT_EQ(only_error("a: [1, 2\n").substr(0, 10), "2:1: synta");
+  EXPECT_EQ(only_error("a: [1, 2\n"),
+            "1:4: syntax: the list that begins here is not closed by ']'");
+  EXPECT_EQ(only_error("run: x\nenvs: {A: 1, B: [2]\nname: y\n"),
+            "2:7: syntax: the map that begins here is not closed by '}'");
   EXPECT_EQ(only_error("a: \"x\n"), "1:4: syntax: the quoted text never ends");
   EXPECT_EQ(only_error("a: *nothing\n").substr(0, 5), "1:4: ");
   EXPECT_EQ(only_error("envs:\n\tA: 1\n"), "2:1: a tab in the indentation: YAML takes spaces only");

@@ -54,6 +54,39 @@ TEST(Plan, WhatIsRequiredAndMissingIsNamedWithItsPlace) {
   EXPECT_TRUE(plan_of("envs: {EMPTY: ''}\nrun: x\n").plan);
 }
 
+TEST(Plan, WhatIsMissingIsToldTogetherWithOtherErrors) {
+  const std::string text = "num_nodes: 0\nenvs:\n  MODEL:\n  GIVEN:\nrun: x\n";
+  const ParsedTaskFile parsed = parse_task_file(text);
+  EXPECT_FALSE(parsed.file);
+  ASSERT_TRUE(parsed.incomplete);
+  EXPECT_TRUE(has_errors(parsed.diagnostics));
+  const auto missing = missing_values(*parsed.incomplete, {.envs = {"GIVEN=1"}});
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_EQ(missing[0].message, "the variable MODEL needs a value");
+}
+
+TEST(Plan, AVariableThatIsNearlyOneOfTheFilesIsNoted) {
+  const std::string file = "envs: {WHOM: world}\nsecrets: {TOKEN: abcdef}\nrun: x\n";
+  const Outcome outcome = plan_of(file, {.envs = {"WHOMM=x", "OTHER=1"}});
+  EXPECT_TRUE(outcome.plan);
+  EXPECT_NE(outcome.said.find("warning: --env WHOMM: the file has no variable of that name, so it "
+                              "is a new one"),
+            std::string::npos)
+      << outcome.said;
+  EXPECT_NE(outcome.said.find("did you mean WHOM?"), std::string::npos);
+  EXPECT_EQ(outcome.said.find("OTHER"), std::string::npos);
+  EXPECT_NE(plan_of(file, {.secrets = {"TOKN=x"}}).said.find("--secret TOKN"), std::string::npos);
+  EXPECT_EQ(plan_of(file, {.envs = {"WHOM=a", "WHOM2=b"}}).said, "");
+}
+
+TEST(Plan, ATaskThatRunsNothingIsNoted) {
+  EXPECT_NE(plan_of("name: idle\n").said.find("the task 'idle' has no 'run': nothing is run"),
+            std::string::npos);
+  EXPECT_NE(plan_of("setup: pip install x\n").said.find("only its setup is run"),
+            std::string::npos);
+  EXPECT_EQ(plan_of("run: x\n").said, "");
+}
+
 TEST(Plan, ASecretIsOneHoweverItsValueComes) {
   const Outcome outcome = plan_of(
       "envs: {A: null, B: shown}\nsecrets: [TOKEN, HERE]\nrun: x\n",
