@@ -44,15 +44,17 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command ps_command() {
-  return {{.name = "ps",
-           .usage = {"ps [-a] [--json]"},
-           .purpose = "own jobs that live or ended within the hour",
-           .text = "Newest last. STATUS is the exit status of a job that has ended, TIME how long "
-                   "it ran or has run. TASKS, if there are arrays, is how many have ended of how "
-                   "many.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "ps",
+       .usage = {"ps [-a] [--json]"},
+       .purpose = "own jobs that live or ended within the hour",
+       .text =
+           "Newest last. STATUS is the exit status of a job that has ended, TIME how long it ran "
+           "or has run.\n"
+           "TASKS, if there are arrays, is how many have ended of how many.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

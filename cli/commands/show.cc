@@ -42,15 +42,16 @@ Result<Action> parse_explain(const Arguments& arguments) {
 }  // namespace
 
 Command show_command() {
-  return {{.name = "show",
-           .usage = {"show [--json] JOB"},
-           .purpose = "one job in full",
-           .text = "With each attempt: its node, its ending, what it wrote, and when each stage "
-                   "was done. Of "
-                   "an array a line for each task; `devrun show 39_3` has one of them in full.",
-           .options = kShowOptions,
-           .examples = kShowExamples},
-          parse_show};
+  return {
+      {.name = "show",
+       .usage = {"show [--json] JOB"},
+       .purpose = "one job in full",
+       .text =
+           "With each attempt: its node, its ending, what it wrote, and when each stage was done.\n"
+           "Of an array a line for each task; `devrun show 39_3` has one of them in full.",
+       .options = kShowOptions,
+       .examples = kShowExamples},
+      parse_show};
 }
 
 Command explain_command() {

@@ -117,8 +117,9 @@ std::string plan_text(const Plan& plan, const std::vector<Diagnostic>& warnings)
   }
   for (const TaskPlan& task : plan.tasks) out += task_text(task);
   for (const Diagnostic& d : warnings) {
-    if (d.severity == Severity::kWarning)
-      out += fmt::format("note: line {}: {}\n", d.line, d.message);
+    if (d.severity != Severity::kWarning) continue;
+    const std::string where = d.line == 0 ? "" : fmt::format("line {}: ", d.line);
+    out += fmt::format("note: {}{}{}\n", where, d.message, d.hint.empty() ? "" : "; " + d.hint);
   }
   return plan.redactions.apply(out);
 }

@@ -65,7 +65,9 @@ TEST_F(InsideTest, CgroupsLimitMemoryAndAreGoneAfterwards) {
   if (cgroups.memory.empty() && cgroups.unified.empty()) GTEST_SKIP() << "no memory controller";
   AttemptSpec spec = host_.shell("x=a; while :; do x=$x$x; done");
   spec.resources.memory_bytes = 32 << 20;
-  EXPECT_EQ(host_.run(spec).status, 137);
+  const Ending ending = host_.run(spec);
+  EXPECT_EQ(ending.status, 137);
+  EXPECT_EQ(ending.reason, "used more than its memory limit of 32 MB");
   const std::string top = cgroups.unified.empty() ? cgroups.memory : cgroups.unified;
   const std::string own = top + "/" + host_.options().cgroup_parent + "/" + folder_name(spec.key);
   EXPECT_TRUE(std::filesystem::exists(own));

@@ -80,6 +80,11 @@ TEST(Plan, AVariableThatIsNearlyOneOfTheFilesIsNoted) {
 }
 
 TEST(Plan, ATaskThatRunsNothingIsNoted) {
+  const ParsedTaskFile parsed = parse_task_file("name: idle\n");
+  const Resolution idle = resolve(*parsed.file, {});
+  EXPECT_TRUE(plan_text(*idle.plan, idle.diagnostics)
+                  .ends_with("note: the task 'idle' has no 'run': nothing is run; add a line such "
+                             "as 'run: python train.py'\n"));
   EXPECT_NE(plan_of("name: idle\n").said.find("the task 'idle' has no 'run': nothing is run"),
             std::string::npos);
   EXPECT_NE(plan_of("setup: pip install x\n").said.find("only its setup is run"),
