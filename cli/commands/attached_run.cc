@@ -41,8 +41,10 @@ int say_ending(Controller& controller, const Console& console, const Following& 
   const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
   if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
   if (words && status == kStatusNotFound && !following.near_command.empty()) {
-    console.say("there is a devrun command of nearly that name",
-                fmt::format("devrun help {}", following.near_command));
+    console.say(
+        fmt::format("there is a devrun command of nearly that name: {}", following.near_command),
+        fmt::format("devrun {}{}", following.near_command.starts_with('-') ? "" : "help ",
+                    following.near_command));
   }
   if (following.quiet) return status;
   if (following.ranks > 1) {

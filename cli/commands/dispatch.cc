@@ -1,9 +1,11 @@
 #include "cli/commands/dispatch.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "cli/commands/program_path.h"
 #include "cli/commands/run_options.h"
 #include "cli/output/job_text.h"
 #include "common/base/version.h"
@@ -26,7 +28,8 @@ Misuse misuse(Error error, std::string_view hint) {
 }
 
 // `before`: options that stood in front of the command's word.
-Dispatched command_words(const Command& command, const Strings& before, const Strings& after) {
+Dispatched command_words(const Command& command, const Strings& before, const Strings& after,
+                         const IsProgram& is_program) {
   const std::string name(command.help.name);
   Strings program{name};
   program.insert(program.end(), after.begin(), after.end());
@@ -34,14 +37,16 @@ Dispatched command_words(const Command& command, const Strings& before, const St
   instead.push_back("--");
   instead.insert(instead.end(), program.begin(), program.end());
   const std::string as_program =
-      fmt::format("devrun {}, to run a program of that name", command_line(instead));
+      is_program(name)
+          ? fmt::format("devrun {}, to run a program of that name", command_line(instead))
+          : std::string();
   if (std::ranges::count(after, "--help") + std::ranges::count(after, "-h") > 0 &&
       after.size() == 1) {
     return Text{render_help(command.help)};
   }
   if (command.parse == nullptr) {
     return Misuse{{Code::kUnsupported, fmt::format("`devrun {}` is not in this version yet", name),
-                   as_program}};
+                   as_program.empty() ? "devrun help" : as_program}};
   }
   Strings all = before;
   all.insert(all.end(), after.begin(), after.end());
@@ -50,7 +55,8 @@ Dispatched command_words(const Command& command, const Strings& before, const St
   auto action = arguments ? command.parse(*arguments) : Result<Action>(arguments.error());
   if (action) return std::move(*action);
   Error error = std::move(action).error().context(name);
-  error.hint = fmt::format("devrun help {}; or {}", name, as_program);
+  if (error.hint.empty()) error.hint = fmt::format("devrun help {}", name);
+  if (!as_program.empty()) error.hint += "; or " + as_program;
   return Misuse{std::move(error)};
 }
 
@@ -63,7 +69,7 @@ Dispatched program_words(const Arguments& arguments, const Command& run) {
 
 }  // namespace
 
-Dispatched dispatch(const Strings& arguments) {
+Dispatched dispatch(const Strings& arguments, const IsProgram& is_program) {
   const std::vector<Command> commands = all_commands();
   const Command& run = commands.front();
   if (arguments.empty()) {
@@ -84,7 +90,7 @@ Dispatched dispatch(const Strings& arguments) {
   const size_t options = arguments.size() - parsed->program.size();
   const Strings before(arguments.begin(), arguments.begin() + static_cast<ptrdiff_t>(options));
   const Strings after(parsed->program.begin() + 1, parsed->program.end());
-  if (word != "run") return command_words(*command, before, after);
+  if (word != "run") return command_words(*command, before, after, is_program);
 
   Strings all = before;
   all.insert(all.end(), after.begin(), after.end());
@@ -95,9 +101,10 @@ Dispatched dispatch(const Strings& arguments) {
 
 namespace {
 // For errors that come from so far below that they know no better.
-std::string_view next_step(Code code) {
+std::string_view next_step(Code code, bool in_container) {
   switch (code) {
     case Code::kDenied:
+      if (in_container) return "the same as root, or on the host, outside of the container";
       return "the same as root, or inside a dev container (devrun shell)";
     case Code::kUnavailable:
     case Code::kTimeout:
@@ -114,7 +121,9 @@ std::string_view next_step(Code code) {
 }  // namespace
 
 int run_devrun(const Strings& arguments, Context& context) {
-  Dispatched dispatched = dispatch(arguments);
+  const std::string path = context.surroundings.variable("PATH").value_or("");
+  Dispatched dispatched =
+      dispatch(arguments, [&](const std::string& name) { return is_program(name, path); });
   if (const auto* wrong = std::get_if<Misuse>(&dispatched)) {
     context.console.say(wrong->error);
     return kStatusUsage;
@@ -127,7 +136,8 @@ int run_devrun(const Strings& arguments, Context& context) {
   if (status) return *status;
   if (status.error().code == Code::kCancelled) return kStatusBrokenPipe;
   Error error = status.error();
-  if (error.hint.empty()) error.hint = next_step(error.code);
+  if (error.hint.empty())
+    error.hint = next_step(error.code, ::access(context.surroundings.socket.c_str(), F_OK) == 0);
   context.console.say(error);
   return kStatusDevrun;
 }

@@ -28,7 +28,7 @@ Result<std::string> text_for(const std::vector<std::string>& words) {
   return Error{Code::kInvalid,
                fmt::format("'{}' is no command{}", words[0],
                            nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
-               {}};
+               "devrun help"};
 }
 
 Result<Action> parse(const Arguments& arguments) {

@@ -249,7 +249,7 @@ Result<Action> parse(const Arguments& arguments) {
   if (arguments.words.size() != 1 || arguments.has_dashes) {
     return Error{
         Code::kInvalid,
-        arguments.words.empty() ? "launch needs a task file" : "launch takes one task file",
+        arguments.words.empty() ? "which task file? None is named" : "expected one task file",
         "devrun launch FILE.yaml"};
   }
   LaunchOptions options;

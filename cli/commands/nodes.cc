@@ -19,7 +19,7 @@ constexpr Option kOptions[] = {
 constexpr Example kExamples[] = {
     {"devrun nodes", "all nodes, what they have and what of it is used"},
     {"devrun nodes lost node3",
-     "node3 will not come back as it was: its attempts are over, and may be run elsewhere"}};
+     "node3 will not come back as it was: what ran there is over, as NODE_LOST"}};
 
 constexpr std::array<std::string_view, 2> kVerbs{"ls", "lost"};
 constexpr std::array<std::string_view, 4> kLaterVerbs{"drain", "undrain", "show", "add"};

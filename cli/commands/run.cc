@@ -6,7 +6,9 @@
 #include "cli/client/terminal.h"
 #include "cli/commands/attached_run.h"
 #include "cli/commands/command.h"
+#include "cli/commands/program_path.h"
 #include "cli/commands/run_options.h"
+#include "cli/output/job_text.h"
 #include "common/base/suggest.h"
 #include "common/model/limits.h"
 
@@ -98,6 +100,7 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
 
 // `devrun canel 3` runs a program `canel`, which there will hardly be.
 std::string near_command(const std::string& program) {
+  if (program == "version") return "--version";
   const std::vector<Command> commands = all_commands();
   std::vector<std::string_view> names;
   for (const Command& command : commands) {
@@ -106,22 +109,49 @@ std::string near_command(const std::string& program) {
   return nearest_word(program, names).value_or("");
 }
 
+// Nothing is submitted for a command with a slip of the pen: where this very file system is what the job would see, and
+// where no volume is known. Elsewhere, and after `--`, the volume may have such a program.
+bool is_slip(const RunOptions& options, const std::string& near, const Result<Target>& target,
+             const Surroundings& here) {
+  if (near.empty() || options.after_dashes) return false;
+  const bool sees_this =
+      target && target->through_socket && options.volume.empty() && options.snapshot.empty();
+  const bool knows_volume =
+      !options.volume.empty() || (target && (target->through_socket || !target->volume.empty()));
+  if (knows_volume && !sees_this) return false;
+  return !is_program(options.command[0], here.variable("PATH").value_or(""));
+}
+
+int say_slip(const Console& console, const std::string& word, const std::string& near) {
+  const bool is_option = near.starts_with('-');
+  console.say(
+      fmt::format("'{}' is no devrun command and no program here; did you mean {}?", word, near),
+      fmt::format("devrun {}{}; or devrun -- {}, to run a program of that name",
+                  is_option ? "" : "help ", near, command_line({word})));
+  return kStatusNotFound;
+}
+
 Result<int> run(const RunOptions& options, Context& context) {
   if (options.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
     return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
   }
-  const Target target = TRY(find_target(context.surroundings));
+  const std::string near = near_command(options.command[0]);
+  const Result<Target> found = find_target(context.surroundings);
+  if (is_slip(options, near, found, context.surroundings))
+    return say_slip(context.console, options.command[0], near);
+  const Target target = TRY(Result<Target>(found));
   Sending sending;
   sending.detach = options.detach;
   sending.json = options.json;
   sending.quiet = options.quiet;
   sending.detach_keys = options.detach_keys;
-  sending.near_command = near_command(options.command[0]);
+  sending.near_command = near;
   return send_job(target, context, TRY(submission_for(options, context, target)), sending);
 }
 
 Result<Action> parse(const Arguments& arguments) {
   RunOptions options = TRY(read_run_options(arguments));
+  options.after_dashes = arguments.has_dashes;
   return Action([options = std::move(options)](Context& context) { return run(options, context); });
 }
 

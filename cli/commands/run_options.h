@@ -21,6 +21,7 @@ struct RunOptions {
   std::string volume;
   std::string snapshot;  // an old one of the volume; empty: a new one
   std::string name;
+  bool after_dashes = false;  // said to be a program's words
   bool detach = false;
   bool no_stdin = false;
   std::vector<std::string> env;  // K=V or K

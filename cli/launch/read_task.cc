@@ -1,6 +1,7 @@
 // One document, and the file of them.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "cli/launch/readers.h"
@@ -132,6 +133,11 @@ ParsedTaskFile parse_task_file(std::string_view text) {
 }
 
 Result<std::string> read_task_file(const std::string& path) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(path, failed)) {
+    return Error{Code::kInvalid, path + " is a folder and not a task file",
+                 "devrun launch " + path + "/FILE.yaml"};
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     Error error = errno_error("open " + path, errno).context("reading the task file");

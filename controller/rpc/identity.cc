@@ -127,12 +127,16 @@ Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_vi
   if (certified->role == Role::kUser) kind = kUserCall;
   if (certified->role == Role::kNode) kind = peer.forwarded ? kForwardedCall : kNodeItself;
   if (certified->role != Role::kNode && peer.forwarded) kind = 0;  // only nodes forward
-  if ((allowed(call) & kind) == 0) {
-    const char* whose = peer.forwarded ? "a container on " : "";
+  if ((allowed(call) & kind) == 0 && peer.forwarded) {
     return Error{Code::kDenied,
-                 fmt::format("{} is not for {}{} '{}'", call, whose, role_name(certified->role),
-                             certified->name),
-                 {}};
+                 fmt::format("this is a dev container or a job, and {} is not for those", call),
+                 "the same on the host, outside of the container"};
+  }
+  if ((allowed(call) & kind) == 0) {
+    return Error{
+        Code::kDenied,
+        fmt::format("{} is not for {} '{}'", call, role_name(certified->role), certified->name),
+        {}};
   }
   return peer;
 }

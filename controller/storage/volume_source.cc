@@ -3,12 +3,20 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "common/base/check.h"
 #include "common/runtime/child.h"
 
 namespace devrun::storage {
+
+bool tells_a_step(std::string_view line) {
+  if (line.starts_with("W:") || line.starts_with("E:")) return true;
+  if (line.starts_with("I: Base system")) return true;
+  // `I: Unpacking required packages...`, but not `I: Unpacking libc6:amd64...`
+  return line.starts_with("I: ") && line.ends_with("...") && std::ranges::count(line, ' ') >= 3;
+}
 
 namespace {
 
@@ -69,7 +77,9 @@ Status fill(const std::string& live, const FromDebootstrap& source, Work& work) 
     argv.push_back(mirror);
   }
   ChildOptions options;
-  options.line = [&](std::string_view line) { work.tell(line); };
+  options.line = [&](std::string_view line) {
+    tells_a_step(line) ? work.tell(line) : work.tell_passing(line);
+  };
   options.hint = "apt-get install util-linux";
   options.stop = &work.stop_flag();
   const ChildResult result = TRY(run_child_with(argv, options));
@@ -97,7 +107,12 @@ Status fill(const std::string& live, const FromFolder& source, Work& work) {
   if (source.path.empty() || source.path.front() != '/') {
     return Error{Code::kInvalid, fmt::format("'{}' is not an absolute path", source.path), {}};
   }
-  if (::stat(source.path.c_str(), &st) != 0) return errno_error(source.path, errno);
+  if (::stat(source.path.c_str(), &st) != 0) {
+    Error error =
+        errno_error(source.path, errno).context("the folder to copy, on the storage host");
+    error.hint = fmt::format("ls -ld {}, on the storage host", source.path);
+    return error;
+  }
   if (!S_ISDIR(st.st_mode)) {
     return Error{Code::kInvalid, fmt::format("{} is not a folder", source.path), {}};
   }

@@ -17,6 +17,10 @@ Status fill_volume(const std::string& live, const VolumeSource& source, Work& wo
 // `archive.fd` into the folder `to`; nothing of it leaves that.
 Status unpack_archive(const FromArchive& archive, const std::string& to, Work& work);
 
+// Whether a line of debootstrap's says that another step begins, or that something is wrong; the hundreds of others name
+// single packages.
+bool tells_a_step(std::string_view line);
+
 // Whether `image` begins with a transport of skopeo's, such as oci-archive:.
 bool has_image_transport(const std::string& image);
 

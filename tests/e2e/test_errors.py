@@ -22,6 +22,22 @@ def test_no_volume_at_all_says_how_to_name_one(cluster):
     assert "--volume" in done.err, done
 
 
+def test_a_container_cannot_do_what_is_the_hosts(cluster):
+    for words in ("up", "down", "doctor", "volume create x --empty"):
+        done = cluster.devrun("shell", cluster.volume, "--", "devrun", *words.split())
+        is_clear(done)
+        assert "dev container or a job" in done.err and "on the host" in done.err, (words, done)
+
+
+def test_a_folder_that_is_not_there_is_looked_for_where_it_should_be(cluster):
+    done = cluster.devrun("volume", "create", "x", "--from-dir", "/nonexistent")
+    is_clear(done)
+    assert "ls -ld /nonexistent, on the storage host" in done.err, done
+    done = cluster.devrun("launch", "--dry-run", cluster.home)
+    is_clear(done)
+    assert f"{cluster.home} is a folder" in done.err, done
+
+
 def test_a_job_that_no_node_can_ever_hold_says_what_the_largest_has(cluster):
     for option, amount in (("--cpus", "1000"), ("--memory", "100T")):
         child = cluster.start(option, amount, "true")

@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "cli/commands/program_path.h"
 #include "cli/commands/run_options.h"
 
 namespace devrun::cli {
@@ -19,7 +20,7 @@ std::vector<std::string> words(const std::string& line) {
 
 // What is answered: "action", "text", or the error as it is printed.
 std::string answer(const std::string& line) {
-  const Dispatched dispatched = dispatch(words(line));
+  const Dispatched dispatched = dispatch(words(line), [](const std::string&) { return true; });
   if (std::holds_alternative<Action>(dispatched)) return "action";
   if (std::holds_alternative<Text>(dispatched)) return "text";
   const Error& error = std::get<Misuse>(dispatched).error;
@@ -182,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(
              "to run a program of that name"},
         Case{"wait x",
              "devrun: wait: 'x' is not a job: expected a number such as 42, 42_3 or 42#2. Try: "
-             "devrun help wait; or devrun "
+             "devrun ps -a; or devrun "
              "-- wait x, to run a program of that name"},
         Case{"cancel --signal NOPE 1",
              "devrun: cancel: --signal: 'NOPE' is no signal: expected a name such as USR1, or a "
@@ -241,7 +242,7 @@ INSTANTIATE_TEST_SUITE_P(
              "completion; or devrun -- "
              "completion tcsh, to run a program of that name"},
         Case{"help laun",
-             "devrun: help: 'laun' is no command, did you mean launch? Try: devrun help help; or "
+             "devrun: help: 'laun' is no command, did you mean launch? Try: devrun help; or "
              "devrun -- help laun, to "
              "run a program of that name"},
         Case{"top -b",
@@ -252,8 +253,29 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: `devrun cp` is not in this version yet. Try: devrun -- cp a b, to run a "
              "program of that name"}));
 
+TEST(Dispatch, OffersAProgramOnlyWhereThereIsOne) {
+  const auto none = [](const std::string&) { return false; };
+  EXPECT_EQ(std::get<Misuse>(dispatch({"ps", "--al"}, none)).error.hint, "devrun help ps");
+  EXPECT_EQ(std::get<Misuse>(dispatch({"cp", "a"}, none)).error.hint, "devrun help");
+  EXPECT_EQ(std::get<Misuse>(dispatch({"help", "nosuch"}, none)).error.hint, "devrun help");
+  const Error launch = std::get<Misuse>(dispatch({"launch"}, none)).error;
+  EXPECT_EQ(format_words(launch.message, launch.hint),
+            "devrun: launch: which task file? None is named. Try: devrun launch FILE.yaml");
+}
+
+TEST(IsProgram, LooksAsAShellDoes) {
+  EXPECT_TRUE(is_program("sh", "/nonexistent:/bin"));
+  EXPECT_TRUE(is_program("/bin/sh", ""));
+  EXPECT_FALSE(is_program("sh", "/nonexistent"));
+  EXPECT_FALSE(is_program("sh", ""));
+  EXPECT_FALSE(is_program("", "/bin"));
+  EXPECT_FALSE(is_program("bin", "/"));
+  EXPECT_FALSE(is_program("passwd", "/etc"));
+}
+
 TEST(Dispatch, QuotesWhatItOffers) {
-  const Dispatched dispatched = dispatch({"cp", "a b", "it's"});
+  const Dispatched dispatched =
+      dispatch({"cp", "a b", "it's"}, [](const std::string&) { return true; });
   EXPECT_EQ(std::get<Misuse>(dispatched).error.hint,
             "devrun -- cp 'a b' 'it'\\''s', to run a program of that name");
 }

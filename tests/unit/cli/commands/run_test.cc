@@ -92,6 +92,27 @@ TEST_F(Run, AProgramToItsEnd) {
   EXPECT_EQ(request.spec().root().volume(), "");
 }
 
+TEST_F(Run, ASlipOfThePenStartsNothing) {
+  for (const auto& [word, meant] : std::vector<std::pair<std::string, std::string>>{
+           {"hlep", "help"}, {"nods", "nodes"}, {"version", "--version"}}) {
+    const Ran ran = run({word});
+    EXPECT_EQ(ran.status, 127) << word;
+    EXPECT_NE(ran.words.find("did you mean " + meant + "?"), std::string::npos) << ran.words;
+  }
+  // The same on a host that knows of no cluster.
+  const std::vector<std::string> known =
+      std::exchange(environment_, {"PATH=/bin", "HOME=/nowhere"});
+  EXPECT_NE(run({"hlep"}).words.find("did you mean help?"), std::string::npos);
+  environment_ = known;
+  EXPECT_EQ(fake_.submitted.size(), 0u);
+  // Where it may be a program, it is one.
+  fake_.end_with(pb::SUCCEEDED, pb::EXITED, 0);
+  EXPECT_EQ(run({"--", "hlep"}).status, 0);
+  EXPECT_EQ(run({"--volume", "ada", "hlep"}).status, 0);
+  EXPECT_EQ(run({"nosuchthing"}).status, 0);
+  EXPECT_EQ(fake_.submitted.size(), 3u);
+}
+
 TEST_F(Run, StdinReachesIt) {
   // A program that ends when its stdin does.
   std::thread program([&] {

@@ -15,6 +15,7 @@
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
 #include "common/tree/paths.h"
+#include "controller/storage/volume_source.h"
 #include "tests/unit/controller/storage/driver_fixture.h"
 #include "tests/unit/controller/storage/tree_view.h"
 
@@ -282,6 +283,20 @@ TEST(StorageOpenTest, FileSystemsInMemoryAreRefused) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Code::kUnsupported);
   EXPECT_NE(opened.error().message.find("is in memory"), std::string::npos);
+}
+
+TEST(TellsAStep, FewLinesOfDebootstrap) {
+  for (const char* line :
+       {"I: Resolving dependencies of required packages...", "I: Unpacking the base system...",
+        "I: Installing core packages...", "I: Base system installed successfully.",
+        "W: Failure trying to run: chroot", "E: Couldn't download packages: libc6"}) {
+    EXPECT_TRUE(tells_a_step(line)) << line;
+  }
+  for (const char* line :
+       {"I: Retrieving libc6 2.36-9", "I: Validating libc6 2.36-9", "I: Extracting libc6...",
+        "I: Unpacking libc6:amd64...", "I: Configuring libc6:amd64...", ""}) {
+    EXPECT_FALSE(tells_a_step(line)) << line;
+  }
 }
 
 }  // namespace
