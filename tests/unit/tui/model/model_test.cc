@@ -18,7 +18,7 @@ class Monitor : public testing::Test {
 TEST_F(Monitor, LivingJobsComeFirstNewestFirst) {
   std::vector<JobId> ids;
   for (const JobRow* job : visible_jobs(model_)) ids.push_back(job->id);
-  EXPECT_EQ(ids, (std::vector<JobId>{43, 42, 41, 40}));
+  EXPECT_EQ(ids, (std::vector<JobId>{43, 42, 41, 39, 40}));
   EXPECT_EQ(model_.selected, 43u);
 }
 
@@ -48,7 +48,7 @@ TEST_F(Monitor, EscRestoresTheFilterThatWas) {
   EXPECT_EQ(visible_jobs(model_).size(), 1u);
   press(U'\x1b');
   EXPECT_EQ(model_.filter, "");
-  EXPECT_EQ(visible_jobs(model_).size(), 4u);
+  EXPECT_EQ(visible_jobs(model_).size(), 5u);
 }
 
 TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
@@ -104,7 +104,7 @@ TEST_F(Monitor, LogOpensFollowsAndGoesBackWhereItCameFrom) {
 TEST_F(Monitor, LosingTheControllerKeepsWhatIsKnown) {
   update(model_, ConnectionLost{"away"});
   EXPECT_FALSE(model_.connected);
-  EXPECT_EQ(model_.jobs.size(), 4u);
+  EXPECT_EQ(model_.jobs.size(), 5u);
   update(model_, sample_cluster());
   EXPECT_TRUE(model_.connected);
 }
