@@ -174,11 +174,15 @@ Result<std::vector<Found>> NodeSandboxes::find() {
       continue;
     }
     // Nothing was done yet when the agent died between the folder and the spec: the folder is still the fence.
-    if (found.error().code != Code::kNotFound) log::error("{}", found.error().message);
     Found bare;
     bare.spec.key = key;
     bare.ending = Ending{EndCause::kNotStarted, 125,
                          "the node's agent ended while it set the job up", "submit it again"};
+    if (found.error().code != Code::kNotFound) {
+      // It may have run.
+      log::error("{}", found.error().message);
+      bare.ending = Ending{EndCause::kLost, 125, found.error().message, {}};
+    }
     out.push_back(std::move(bare));
   }
   return out;

@@ -184,8 +184,12 @@ Result<FoundSession> find_session(const Places& attempt, const AttemptKey& key,
   }
   found.shim_alive = TRY(shim::find_process(shim_process(folder))).has_value();
   // After the look at the shim: it may have ended in between.
-  const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(folder));
-  if (exit) {
+  const Result<std::optional<shim::ExitRecord>> read = shim::read_exit_record(folder);
+  if (!read && read.error().code != Code::kCorrupt) return read.error();
+  const std::optional<shim::ExitRecord> exit = read ? *read : std::nullopt;
+  if (!read) {
+    found.ending = Ending{EndCause::kLost, 125, read.error().message, {}};
+  } else if (exit) {
     found.ending = exit->ending;
     found.output_bytes = exit->output_bytes;
   } else if (!found.shim_alive) {

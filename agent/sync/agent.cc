@@ -4,6 +4,7 @@
 #include "agent/sync/streams.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/wire/attempt.h"
 
 namespace devrun::agent {
@@ -176,7 +177,7 @@ pb::SynchronizeRequest Agent::hello() const {
   pb::SynchronizeRequest request;
   *request.mutable_hello() = wire::to_proto(options_.hello);
   request.set_instance(options_.instance);
-  request.mutable_condition()->set_trouble(trouble_);
+  request.mutable_condition()->set_trouble(in_utf8(trouble_));
   for (const ObservedAttempt& one : observed_all(state_)) {
     *request.add_observed() = wire::to_proto(one);
   }

@@ -1,6 +1,7 @@
 #include "agent/sync/reports.h"
 
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/wire/attempt.h"
 #include "common/wire/error.h"
 
@@ -63,7 +64,7 @@ void Reports::send() {
   for (const auto& [key, observed] : pending_) {
     *call.request.add_observed() = wire::to_proto(observed);
   }
-  if (trouble_pending_) call.request.mutable_condition()->set_trouble(*trouble_pending_);
+  if (trouble_pending_) call.request.mutable_condition()->set_trouble(in_utf8(*trouble_pending_));
   sent_ = std::move(pending_);
   pending_.clear();
   trouble_sent_ = std::exchange(trouble_pending_, std::nullopt);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/suggest.h"
+#include "common/base/utf8.h"
 
 namespace devrun::cli {
 
@@ -65,10 +66,23 @@ class Parser {
         out_.words.push_back(argument);
       }
     }
+    TRY(check_text());
     return std::move(out_);
   }
 
  private:
+  // Paths and variables are bytes, all else is text.
+  Status check_text() const {
+    constexpr std::string_view kBytes[] = {"chdir", "env", "env-file", "secret"};
+    for (const Given& given : out_.given) {
+      if (is_utf8(given.value) || std::ranges::count(kBytes, given.option->name) > 0) continue;
+      return Error{Code::kInvalid,
+                   fmt::format("{}: '{}' is no UTF-8 text", given.as_typed, in_utf8(given.value)),
+                   {}};
+    }
+    return ok();
+  }
+
   Status take_long(const std::string& argument) {
     const size_t equals = argument.find('=');
     const std::string typed = argument.substr(0, equals);

@@ -2,13 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
+
 namespace devrun::wire {
 
 devrun::v1::ErrorDetail to_proto(const Error& error) {
   devrun::v1::ErrorDetail out;
   out.set_code(static_cast<uint32_t>(error.code));
-  out.set_message(error.message);
-  out.set_hint(error.hint);
+  out.set_message(in_utf8(error.message));
+  out.set_hint(in_utf8(error.hint));
   return out;
 }
 

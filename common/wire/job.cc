@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
+
 namespace devrun::wire {
 
 namespace {
@@ -152,8 +154,8 @@ pb::Ending to_proto(const Ending& in) {
   pb::Ending out;
   out.set_cause(static_cast<pb::EndCause>(in.cause));
   out.set_status(in.status);
-  out.set_reason(in.reason);
-  out.set_hint(in.hint);
+  out.set_reason(in_utf8(in.reason));
+  out.set_hint(in_utf8(in.hint));
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "common/wire/attempt.h"
 #include "common/wire/job.h"
 #include "devrun/v1/event.pb.h"
@@ -58,7 +59,7 @@ struct Encode {
   }
   void operator()(const NodeDeclaredLost& e) {
     out.mutable_node_declared_lost()->set_node(e.node);
-    out.mutable_node_declared_lost()->set_reason(e.reason);
+    out.mutable_node_declared_lost()->set_reason(in_utf8(e.reason));
   }
   void operator()(const TimeLimitReached& e) {
     set_task(*out.mutable_time_limit_reached(), e.task);

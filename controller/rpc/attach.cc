@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/wire/job.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
@@ -189,7 +190,7 @@ bool AttachCall::fill(pb::AttachReply& reply) {
     pb::AttachState& state = *reply.mutable_state();
     state.set_state(wire::to_proto(view_.state));
     state.set_node(view_.node);
-    state.set_reason(view_.reason);
+    state.set_reason(in_utf8(view_.reason));
     return true;
   }
   return fill_stdin(reply) || fill_output(reply) || fill_end(reply);

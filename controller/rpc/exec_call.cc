@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "common/wire/job.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/job_info.h"
@@ -106,7 +107,7 @@ void ExecCall::task_changed(const TaskView& view) {
   pb::AttachState state;
   state.set_state(wire::to_proto(view.state));
   state.set_node(view.node);
-  state.set_reason(view.reason);
+  state.set_reason(in_utf8(view.reason));
   relay_->say(state);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/wire/job.h"
 
 namespace devrun::controller {
@@ -67,7 +68,7 @@ Timeline array_timeline(const Job& job) {
 
 void narrow_to_task(pb::JobInfo& out, const TaskView& view) {
   out.set_state(wire::to_proto(view.state));
-  out.set_reason(view.reason);
+  out.set_reason(in_utf8(view.reason));
   out.clear_ending();
   if (view.ending) *out.mutable_ending() = wire::to_proto(*view.ending);
   *out.mutable_timeline() = wire::to_proto(view.timeline);
@@ -87,7 +88,7 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
   out.mutable_spec()->mutable_program()->clear_sealed_env();
   out.set_state(wire::to_proto(job_state(state, job, now)));
   if (job.outcome) *out.mutable_ending() = wire::to_proto(job.outcome->ending);
-  out.set_reason(job_reason(state, job, now));
+  out.set_reason(in_utf8(job_reason(state, job, now)));
   *out.mutable_timeline() = wire::to_proto(job.timeline);
   const bool array = !job.spec.array.empty();
   if (array) {

@@ -1,0 +1,16 @@
+// Text that may be any bytes (names of files, arguments, what other programs say) on its way into
+// messages that must be UTF-8: protobuf's readers refuse a whole message for one bad byte. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace devrun {
+
+// As RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text);
+
+// The same text, each byte that is no part of UTF-8 as `\xff`.
+std::string in_utf8(std::string_view text);
+
+}  // namespace devrun
