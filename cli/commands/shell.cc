@@ -140,7 +140,10 @@ std::string session_text(const SessionRecord& session) {
   const std::vector<std::string>& argv = session.argv;
   std::string command = argv.empty() ? "a program" : command_line(argv);
   if (argv.size() > 3 && argv[3] == kLoginName) command = "a login shell";
-  if (command.size() > kCommandShownMax) command = command.substr(0, kCommandShownMax) + "…";
+  if (command.size() > kCommandShownMax) {
+    command.resize(kCommandShownMax);
+    command += "…";
+  }
   return fmt::format("\n  {}: {}", session.user, command);
 }
 
