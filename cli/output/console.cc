@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "common/base/utf8.h"
+
 namespace devrun::cli {
 
 namespace {
@@ -46,7 +48,7 @@ std::string format_words(std::string_view message, std::string_view hint) {
 
 std::string printable(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  for (const char c : in_utf8(text)) {
     const auto byte = static_cast<unsigned char>(c);
     const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
     out += control ? fmt::format("\\x{:02x}", byte) : std::string(1, c);

@@ -18,7 +18,7 @@ namespace devrun::cli {
 // gets the prefix too, and the hint is then one of them.
 std::string format_words(std::string_view message, std::string_view hint);
 
-// What a printed text from elsewhere may hold: control characters but newline and tab become
+// What a printed text from elsewhere may hold: control characters but newline and tab, and bytes that are no UTF-8, become
 // `\xNN`, so that a file name cannot drive the terminal.
 std::string printable(std::string_view text);
 

@@ -215,14 +215,14 @@ std::string jobs_text(const JobList& jobs, Time now) {
         attempt != nullptr ? joined(job.timeline, attempt->timeline) : job.timeline;
     std::vector<std::string> row{
         fmt::format("{}", job.job),
-        job.spec.name.empty() ? "-" : shortened(job.spec.name, kNameShownMax),
+        job.spec.name.empty() ? "-" : shortened(printable(job.spec.name), kNameShownMax),
         std::string(state_name(job.state)), status_text(job.ending)};
     if (arrays) {
       row.push_back(job.tasks ? fmt::format("{}/{}", job.tasks->ended(), job.tasks->total) : "-");
     }
     for (std::string& cell : std::vector<std::string>{
              places_text(job), run_time(timeline, now), ago(job.timeline.submitted, now),
-             job.spec.root.volume, shortened(shown_command(job), kCommandShownMax)}) {
+             job.spec.root.volume, shortened(printable(shown_command(job)), kCommandShownMax)}) {
       row.push_back(std::move(cell));
     }
     table.add(std::move(row));

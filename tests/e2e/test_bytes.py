@@ -22,6 +22,15 @@ def test_a_program_that_is_no_text(cluster):
     goes_on(cluster)
 
 
+def test_lists_and_records_are_text(cluster):
+    job = cluster.devrun("-d", "--", "true", ODD).out.decode().strip()
+    cluster.await_end(int(job))
+    for words in (("ps", "-a"), ("ps", "-a", "--json"), ("show", job), ("show", "--json", job)):
+        done = cluster.devrun(*words)
+        assert done.status == 0 and done.out.decode(), done
+    assert "'\\xff\\xfe'" in cluster.devrun("show", job).out.decode()
+
+
 def test_arguments_and_variables_are_bytes(cluster):
     done = cluster.devrun("-e", "ODD=" + ODD, "sh", "-c", 'printf "%s" "$1$ODD"', "sh", ODD)
     assert (done.status, done.out) == (0, b"\xff\xfe\xff\xfe"), done

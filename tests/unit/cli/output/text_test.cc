@@ -242,5 +242,9 @@ TEST(LinePrefixer, WholeLinesOnly) {
   EXPECT_EQ(lines.feed(std::string(70'000, 'x')).size(), 70'005u);
 }
 
+TEST(Printable, NeitherControlNorOddBytesReachTheTerminal) {
+  EXPECT_EQ(printable("a\x1b[2J\xff é\n"), "a\\x1b[2J\\xff é\n");
+}
+
 }  // namespace
 }  // namespace devrun::cli
