@@ -150,8 +150,8 @@ TEST_F(StreamsTest, AnInteractiveShellHasJobControl) {
   ASSERT_TRUE(host_.start(spec));
   Ear ear;
   const auto shim = link(spec, ear);
-  // Only what the shell itself says proves that it is there: a Ctrl-C before would end it.
-  const std::string first = "echo rea''dy; sleep 1000\n";
+  // Only what the command itself says proves that the terminal is its own: a Ctrl-C before would be the shell's.
+  const std::string first = "sh -c 'echo rea\"\"dy; exec sleep 1000'\n";
   ASSERT_TRUE(shim->write_stdin(0, first, false));
   ASSERT_TRUE(out_has(spec, "ready"));
   uint64_t at = first.size();
