@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include "common/base/log.h"
@@ -122,14 +123,14 @@ void kill_cgroups(const std::vector<std::string>& folders) {
   }
 }
 
-Status end_cgroups(const std::vector<std::string>& folders) {
+namespace {
+
+// Kills what is in each folder until it is `done`.
+Status kill_until(const std::vector<std::string>& folders,
+                  const std::function<Result<bool>(const std::string&)>& done) {
   const auto deadline = std::chrono::steady_clock::now() + kEmptyPatience;
-  const auto has_processes = [](const std::string& folder) {
-    const Result<std::string> pids = read_file(folder + "/cgroup.procs");
-    return pids && !pids->empty();
-  };
   for (const std::string& folder : folders) {
-    while (has_processes(folder)) {
+    while (!TRY(done(folder))) {
       if (std::chrono::steady_clock::now() > deadline) {
         return Error{Code::kTimeout, folder + " still has processes", {}};
       }
@@ -140,19 +141,21 @@ Status end_cgroups(const std::vector<std::string>& folders) {
   return ok();
 }
 
+}  // namespace
+
+Status end_cgroups(const std::vector<std::string>& folders) {
+  return kill_until(folders, [](const std::string& folder) -> Result<bool> {
+    const Result<std::string> pids = read_file(folder + "/cgroup.procs");
+    return !pids || pids->empty();
+  });
+}
+
 Status remove_cgroups(const std::vector<std::string>& folders) {
-  const auto deadline = std::chrono::steady_clock::now() + kEmptyPatience;
-  for (const std::string& folder : folders) {
-    while (::rmdir(folder.c_str()) != 0 && errno != ENOENT) {
-      if (errno != EBUSY) return errno_error("rmdir " + folder, errno);
-      if (std::chrono::steady_clock::now() > deadline) {
-        return Error{Code::kTimeout, folder + " still has processes", {}};
-      }
-      kill_cgroups({folder});
-      std::this_thread::sleep_for(kEmptyPoll);
-    }
-  }
-  return ok();
+  return kill_until(folders, [](const std::string& folder) -> Result<bool> {
+    if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return true;
+    if (errno != EBUSY) return errno_error("rmdir " + folder, errno);
+    return false;
+  });
 }
 
 }  // namespace devrun::sandbox

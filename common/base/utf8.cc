@@ -4,10 +4,7 @@
 
 namespace devrun {
 
-namespace {
-
-// Bytes of the code point that `text` begins with; 0 if it begins with none.
-size_t length_of_first(std::string_view text) {
+size_t code_point_bytes(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return 1;
@@ -27,11 +24,9 @@ size_t length_of_first(std::string_view text) {
   return length;
 }
 
-}  // namespace
-
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = length_of_first(text);
+    const size_t length = code_point_bytes(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }
@@ -42,7 +37,7 @@ std::string in_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const size_t length = length_of_first(text);
+    const size_t length = code_point_bytes(text);
     if (length == 0) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
     } else {

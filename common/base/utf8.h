@@ -7,7 +7,10 @@
 
 namespace devrun {
 
-// As RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+// Bytes of the code point that `text`, not empty, begins with; 0 if it begins with none. As RFC 3629
+// has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+size_t code_point_bytes(std::string_view text);
+
 bool is_utf8(std::string_view text);
 
 // The same text, each byte that is no part of UTF-8 as `\xff`.

@@ -10,21 +10,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/tree/stat_values.h"
+
 namespace devrun::storage {
 
 namespace {
-
-constexpr int64_t kNsPerSecond = 1'000'000'000;
-
-timespec to_timespec(int64_t ns) {
-  int64_t seconds = ns / kNsPerSecond;
-  int64_t rest = ns % kNsPerSecond;
-  if (rest < 0) {
-    rest += kNsPerSecond;
-    --seconds;
-  }
-  return {seconds, rest};
-}
 
 // By the descriptor's own link in /proc, which works for O_PATH too and leads to the object itself.
 Status set_xattrs(const std::string& self, const tree::Entry& entry) {
@@ -66,7 +56,7 @@ Status set_attributes(int object, const tree::Entry& entry) {
     return errno_error("chmod", errno);
   }
   timespec times[2];
-  times[0] = times[1] = to_timespec(entry.mtime_ns);
+  times[0] = times[1] = tree::to_timespec(entry.mtime_ns);
   if (::utimensat(object, "", times, AT_EMPTY_PATH) != 0) return errno_error("utimens", errno);
   return ok();
 }

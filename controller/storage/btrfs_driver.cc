@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/runtime/file.h"
 #include "controller/storage/btrfs.h"
+#include "controller/storage/clock.h"
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
@@ -80,8 +81,7 @@ class BtrfsDriver final : public Driver {
   Result<Instant> freeze(const std::string& folder, const std::string& name) const override {
     const UniqueFd parent = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
     const UniqueFd live = TRY(open_file(folder + "/live", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t taken_ns = clock_ns();
     TRY(btrfs::snapshot_read_only(live.get(), parent.get(), name));
     // After the snapshot, so that one that was filled before it is seen.
     Status whole = refuse_nested_subvolumes(live.get());
@@ -90,7 +90,7 @@ class BtrfsDriver final : public Driver {
       if (Status gone = remove(parent.get(), name); !gone) log::warning("{}", gone.error().message);
       return out;
     }
-    out->taken_ns = int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+    out->taken_ns = taken_ns;
     return out;
   }
   // What is nested in the live tree now says nothing about then.

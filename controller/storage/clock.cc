@@ -2,12 +2,30 @@
 
 #include <ctime>
 
+#include "common/tree/stat_values.h"
+
 namespace devrun::storage {
 
-Time clock_now() {
+namespace {
+
+int64_t read(clockid_t clock) {
   timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return {int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000};
+  ::clock_gettime(clock, &now);
+  return tree::nanoseconds(now);
+}
+
+}  // namespace
+
+Time clock_now() {
+  return {clock_ns() / 1000};
+}
+
+int64_t clock_ns() {
+  return read(CLOCK_REALTIME);
+}
+
+int64_t monotonic_us() {
+  return read(CLOCK_MONOTONIC) / 1000;
 }
 
 }  // namespace devrun::storage

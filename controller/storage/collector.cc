@@ -11,6 +11,7 @@
 
 #include "common/runtime/file.h"
 #include "common/tree/paths.h"
+#include "controller/storage/clock.h"
 #include "controller/storage/recent_uses.h"
 #include "controller/storage/snapshot_folder.h"
 #include "controller/storage/tree_walk.h"
@@ -25,12 +26,6 @@ constexpr int64_t kRestUsMax = 1'000'000;
 constexpr int64_t kRestSliceUs = 50'000;
 constexpr int64_t kTemporaryKeptS = 24 * 3600;
 constexpr std::string_view kChunks = ".chunks";
-
-int64_t monotonic_us() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-}
 
 uint64_t key_of(std::string_view raw) {
   uint64_t out = 0;
@@ -123,7 +118,7 @@ Status Collector::sweep_folder(const std::string& folder, const Marked& marked, 
       // A file that never got its name.
       struct stat st {};
       if (::fstatat(fd.get(), entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-          st.st_mtim.tv_sec + kTemporaryKeptS < ::time(nullptr)) {
+          st.st_mtim.tv_sec + kTemporaryKeptS < clock_now().us / 1'000'000) {
         ::unlinkat(fd.get(), entry.name.c_str(), 0);
       }
       continue;

@@ -8,6 +8,8 @@
 #include <ctime>
 
 #include "common/runtime/file.h"
+#include "common/tree/stat_values.h"
+#include "controller/storage/clock.h"
 #include "controller/storage/folders.h"
 #include "controller/storage/snapshot_folder.h"
 
@@ -20,18 +22,8 @@ constexpr int64_t kPauseNs = 2'000'000;  // doubled with each try
 // Within one tick of the coarse clock many times over.
 constexpr int kStampsTried = 40;
 
-int64_t nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-int64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return nanoseconds(now);
-}
-
 void sleep_ns(int64_t ns) {
-  timespec time{ns / 1'000'000'000, ns % 1'000'000'000};
+  timespec time = tree::to_timespec(ns);
   while (::nanosleep(&time, &time) != 0 && errno == EINTR) {
   }
 }
@@ -39,8 +31,8 @@ void sleep_ns(int64_t ns) {
 bool same_state(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mode == b.st_mode &&
          a.st_size == b.st_size && a.st_nlink == b.st_nlink && a.st_uid == b.st_uid &&
-         a.st_gid == b.st_gid && nanoseconds(a.st_ctim) == nanoseconds(b.st_ctim) &&
-         nanoseconds(a.st_mtim) == nanoseconds(b.st_mtim);
+         a.st_gid == b.st_gid && tree::nanoseconds(a.st_ctim) == tree::nanoseconds(b.st_ctim) &&
+         tree::nanoseconds(a.st_mtim) == tree::nanoseconds(b.st_mtim);
 }
 
 // Its dirty pages, so that the next store to any of them stamps the file.
@@ -76,7 +68,7 @@ bool stamps_are_fine(int file) {
   for (int i = 0; i < kStampsTried; ++i) {
     struct stat st {};
     if (::pwrite(file, "x", 1, 0) != 1 || ::fstat(file, &st) != 0) return false;
-    if (nanoseconds(st.st_ctim) == nanoseconds(last.st_ctim)) return false;
+    if (tree::nanoseconds(st.st_ctim) == tree::nanoseconds(last.st_ctim)) return false;
     last = st;
   }
   return true;
@@ -104,7 +96,7 @@ Result<std::optional<tree::Entry>> LiveFiles::read(int folder, const std::string
 // A stat such that every later change will show in another one; the file is flushed since.
 Status LiveFiles::settle(int file, struct stat& st) const {
   if (::fstat(file, &st) != 0) return errno_error("stat", errno);
-  const int64_t age = now_ns() - nanoseconds(st.st_ctim);
+  const int64_t age = clock_ns() - tree::nanoseconds(st.st_ctim);
   // A stamp from the future stays apart from those of now.
   if (!fine_stamps_ && age <= kClockGrainNs && age >= -kClockGrainNs) {
     sleep_ns(kClockGrainNs - age);

@@ -10,6 +10,7 @@
 
 #include "common/base/check.h"
 #include "common/runtime/file.h"
+#include "controller/storage/clock.h"
 #include "controller/storage/remove_tree.h"
 
 namespace devrun::storage {
@@ -35,9 +36,7 @@ class ScanDriver final : public Driver {
 
   Result<Instant> freeze(const std::string& folder, const std::string&) const override {
     Instant out;
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    out.taken_ns = int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+    out.taken_ns = clock_ns();
     out.root = TRY(open_file(folder + "/live", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     return out;
   }

@@ -12,6 +12,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/base/utf8.h"
+#include "common/tree/stat_values.h"
+
 namespace devrun::storage {
 
 namespace {
@@ -21,10 +24,6 @@ constexpr size_t kDirentBytesAtOnceMax = size_t{256} << 20;
 constexpr size_t kLinkTargetBytesMax = 4096;
 constexpr size_t kPathStepBytesMax = 4000;  // the kernel takes 4095
 constexpr size_t kShownBytesMax = 300;
-
-int64_t nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
 
 Result<tree::EntryType> type_of(mode_t mode) {
   switch (mode & S_IFMT) {
@@ -74,27 +73,11 @@ Result<UniqueFd> open_step(int root, const std::string& path, int flags) {
 // Bytes of the UTF-8 character that `text` begins with; 0 if it is none, or a control character.
 size_t printable_prefix(std::string_view text) {
   const auto lead = static_cast<uint8_t>(text.front());
-  if (lead < 0x80) return lead >= 0x20 && lead != 0x7f ? 1 : 0;
-  const size_t bytes = lead >= 0xf5   ? 0
-                       : lead >= 0xf0 ? 4
-                       : lead >= 0xe0 ? 3
-                       : lead >= 0xc2 ? 2
-                                      : 0;
-  if (bytes == 0 || text.size() < bytes) return 0;
-  for (const char c : text.substr(1, bytes - 1)) {
-    if ((static_cast<uint8_t>(c) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, beyond the last plane, and C1 controls.
-  const auto second = static_cast<uint8_t>(text[1]);
-  const bool wrong = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
-                     (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f) ||
-                     (lead == 0xc2 && second < 0xa0);
-  return wrong ? 0 : bytes;
+  const size_t bytes = code_point_bytes(text);
+  const bool control = lead < 0x20 || lead == 0x7f ||
+                       (bytes == 2 && lead == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0);
+  return control ? 0 : bytes;
 }
-
-}  // namespace
-
-namespace {
 
 // `list` and `get` are as llistxattr and lgetxattr, of one object.
 template <typename List, typename Get>
@@ -196,7 +179,7 @@ Result<std::vector<NameAndInode>> read_names_at_once(int folder) {
     if (calls <= 1) break;
     struct stat after {};
     if (::fstat(folder, &after) != 0) return errno_error("stat", errno);
-    if (nanoseconds(before.st_ctim) == nanoseconds(after.st_ctim)) break;
+    if (tree::nanoseconds(before.st_ctim) == tree::nanoseconds(after.st_ctim)) break;
     return Error{Code::kConflict, "the folder changed while it was listed", {}};
   }
   sort_by_name(out);
@@ -211,8 +194,8 @@ Result<tree::Entry> entry_of_stat(const struct stat& st, const std::string& name
   out.mode = st.st_mode & 07777;
   out.uid = st.st_uid;
   out.gid = st.st_gid;
-  out.mtime_ns = nanoseconds(st.st_mtim);
-  out.ctime_ns = nanoseconds(st.st_ctim);
+  out.mtime_ns = tree::nanoseconds(st.st_mtim);
+  out.ctime_ns = tree::nanoseconds(st.st_ctim);
   out.inode = st.st_ino;
   out.lineage = lineage;
   if (out.type == tree::EntryType::kRegular) {

@@ -12,6 +12,7 @@
 
 #include "common/runtime/file.h"
 #include "common/tree/paths.h"
+#include "common/tree/stat_values.h"
 #include "controller/storage/attributes.h"
 #include "controller/storage/body_check.h"
 #include "controller/storage/remove_tree.h"
@@ -22,27 +23,6 @@ namespace devrun::storage {
 namespace {
 
 constexpr size_t kPathBytesMax = 4095;
-
-mode_t type_bits(tree::EntryType type) {
-  switch (type) {
-    case tree::EntryType::kRegular:
-      return S_IFREG;
-    case tree::EntryType::kDirectory:
-    case tree::EntryType::kMountPoint:
-      return S_IFDIR;
-    case tree::EntryType::kSymlink:
-      return S_IFLNK;
-    case tree::EntryType::kCharacterDevice:
-      return S_IFCHR;
-    case tree::EntryType::kBlockDevice:
-      return S_IFBLK;
-    case tree::EntryType::kFifo:
-      return S_IFIFO;
-    case tree::EntryType::kSocket:
-      return S_IFSOCK;
-  }
-  return 0;
-}
 
 // All of `from` into the empty `to`; by reference where the file system can.
 Status copy_file(int from, int to) {
@@ -132,7 +112,7 @@ Status TreeWriter::put(const std::string& path, const tree::Entry& entry) {
     return ok();
   }
   const Place place = TRY(place_of(path));
-  if (type_bits(entry.type) == S_IFDIR) return named(put_folder(place, path, entry));
+  if (tree::type_bits(entry.type) == S_IFDIR) return named(put_folder(place, path, entry));
   if (entry.type != tree::EntryType::kRegular) return named(put_other(place, entry));
   if (entry.links > 1) {
     std::string key(reinterpret_cast<const char*>(entry.lineage.data()), entry.lineage.size());
@@ -206,13 +186,13 @@ Status TreeWriter::put_other(const Place& place, const tree::Entry& entry) {
   const std::string temporary = temporary_name();
   const int folder = place.folder.get();
   const bool is_link = entry.type == tree::EntryType::kSymlink;
-  const int made =
-      is_link ? ::symlinkat(entry.link_target.c_str(), folder, temporary.c_str())
-              : ::mknodat(folder, temporary.c_str(), type_bits(entry.type) | 0600, entry.device);
+  const int made = is_link ? ::symlinkat(entry.link_target.c_str(), folder, temporary.c_str())
+                           : ::mknodat(folder, temporary.c_str(),
+                                       tree::type_bits(entry.type) | 0600, entry.device);
   if (made != 0) return errno_error("create", errno);
   // Somebody may have put something else there meanwhile: what is not ours keeps its attributes.
   Result<UniqueFd> object = open_object(folder, temporary);
-  const bool ours = object && TRY(type_at(object->get())) == type_bits(entry.type);
+  const bool ours = object && TRY(type_at(object->get())) == tree::type_bits(entry.type);
   Status set = ours ? set_attributes(object->get(), entry)
                     : Status(Error{Code::kConflict, "it was changed while it was written", {}});
   if (!set) {
@@ -223,13 +203,14 @@ Status TreeWriter::put_other(const Place& place, const tree::Entry& entry) {
 }
 
 Status TreeWriter::put_attributes(const std::string& path, const tree::Entry& entry) {
-  if (type_bits(entry.type) == S_IFDIR || entry.type == tree::EntryType::kSymlink ||
+  if (tree::type_bits(entry.type) == S_IFDIR || entry.type == tree::EntryType::kSymlink ||
       entry.links > 1) {
     return put(path, entry);
   }
   const Place place = TRY(place_of(path));
   const Result<UniqueFd> object = open_object(place.folder.get(), place.name);
-  if (!object || TRY(type_at(object->get())) != type_bits(entry.type)) return put(path, entry);
+  if (!object || TRY(type_at(object->get())) != tree::type_bits(entry.type))
+    return put(path, entry);
   ++entries_;
   return set_attributes(object->get(), entry);
 }

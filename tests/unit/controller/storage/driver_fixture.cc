@@ -21,4 +21,27 @@ const std::string& DriverTest::mount_point() const {
   return shared_image(GetParam()).image->mount_point();
 }
 
+void StoreTest::SetUp() {
+  DriverTest::SetUp();
+  if (!IsSkipped()) reopen();
+}
+
+void StoreTest::reopen() {
+  storage_.reset();
+  Result<std::unique_ptr<Storage>> opened = Storage::open(store());
+  ASSERT_TRUE(opened) << opened.error().message;
+  storage_ = std::move(*opened);
+}
+
+void StoreTest::create(const std::string& name, const VolumeSource& source) {
+  const Status made = storage_->create_volume(name, "alice", source, {});
+  ASSERT_TRUE(made) << made.error().message;
+}
+
+Snapshot StoreTest::snapshot(const std::string& name) {
+  const Result<Snapshot> out = storage_->take_snapshot(name);
+  EXPECT_TRUE(out) << out.error().message;
+  return out ? *out : Snapshot{};
+}
+
 }  // namespace devrun::storage

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
+#include "controller/storage/storage.h"
 #include "tests/unit/controller/storage/btrfs_fixture.h"
 #include "tests/unit/controller/storage/disk_image.h"
 
@@ -21,6 +23,22 @@ class DriverTest : public ::testing::TestWithParam<FileSystem> {
 
  private:
   std::string store_;
+};
+
+// With a storage on it.
+class StoreTest : public DriverTest {
+ protected:
+  void SetUp() override;
+  void TearDown() override { storage_.reset(); }
+
+  void reopen();
+  void create(const std::string& name, const VolumeSource& source = Empty{});
+  Snapshot snapshot(const std::string& name = "v");
+  std::string live(const std::string& path, const std::string& volume = "v") const {
+    return storage_->live_path(volume) + "/" + path;
+  }
+
+  std::unique_ptr<Storage> storage_;
 };
 
 inline const auto kEveryFileSystem =

@@ -22,19 +22,16 @@ namespace {
 constexpr int kGoodSnapshots = 25;
 constexpr int kSnapshotsMax = 3000;
 
-class EscapeTest : public DriverTest {
+class EscapeTest : public StoreTest {
  protected:
   void SetUp() override {
-    DriverTest::SetUp();
+    StoreTest::SetUp();
     if (IsSkipped()) return;
     outside_ = store() + ".outside";
     shell("mkdir -p " + outside_ + "/deep && printf 'outside %02000d' 7 > " + outside_ +
           "/f && cp " + outside_ + "/f " + outside_ + "/deep/f && : > " + outside_ +
           "/only-outside");
-    Result<std::unique_ptr<Storage>> opened = Storage::open(store());
-    ASSERT_TRUE(opened) << opened.error().message;
-    storage_ = std::move(*opened);
-    ASSERT_TRUE(storage_->create_volume("v", "alice", Empty{}, {}));
+    create("v");
     live_ = storage_->live_path("v");
     shell("cd " + live_ +
           " && mkdir -p a/deep b && printf 'inside %02000d' 1 > a/f && cp a/f "
@@ -46,8 +43,6 @@ class EscapeTest : public DriverTest {
       ASSERT_GE(::inotify_add_watch(watch_.get(), folder.c_str(), IN_OPEN | IN_ACCESS), 0);
     }
   }
-  void TearDown() override { storage_.reset(); }
-
   // Swaps the names of two things in the live tree.
   void exchange(const std::string& a, const std::string& b) {
     const std::string from = live_ + "/" + a;
@@ -59,7 +54,6 @@ class EscapeTest : public DriverTest {
     return ::read(watch_.get(), events, sizeof events) > 0;
   }
 
-  std::unique_ptr<Storage> storage_;
   std::string outside_;
   std::string live_;
   UniqueFd watch_;

@@ -41,19 +41,13 @@ void wait_until_old(const std::string& path) {
   }
 }
 
-class ExactnessTest : public DriverTest {
+class ExactnessTest : public StoreTest {
  protected:
   void SetUp() override {
-    DriverTest::SetUp();
-    if (IsSkipped()) return;
-    Result<std::unique_ptr<Storage>> opened = Storage::open(store());
-    ASSERT_TRUE(opened) << opened.error().message;
-    storage_ = std::move(*opened);
-    ASSERT_TRUE(storage_->create_volume("v", "alice", Empty{}, {}));
+    StoreTest::SetUp();
+    if (!IsSkipped()) create("v");
   }
-  void TearDown() override { storage_.reset(); }
 
-  std::string live(const std::string& path) { return storage_->live_path("v") + "/" + path; }
   std::string text(const Snapshot& taken, const std::string& path) {
     const TreeView view = view_tree(storage_->export_path(), taken.tree);
     return view.has(path) ? content_of(storage_->export_path(), view.entries.at(path))
@@ -72,8 +66,6 @@ class ExactnessTest : public DriverTest {
     const timespec times[2] = {st.st_atim, st.st_mtim};
     ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
   }
-
-  std::unique_ptr<Storage> storage_;
 };
 
 TEST_P(ExactnessTest, ReplacedByRename) {

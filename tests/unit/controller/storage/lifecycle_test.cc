@@ -22,35 +22,16 @@
 namespace devrun::storage {
 namespace {
 
-class LifecycleTest : public DriverTest {
+class LifecycleTest : public StoreTest {
  protected:
   void SetUp() override {
-    DriverTest::SetUp();
     std::signal(SIGPIPE, SIG_IGN);
-    if (!IsSkipped()) reopen();
-  }
-  void reopen() {
-    storage_.reset();
-    Result<std::unique_ptr<Storage>> opened = Storage::open(store());
-    ASSERT_TRUE(opened) << opened.error().message;
-    storage_ = std::move(*opened);
-  }
-  void create(const std::string& name, const VolumeSource& source = Empty{}) {
-    const Status made = storage_->create_volume(name, "alice", source, {});
-    ASSERT_TRUE(made) << made.error().message;
-  }
-  Snapshot snapshot(const std::string& name = "v") {
-    const Result<Snapshot> out = storage_->take_snapshot(name);
-    EXPECT_TRUE(out) << out.error().message;
-    return out ? *out : Snapshot{};
+    StoreTest::SetUp();
   }
   SnapshotRecord keep(const std::string& message) {
     const Result<SnapshotRecord> out = storage_->keep_snapshot("v", message);
     EXPECT_TRUE(out) << out.error().message;
     return out ? *out : SnapshotRecord{};
-  }
-  std::string live(const std::string& path, const std::string& volume = "v") {
-    return storage_->live_path(volume) + "/" + path;
   }
   void in_live(const std::string& script) {
     shell("cd " + storage_->live_path("v") + " && " + script);
@@ -99,8 +80,6 @@ class LifecycleTest : public DriverTest {
     out.retention = {seconds(0), 0};
     return out;
   }
-
-  std::unique_ptr<Storage> storage_;
 };
 
 using Lines = std::vector<std::string>;

@@ -24,27 +24,8 @@ namespace {
 
 using tree::EntryType;
 
-class StorageTest : public DriverTest {
+class StorageTest : public StoreTest {
  protected:
-  void SetUp() override {
-    DriverTest::SetUp();
-    if (!IsSkipped()) reopen();
-  }
-  void reopen() {
-    storage_.reset();
-    Result<std::unique_ptr<Storage>> opened = Storage::open(store());
-    ASSERT_TRUE(opened) << opened.error().message;
-    storage_ = std::move(*opened);
-  }
-  void create(const std::string& name, const VolumeSource& source = Empty{}) {
-    const Status made = storage_->create_volume(name, "alice", source, {});
-    ASSERT_TRUE(made) << made.error().message;
-  }
-  Snapshot snapshot(const std::string& name = "v") {
-    const Result<Snapshot> out = storage_->take_snapshot(name);
-    EXPECT_TRUE(out) << out.error().message;
-    return out ? *out : Snapshot{};
-  }
   TreeView view(const Snapshot& snapshot) {
     return view_tree(storage_->export_path(), snapshot.tree);
   }
@@ -53,9 +34,6 @@ class StorageTest : public DriverTest {
     EXPECT_TRUE(tree.has(path)) << path;
     return tree.has(path) ? content_of(storage_->export_path(), tree.entries.at(path)) : "";
   }
-  std::string live(const std::string& path) { return storage_->live_path("v") + "/" + path; }
-
-  std::unique_ptr<Storage> storage_;
 };
 
 TEST_P(StorageTest, EmptyVolumeHasATree) {
