@@ -35,13 +35,42 @@ Result<std::vector<Slice>> BodyReader::read(const tree::Body& body, uint64_t fil
   while (size > 0) {
     const uint64_t index = offset / tree::kChunkBytes;
     const uint64_t within = offset % tree::kChunkBytes;
-    const Bytes bytes = TRY(chunk(body, file_size, index));
+    const Bytes bytes = TRY(chunk(body, file_size, index, Priority::kDemand));
     const std::string_view part = std::string_view(*bytes).substr(within, size);
     out.push_back({bytes, part});
     offset += part.size();
     size -= part.size();
   }
   return out;
+}
+
+Status BodyReader::warm(const tree::Body& body, uint64_t file_size, uint64_t offset, uint64_t size,
+                        const std::stop_token& stop) {
+  if (offset >= file_size || body.kind == tree::BodyKind::kInline) return ok();
+  if (body.kind == tree::BodyKind::kProvisional) {
+    return Error{Code::kUnsupported, "a provisional body is not kept", {}};
+  }
+  const uint64_t end = offset + std::min(size, file_size - offset);
+  for (uint64_t at = offset; at < end; at = (at / tree::kChunkBytes + 1) * tree::kChunkBytes) {
+    {
+      // Not yet a flight: a demand read of the chunk would have to wait for it.
+      std::unique_lock lock(mutex_);
+      prefetched_.wait(lock, stop, [this] { return prefetches_ < kPrefetchesMax; });
+      if (stop.stop_requested()) {
+        return Error{Code::kCancelled, "the prefetch has ended", {}};
+      }
+      prefetches_ += 1;
+    }
+    const Result<Bytes> fetched =
+        chunk(body, file_size, at / tree::kChunkBytes, Priority::kPrefetch);
+    {
+      const std::lock_guard lock(mutex_);
+      prefetches_ -= 1;
+    }
+    prefetched_.notify_one();
+    if (!fetched) return fetched.error();
+  }
+  return ok();
 }
 
 Result<std::vector<Slice>> BodyReader::read_provisional(const tree::Body& body, uint64_t offset,
@@ -55,23 +84,25 @@ Result<std::vector<Slice>> BodyReader::read_provisional(const tree::Body& body, 
 }
 
 Result<BodyReader::Bytes> BodyReader::chunk(const tree::Body& body, uint64_t file_size,
-                                            uint64_t index) {
+                                            uint64_t index, Priority priority) {
   const std::string key = fmt::format("{}#{}", body.id, index);
-  return once(key, [&] { return fetch_chunk(body, file_size, index); });
+  return once(key, [&] { return fetch_chunk(body, file_size, index, priority); });
 }
 
 Result<std::string> BodyReader::fetch_chunk(const tree::Body& body, uint64_t file_size,
-                                            uint64_t index) {
+                                            uint64_t index, Priority priority) {
   const uint64_t chunks = (file_size + tree::kChunkBytes - 1) / tree::kChunkBytes;
   Digest wanted;
   if (chunks > 1) {
-    const Bytes list = TRY(once(body.id + "#list", [&] { return fetch_chunk_list(body, chunks); }));
+    const Bytes list =
+        TRY(once(body.id + "#list", [&] { return fetch_chunk_list(body, chunks, priority); }));
     wanted = *Digest::from_bytes(
         std::string_view(*list).substr(index * wanted.bytes.size(), wanted.bytes.size()));
   }
   const std::string path = tree::body_path(body);
   const uint64_t size = chunk_size(file_size, index);
-  std::string bytes = TRY(store_.read_range(path, index * tree::kChunkBytes, size, std::nullopt));
+  std::string bytes =
+      TRY(store_.read_range(path, index * tree::kChunkBytes, size, std::nullopt, priority));
   if (bytes.size() != size) return damaged(path, "shorter than the file");
   const Digest found = tree::sha256(bytes);
   const bool right = chunks > 1 ? found == wanted : tree::sha256(found.view()).view() == body.id;
@@ -82,10 +113,11 @@ Result<std::string> BodyReader::fetch_chunk(const tree::Body& body, uint64_t fil
   return bytes;
 }
 
-Result<std::string> BodyReader::fetch_chunk_list(const tree::Body& body, uint64_t chunks) {
+Result<std::string> BodyReader::fetch_chunk_list(const tree::Body& body, uint64_t chunks,
+                                                 Priority priority) {
   const std::string path = tree::chunk_list_path(body);
   const uint64_t size = chunks * sizeof(Digest::bytes);
-  std::string list = TRY(store_.read_whole(path, size, std::nullopt));
+  std::string list = TRY(store_.read_whole(path, size, std::nullopt, priority));
   if (list.size() != size) return damaged(path, "of another length than the file's");
   if (tree::sha256(list).view() != body.id) {
     mismatches_ += 1;

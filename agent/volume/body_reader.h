@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,11 +41,19 @@ class BodyReader {
   Result<std::vector<Slice>> read(const tree::Body& body, uint64_t file_size, uint64_t offset,
                                   uint64_t size);
 
+  // Brings what the range needs to this node, behind all demand reads, and returns once it is here;
+  // at once if it was. Call it from several threads for several fetches at once: at most
+  // kPrefetchesMax are under way, the others wait without standing in the way of a demand read of
+  // the same bytes. kCancelled: `stop` was requested. A provisional body is kUnsupported.
+  Status warm(const tree::Body& body, uint64_t file_size, uint64_t offset, uint64_t size,
+              const std::stop_token& stop);
+
   void count(std::map<std::string, uint64_t>& counters) const;
 
  private:
   using Bytes = std::shared_ptr<const std::string>;
   using Fetch = std::function<Result<std::string>()>;
+  static constexpr unsigned kPrefetchesMax = 32;
   struct Flight {
     bool done = false;
     Result<Bytes> bytes = Bytes{};
@@ -54,9 +63,11 @@ class BodyReader {
     std::list<std::string>::iterator position;
   };
 
-  Result<Bytes> chunk(const tree::Body& body, uint64_t file_size, uint64_t index);
-  Result<std::string> fetch_chunk(const tree::Body& body, uint64_t file_size, uint64_t index);
-  Result<std::string> fetch_chunk_list(const tree::Body& body, uint64_t chunks);
+  Result<Bytes> chunk(const tree::Body& body, uint64_t file_size, uint64_t index,
+                      Priority priority);
+  Result<std::string> fetch_chunk(const tree::Body& body, uint64_t file_size, uint64_t index,
+                                  Priority priority);
+  Result<std::string> fetch_chunk_list(const tree::Body& body, uint64_t chunks, Priority priority);
   Result<std::vector<Slice>> read_provisional(const tree::Body& body, uint64_t offset,
                                               uint64_t size);
   // From memory, from who is fetching it just now, or by `fetch`.
@@ -68,6 +79,8 @@ class BodyReader {
 
   mutable std::mutex mutex_;
   std::condition_variable landed_;
+  std::condition_variable_any prefetched_;
+  unsigned prefetches_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;
   std::unordered_map<std::string, Held> held_;
   std::list<std::string> used_;  // keys of held_, the last used first

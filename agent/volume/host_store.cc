@@ -46,7 +46,8 @@ Result<UniqueFd> HostStore::open_below(const std::string& path) const {
   return UniqueFd(static_cast<int>(fd));
 }
 
-Result<std::string> HostStore::read_whole(const std::string& path, uint64_t bytes_max, Deadline) {
+Result<std::string> HostStore::read_whole(const std::string& path, uint64_t bytes_max, Deadline,
+                                          Priority) {
   const UniqueFd fd = TRY(open_below(path));
   struct stat st {};
   if (::fstat(fd.get(), &st) != 0) return errno_error(fmt::format("stat {}", path), errno);
@@ -61,7 +62,7 @@ Result<std::string> HostStore::read_whole(const std::string& path, uint64_t byte
 }
 
 Result<std::string> HostStore::read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                          Deadline) {
+                                          Deadline, Priority) {
   const UniqueFd fd = TRY(open_below(path));
   std::string out = TRY(read_at(fd.get(), path, offset, size));
   reads_ += 1;

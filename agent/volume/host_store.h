@@ -14,10 +14,10 @@ class HostStore final : public ObjectStore {
  public:
   static Result<std::unique_ptr<HostStore>> open(const std::string& folder);
 
-  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max,
-                                 Deadline deadline) override;
+  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max, Deadline deadline,
+                                 Priority priority) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                 Deadline deadline) override;
+                                 Deadline deadline, Priority priority) override;
   void count(std::map<std::string, uint64_t>& counters) const override;
 
  private:

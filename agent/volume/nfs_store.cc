@@ -12,6 +12,11 @@ namespace devrun::volume {
 namespace {
 
 constexpr uint64_t kSmallBytesMax = 64 << 10;
+// Places in Connections.
+constexpr size_t kLarge = 1;
+constexpr size_t kPrefetch = 2;
+constexpr size_t kPrefetchSmallMax = 32;  // calls in flight
+constexpr size_t kPrefetchLargeMax = 4;
 constexpr size_t kHandlesMax = 4096;
 constexpr int kStaleTriesMax = 3;
 constexpr std::chrono::milliseconds kBusyPause{100};
@@ -42,17 +47,25 @@ Error error_of(const std::string& path, int status) {
 
 Result<std::unique_ptr<NfsStore>> NfsStore::open(const NfsAddress& address,
                                                  NfsConnection::Options options) {
-  auto small = TRY(NfsConnection::open(address, options));
-  auto large = TRY(NfsConnection::open(address, options));
-  return std::unique_ptr<NfsStore>(
-      new NfsStore(address.export_path, std::move(small), std::move(large)));
+  Connections connections;
+  for (size_t i = 0; i < connections.size(); ++i) {
+    NfsConnection::Options own = options;
+    if (i >= kPrefetch) own.in_flight_max = i & kLarge ? kPrefetchLargeMax : kPrefetchSmallMax;
+    connections[i] = TRY(NfsConnection::open(address, own));
+  }
+  return std::unique_ptr<NfsStore>(new NfsStore(address.export_path, std::move(connections)));
+}
+
+NfsConnection& NfsStore::connection_for(uint64_t size, Priority priority) {
+  const size_t urgency = priority == Priority::kDemand ? 0 : kPrefetch;
+  return *connections_[urgency + (size <= kSmallBytesMax ? 0 : kLarge)];
 }
 
 Result<std::string> NfsStore::read_whole(const std::string& path, uint64_t bytes_max,
-                                         Deadline deadline) {
+                                         Deadline deadline, Priority priority) {
   std::string out;
   for (;;) {
-    NfsConnection& connection = out.empty() ? *small_ : *large_;
+    NfsConnection& connection = connection_for(out.size(), priority);
     NfsAnswer answer = TRY(read_once(connection, path, out.size(), kNfsReadBytesMax, deadline));
     if (out.empty()) {
       out = std::move(answer.data);
@@ -67,8 +80,8 @@ Result<std::string> NfsStore::read_whole(const std::string& path, uint64_t bytes
 }
 
 Result<std::string> NfsStore::read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                         Deadline deadline) {
-  NfsConnection& connection = size <= kSmallBytesMax ? *small_ : *large_;
+                                         Deadline deadline, Priority priority) {
+  NfsConnection& connection = connection_for(size, priority);
   std::string out;
   while (out.size() < size) {
     const auto count =
@@ -159,8 +172,10 @@ void NfsStore::drop_handle(const std::string& folder, const std::string& handle)
 }
 
 void NfsStore::count(std::map<std::string, uint64_t>& counters) const {
-  counters["nfs.call"] = small_->calls() + large_->calls();
-  counters["nfs.connect"] = small_->connects() + large_->connects();
+  for (const auto& connection : connections_) {
+    counters["nfs.call"] += connection->calls();
+    counters["nfs.connect"] += connection->connects();
+  }
   counters["nfs.read"] = reads_;
   counters["nfs.bytes_read"] = bytes_read_;
   counters["nfs.retry"] = retries_;

@@ -1,8 +1,10 @@
 // The export over NFSv4.0. Every read is one compound: handle of the folder, LOOKUP, READ. Folder
 // handles are kept; a handle gone stale is looked up once more by name. Large reads have a
-// connection of their own, so that small ones never queue behind them.
+// connection of their own, so that small ones never queue behind them, and so have those of
+// prefetch priority, of which fewer are under way.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -22,16 +24,19 @@ class NfsStore final : public ObjectStore {
   static Result<std::unique_ptr<NfsStore>> open(const NfsAddress& address,
                                                 NfsConnection::Options options);
 
-  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max,
-                                 Deadline deadline) override;
+  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max, Deadline deadline,
+                                 Priority priority) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                 Deadline deadline) override;
+                                 Deadline deadline, Priority priority) override;
   void count(std::map<std::string, uint64_t>& counters) const override;
 
  private:
-  NfsStore(std::vector<std::string> export_path, std::unique_ptr<NfsConnection> small,
-           std::unique_ptr<NfsConnection> large)
-      : export_path_(std::move(export_path)), small_(std::move(small)), large_(std::move(large)) {}
+  using Connections = std::array<std::unique_ptr<NfsConnection>, 4>;
+
+  NfsStore(std::vector<std::string> export_path, Connections connections)
+      : export_path_(std::move(export_path)), connections_(std::move(connections)) {}
+
+  NfsConnection& connection_for(uint64_t size, Priority priority);
 
   // One READ; with end_of_file.
   Result<NfsAnswer> read_once(NfsConnection& connection, const std::string& path, uint64_t offset,
@@ -45,8 +50,7 @@ class NfsStore final : public ObjectStore {
   const std::vector<std::string> export_path_;
   std::mutex mutex_;
   std::map<std::string, std::string> handles_;  // by folder; folders are a few hundred
-  const std::unique_ptr<NfsConnection> small_;
-  const std::unique_ptr<NfsConnection> large_;
+  const Connections connections_;               // demand: small, large; prefetch: small, large
   std::atomic<uint64_t> reads_{0};
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> retries_{0};

@@ -5,6 +5,9 @@
 // Calls block and may come from any thread. With a deadline a store that is away ends the call with
 // kUnavailable; without one the call waits for the store to come back, as a hard mount does.
 // kNotFound is the store's own answer.
+//
+// What somebody waits for goes before what may be wanted later: a read of prefetch priority never
+// makes one of demand priority wait for more than what is on the wire already.
 #pragma once
 
 #include <chrono>
@@ -19,17 +22,21 @@ namespace devrun::volume {
 
 using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 
+enum class Priority : uint8_t { kDemand, kPrefetch };
+
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
 
   // The whole file; kExhausted beyond `bytes_max`.
   virtual Result<std::string> read_whole(const std::string& path, uint64_t bytes_max,
-                                         Deadline deadline) = 0;
+                                         Deadline deadline,
+                                         Priority priority = Priority::kDemand) = 0;
 
   // Up to `size` bytes from `offset`; fewer only at the file's end.
   virtual Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                         Deadline deadline) = 0;
+                                         Deadline deadline,
+                                         Priority priority = Priority::kDemand) = 0;
 
   // Adds its own counters: nfs.read, nfs.bytes_read, …
   virtual void count(std::map<std::string, uint64_t>& counters) const = 0;

@@ -28,7 +28,7 @@ class Nfs : public ::testing::Test {
     std::filesystem::create_directories(full.parent_path());
     std::ofstream(full, std::ios::binary) << bytes;
   }
-  std::unique_ptr<NfsStore> open() {
+  std::unique_ptr<ObjectStore> open() {
     auto store = NfsStore::open(server_.address(), {});
     EXPECT_TRUE(store.has_value());
     return std::move(*store);

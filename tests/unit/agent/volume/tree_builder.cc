@@ -30,12 +30,12 @@ void MemoryStore::write_to(const std::filesystem::path& folder) const {
 }
 
 Result<std::string> MemoryStore::read_whole(const std::string& path, uint64_t bytes_max,
-                                            Deadline deadline) {
-  return read_range(path, 0, bytes_max, deadline);
+                                            Deadline deadline, Priority priority) {
+  return read_range(path, 0, bytes_max, deadline, priority);
 }
 
 Result<std::string> MemoryStore::read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                            Deadline) {
+                                            Deadline, Priority) {
   if (away_) return Error{Code::kUnavailable, "the store is away", {}};
   const std::lock_guard lock(mutex_);
   reads_ += 1;

@@ -24,10 +24,10 @@ class MemoryStore final : public ObjectStore {
   // The same files in a folder.
   void write_to(const std::filesystem::path& folder) const;
 
-  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max,
-                                 Deadline deadline) override;
+  Result<std::string> read_whole(const std::string& path, uint64_t bytes_max, Deadline deadline,
+                                 Priority priority) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
-                                 Deadline deadline) override;
+                                 Deadline deadline, Priority priority) override;
   void count(std::map<std::string, uint64_t>& counters) const override;
 
  private:

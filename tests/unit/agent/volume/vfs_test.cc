@@ -203,7 +203,7 @@ TEST_F(VfsTest, PrepareSaysWhatIsWrong) {
   EXPECT_EQ(vfs_.prepare(tree::sha256("none"), soon()).error().code, Code::kNotFound);
   TreeBuilder tree(store_);
   const Digest id = tree.finish({file(store_, "f", "x", 100)});
-  const std::string manifest = *store_.read_whole(tree::manifest_path(id), 1 << 20, {});
+  const std::string manifest = *store_.read_whole(tree::manifest_path(id), 1 << 20, {}, Priority::kDemand);
   store_.set_away(true);
   EXPECT_EQ(vfs_.prepare(id, soon()).error().code, Code::kUnavailable);
   store_.set_away(false);
@@ -214,12 +214,12 @@ TEST_F(VfsTest, PrepareSaysWhatIsWrong) {
   TreeBuilder other(store_);
   const Digest other_id = other.finish({file(store_, "g", "x", 101)});
   store_.put(tree::manifest_path(id),
-             *store_.read_whole(tree::manifest_path(other_id), 1 << 20, {}));
+             *store_.read_whole(tree::manifest_path(other_id), 1 << 20, {}, Priority::kDemand));
   EXPECT_EQ(vfs_.prepare(id, soon()).error().code, Code::kCorrupt);
   store_.put(tree::manifest_path(id), manifest);
   const tree::Manifest decoded = *tree::decode_manifest(manifest);
   const std::string pack_path = tree::pack_path(decoded.packs.front());
-  const std::string pack = *store_.read_whole(pack_path, 1 << 20, {});
+  const std::string pack = *store_.read_whole(pack_path, 1 << 20, {}, Priority::kDemand);
   store_.put(pack_path, pack + "x");
   EXPECT_EQ(vfs_.prepare(id, soon()).error().code, Code::kCorrupt);
   store_.remove(pack_path);
