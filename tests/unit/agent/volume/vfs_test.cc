@@ -203,7 +203,8 @@ TEST_F(VfsTest, PrepareSaysWhatIsWrong) {
   EXPECT_EQ(vfs_.prepare(tree::sha256("none"), soon()).error().code, Code::kNotFound);
   TreeBuilder tree(store_);
   const Digest id = tree.finish({file(store_, "f", "x", 100)});
-  const std::string manifest = *store_.read_whole(tree::manifest_path(id), 1 << 20, {}, Priority::kDemand);
+  const std::string manifest =
+      *store_.read_whole(tree::manifest_path(id), 1 << 20, {}, Priority::kDemand);
   store_.set_away(true);
   EXPECT_EQ(vfs_.prepare(id, soon()).error().code, Code::kUnavailable);
   store_.set_away(false);
