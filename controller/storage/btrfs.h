@@ -50,6 +50,9 @@ Result<std::vector<std::string>> nested_subvolumes(int fd);
 // its size.
 Result<std::vector<uint64_t>> inodes_changed_since(int snapshot, uint64_t generation,
                                                    size_t inodes_max);
+// Whether the file `inode` of a snapshot has an extent that was written in a transaction after
+// `generation`. (A hole that was punched leaves none, but stamps the file when it is complete.)
+Result<bool> extents_changed_since(int snapshot, uint64_t inode, uint64_t generation);
 // The directories that hold a name of `inode`.
 Result<std::vector<uint64_t>> parents_of(int snapshot, uint64_t inode);
 

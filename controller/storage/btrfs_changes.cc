@@ -11,6 +11,7 @@
 #include <linux/btrfs_tree.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -109,6 +110,20 @@ Result<std::vector<uint64_t>> inodes_changed_since(int snapshot, uint64_t genera
   }));
   if (too_many) return Error{Code::kExhausted, "too many changed inodes", {}};
   return out;
+}
+
+Result<bool> extents_changed_since(int snapshot, uint64_t inode, uint64_t generation) {
+  bool found = false;
+  const Search wanted{{inode, BTRFS_EXTENT_DATA_KEY, 0},
+                      {inode, BTRFS_EXTENT_DATA_KEY, kMaxOffset},
+                      generation + 1};
+  TRY(search(snapshot, wanted, [&](const Key&, const uint8_t* data, size_t bytes) {
+    btrfs_file_extent_item item{};
+    std::memcpy(&item, data, std::min(bytes, sizeof item));  // inline ones may be shorter
+    found = le64toh(item.generation) > generation;
+    return !found;
+  }));
+  return found;
 }
 
 Result<std::vector<uint64_t>> parents_of(int snapshot, uint64_t inode) {

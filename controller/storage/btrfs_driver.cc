@@ -102,6 +102,9 @@ class BtrfsDriver final : public Driver {
                                                size_t inodes_max) const override {
     return btrfs::inodes_changed_since(root, generation, inodes_max);
   }
+  Result<bool> bytes_changed(int root, uint64_t inode, uint64_t generation) const override {
+    return btrfs::extents_changed_since(root, inode, generation);
+  }
   Result<std::vector<uint64_t>> parents_of(int root, uint64_t inode) const override {
     return btrfs::parents_of(root, inode);
   }

@@ -72,6 +72,10 @@ class Driver {
   // Only of instants that are ordered.
   virtual Result<std::vector<uint64_t>> changed_inodes(int root, uint64_t generation,
                                                        size_t inodes_max) const = 0;
+  // Whether bytes of the regular file `inode` were written after `generation`, its size left as it
+  // was. Its stamps do not tell: a write sets them when it begins, and an instant may lie in the
+  // middle of it. Only of instants that are ordered.
+  virtual Result<bool> bytes_changed(int root, uint64_t inode, uint64_t generation) const = 0;
   // The folders that hold a name of `inode`. Only of instants that are ordered.
   virtual Result<std::vector<uint64_t>> parents_of(int root, uint64_t inode) const = 0;
 

@@ -45,6 +45,10 @@ class ScanDriver final : public Driver {
                  fmt::format("{}/{}: this file system keeps no instants", folder, name),
                  {}};
   }
+  Result<bool> bytes_changed(int, uint64_t, uint64_t) const override {
+    CHECK_MSG(false, "instants that are not ordered");
+    return true;
+  }
   Result<std::vector<uint64_t>> changed_inodes(int, uint64_t, size_t) const override {
     CHECK_MSG(false, "instants that are not ordered");
     return std::vector<uint64_t>{};

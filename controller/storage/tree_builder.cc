@@ -22,7 +22,8 @@ namespace devrun::storage {
 namespace {
 
 // Above this many touched inodes, looking each one up costs more than looking at everything.
-constexpr size_t kChangedInodesMax = 20'000;
+constexpr size_t kLookedUpMax = 20'000;
+constexpr size_t kChangedInodesMax = 4'000'000;  // 8 bytes each, for the time of a build
 constexpr size_t kProvisionalIdBytes = 16;
 // More than there are cores: bytes of a snapshot come from the disk, since the page cache knows them
 // as those of the live file only.
@@ -47,7 +48,7 @@ class Builder {
   Status scan(Folder& folder);
   Result<Entry> next_entry(int fd, const std::string& name, const Entry* before, bool maybe_changed,
                            Folder& folder, size_t index);
-  bool keeps_body(const Entry& before, const Entry& now) const;
+  Result<bool> keeps_body(const Entry& before, const Entry& now) const;
   void place_directory(Entry& entry, Folder& folder, size_t index);
   Status forget_vanished();
   Status read_bodies();
@@ -62,6 +63,7 @@ class Builder {
   TreeChange change_;
   BuildWork work_;
   bool scan_all_ = false;
+  bool changes_known_ = false;               // changed_ is complete
   std::unordered_set<uint64_t> changed_;     // inodes touched since the known tree
   std::unordered_set<uint64_t> on_the_way_;  // directories with something touched in or below them
   std::deque<Folder> folders_;               // parents before children; addresses stay
@@ -84,10 +86,14 @@ Status Builder::find_changed() {
     scan_all_ = true;
     return ok();
   }
-  for (const uint64_t inode : TRY(std::move(inodes))) {
-    changed_.insert(inode);
-    TRY(mark_with_ancestors(inode));
+  const std::vector<uint64_t> touched = TRY(std::move(inodes));
+  changed_.insert(touched.begin(), touched.end());
+  changes_known_ = true;
+  if (touched.size() > kLookedUpMax) {
+    scan_all_ = true;
+    return ok();
   }
+  for (const uint64_t inode : touched) TRY(mark_with_ancestors(inode));
   for (const uint64_t inode : request_.hashed_inodes) {
     changed_.insert(inode);
     TRY(mark_with_ancestors(inode));
@@ -109,11 +115,17 @@ Status Builder::mark_with_ancestors(uint64_t inode) {
   return ok();
 }
 
-bool Builder::keeps_body(const Entry& before, const Entry& now) const {
-  return before.type == EntryType::kRegular && now.type == EntryType::kRegular &&
-         before.inode == now.inode && before.lineage == now.lineage && before.size == now.size &&
-         before.mtime_ns == now.mtime_ns && before.ctime_ns == now.ctime_ns &&
-         now.ctime_ns < known_.manifest().taken_ns - kClockGrainNs;
+// Stamps alone prove nothing: the known tree may be of the middle of a write, which leaves them as
+// they were when it began.
+Result<bool> Builder::keeps_body(const Entry& before, const Entry& now) const {
+  const bool same_stamps = before.type == EntryType::kRegular && now.type == EntryType::kRegular &&
+                           before.inode == now.inode && before.lineage == now.lineage &&
+                           before.size == now.size && before.mtime_ns == now.mtime_ns &&
+                           before.ctime_ns == now.ctime_ns &&
+                           now.ctime_ns < known_.manifest().taken_ns - kClockGrainNs;
+  if (!same_stamps || !request_.generation) return false;
+  if (changes_known_ && !changed_.contains(now.inode)) return true;
+  return !TRY(request_.driver->bytes_changed(request_.root, now.inode, *request_.generation));
 }
 
 // A directory goes onto the list of folders if anything in it may differ; else its object is taken
@@ -140,7 +152,7 @@ Result<Entry> Builder::next_entry(int fd, const std::string& name, const Entry* 
   ++work_.entries_looked_at;
   Entry entry = TRY(read_entry(fd, name, request_.lineage));
   if (entry.type != EntryType::kRegular || entry.size == 0) return entry;
-  if (before != nullptr && keeps_body(*before, entry)) {
+  if (before != nullptr && TRY(keeps_body(*before, entry))) {
     entry.body = before->body;
     if (take_hashed_body(request_, entry)) ++change_.hashed;
     return entry;

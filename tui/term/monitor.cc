@@ -90,6 +90,7 @@ class Loop {
     while (!quit_) {
       draw_if_due();
       wait();
+      if (terminal_.stop_if_asked()) take(terminal_.size());
       for (Event& event : mailbox_.take()) take(event);
       while (const auto event = terminal_.next_event()) take(*event);
       if (Clock::now() - last_tick_ >= kTick) tick();
@@ -126,8 +127,9 @@ class Loop {
   void wait() {
     const auto timeout =
         stale_ ? kFrame : std::chrono::duration_cast<std::chrono::milliseconds>(kTick);
-    std::array<pollfd, 2> sources{pollfd{STDIN_FILENO, POLLIN, 0},
-                                  pollfd{mailbox_.descriptor(), POLLIN, 0}};
+    std::array<pollfd, 3> sources{pollfd{STDIN_FILENO, POLLIN, 0},
+                                  pollfd{mailbox_.descriptor(), POLLIN, 0},
+                                  pollfd{terminal_.stop_descriptor(), POLLIN, 0}};
     ::poll(sources.data(), sources.size(), static_cast<int>(timeout.count()));
     // A terminal that has gone would be readable for ever.
     if ((sources[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) quit_ = true;

@@ -3,15 +3,18 @@
 #include <curses.h>
 #include <langinfo.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <clocale>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 
 namespace devrun::tui {
 
@@ -32,6 +35,16 @@ void restore_and_die(int signal_number) {
 
 constexpr std::array kDeadly{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSEGV,
                              SIGABRT, SIGBUS, SIGFPE, SIGILL};
+
+// For the handler of SIGTSTP, which may run in any thread at any moment.
+int g_stop_asked = -1;
+
+void ask_to_stop(int) {
+  const int error = errno;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(g_stop_asked, &one, sizeof one);
+  errno = error;
+}
 
 enum Pair : short { kGreenPair = 1, kRedPair, kCyanPair, kYellowPair, kTitlePair };
 
@@ -139,11 +152,31 @@ Terminal::Terminal() {
   nodelay(stdscr, TRUE);
   curs_set(0);
   for (const int signal_number : kDeadly) ::signal(signal_number, restore_and_die);
+  g_stop_asked = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  ::signal(SIGTSTP, ask_to_stop);
 }
 
 Terminal::~Terminal() {
   for (const int signal_number : kDeadly) ::signal(signal_number, SIG_DFL);
+  ::signal(SIGTSTP, SIG_DFL);
   endwin();
+  ::close(std::exchange(g_stop_asked, -1));
+}
+
+int Terminal::stop_descriptor() const {
+  return g_stop_asked;
+}
+
+bool Terminal::stop_if_asked() {
+  uint64_t asked = 0;
+  if (::read(g_stop_asked, &asked, sizeof asked) != sizeof asked) return false;
+  endwin();
+  ::signal(SIGTSTP, SIG_DFL);
+  ::raise(SIGTSTP);  // returns when somebody lets the process go on
+  ::signal(SIGTSTP, ask_to_stop);
+  clearok(curscr, TRUE);
+  refresh();
+  return true;
 }
 
 std::optional<Event> Terminal::next_event() {

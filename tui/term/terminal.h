@@ -24,6 +24,13 @@ class Terminal {
   Resized size() const;
   bool ascii_only() const { return ascii_only_; }
 
+  // Readable once somebody asked the monitor to stop (SIGTSTP): then stop_if_asked() is due.
+  int stop_descriptor() const;
+  // Gives the terminal back, stops the process as its shell expects, and takes the terminal again
+  // when it goes on; true then. Not left to ncurses, whose signal handler writes to the terminal
+  // from whichever thread it interrupts.
+  bool stop_if_asked();
+
   // Shows the canvas; only what differs from what is shown is sent.
   void paint(const Canvas& canvas);
 

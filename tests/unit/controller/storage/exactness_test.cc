@@ -176,6 +176,36 @@ TEST_P(ExactnessTest, ChangedWhileItIsCopied) {
   EXPECT_EQ(text_now("busy"), read_text(live("busy")));
 }
 
+// A write stamps the file when it begins: a snapshot in the middle of a long one has the stamp that
+// the file keeps afterwards.
+TEST_P(ExactnessTest, SnapshotInTheMiddleOfALongWrite) {
+  constexpr size_t kBytes = 48 << 20;
+  constexpr int kRounds = 6;
+  const std::string path = live("long");
+  write_text(path, std::string(kBytes, '-'));
+  text_now("long");
+  for (int i = 0; i < kRounds; ++i) {
+    const std::string content(kBytes, static_cast<char>('a' + i));
+    const struct timespec before = changed(path);
+    std::atomic<bool> written = false;
+    std::thread writer([&] {
+      const UniqueFd fd = *open_file(path, O_WRONLY);
+      EXPECT_EQ(::pwrite(fd.get(), content.data(), kBytes, 0), static_cast<ssize_t>(kBytes));
+      written = true;
+    });
+    const auto begun = [&] {
+      const struct timespec now = changed(path);
+      return now.tv_sec != before.tv_sec || now.tv_nsec != before.tv_nsec;
+    };
+    while (!begun() && !written) std::this_thread::yield();
+    if (i % 2 == 1) wait_until_old(path);
+    const Result<Snapshot> taken = storage_->take_snapshot("v");
+    writer.join();
+    EXPECT_TRUE(taken || taken.error().code == Code::kConflict) << taken.error().message;
+    EXPECT_TRUE(text_now("long") == content) << "round " << i;
+  }
+}
+
 // Names that come and go beside it, and folders that move: what stays is in every snapshot.
 TEST_P(ExactnessTest, OtherNamesComeAndGo) {
   shell("mkdir -p " + live("d/stays/e") + " && for i in 1 2 3 4 5 6 7 8 9; do echo $i > " +
