@@ -58,6 +58,8 @@ int loopback_socket(int port, bool listening) {
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
+  // The server asks for privileged ports, as an export for nodes should.
+  if (!listening) ::bindresvport(fd, nullptr);
   const int failed = listening ? ::bind(fd, generic, sizeof address) || ::listen(fd, 64)
                                : ::connect(fd, generic, sizeof address);
   if (failed == 0) return fd;
