@@ -67,6 +67,7 @@ Result<std::unique_ptr<FuseFront>> FuseFront::open(UniqueFd fd, Vfs& vfs, Option
 }
 
 FuseFront::~FuseFront() {
+  reads_.close();
   if (session_ != nullptr) fuse_session_destroy(session_);
 }
 
@@ -123,7 +124,7 @@ void FuseFront::count(std::map<std::string, uint64_t>& counters) const {
   add("getxattr", upcalls_.getxattr);
   add("listxattr", upcalls_.listxattr);
   add("statfs", upcalls_.statfs);
-  add("bytes_read", upcalls_.bytes_read);
+  reads_.count(counters);
 }
 
 }  // namespace devrun::volume

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/volume/fuse_reads.h"
 #include "agent/volume/vfs.h"
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
@@ -31,32 +32,33 @@ class FuseFront {
         false;  // shows the trees that have some; otherwise those that have none, and never asks
     std::string mounted_at;
     bool list_with_attributes = true;  // READDIRPLUS where the kernel thinks it pays
-    unsigned threads_max = 64;         // each waits for one read
+    unsigned threads_max = 16;         // those of the kernel's questions; none waits for the store
     unsigned read_ahead_kib = 1024;
   };
 
   static Result<std::unique_ptr<FuseFront>> open(UniqueFd fd, Vfs& vfs, Options options);
-  ~FuseFront();
+  ~FuseFront();  // the store must be closed
   FuseFront(const FuseFront&) = delete;
   FuseFront& operator=(const FuseFront&) = delete;
 
-  // Until the mount is gone; blocks. Each read may wait for the store, on a thread of its own.
+  // Until the mount is gone; blocks. Reads may be answered later, also after that.
   Status serve();
 
   // A tree was prepared: a listing of the root that the kernel kept is out of date.
   void root_changed();
 
   const Options& options() const { return options_; }
+  FuseReads& reads() { return reads_; }
   void count(std::map<std::string, uint64_t>& counters) const;
 
  private:
   struct Upcalls {
     std::atomic<uint64_t> lookup{0}, getattr{0}, readlink{0}, open{0}, opendir{0}, read{0},
-        readdir{0}, readdirplus{0}, getxattr{0}, listxattr{0}, statfs{0}, bytes_read{0};
+        readdir{0}, readdirplus{0}, getxattr{0}, listxattr{0}, statfs{0};
   };
   struct Handlers;  // libfuse's callbacks
 
-  FuseFront(Vfs& vfs, Options options) : vfs_(vfs), options_(std::move(options)) {}
+  FuseFront(Vfs& vfs, Options options) : vfs_(vfs), options_(std::move(options)), reads_(vfs) {}
   void initialized();
   static ssize_t write_reply(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_request(int fd, void* buffer, size_t size, void* self);
@@ -66,6 +68,7 @@ class FuseFront {
   fuse_session* session_ = nullptr;
   std::atomic<bool> init_replied_{false};
   Upcalls upcalls_;
+  FuseReads reads_;
 };
 
 }  // namespace devrun::volume

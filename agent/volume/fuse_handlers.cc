@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/uio.h>
 
 #include <cerrno>
 #include <cstring>
@@ -151,19 +150,7 @@ void FuseFront::Handlers::read(fuse_req_t request, fuse_ino_t node, size_t size,
                                fuse_file_info*) {
   FuseFront* front = front_of(request);
   front->upcalls_.read += 1;
-  const Result<std::vector<Slice>> slices =
-      front->vfs_.read(node, static_cast<uint64_t>(offset), size);
-  if (!slices) {
-    log::error("read of {} bytes at {}: {}", size, offset, slices.error().message);
-    fuse_reply_err(request, errno_of(slices.error()));
-    return;
-  }
-  std::vector<iovec> parts;
-  for (const Slice& slice : *slices) {
-    parts.push_back({const_cast<char*>(slice.bytes.data()), slice.bytes.size()});
-    front->upcalls_.bytes_read += slice.bytes.size();
-  }
-  fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
+  front->reads_.begin(request, node, static_cast<uint64_t>(offset), size);
 }
 
 void FuseFront::Handlers::statfs(fuse_req_t request, fuse_ino_t) {

@@ -1,8 +1,11 @@
 // devrun-fs: the FUSE server in which every snapshot appears on a node. One per node; outlives the
 // agent.
 //
-//   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT] | --folder DIR)
-//             [--state DIR]
+//   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT],… | --folder DIR)
+//             [--state DIR] [--cache DIR] [--cache-size SIZE] [--cache-free PERCENT]
+//
+// Several --nfs servers are of one store; the first is preferred. The cache is STATE/cache unless said otherwise (none
+// without either), at most SIZE (20G; 0: no cache), and leaves PERCENT (10) of its file system free.
 //
 // Enters the keeper's mount namespace, takes the mounts' descriptors from it (fuse.plain,
 // fuse.xattr), and serves until the mounts are gone or a SIGTERM. Ready once the control socket
@@ -12,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -21,6 +25,7 @@
 #include "agent/volume/nfs_store.h"
 #include "agent/volume/node_fs.h"
 #include "common/base/log.h"
+#include "common/base/units.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
 #include "common/runtime/namespace.h"
@@ -34,6 +39,9 @@ struct Arguments {
   std::string nfs;
   std::string folder;
   std::string state;
+  std::string cache;
+  std::string cache_size = "20G";
+  std::string cache_free = "10";
 };
 
 Error usage(std::string message) {
@@ -42,11 +50,10 @@ Error usage(std::string message) {
 
 Result<Arguments> parse(int argc, char** argv) {
   Arguments out;
-  const std::map<std::string_view, std::string*> flags{{"--keeper", &out.keeper},
-                                                       {"--control", &out.control},
-                                                       {"--nfs", &out.nfs},
-                                                       {"--folder", &out.folder},
-                                                       {"--state", &out.state}};
+  const std::map<std::string_view, std::string*> flags{
+      {"--keeper", &out.keeper},         {"--control", &out.control},      {"--nfs", &out.nfs},
+      {"--folder", &out.folder},         {"--state", &out.state},          {"--cache", &out.cache},
+      {"--cache-size", &out.cache_size}, {"--cache-free", &out.cache_free}};
   for (int i = 1; i < argc; i += 2) {
     const auto flag = flags.find(argv[i]);
     if (flag == flags.end()) return usage(fmt::format("unknown flag {}", argv[i]));
@@ -55,9 +62,10 @@ Result<Arguments> parse(int argc, char** argv) {
   }
   if (out.keeper.empty() || out.control.empty()) return usage("--keeper or --control is missing");
   // Entering the keeper's namespace leads to `/`.
-  for (std::string* path : {&out.keeper, &out.control, &out.folder, &out.state}) {
+  for (std::string* path : {&out.keeper, &out.control, &out.folder, &out.state, &out.cache}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path).string();
   }
+  if (out.cache.empty() && !out.state.empty()) out.cache = out.state + "/cache";
   if (out.nfs.empty() == out.folder.empty()) return usage("one of --nfs and --folder is needed");
   return out;
 }
@@ -67,9 +75,26 @@ Result<std::unique_ptr<ObjectStore>> open_store(const Arguments& arguments) {
     std::unique_ptr<ObjectStore> store = TRY(HostStore::open(arguments.folder));
     return store;
   }
-  const NfsAddress address = TRY(parse_nfs_address(arguments.nfs));
-  std::unique_ptr<ObjectStore> store = TRY(NfsStore::open(address, {}));
+  std::vector<NfsAddress> addresses = TRY(parse_nfs_addresses(arguments.nfs));
+  std::unique_ptr<ObjectStore> store = TRY(NfsStore::open(std::move(addresses), {}));
   return store;
+}
+
+// Without a cache rather than not at all.
+Result<std::unique_ptr<DiskCache>> open_cache(const Arguments& arguments) {
+  DiskCache::Limits limits;
+  limits.bytes_max = static_cast<uint64_t>(TRY(parse_size(arguments.cache_size)));
+  const std::string& percent = arguments.cache_free;
+  const auto [end, failed] =
+      std::from_chars(percent.data(), percent.data() + percent.size(), limits.free_percent_min);
+  if (failed != std::errc{} || end != percent.data() + percent.size()) {
+    return usage(fmt::format("--cache-free {}: expected a percentage, as 10", percent));
+  }
+  if (arguments.cache.empty() || limits.bytes_max == 0) return std::unique_ptr<DiskCache>();
+  Result<std::unique_ptr<DiskCache>> cache = DiskCache::open(arguments.cache, limits);
+  if (cache || cache.error().code == Code::kInvalid) return cache;
+  log::error("no disk cache: {}", cache.error().message);
+  return std::unique_ptr<DiskCache>();
 }
 
 Result<NodeFs::Mount> take_mount(const std::string& keeper, const std::string& name) {
@@ -82,8 +107,9 @@ Result<std::unique_ptr<NodeFs>> start(const Arguments& arguments) {
   TRY(enter_mount_namespace_of(arguments.keeper));
   NodeFs::Mount plain = TRY(take_mount(arguments.keeper, "fuse.plain"));
   NodeFs::Mount xattr = TRY(take_mount(arguments.keeper, "fuse.xattr"));
+  std::unique_ptr<DiskCache> cache = TRY(open_cache(arguments));
   std::unique_ptr<ObjectStore> store = TRY(open_store(arguments));
-  return NodeFs::start(std::move(store), std::move(plain), std::move(xattr),
+  return NodeFs::start(std::move(store), std::move(cache), std::move(plain), std::move(xattr),
                        {.control_socket = arguments.control});
 }
 

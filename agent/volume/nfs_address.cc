@@ -45,4 +45,14 @@ Result<NfsAddress> parse_nfs_address(std::string_view text) {
   return out;
 }
 
+Result<std::vector<NfsAddress>> parse_nfs_addresses(std::string_view text) {
+  std::vector<NfsAddress> out;
+  for (;;) {
+    const size_t end = text.find(',');
+    out.push_back(TRY(parse_nfs_address(text.substr(0, end))));
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace devrun::volume

@@ -19,5 +19,7 @@ struct NfsAddress {
 std::vector<std::string> split_path(std::string_view path);
 
 Result<NfsAddress> parse_nfs_address(std::string_view text);
+// Several of one store, with commas between them.
+Result<std::vector<NfsAddress>> parse_nfs_addresses(std::string_view text);
 
 }  // namespace devrun::volume

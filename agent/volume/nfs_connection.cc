@@ -23,6 +23,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstPause{20};
 constexpr milliseconds kTick{1'000};
 constexpr int kRefusalsMax = 5;
+constexpr int kStaleTriesMax = 3;
+constexpr milliseconds kBusyPause{100};
 // libnfs says this of calls that its connection took with it; other errors are the server's words.
 constexpr std::string_view kConnectionLost = "RPC ERROR";
 
@@ -39,6 +41,15 @@ void on_connected(rpc_context*, int status, void*, void* state) {
       status == RPC_STATUS_SUCCESS ? Connecting::kConnected : Connecting::kFailed;
 }
 
+bool is_stale(int status) {
+  return status == NFS4ERR_STALE || status == NFS4ERR_BADHANDLE || status == NFS4ERR_FHEXPIRED;
+}
+
+// The server asks for patience.
+bool is_busy(int status) {
+  return status == NFS4ERR_DELAY || status == NFS4ERR_GRACE || status == NFS4ERR_RESOURCE;
+}
+
 std::string error_of(rpc_context* rpc) {
   const char* words = rpc_get_error(rpc);
   return words == nullptr ? "connection closed" : words;
@@ -46,47 +57,67 @@ std::string error_of(rpc_context* rpc) {
 
 }  // namespace
 
+struct NfsConnection::Call {
+  NfsRead read;
+  Done done;
+  Clock::time_point since = Clock::now();
+  Clock::time_point not_before{};
+  std::atomic<bool> abandoned{false};
+  int refusals = 0;
+  int stale_tries = 0;
+};
+
 void NfsConnection::DestroyContext::operator()(rpc_context* rpc) const {
   rpc_destroy_context(rpc);
 }
 
-Result<std::unique_ptr<NfsConnection>> NfsConnection::open(NfsAddress address, Options options) {
+Result<std::unique_ptr<NfsConnection>> NfsConnection::open(NfsServers& servers, Options options) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return errno_error("eventfd", errno);
-  return std::unique_ptr<NfsConnection>(
-      new NfsConnection(std::move(address), options, std::move(wake)));
+  return std::unique_ptr<NfsConnection>(new NfsConnection(servers, options, std::move(wake)));
 }
 
-NfsConnection::NfsConnection(NfsAddress address, Options options, UniqueFd wake)
-    : address_(std::move(address)),
+NfsConnection::NfsConnection(NfsServers& servers, Options options, UniqueFd wake)
+    : servers_(servers),
       options_(options),
       wake_(std::move(wake)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 NfsConnection::~NfsConnection() {
+  close();
+}
+
+void NfsConnection::close() {
+  if (!thread_.joinable()) return;
   thread_.request_stop();
   wake();
   thread_.join();
 }
 
-Result<NfsAnswer> NfsConnection::perform(NfsRequest request, Deadline deadline) {
+NfsConnection::Ticket NfsConnection::start(NfsRead read, Done done) {
   const auto call = std::make_shared<Call>();
-  call->request = std::move(request);
-  std::unique_lock lock(mutex_);
-  if (stopped_) return Error{Code::kCancelled, "devrun-fs is ending", {}};
-  waiting_.push_back(call);
-  wake();
-  const auto answered = [&] { return call->answer.has_value(); };
-  if (!deadline) {
-    call->done.wait(lock, answered);
-  } else if (!call->done.wait_until(lock, *deadline, answered)) {
-    call->abandoned = true;
-    return Error{Code::kUnavailable,
-                 fmt::format("the store at {}:{} does not answer: {}", address_.host, address_.port,
-                             last_error_),
-                 "devrun doctor"};
+  call->read = std::move(read);
+  call->done = std::move(done);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) {
+      load_ += 1;
+      waiting_.push_back(call);
+      wake();
+      return call;
+    }
   }
-  return std::move(*call->answer);
+  call->done(Error{Code::kCancelled, "devrun-fs is ending", {}});
+  return call;
+}
+
+void NfsConnection::abandon(const Ticket& ticket) {
+  ticket->abandoned = true;
+}
+
+std::string NfsConnection::last_error() const {
+  const std::lock_guard lock(mutex_);
+  return last_error_;
 }
 
 void NfsConnection::wake() {
@@ -96,36 +127,41 @@ void NfsConnection::wake() {
 
 void NfsConnection::run(const std::stop_token& stop) {
   milliseconds pause_time = kFirstPause;
-  away_since_ = Clock::now();
+  progress_ = Clock::now();
   while (!stop.stop_requested()) {
+    server_ = servers_.current();
     if (const Context rpc = connect(stop)) {
       connects_ += 1;
-      if (away_told_) log::info("the store at {}:{} is back", address_.host, address_.port);
-      away_told_ = false;
-      pause_time = kFirstPause;
+      const uint64_t before = calls_;
       serve(stop, rpc.get());
-      away_since_ = Clock::now();
+      if (calls_ > before) pause_time = kFirstPause;
     }  // the context goes, and on_reply puts what was under way back into the queue
+    if (stop.stop_requested()) break;
+    if (server_ != servers_.current()) continue;  // the others have moved on
     tell_if_away();
+    servers_.failed(server_);
     pause(stop, pause_time);
     pause_time = std::min(2 * pause_time, options_.pause_max);
   }
-  const std::lock_guard lock(mutex_);
-  stopped_ = true;
-  for (const auto& call : waiting_) {
-    call->answer = Error{Code::kCancelled, "devrun-fs is ending", {}};
-    call->done.notify_one();
+  std::deque<Ticket> left;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    left.swap(waiting_);
+    left.insert(left.end(), delayed_.begin(), delayed_.end());
+    delayed_.clear();
   }
-  waiting_.clear();
+  for (const Ticket& call : left) finish(call, Error{Code::kCancelled, "devrun-fs is ending", {}});
 }
 
 NfsConnection::Context NfsConnection::connect(const std::stop_token& stop) {
+  const NfsAddress& address = servers_.address(server_);
   Context rpc(rpc_init_context());
   if (!rpc) return nullptr;
   auto state = Connecting::kTrying;
   {
     const std::lock_guard one(connect_mutex());
-    if (rpc_connect_async(rpc.get(), address_.host.c_str(), address_.port, on_connected, &state) !=
+    if (rpc_connect_async(rpc.get(), address.host.c_str(), address.port, on_connected, &state) !=
         0) {
       lost(error_of(rpc.get()));
       return nullptr;
@@ -133,12 +169,13 @@ NfsConnection::Context NfsConnection::connect(const std::stop_token& stop) {
   }
   const auto end = Clock::now() + options_.connect_time_max;
   while (state == Connecting::kTrying && !stop.stop_requested()) {
+    tell_if_away();
     const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
     if (left <= milliseconds{0}) {
       lost("connecting takes too long");
       return nullptr;
     }
-    if (!wait_and_service(rpc.get(), left)) return nullptr;
+    if (!wait_and_service(rpc.get(), std::min(left, kTick))) return nullptr;
   }
   if (state != Connecting::kConnected) return nullptr;
   const int yes = 1;
@@ -147,30 +184,56 @@ NfsConnection::Context NfsConnection::connect(const std::stop_token& stop) {
 }
 
 void NfsConnection::serve(const std::stop_token& stop, rpc_context* rpc) {
+  const milliseconds silence_max =
+      servers_.count() > 1 ? options_.silence_max_of_several : options_.silence_max;
   progress_ = Clock::now();
   while (!stop.stop_requested()) {
+    if (servers_.current() != server_) return;
     if (!send_waiting(rpc)) return;
-    if (!wait_and_service(rpc, in_flight_ > 0 ? kTick : milliseconds{-1})) return;
-    if (in_flight_ > 0 && Clock::now() - progress_ > options_.silence_max) {
+    if (!wait_and_service(rpc, time_to_wait())) return;
+    if (in_flight_ == 0) continue;
+    tell_if_away();
+    if (Clock::now() - progress_ > silence_max) {
       lost("no answer for a long time");
       return;
     }
   }
 }
 
+milliseconds NfsConnection::time_to_wait() {
+  const std::lock_guard lock(mutex_);
+  if (!delayed_.empty()) return kBusyPause;
+  return in_flight_ > 0 ? kTick : milliseconds{-1};
+}
+
+NfsConnection::Ticket NfsConnection::next_waiting() {
+  const std::lock_guard lock(mutex_);
+  while (!delayed_.empty() && delayed_.front()->not_before <= Clock::now()) {
+    waiting_.push_front(std::move(delayed_.front()));
+    delayed_.pop_front();
+  }
+  if (waiting_.empty()) return nullptr;
+  Ticket call = std::move(waiting_.front());
+  waiting_.pop_front();
+  return call;
+}
+
 bool NfsConnection::send_waiting(rpc_context* rpc) {
   bool sent_any = false;
   while (in_flight_ < options_.in_flight_max) {
-    std::shared_ptr<Call> call;
-    {
-      const std::lock_guard lock(mutex_);
-      while (!waiting_.empty() && waiting_.front()->abandoned) waiting_.pop_front();
-      if (waiting_.empty()) break;
-      call = std::move(waiting_.front());
-      waiting_.pop_front();
+    const Ticket call = next_waiting();
+    if (!call) break;
+    if (call->abandoned) {
+      finish(call, Error{Code::kCancelled, "nobody waits for it", {}});
+      continue;
     }
-    auto sent = std::make_unique<Sent>(Sent{this, call});
-    if (!send_compound(rpc, call->request, on_reply, sent.get())) {
+    Result<NfsRequest> request = request_for(call->read);
+    if (!request) {
+      finish(call, std::move(request).error());
+      continue;
+    }
+    auto sent = std::make_unique<Sent>(Sent{this, call, request->start});
+    if (!send_compound(rpc, *request, on_reply, sent.get())) {
       finish(call, Error{Code::kExhausted, "libnfs takes no call", {}});
       continue;
     }
@@ -184,6 +247,24 @@ bool NfsConnection::send_waiting(rpc_context* rpc) {
   if (rpc_service(rpc, POLLOUT) == 0) return true;
   lost(error_of(rpc));
   return false;
+}
+
+// Built when it goes out, since handles are a server's own.
+Result<NfsRequest> NfsConnection::request_for(const NfsRead& read) const {
+  NfsRequest out;
+  out.offset = read.offset;
+  out.count = read.count;
+  out.start = servers_.handle(server_, read.folder);
+  if (out.start.empty()) {
+    out.names = servers_.address(server_).export_path;
+    for (std::string& name : split_path(read.folder)) out.names.push_back(std::move(name));
+    out.handle_after = out.names.size();
+  }
+  out.names.push_back(read.name);
+  if (out.names.size() > NfsRequest::kNamesMax) {
+    return Error{Code::kInvalid, fmt::format("{} lies too deep in the export", read.folder), {}};
+  }
+  return out;
 }
 
 bool NfsConnection::wait_and_service(rpc_context* rpc, milliseconds time_max) {
@@ -208,9 +289,9 @@ void NfsConnection::on_reply(rpc_context*, int status, void* data, void* private
   const std::unique_ptr<Sent> sent(static_cast<Sent*>(private_data));
   NfsConnection& self = *sent->connection;
   self.in_flight_ -= 1;
-  self.progress_ = Clock::now();
   if (status == RPC_STATUS_SUCCESS) {
-    self.finish(sent->call, read_compound(*static_cast<const COMPOUND4res*>(data)));
+    self.progress_ = Clock::now();
+    self.answered(*sent, read_compound(*static_cast<const COMPOUND4res*>(data)));
     return;
   }
   const std::string words =
@@ -220,14 +301,43 @@ void NfsConnection::on_reply(rpc_context*, int status, void* data, void* private
     self.finish(sent->call, Error{Code::kIo, "the store refuses a call: " + words, {}});
     return;
   }
-  const std::lock_guard lock(self.mutex_);
-  self.waiting_.push_front(sent->call);
+  self.again(sent->call, milliseconds{0});
 }
 
-void NfsConnection::finish(const std::shared_ptr<Call>& call, Result<NfsAnswer> answer) {
+void NfsConnection::answered(const Sent& sent, NfsAnswer answer) {
+  servers_.tell_back(server_);
+  const NfsRead& read = sent.call->read;
+  if (!answer.handle.empty()) servers_.keep_handle(server_, read.folder, answer.handle);
+  if (is_busy(answer.status)) {
+    again(sent.call, kBusyPause);
+    return;
+  }
+  // A folder may have gone and come again: only the way from the root is proof.
+  const bool doubtful = is_stale(answer.status) || answer.status == NFS4ERR_NOENT;
+  if (doubtful && !sent.start.empty()) {
+    servers_.drop_handle(server_, read.folder, sent.start);
+    if (++sent.call->stale_tries < kStaleTriesMax) {
+      again(sent.call, milliseconds{0});
+      return;
+    }
+  }
+  finish(sent.call, std::move(answer));
+}
+
+void NfsConnection::again(const Ticket& call, milliseconds pause_time) {
+  retries_ += 1;
+  call->not_before = Clock::now() + pause_time;
   const std::lock_guard lock(mutex_);
-  call->answer = std::move(answer);
-  call->done.notify_one();
+  if (pause_time.count() > 0) {
+    delayed_.push_back(call);
+  } else {
+    waiting_.push_front(call);
+  }
+}
+
+void NfsConnection::finish(const Ticket& call, Result<NfsAnswer> answer) {
+  load_ -= 1;
+  call->done(std::move(answer));
 }
 
 void NfsConnection::lost(std::string why) {
@@ -240,15 +350,23 @@ void NfsConnection::pause(const std::stop_token& stop, milliseconds time) {
   stopping_.wait_for(lock, stop, time, [] { return false; });
 }
 
+// No answer since long, though somebody asked as long ago.
 void NfsConnection::tell_if_away() {
-  if (away_told_ || Clock::now() - away_since_ < options_.away_until_told) return;
-  const std::lock_guard lock(mutex_);
-  const bool awaited = std::any_of(waiting_.begin(), waiting_.end(),
-                                   [](const auto& call) { return !call->abandoned; });
-  if (!awaited) return;
-  away_told_ = true;
-  log::warning("the store at {}:{} is away ({}); {} readers wait for it", address_.host,
-               address_.port, last_error_, waiting_.size());
+  const auto now = Clock::now();
+  if (now - progress_ < options_.away_until_told) return;
+  size_t readers = in_flight_;
+  Clock::time_point first = in_flight_ > 0 ? progress_ : now;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Ticket& call : waiting_) {
+      if (call->abandoned) continue;
+      readers += 1;
+      first = std::min(first, call->since);
+    }
+  }
+  const auto since = std::chrono::duration_cast<milliseconds>(now - std::max(first, progress_));
+  if (readers == 0 || since < options_.away_until_told) return;
+  servers_.tell_away(server_, since, in_flight_ > 0 ? "it is silent" : last_error(), readers);
 }
 
 }  // namespace devrun::volume

@@ -1,7 +1,6 @@
-// One connection to an NFS server, with a thread of its own that alone touches libnfs. Callers from
-// any thread wait until their call is answered or their deadline is past; a lost connection is made
-// anew with back-off and what was under way is sent again, so callers without a deadline never see
-// it.
+// One connection to an NFS server, with a thread of its own that alone touches libnfs. Reads are started from any
+// thread and answered on the connection's; a lost connection is made anew with back-off, to the next server if there
+// is one, and what was under way is sent again, so who waits never sees it.
 //
 // libnfs 4.0.0: its own reconnection returns wrong bytes with success, so it stays off and the
 // context is destroyed after any error; its timeouts are not used either. Calls are reads, so
@@ -13,19 +12,26 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <map>
+#include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 
-#include "agent/volume/nfs_address.h"
 #include "agent/volume/nfs_compound.h"
-#include "agent/volume/object_store.h"
+#include "agent/volume/nfs_servers.h"
+#include "common/base/result.h"
 #include "common/runtime/fd.h"
 
 namespace devrun::volume {
+
+// A range of a file of the export, at most kNfsReadBytesMax.
+struct NfsRead {
+  std::string folder;  // relative to the export
+  std::string name;
+  uint64_t offset = 0;
+  uint32_t count = 0;
+};
 
 class NfsConnection {
  public:
@@ -33,73 +39,86 @@ class NfsConnection {
     size_t in_flight_max = 64;
     std::chrono::milliseconds connect_time_max{7'000};
     std::chrono::milliseconds silence_max{30'000};
+    std::chrono::milliseconds silence_max_of_several{6'000};  // with another server to turn to
     std::chrono::milliseconds pause_max{1'000};
     std::chrono::milliseconds away_until_told{3'000};  // then a line in the log
   };
+  using Done = std::function<void(Result<NfsAnswer>)>;
+  struct Call;
+  using Ticket = std::shared_ptr<Call>;
 
-  static Result<std::unique_ptr<NfsConnection>> open(NfsAddress address, Options options);
+  // `servers` outlives it.
+  static Result<std::unique_ptr<NfsConnection>> open(NfsServers& servers, Options options);
   ~NfsConnection();
   NfsConnection(const NfsConnection&) = delete;
   NfsConnection& operator=(const NfsConnection&) = delete;
 
-  // The server's answer, whatever its status; kUnavailable after the deadline; kIo for what no
-  // server of NFSv4 says.
-  Result<NfsAnswer> perform(NfsRequest request, Deadline deadline);
+  // `done` is called once, on the connection's thread and without locks, with the server's answer whatever its status
+  // (but those that only ask to try again); kIo for what no server of NFSv4 says; kCancelled at the end.
+  Ticket start(NfsRead read, Done done);
+  // Its answer is of no use any more: it need not be sent (again).
+  void abandon(const Ticket& ticket);
+  // What is under way ends with kCancelled, and so does all that is started later.
+  void close();
 
+  size_t load() const { return load_; }  // calls not answered yet
   uint64_t calls() const { return calls_; }
   uint64_t connects() const { return connects_; }
+  uint64_t retries() const { return retries_; }
+  std::string last_error() const;
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Call {
-    NfsRequest request;
-    std::condition_variable done;
-    std::optional<Result<NfsAnswer>> answer;
-    bool abandoned = false;
-    int refusals = 0;
-  };
   // What libnfs carries for us while a call is under way.
   struct Sent {
     NfsConnection* connection;
-    std::shared_ptr<Call> call;
+    Ticket call;
+    std::string start;  // the handle that it went out with
   };
   struct DestroyContext {
     void operator()(rpc_context* rpc) const;
   };
   using Context = std::unique_ptr<rpc_context, DestroyContext>;
 
-  NfsConnection(NfsAddress address, Options options, UniqueFd wake);
+  NfsConnection(NfsServers& servers, Options options, UniqueFd wake);
   void run(const std::stop_token& stop);
   Context connect(const std::stop_token& stop);
   void serve(const std::stop_token& stop, rpc_context* rpc);
   bool send_waiting(rpc_context* rpc);
+  Ticket next_waiting();
+  Result<NfsRequest> request_for(const NfsRead& read) const;
   // False: the connection is of no more use.
   bool wait_and_service(rpc_context* rpc, std::chrono::milliseconds time_max);
+  std::chrono::milliseconds time_to_wait();
   void pause(const std::stop_token& stop, std::chrono::milliseconds time);
   void tell_if_away();
   void wake();
   void lost(std::string why);
   static void on_reply(rpc_context* rpc, int status, void* data, void* private_data);
-  void finish(const std::shared_ptr<Call>& call, Result<NfsAnswer> answer);
+  void answered(const Sent& sent, NfsAnswer answer);
+  void again(const Ticket& call, std::chrono::milliseconds pause);
+  void finish(const Ticket& call, Result<NfsAnswer> answer);
 
-  const NfsAddress address_;
+  NfsServers& servers_;
   const Options options_;
   const UniqueFd wake_;
 
-  std::mutex mutex_;  // guards these, and all Calls
+  mutable std::mutex mutex_;  // guards these
   std::condition_variable_any stopping_;
-  std::deque<std::shared_ptr<Call>> waiting_;
+  std::deque<Ticket> waiting_;
+  std::deque<Ticket> delayed_;  // the server asked for patience
   std::string last_error_ = "not connected yet";
   bool stopped_ = false;
 
   // Of the thread alone.
+  size_t server_ = 0;
   size_t in_flight_ = 0;
-  Clock::time_point progress_;
-  Clock::time_point away_since_;
-  bool away_told_ = false;
+  Clock::time_point progress_;  // the last answer, or when the first of those under way was sent
 
+  std::atomic<size_t> load_{0};
   std::atomic<uint64_t> calls_{0};
   std::atomic<uint64_t> connects_{0};
+  std::atomic<uint64_t> retries_{0};
   std::jthread thread_;
 };
 

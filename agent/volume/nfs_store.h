@@ -1,59 +1,57 @@
-// The export over NFSv4.0. Every read is one compound: handle of the folder, LOOKUP, READ. Folder
-// handles are kept; a handle gone stale is looked up once more by name. Large reads have a
-// connection of their own, so that small ones never queue behind them, and so have those of
-// prefetch priority, of which fewer are under way.
+// The export over NFSv4.0. Every read is one compound: handle of the folder, LOOKUP, READ. Large reads have connections
+// of their own, so that small ones never queue behind them, and so have those of prefetch priority, of which fewer are
+// under way.
+//
+// With several servers the first is used as long as it answers; who came to another one goes back when it does again.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agent/volume/nfs_address.h"
 #include "agent/volume/nfs_connection.h"
+#include "agent/volume/nfs_servers.h"
 #include "agent/volume/object_store.h"
 
 namespace devrun::volume {
 
 class NfsStore final : public ObjectStore {
  public:
-  // Does not wait for the server.
-  static Result<std::unique_ptr<NfsStore>> open(const NfsAddress& address,
+  // Does not wait for a server. At least one address, the preferred one first; all of the same store.
+  static Result<std::unique_ptr<NfsStore>> open(std::vector<NfsAddress> addresses,
                                                 NfsConnection::Options options);
+  ~NfsStore() override;
 
   Result<std::string> read_whole(const std::string& path, uint64_t bytes_max, Deadline deadline,
                                  Priority priority) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
                                  Deadline deadline, Priority priority) override;
+  void start(const Range& range, Done done) override;
+  void close() override;
   void count(std::map<std::string, uint64_t>& counters) const override;
 
  private:
-  using Connections = std::array<std::unique_ptr<NfsConnection>, 4>;
+  static constexpr size_t kConnections = 6;
 
-  NfsStore(std::vector<std::string> export_path, Connections connections)
-      : export_path_(std::move(export_path)), connections_(std::move(connections)) {}
+  explicit NfsStore(std::vector<NfsAddress> addresses) : servers_(std::move(addresses)) {}
 
   NfsConnection& connection_for(uint64_t size, Priority priority);
+  // Pieces that follow one another, all at once; fewer bytes than asked for only at the file's end.
+  Result<std::string> read_pieces(const std::string& path, uint64_t offset, uint64_t size,
+                                  Deadline deadline, Priority priority, bool& end_of_file);
+  Result<NfsAnswer> checked(const std::string& path, Result<NfsAnswer> answer);
+  void watch_preferred(const std::stop_token& stop, NfsConnection::Options options);
 
-  // One READ; with end_of_file.
-  Result<NfsAnswer> read_once(NfsConnection& connection, const std::string& path, uint64_t offset,
-                              uint32_t count, Deadline deadline);
-  Result<NfsAnswer> attempt(NfsConnection& connection, const std::string& path, uint64_t offset,
-                            uint32_t count, Deadline deadline);
-  std::string handle_of(const std::string& folder);
-  void keep_handle(const std::string& folder, const std::string& handle);
-  void drop_handle(const std::string& folder, const std::string& handle);
-
-  const std::vector<std::string> export_path_;
-  std::mutex mutex_;
-  std::map<std::string, std::string> handles_;  // by folder; folders are a few hundred
-  const Connections connections_;               // demand: small, large; prefetch: small, large
+  NfsServers servers_;
+  std::array<std::unique_ptr<NfsConnection>, kConnections> connections_;
   std::atomic<uint64_t> reads_{0};
   std::atomic<uint64_t> bytes_read_{0};
-  std::atomic<uint64_t> retries_{0};
+  std::jthread watcher_;  // only with several servers
 };
 
 }  // namespace devrun::volume

@@ -6,9 +6,10 @@
 
 namespace devrun::volume {
 
-Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store, Mount plain,
+Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store,
+                                              std::unique_ptr<DiskCache> cache, Mount plain,
                                               Mount xattr, Options options) {
-  std::unique_ptr<NodeFs> fs(new NodeFs(std::move(store), std::move(options)));
+  std::unique_ptr<NodeFs> fs(new NodeFs(std::move(store), std::move(cache), std::move(options)));
   fs->plain_ = TRY(FuseFront::open(std::move(plain.fd), fs->vfs_,
                                    {.xattrs = false, .mounted_at = plain.mounted_at}));
   fs->xattr_ = TRY(FuseFront::open(std::move(xattr.fd), fs->vfs_,
@@ -29,6 +30,7 @@ Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store
 NodeFs::~NodeFs() {
   loops_.clear();
   control_.reset();
+  store_->close();  // what reads still wait for
 }
 
 void NodeFs::wait() {

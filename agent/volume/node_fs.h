@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/volume/control.h"
+#include "agent/volume/disk_cache.h"
 #include "agent/volume/fuse_front.h"
 #include "agent/volume/object_store.h"
 #include "agent/volume/vfs.h"
@@ -27,7 +28,9 @@ class NodeFs {
     Vfs::Limits limits{};
   };
 
-  static Result<std::unique_ptr<NodeFs>> start(std::unique_ptr<ObjectStore> store, Mount plain,
+  // `cache` may be null.
+  static Result<std::unique_ptr<NodeFs>> start(std::unique_ptr<ObjectStore> store,
+                                               std::unique_ptr<DiskCache> cache, Mount plain,
                                                Mount xattr, Options options);
   // The mounts must be gone (wait() has returned).
   ~NodeFs();
@@ -38,12 +41,16 @@ class NodeFs {
   std::map<std::string, uint64_t> count() const;
 
  private:
-  NodeFs(std::unique_ptr<ObjectStore> store, Options options)
-      : options_(std::move(options)), store_(std::move(store)), vfs_(*store_, options_.limits) {}
+  NodeFs(std::unique_ptr<ObjectStore> store, std::unique_ptr<DiskCache> cache, Options options)
+      : options_(std::move(options)),
+        store_(std::move(store)),
+        cache_(std::move(cache)),
+        vfs_(*store_, cache_.get(), options_.limits) {}
   Result<std::string> prepare(const wire::FsPrepareTree& call);
 
   const Options options_;
   const std::unique_ptr<ObjectStore> store_;
+  const std::unique_ptr<DiskCache> cache_;
   Vfs vfs_;
   std::unique_ptr<FuseFront> plain_;
   std::unique_ptr<FuseFront> xattr_;

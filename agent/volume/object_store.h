@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +23,11 @@ namespace devrun::volume {
 
 using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 
-enum class Priority : uint8_t { kDemand, kPrefetch };
+enum class Priority : uint8_t {
+  kDemand,
+  kReadAhead,  // of a file that is being read: before kPrefetch, behind kDemand
+  kPrefetch,
+};
 
 class ObjectStore {
  public:
@@ -37,6 +42,24 @@ class ObjectStore {
   virtual Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size,
                                          Deadline deadline,
                                          Priority priority = Priority::kDemand) = 0;
+
+  // One range without waiting: at most kStartBytesMax, and no deadline. `done` is called once, by this
+  // call or later by a thread of the store, which `done` must not hold up for long.
+  static constexpr uint64_t kStartBytesMax = 1 << 20;
+  struct Range {
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t size = 0;
+    Priority priority = Priority::kDemand;
+  };
+  using Done = std::function<void(Result<std::string>)>;
+  virtual void start(const Range& range, Done done) {
+    done(read_range(range.path, range.offset, range.size, std::nullopt, range.priority));
+  }
+
+  // Ends what was started and is not done, and all that comes later, with kCancelled. Afterwards `done` of nothing
+  // will be called.
+  virtual void close() {}
 
   // Adds its own counters: nfs.read, nfs.bytes_read, …
   virtual void count(std::map<std::string, uint64_t>& counters) const = 0;

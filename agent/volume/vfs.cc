@@ -136,19 +136,24 @@ Result<std::vector<tree::Xattr>> Vfs::xattrs(NodeId node) {
   return TRY(find_entry(node)).xattrs();
 }
 
-Result<std::vector<Slice>> Vfs::read(NodeId file, uint64_t offset, uint64_t size) {
-  tree::Body body;
-  uint64_t file_size = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    const Entry entry = TRY(find_entry(file));
-    if (entry.type() != tree::EntryType::kRegular) {
-      return Error{Code::kInvalid, "not a regular file", {}};
-    }
-    body = {entry.body_kind(), std::string(entry.body_id())};
-    file_size = entry.size();
+Result<Vfs::Content> Vfs::content(NodeId file) const {
+  const std::lock_guard lock(mutex_);
+  const Entry entry = TRY(find_entry(file));
+  if (entry.type() != tree::EntryType::kRegular) {
+    return Error{Code::kInvalid, "not a regular file", {}};
   }
-  return bodies_.read(body, file_size, offset, size);
+  return Content{{entry.body_kind(), std::string(entry.body_id())}, entry.size()};
+}
+
+Result<std::vector<Slice>> Vfs::read(NodeId file, uint64_t offset, uint64_t size) {
+  const Content whole = TRY(content(file));
+  return bodies_.read(whole.body, whole.size, offset, size);
+}
+
+void Vfs::read(NodeId file, uint64_t offset, uint64_t size, BodyReader::Reply reply) {
+  Result<Content> whole = content(file);
+  if (!whole) return reply(std::move(whole).error());
+  bodies_.read(whole->body, whole->size, offset, size, std::move(reply));
 }
 
 void Vfs::count(std::map<std::string, uint64_t>& counters) const {

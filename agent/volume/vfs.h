@@ -57,8 +57,9 @@ class Vfs {
     uint64_t directory_bytes_max = uint64_t{4} << 30;
   };
 
-  Vfs(ObjectStore& store, Limits limits)
-      : store_(store), limits_(limits), bodies_(store, limits.body_memory_bytes_max) {}
+  // `cache` may be null; both outlive it.
+  Vfs(ObjectStore& store, DiskCache* cache, Limits limits)
+      : store_(store), limits_(limits), bodies_(store, cache, limits.body_memory_bytes_max) {}
 
   struct Prepared {
     NodeId root = 0;
@@ -85,6 +86,8 @@ class Vfs {
   Result<std::string> link_target(NodeId link);
   Result<std::vector<tree::Xattr>> xattrs(NodeId node);
   Result<std::vector<Slice>> read(NodeId file, uint64_t offset, uint64_t size);
+  // The same without waiting (body_reader.h).
+  void read(NodeId file, uint64_t offset, uint64_t size, BodyReader::Reply reply);
 
   void count(std::map<std::string, uint64_t>& counters) const;
 
@@ -98,6 +101,11 @@ class Vfs {
   Result<NodeId> intern(NodeId folder, DirectoryNumber directory, uint32_t index);
   Entry entry_of(const Node& node) const;
   Result<Entry> find_entry(NodeId node) const;
+  struct Content {
+    tree::Body body;
+    uint64_t size = 0;
+  };
+  Result<Content> content(NodeId file) const;
 
   ObjectStore& store_;
   const Limits limits_;

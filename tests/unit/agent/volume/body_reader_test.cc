@@ -68,7 +68,7 @@ TEST(BodyReader, WhatWasWarmedIsReadWithoutTheStore) {
   MemoryStore store;
   const std::string text = long_text(2'500'000, 'w');
   const tree::Entry big = file(store, "big", text, 5);
-  BodyReader reader(store, kMemory);
+  BodyReader reader(store, nullptr, kMemory);
   ASSERT_TRUE(reader.warm(big.body, big.size, 1'500'000, 600'000, {}).has_value());
   const uint64_t before = store.reads();  // the list and two chunks
   EXPECT_EQ(before, 3u);
@@ -84,7 +84,7 @@ TEST(BodyReader, APrefetchThatOnlyQueuesDoesNotStandInTheWayOfADemandRead) {
   for (unsigned i = 0; i < kPrefetchesMax + 1; ++i) {
     files.push_back(file(store.inner, "f", long_text(5'000 + i, static_cast<char>('a' + i)), i));
   }
-  BodyReader reader(store, kMemory);
+  BodyReader reader(store, nullptr, kMemory);
   std::vector<std::jthread> prefetches;
   for (unsigned i = 0; i < kPrefetchesMax; ++i) {
     prefetches.emplace_back(
@@ -102,7 +102,7 @@ TEST(BodyReader, APrefetchThatOnlyQueuesDoesNotStandInTheWayOfADemandRead) {
 TEST(BodyReader, AQueuedPrefetchEndsWhenItsJobDoes) {
   GatedStore store;
   const tree::Entry one = file(store.inner, "f", long_text(9'000, 'x'), 5);
-  BodyReader reader(store, kMemory);
+  BodyReader reader(store, nullptr, kMemory);
   std::stop_source ended;
   ended.request_stop();
   const Status status = reader.warm(one.body, one.size, 0, 9'000, ended.get_token());

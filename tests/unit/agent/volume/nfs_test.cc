@@ -29,7 +29,7 @@ class Nfs : public ::testing::Test {
     std::ofstream(full, std::ios::binary) << bytes;
   }
   std::unique_ptr<ObjectStore> open() {
-    auto store = NfsStore::open(server_.address(), {});
+    auto store = NfsStore::open({server_.address()}, {});
     EXPECT_TRUE(store.has_value());
     return std::move(*store);
   }

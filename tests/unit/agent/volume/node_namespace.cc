@@ -38,7 +38,8 @@ std::string TemporaryFolder::path(const std::string& below) const {
   return below.empty() ? path_.string() : (path_ / below).string();
 }
 
-TestNode::TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& folder)
+TestNode::TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& folder,
+                   std::unique_ptr<DiskCache> cache)
     : folder_(folder), control_(folder.path("fs.sock")) {
   NodeFs::Mount mounts[2];
   const char* const names[] = {"plain", "xattr"};
@@ -49,7 +50,7 @@ TestNode::TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& fo
     mounts[i].fd = std::move(*fd);
   }
   auto fs =
-      NodeFs::start(std::move(store), std::move(mounts[0]), std::move(mounts[1]),
+      NodeFs::start(std::move(store), std::move(cache), std::move(mounts[0]), std::move(mounts[1]),
                     {.control_socket = control_, .prepare_time_max = std::chrono::seconds(2)});
   EXPECT_TRUE(fs.has_value()) << fs.error().message;
   fs_ = std::move(*fs);

@@ -32,7 +32,8 @@ class TemporaryFolder {
 // devrun-fs over `store`, mounted below `folder`. Only within in_own_namespace.
 class TestNode {
  public:
-  TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& folder);
+  TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& folder,
+           std::unique_ptr<DiskCache> cache = nullptr);
   ~TestNode();  // unmounts and waits for the end of all threads
 
   std::string prepare(const Digest& tree);  // through the control socket
