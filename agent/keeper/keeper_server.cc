@@ -30,15 +30,20 @@ KeeperServer::KeeperServer(UniqueFd listener, std::map<std::string, Kept> kept)
 
 Status KeeperServer::run(int stop_fd) {
   while (!stopped_) {
-    std::vector<pollfd> polled{{stop_fd, POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    std::vector<pollfd> polled{{stop_fd, POLLIN, 0},
+                               {listener_.get(), POLLIN, 0},
+                               {program_.end_fd(), POLLIN, 0}};  // -1: left out
+    constexpr size_t kFixed = 3;
     for (const UniqueFd& connection : connections_) polled.push_back({connection.get(), POLLIN, 0});
-    if (::poll(polled.data(), polled.size(), -1) < 0) {
+    if (::poll(polled.data(), polled.size(), program_.wait_ms(Program::Clock::now())) < 0) {
       if (errno == EINTR) continue;
       return errno_error("poll", errno);
     }
     if (polled[0].revents != 0) return ok();
-    for (size_t i = 2; i < polled.size() && !stopped_; ++i) {
-      if (polled[i].revents != 0 && !serve(polled[i].fd)) connections_[i - 2].reset();
+    // After the stop, or what ends with us would be started again.
+    program_.advance(Program::Clock::now());
+    for (size_t i = kFixed; i < polled.size() && !stopped_; ++i) {
+      if (polled[i].revents != 0 && !serve(polled[i].fd)) connections_[i - kFixed].reset();
     }
     std::erase_if(connections_, [](const UniqueFd& connection) { return !connection; });
     if (polled[1].revents != 0) accept_one();
@@ -61,7 +66,7 @@ void KeeperServer::accept_one() {
 bool KeeperServer::serve(int connection) {
   Result<Frame> frame = receive_frame(connection);
   if (!frame) return false;
-  const Result<wire::KeeperCall> call = wire::decode_keeper_call(frame->payload);
+  Result<wire::KeeperCall> call = wire::decode_keeper_call(frame->payload);
   if (!call) {
     answer(connection, wire::Refusal{call.error()});
     return false;
@@ -74,6 +79,10 @@ bool KeeperServer::serve(int connection) {
   if (const auto* put = std::get_if<wire::KeeperPut>(&*call)) {
     return answer_put(connection, put->name, std::move(frame->fd));
   }
+  if (auto* run = std::get_if<wire::KeeperRun>(&*call)) {
+    return answer_run(connection, std::move(*run));
+  }
+  if (std::holds_alternative<wire::KeeperLook>(*call)) return answer(connection, program_.seen());
   stopped_ = true;
   answer(connection, wire::KeeperDone{});
   return false;
@@ -100,6 +109,15 @@ bool KeeperServer::answer_put(int connection, const std::string& name, UniqueFd 
                   wire::Refusal{{Code::kExhausted, "the keeper keeps no more descriptors", {}}});
   }
   kept_[name].fd = std::move(fd);
+  return answer(connection, wire::KeeperDone{});
+}
+
+bool KeeperServer::answer_run(int connection, wire::KeeperRun what) {
+  if (what.words.empty() || what.log.empty()) {
+    return answer(connection,
+                  wire::Refusal{{Code::kInvalid, "run: a program and a log are needed", {}}});
+  }
+  program_.run(std::move(what), Program::Clock::now());
   return answer(connection, wire::KeeperDone{});
 }
 

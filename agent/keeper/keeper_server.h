@@ -1,11 +1,13 @@
-// Serves the keeper's socket: descriptors by name, in and out. One thread, one poll loop; a client
-// that stalls, lies or dies costs only its own connection. Only root is served.
+// Serves the keeper's socket: descriptors by name, in and out, and the program that serves them
+// (program.h). One thread, one poll loop; a client that stalls, lies or dies costs only its own
+// connection. Only root is served.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "agent/keeper/program.h"
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
 
@@ -33,10 +35,12 @@ class KeeperServer {
   bool serve(int connection);
   bool answer_get(int connection, const std::string& name);
   bool answer_put(int connection, const std::string& name, UniqueFd fd);
+  bool answer_run(int connection, wire::KeeperRun what);
 
   UniqueFd listener_;
   std::map<std::string, Kept> kept_;
   std::vector<UniqueFd> connections_;
+  Program program_;
   bool stopped_ = false;
 };
 

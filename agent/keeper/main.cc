@@ -1,6 +1,7 @@
 // devrun-keeper: pins a mount namespace and holds the descriptors that must outlive their users
-// (FUSE mounts above all). Does nothing else, so that nothing makes it die. When it and all others
-// in its namespace have ended, the kernel undoes every mount made there.
+// (FUSE mounts above all), and starts their server again when that dies (program.h). Does nothing
+// else, so that nothing makes it die. When it and all others in its namespace have ended, the kernel
+// undoes every mount made there.
 //
 //   devrun-keeper --socket PATH [--hide DIR]… [--fuse MOUNTPOINT:plain|xattr]…
 //

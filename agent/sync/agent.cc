@@ -75,7 +75,8 @@ Status Agent::begin() {
   // Before the first hello, so that a node whose devrun-fs is dead never counts as one that works.
   if (!options_.fs_socket.empty()) {
     files_watch_ = std::make_unique<FilesWatch>(
-        options_.fs_socket, [this](const std::string& trouble, bool for_good) {
+        FilesWatch::Options{options_.fs_socket, options_.keeper_socket},
+        [this](const std::string& trouble, bool for_good) {
           loop_.post([=, this] { on_files(trouble, for_good); });
         });
   }
@@ -125,7 +126,7 @@ void Agent::arrange_tick() {
   });
 }
 
-// An attempt whose files have gone waits in the kernel for an answer that nobody gives: the core marks it lost first, so
+// An attempt whose files have gone for good waits in the kernel for an answer that nobody gives: the core marks it lost first, so
 // that what its end looks like does not matter, then the mounts are given up, which lets it die.
 void Agent::on_files(const std::string& trouble, bool for_good) {
   if (trouble == trouble_) return;
@@ -139,7 +140,7 @@ void Agent::on_files(const std::string& trouble, bool for_good) {
   const bool any_live =
       std::any_of(state_.attempts.begin(), state_.attempts.end(),
                   [](const auto& entry) { return entry.second.observed.phase != Phase::kEnded; });
-  if (trouble.empty() || (!any_live && !for_good)) return;
+  if (!for_good || !any_live) return;
   feed(FilesLost{trouble});
   const Status given_up = give_up_mounts(options_.keeper_socket);
   if (!given_up) log::warning("giving up the mounts: {}", given_up.error().message);

@@ -3,6 +3,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <optional>
+#include <thread>
+
 #include "common/base/version.h"
 #include "common/runtime/unix_socket.h"
 #include "common/wire/node_calls.h"
@@ -13,6 +16,7 @@ namespace {
 
 // Longer than devrun-fs itself waits for the store: it answers with the better reason.
 constexpr timeval kReplyTimeout{30, 0};
+constexpr std::chrono::milliseconds kPause{50};
 
 Result<Frame> exchange(int socket, const wire::FsCall& call) {
   TRY(send_frame(socket, wire::encode(call)));
@@ -24,17 +28,36 @@ Error away(Error error) {
   return std::move(error).context("asking devrun-fs");
 }
 
-Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call) {
-  const UniqueFd socket = TRY(connect_unix(path));
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
-  Result<Frame> frame =
-      exchange(socket.get(), wire::Greeting{"devrun-agent", std::string(kVersion)});
-  if (frame) frame = exchange(socket.get(), call);
-  if (!frame) return away(std::move(frame).error());
+// None: devrun-fs is away.
+Result<std::optional<wire::FsAnswer>> ask_once(const std::string& path, const wire::FsCall& call,
+                                               Error& why) {
+  Result<UniqueFd> socket = connect_unix(path);
+  Result<Frame> frame = Frame{};
+  if (socket) {
+    ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
+    ::setsockopt(socket->get(), SOL_SOCKET, SO_SNDTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
+    frame = exchange(socket->get(), wire::Greeting{"devrun-agent", std::string(kVersion)});
+    if (frame) frame = exchange(socket->get(), call);
+  }
+  if (!socket || !frame) {
+    why = socket ? std::move(frame).error() : std::move(socket).error();
+    return std::optional<wire::FsAnswer>();
+  }
   wire::FsAnswer answer = TRY(wire::decode_fs_answer(frame->payload));
   if (auto* refusal = std::get_if<wire::Refusal>(&answer)) return std::move(refusal->error);
-  return answer;
+  return std::optional(std::move(answer));
+}
+
+Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call,
+                           std::chrono::milliseconds absence_max) {
+  const auto deadline = std::chrono::steady_clock::now() + absence_max;
+  Error why;
+  for (;;) {
+    std::optional<wire::FsAnswer> answer = TRY(ask_once(path, call, why));
+    if (answer) return std::move(*answer);
+    if (std::chrono::steady_clock::now() >= deadline) return away(std::move(why));
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Error something_else() {
@@ -43,17 +66,18 @@ Error something_else() {
 
 }  // namespace
 
-Result<std::string> fs_prepare(const std::string& control_socket, const Root& root) {
+Result<std::string> fs_prepare(const std::string& control_socket, const Root& root,
+                               std::chrono::milliseconds absence_max) {
   if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
   wire::FsAnswer answer =
-      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets}));
+      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets}, absence_max));
   auto* path = std::get_if<wire::FsTreePath>(&answer);
   if (path == nullptr) return something_else();
   return std::move(path->path);
 }
 
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket) {
-  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsCount{}));
+  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsCount{}, {}));
   auto* counted = std::get_if<wire::FsCounted>(&answer);
   if (counted == nullptr) return something_else();
   return std::move(*counted);

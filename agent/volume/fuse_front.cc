@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fuse3/fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstring>
 
 #include "agent/volume/fuse_handlers.h"
 #include "common/base/log.h"
@@ -18,6 +20,8 @@
 namespace devrun::volume {
 
 namespace {
+
+constexpr int kNotifyResend = 7;  // FUSE_NOTIFY_RESEND; not in Debian 12's header
 
 void log_from_libfuse(fuse_log_level level, const char* format, va_list arguments) {
   char line[512];
@@ -48,9 +52,10 @@ std::string device_of_mount(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<FuseFront>> FuseFront::open(UniqueFd fd, Vfs& vfs, Options options) {
+Result<std::unique_ptr<FuseFront>> FuseFront::open(UniqueFd fd, Vfs& vfs, MountState& state,
+                                                   Options options) {
   fuse_set_log_func(log_from_libfuse);
-  std::unique_ptr<FuseFront> front(new FuseFront(vfs, std::move(options)));
+  std::unique_ptr<FuseFront> front(new FuseFront(vfs, state, std::move(options)));
   char program[] = "devrun-fs";
   char* words[] = {program, nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words);
@@ -72,6 +77,7 @@ FuseFront::~FuseFront() {
 }
 
 Status FuseFront::serve() {
+  take_over();
   fuse_loop_config* config = fuse_loop_cfg_create();
   fuse_loop_cfg_set_max_threads(config, options_.threads_max);
   fuse_loop_cfg_set_idle_threads(config, options_.threads_max);
@@ -85,16 +91,53 @@ void FuseFront::root_changed() {
   fuse_lowlevel_notify_inval_inode(session_, kRootNode, 0, 0);
 }
 
+void FuseFront::process(std::string request) {
+  fuse_buf buffer{};
+  buffer.size = request.size();
+  buffer.mem = request.data();
+  fuse_session_process_buf(session_, &buffer);
+}
+
+// Of a mount that has just been made there is nothing to take over.
+void FuseFront::take_over() {
+  const std::string init = requests_.init();
+  const std::vector<std::string> unanswered = requests_.unanswered();
+  if (init.empty() && unanswered.empty()) return;
+  if (!init.empty()) {
+    process(init);
+    if (!init_replied_.exchange(true)) initialized();
+    root_changed();  // our predecessor may have died before it could say so
+  }
+  if (options_.resend && requests_.kernel_resends()) {
+    const fuse_out_header resend{sizeof resend, kNotifyResend, 0};
+    if (::write(fuse_session_fd(session_), &resend, sizeof resend) == sizeof resend) {
+      requests_.forget_all();
+      log::info("{}: taken over; the kernel sends what was not answered again",
+                options_.mounted_at);
+      return;
+    }
+    log::warning("{}: the kernel sends nothing again: {}", options_.mounted_at,
+                 std::strerror(errno));
+  }
+  log::info("{}: taken over; {} requests were taken and not answered", options_.mounted_at,
+            unanswered.size());
+  for (const std::string& request : unanswered) process(request);
+}
+
 ssize_t FuseFront::write_reply(int fd, iovec* parts, int count, void* self) {
   const ssize_t n = ::writev(fd, parts, count);
+  const int saved = errno;
   auto* front = static_cast<FuseFront*>(self);
+  // Refused is answered too: whoever asked has gone, or the last server had answered.
+  front->requests_.answered(parts[0]);
   // The first reply of a session is INIT's.
   if (n > 0 && !front->init_replied_.exchange(true)) front->initialized();
+  errno = saved;
   return n;
 }
 
-ssize_t FuseFront::read_request(int fd, void* buffer, size_t size, void*) {
-  return ::read(fd, buffer, size);
+ssize_t FuseFront::read_request(int fd, void* buffer, size_t size, void* self) {
+  return static_cast<FuseFront*>(self)->requests_.read(fd, buffer, size);
 }
 
 void FuseFront::initialized() {

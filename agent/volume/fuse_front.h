@@ -6,8 +6,12 @@
 // changes, as trees are prepared: its missing names are not kept.
 //
 // Custom I/O instead of libfuse's own: it lets us see when the kernel has taken the INIT reply
-// (only then may the read-ahead be set), and lets a restarted server feed itself an INIT that the
-// kernel will not send again.
+// (only then may the read-ahead be set), keep each request where it outlives us (fuse_requests.h),
+// and run over a socketpair in tests.
+//
+// Taking a mount over: the kernel sends INIT once in a mount's life, so a restarted server feeds its
+// session the recorded one (the kernel refuses the reply that it has had); then it has what its
+// predecessor took sent again, or answers it from the record.
 #pragma once
 
 #include <atomic>
@@ -16,6 +20,7 @@
 #include <string>
 
 #include "agent/volume/fuse_reads.h"
+#include "agent/volume/fuse_requests.h"
 #include "agent/volume/vfs.h"
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
@@ -34,9 +39,12 @@ class FuseFront {
     bool list_with_attributes = true;  // READDIRPLUS where the kernel thinks it pays
     unsigned threads_max = 16;         // those of the kernel's questions; none waits for the store
     unsigned read_ahead_kib = 1024;
+    bool resend = true;  // false: as with a kernel before 6.9, which sends nothing again
   };
 
-  static Result<std::unique_ptr<FuseFront>> open(UniqueFd fd, Vfs& vfs, Options options);
+  // `state` is the mount's; it outlives the front.
+  static Result<std::unique_ptr<FuseFront>> open(UniqueFd fd, Vfs& vfs, MountState& state,
+                                                 Options options);
   ~FuseFront();  // the store must be closed
   FuseFront(const FuseFront&) = delete;
   FuseFront& operator=(const FuseFront&) = delete;
@@ -58,13 +66,17 @@ class FuseFront {
   };
   struct Handlers;  // libfuse's callbacks
 
-  FuseFront(Vfs& vfs, Options options) : vfs_(vfs), options_(std::move(options)), reads_(vfs) {}
+  FuseFront(Vfs& vfs, MountState& state, Options options)
+      : vfs_(vfs), options_(std::move(options)), requests_(state), reads_(vfs) {}
   void initialized();
+  void take_over();
+  void process(std::string request);
   static ssize_t write_reply(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_request(int fd, void* buffer, size_t size, void* self);
 
   Vfs& vfs_;
   const Options options_;
+  TakenRequests requests_;
   fuse_session* session_ = nullptr;
   std::atomic<bool> init_replied_{false};
   Upcalls upcalls_;

@@ -3,24 +3,31 @@
 //
 //   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT],… | --folder DIR)
 //             [--state DIR] [--cache DIR] [--cache-size SIZE] [--cache-free PERCENT]
+//   devrun-fs --state-format      prints which format of a predecessor's state it reads
 //
 // Several --nfs servers are of one store; the first is preferred. The cache is STATE/cache unless said otherwise (none
 // without either), at most SIZE (20G; 0: no cache), and leaves PERCENT (10) of its file system free.
 //
 // Enters the keeper's mount namespace, takes the mounts' descriptors from it (fuse.plain,
-// fuse.xattr), and serves until the mounts are gone or a SIGTERM. Ready once the control socket
-// accepts. --state is where what a restart needs will lie.
+// fuse.xattr) and what the last devrun-fs knew (fs.nodes, fs.packs), and serves until the mounts are
+// gone or a SIGTERM. Ready once the control socket accepts. It may be killed at any time: the keeper
+// starts it again, or another build of it, and jobs see a pause. Exit status 4: what is there cannot
+// be taken over, so starting it again is of no use. DEVRUN_FS_RESEND=no in the environment: as with
+// a kernel before 6.9, for tests.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <sys/file.h>
 
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <thread>
 
-#include "agent/keeper/keeper_client.h"
 #include "agent/volume/host_store.h"
 #include "agent/volume/nfs_store.h"
 #include "agent/volume/node_fs.h"
@@ -29,6 +36,7 @@
 #include "common/base/version.h"
 #include "common/runtime/file.h"
 #include "common/runtime/namespace.h"
+#include "common/wire/keeper_client.h"
 
 namespace devrun::volume {
 namespace {
@@ -43,6 +51,8 @@ struct Arguments {
   std::string cache_size = "20G";
   std::string cache_free = "10";
 };
+
+constexpr int kStatusNoTakeover = 4;  // agent/keeper knows it too
 
 Error usage(std::string message) {
   return Error{Code::kInvalid, std::move(message), {}};
@@ -102,15 +112,54 @@ Result<NodeFs::Mount> take_mount(const std::string& keeper, const std::string& n
   return NodeFs::Mount{std::move(descriptor.fd), std::move(descriptor.mounted_at)};
 }
 
+// One server at a time: a predecessor that is being killed may still hold the lock for a moment.
+Result<UniqueFd> lock_out_others(const std::string& control) {
+  const std::string path = control + ".lock";
+  UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT, 0600));
+  constexpr int kTries = 500;
+  for (int tries = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return errno_error("lock " + path, errno);
+    if (tries == kTries) {
+      return Error{Code::kConflict, "another devrun-fs serves " + control, "fuser -v " + path};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return fd;
+}
+
+Result<std::unique_ptr<NodeState>> take_state(const Arguments& arguments) {
+  Result<keeper::Descriptor> nodes = keeper::get(arguments.keeper, "fs.nodes");
+  if (nodes) {
+    Result<keeper::Descriptor> packs = keeper::get(arguments.keeper, "fs.packs");
+    if (!packs && packs.error().code != Code::kNotFound) return std::move(packs).error();
+    return NodeState::adopt(std::move(nodes->fd), packs ? std::move(packs->fd) : UniqueFd());
+  }
+  if (nodes.error().code != Code::kNotFound) return std::move(nodes).error();
+  std::unique_ptr<NodeState> fresh = TRY(NodeState::create(arguments.state));
+  if (fresh->disk_fd() >= 0) TRY(keeper::put(arguments.keeper, "fs.packs", fresh->disk_fd()));
+  TRY(keeper::put(arguments.keeper, "fs.nodes", fresh->memory_fd()));  // last: it tells of both
+  return fresh;
+}
+
 Result<std::unique_ptr<NodeFs>> start(const Arguments& arguments) {
   if (!arguments.state.empty()) TRY(make_folders(arguments.state, 0700));
   TRY(enter_mount_namespace_of(arguments.keeper));
+  TRY(lock_out_others(arguments.control)).release();  // until the process ends
   NodeFs::Mount plain = TRY(take_mount(arguments.keeper, "fuse.plain"));
   NodeFs::Mount xattr = TRY(take_mount(arguments.keeper, "fuse.xattr"));
+  std::unique_ptr<NodeState> state = TRY(take_state(arguments));
   std::unique_ptr<DiskCache> cache = TRY(open_cache(arguments));
   std::unique_ptr<ObjectStore> store = TRY(open_store(arguments));
-  return NodeFs::start(std::move(store), std::move(cache), std::move(plain), std::move(xattr),
-                       {.control_socket = arguments.control});
+  const char* const resend = std::getenv("DEVRUN_FS_RESEND");
+  return NodeFs::start(std::move(store), std::move(cache), std::move(state), std::move(plain),
+                       std::move(xattr),
+                       {.control_socket = arguments.control,
+                        .resend = resend == nullptr || std::string_view(resend) != "no"});
+}
+
+// Errors that starting again does not mend.
+bool is_final(Code code) {
+  return code == Code::kUnsupported || code == Code::kCorrupt || code == Code::kNotFound;
 }
 
 }  // namespace
@@ -120,6 +169,10 @@ int main(int argc, char** argv) {
   using namespace devrun;
   if (argc == 2 && std::string_view(argv[1]) == "--version") {
     fmt::print("devrun-fs {}\n", kVersion);
+    return 0;
+  }
+  if (argc == 2 && std::string_view(argv[1]) == "--state-format") {
+    fmt::print("{}\n", volume::NodeState::kFormat);
     return 0;
   }
   log::start("devrun-fs", log::Level::kInfo);
@@ -132,7 +185,7 @@ int main(int argc, char** argv) {
   Result<std::unique_ptr<volume::NodeFs>> fs = volume::start(*arguments);
   if (!fs) {
     log::error("{}", fs.error().message);
-    return 1;
+    return volume::is_final(fs.error().code) ? volume::kStatusNoTakeover : 1;
   }
   // SIGTERM ends the process as SIGKILL would: the mounts belong to the keeper, and nothing here
   // needs an orderly end.

@@ -7,13 +7,19 @@
 namespace devrun::volume {
 
 Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store,
-                                              std::unique_ptr<DiskCache> cache, Mount plain,
+                                              std::unique_ptr<DiskCache> cache,
+                                              std::unique_ptr<NodeState> state, Mount plain,
                                               Mount xattr, Options options) {
-  std::unique_ptr<NodeFs> fs(new NodeFs(std::move(store), std::move(cache), std::move(options)));
-  fs->plain_ = TRY(FuseFront::open(std::move(plain.fd), fs->vfs_,
-                                   {.xattrs = false, .mounted_at = plain.mounted_at}));
-  fs->xattr_ = TRY(FuseFront::open(std::move(xattr.fd), fs->vfs_,
-                                   {.xattrs = true, .mounted_at = xattr.mounted_at}));
+  std::unique_ptr<NodeFs> fs(
+      new NodeFs(std::move(store), std::move(cache), std::move(state), std::move(options)));
+  TRY(fs->recover());
+  const auto open = [&](Mount& mount, bool xattrs) {
+    return FuseFront::open(
+        std::move(mount.fd), fs->vfs_, fs->state_->mount(xattrs),
+        {.xattrs = xattrs, .mounted_at = mount.mounted_at, .resend = fs->options_.resend});
+  };
+  fs->plain_ = TRY(open(plain, false));
+  fs->xattr_ = TRY(open(xattr, true));
   fs->control_ = TRY(Control::open(
       fs->options_.control_socket,
       {.prepare = [raw = fs.get()](const wire::FsPrepareTree& call) { return raw->prepare(call); },
@@ -25,6 +31,18 @@ Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store
     });
   }
   return fs;
+}
+
+Status NodeFs::recover() {
+  if (state_->event_count() == 0) return ok();
+  const auto began = std::chrono::steady_clock::now();
+  Status recovered = vfs_.recover();
+  if (!recovered) return std::move(recovered).error().context("taking the mounts over");
+  const auto took = std::chrono::steady_clock::now() - began;
+  log::info("knows {} trees and {} nodes again, after {} ms", vfs_.trees().size(),
+            state_->node_count(),
+            std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  return ok();
 }
 
 NodeFs::~NodeFs() {

@@ -26,11 +26,14 @@ class NodeFs {
     std::string control_socket;
     std::chrono::milliseconds prepare_time_max{10'000};
     Vfs::Limits limits{};
+    bool resend = true;  // as FuseFront's
   };
 
-  // `cache` may be null.
+  // `cache` may be null. `state` is a new one for new mounts, else what their last server left: then
+  // all of it is known again before this returns. Errors: as Vfs::recover.
   static Result<std::unique_ptr<NodeFs>> start(std::unique_ptr<ObjectStore> store,
-                                               std::unique_ptr<DiskCache> cache, Mount plain,
+                                               std::unique_ptr<DiskCache> cache,
+                                               std::unique_ptr<NodeState> state, Mount plain,
                                                Mount xattr, Options options);
   // The mounts must be gone (wait() has returned).
   ~NodeFs();
@@ -41,16 +44,20 @@ class NodeFs {
   std::map<std::string, uint64_t> count() const;
 
  private:
-  NodeFs(std::unique_ptr<ObjectStore> store, std::unique_ptr<DiskCache> cache, Options options)
+  NodeFs(std::unique_ptr<ObjectStore> store, std::unique_ptr<DiskCache> cache,
+         std::unique_ptr<NodeState> state, Options options)
       : options_(std::move(options)),
         store_(std::move(store)),
         cache_(std::move(cache)),
-        vfs_(*store_, cache_.get(), options_.limits) {}
+        state_(std::move(state)),
+        vfs_(*store_, cache_.get(), options_.limits, *state_) {}
+  Status recover();
   Result<std::string> prepare(const wire::FsPrepareTree& call);
 
   const Options options_;
   const std::unique_ptr<ObjectStore> store_;
   const std::unique_ptr<DiskCache> cache_;
+  const std::unique_ptr<NodeState> state_;
   Vfs vfs_;
   std::unique_ptr<FuseFront> plain_;
   std::unique_ptr<FuseFront> xattr_;

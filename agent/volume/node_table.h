@@ -14,46 +14,38 @@
 // little, and a name that is looked up again gets its old id, without which overlayfs would report
 // ESTALE.
 //
-// Recovery (a restarted devrun-fs with the kept descriptor): the table is an append-only array of
-// 24-byte records whose directory numbers stand for directory ids, so a log of both in --state
-// gives every id back in order.
+// The records themselves lie in NodeState, which outlives devrun-fs: a restarted one finds every id
+// there in order and only has to make the index anew (Vfs::recover).
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <vector>
 
 #include "agent/volume/directory_table.h"
+#include "agent/volume/node_state.h"
 
 namespace devrun::volume {
 
 using NodeId = uint64_t;
 inline constexpr NodeId kRootNode = 1;  // the mount's own root; trees are its entries
 
-struct Node {
-  DirectoryNumber directory = 0;  // of the entry that describes it
-  uint32_t entry = 0;
-  DirectoryNumber own = kNoDirectory;  // folders: what they contain
-  uint32_t parent = 0;                 // folders: index of the node above
-  uint64_t path_hash = 0;              // of the path within the tree; hard links: 0
-};
-static_assert(sizeof(Node) == 24);
-
 class NodeTable {
  public:
-  static constexpr size_t kNodesMax = size_t{1} << 30;
+  explicit NodeTable(NodeState& records) : records_(records) {}
 
   // The node with this hash of which `same` holds, else a new one. 0 if the table is full.
   NodeId intern(uint64_t hash, const Node& fresh, const std::function<bool(const Node&)>& same);
+  // A node that the records had before: found by this hash from now on.
+  void recover(uint32_t index, uint64_t hash);
 
-  bool holds(NodeId id) const { return id > kRootNode && id - kFirst < nodes_.size(); }
-  const Node& at(NodeId id) const { return nodes_.at(id - kFirst); }
+  bool holds(NodeId id) const { return id > kRootNode && id - kFirst < count(); }
+  const Node& at(NodeId id) const { return records_.node(id - kFirst); }
   static uint32_t index_of(NodeId id) { return static_cast<uint32_t>(id - kFirst); }
   static NodeId id_of(uint32_t index) { return index + kFirst; }
 
-  size_t count() const { return nodes_.size(); }
-  size_t bytes() const { return nodes_.size() * sizeof(Node) + cells_.size() * sizeof(Cell); }
+  size_t count() const { return records_.node_count(); }
+  size_t bytes() const { return count() * sizeof(Node) + cells_.size() * sizeof(Cell); }
 
  private:
   static constexpr NodeId kFirst = kRootNode + 1;
@@ -63,10 +55,12 @@ class NodeTable {
     uint32_t node = 0;
   };
 
+  void make_room();
   void grow();
 
-  std::deque<Node> nodes_;
+  NodeState& records_;
   std::vector<Cell> cells_;  // a power of two
+  size_t used_ = 0;          // of cells_
 };
 
 }  // namespace devrun::volume

@@ -58,10 +58,7 @@ Result<Vfs::Prepared> Vfs::prepare(const Digest& tree,
     return std::move(loaded).error().context(doing);
   }
   const std::lock_guard lock(mutex_);
-  const NodeId root = add_root(*manifest);
-  if (root == 0) return Error{Code::kExhausted, "too many nodes", "restart devrun-fs"};
-  tree_order_.push_back(tree);
-  return trees_[tree] = Prepared{root, manifest->has_xattrs};
+  return add_tree(*manifest, *bytes);
 }
 
 Status Vfs::load(const tree::Manifest& manifest, Deadline deadline) {
@@ -85,25 +82,52 @@ Status Vfs::load_pack(const Digest& pack, Deadline deadline) {
   }
   std::vector<tree::Object> objects = TRY(tree::decode_pack(bytes));
   const std::lock_guard lock(mutex_);
-  for (tree::Object& object : objects) {
-    if (directories_.bytes() > limits_.directory_bytes_max) {
-      return Error{Code::kExhausted, "devrun-fs holds as many directories as it may", {}};
-    }
-    directories_.add(object.id, std::move(object.bytes));
+  TRY(room_for(objects));
+  // First the event, then what it tells of: a restart must number directories alike (node_state.h).
+  const auto before = static_cast<uint32_t>(directories_.count());
+  if (!state_.add_event({.kind = NodeState::EventKind::kPack, .directories = before, .id = pack},
+                        bytes)) {
+    return Error{Code::kExhausted, "devrun-fs holds as many packs as it may", {}};
   }
+  add_objects(std::move(objects));
   loaded_packs_.insert(pack);
   return ok();
 }
 
-NodeId Vfs::add_root(const tree::Manifest& manifest) {
+Status Vfs::room_for(const std::vector<tree::Object>& objects) const {
+  size_t bytes = directories_.bytes();
+  for (const tree::Object& object : objects) bytes += object.bytes.size();
+  if (bytes <= limits_.directory_bytes_max) return ok();
+  return Error{Code::kExhausted, "devrun-fs holds as many directories as it may", {}};
+}
+
+void Vfs::add_objects(std::vector<tree::Object> objects) {
+  for (tree::Object& object : objects) directories_.add(object.id, std::move(object.bytes));
+}
+
+DirectoryNumber Vfs::add_holder(const tree::Manifest& manifest) {
   tree::Entry entry = manifest.root;
   entry.type = tree::EntryType::kDirectory;
   entry.directory = manifest.tree;
-  const DirectoryNumber holder = directories_.add_root(entry);
+  return directories_.add_root(entry);
+}
+
+Result<Vfs::Prepared> Vfs::add_tree(const tree::Manifest& manifest, std::string_view encoded) {
+  const auto holder = static_cast<DirectoryNumber>(directories_.count());
   const auto next = static_cast<uint32_t>(nodes_.count());
   // Its own parent, as the root of a file system is.
   const Node root{holder, 0, directories_.find(manifest.tree), next, 0};
-  return nodes_.intern(mix_hash(holder, 0), root, [](const Node&) { return false; });
+  const NodeId node = nodes_.intern(mix_hash(holder, 0), root, [](const Node&) { return false; });
+  const NodeState::Event event{.kind = NodeState::EventKind::kTree,
+                               .directories = holder,
+                               .root = next,
+                               .id = manifest.tree};
+  if (node == 0 || !state_.add_event(event, encoded)) {
+    return Error{Code::kExhausted, "too many nodes", "restart the node"};
+  }
+  CHECK(add_holder(manifest) == holder);
+  tree_order_.push_back(manifest.tree);
+  return trees_[manifest.tree] = Prepared{node, manifest.has_xattrs};
 }
 
 }  // namespace devrun::volume

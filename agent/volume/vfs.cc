@@ -40,6 +40,8 @@ PackedDirectory::Entry Vfs::entry_of(const Node& node) const {
 
 Result<PackedDirectory::Entry> Vfs::find_entry(NodeId node) const {
   if (!nodes_.holds(node)) return no_such_node();
+  // Left by a predecessor that was killed before it told anybody of it (recover.cc).
+  if (nodes_.at(node).directory >= directories_.count()) return no_such_node();
   return entry_of(nodes_.at(node));
 }
 

@@ -20,6 +20,7 @@
 #include "agent/volume/directory_table.h"
 #include "agent/volume/node_table.h"
 #include "agent/volume/object_store.h"
+#include "common/tree/codec.h"
 
 namespace devrun::volume {
 
@@ -57,9 +58,18 @@ class Vfs {
     uint64_t directory_bytes_max = uint64_t{4} << 30;
   };
 
-  // `cache` may be null; both outlive it.
-  Vfs(ObjectStore& store, DiskCache* cache, Limits limits)
-      : store_(store), limits_(limits), bodies_(store, cache, limits.body_memory_bytes_max) {}
+  // `state` is a new one, or recover() comes before anything else.
+  // `cache` may be null; all outlive it.
+  Vfs(ObjectStore& store, DiskCache* cache, Limits limits, NodeState& state)
+      : store_(store),
+        limits_(limits),
+        bodies_(store, cache, limits.body_memory_bytes_max),
+        state_(state),
+        nodes_(state) {}
+
+  // Makes everything known again that `state` tells of: each node is the entry that it was. Waits
+  // for the store only for what had no room on disk. kNotFound, kCorrupt: it cannot be done.
+  Status recover();
 
   struct Prepared {
     NodeId root = 0;
@@ -96,7 +106,13 @@ class Vfs {
 
   Status load(const tree::Manifest& manifest, Deadline deadline);
   Status load_pack(const Digest& pack, Deadline deadline);
-  NodeId add_root(const tree::Manifest& manifest);
+  Status room_for(const std::vector<tree::Object>& objects) const;
+  void add_objects(std::vector<tree::Object> objects);
+  DirectoryNumber add_holder(const tree::Manifest& manifest);
+  Result<Prepared> add_tree(const tree::Manifest& manifest, std::string_view encoded);
+  Status recover_pack(const NodeState::Event& event);
+  Status recover_tree(const NodeState::Event& event);
+  Status recover_nodes();
   Result<const PackedDirectory*> contents(NodeId folder);
   Result<NodeId> intern(NodeId folder, DirectoryNumber directory, uint32_t index);
   Entry entry_of(const Node& node) const;
@@ -115,6 +131,7 @@ class Vfs {
   std::set<Digest> loaded_packs_;
 
   mutable std::mutex mutex_;  // guards all below
+  NodeState& state_;
   DirectoryTable directories_;
   NodeTable nodes_;
   std::unordered_map<Digest, Prepared> trees_;

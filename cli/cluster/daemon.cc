@@ -17,25 +17,6 @@ constexpr Duration kEndGrace = seconds(3);
 constexpr Duration kKillLimit = seconds(3);
 constexpr size_t kLogLinesShown = 3;
 
-std::string end_of_log(const std::string& path) {
-  const Result<std::string> text = read_file(path);
-  if (!text) return {};
-  size_t at = text->size();
-  for (size_t lines = 0; at > 0 && lines <= kLogLinesShown; ++lines) {
-    const size_t before = text->rfind('\n', at - 1);
-    if (before == std::string::npos) {
-      at = 0;
-    } else if (lines == kLogLinesShown) {
-      at = before + 1;
-    } else {
-      at = before;
-    }
-  }
-  std::string out = text->substr(at);
-  while (!out.empty() && out.back() == '\n') out.pop_back();
-  return out;
-}
-
 std::vector<ProcessId> find_instances(const Daemon& daemon) {
   std::vector<ProcessId> out;
   const std::string program = std::filesystem::path(daemon.words.front()).filename().string();
@@ -61,6 +42,25 @@ bool is_as_it_should(pid_t pid, const Daemon& daemon) {
 }
 
 }  // namespace
+
+std::string end_of_log(const std::string& path) {
+  const Result<std::string> text = read_file(path);
+  if (!text) return {};
+  size_t at = text->size();
+  for (size_t lines = 0; at > 0 && lines <= kLogLinesShown; ++lines) {
+    const size_t before = text->rfind('\n', at - 1);
+    if (before == std::string::npos) {
+      at = 0;
+    } else if (lines == kLogLinesShown) {
+      at = before + 1;
+    } else {
+      at = before;
+    }
+  }
+  std::string out = text->substr(at);
+  while (!out.empty() && out.back() == '\n') out.pop_back();
+  return out;
+}
 
 bool is_running(const Layout& layout, const std::string& name) {
   const auto process = read_pid_file(layout.pid_file(name));

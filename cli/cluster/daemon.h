@@ -1,7 +1,7 @@
 // One of the cluster's daemons: what it should be, and making it so. A daemon that runs with other
 // words than it should (another number of cores, another port), or of another build than the one that
-// lies there now, is started anew, unless its life holds others' (keepers, and devrun-fs, on which jobs
-// run).
+// lies there now, is started anew, unless its life holds others' (keepers). A node's devrun-fs is run
+// by its keeper (node_files.h).
 #pragma once
 
 #include <functional>
@@ -41,6 +41,9 @@ Status ensure_started(const Layout& layout, const Daemon& daemon);
 
 // Ends the one that runs as recorded, if it does.
 Status ensure_ended(const Layout& layout, const std::string& name);
+
+// The last lines that a daemon logged.
+std::string end_of_log(const std::string& path);
 
 // Waits until it serves; if it ends instead, or time is up, an error with the end of its log.
 Status await_ready(const Layout& layout, const Daemon& daemon);

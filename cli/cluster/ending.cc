@@ -33,15 +33,14 @@ struct Stage {
 
 // Containers come before shims, so that each shim writes its exit record and ends by itself. A
 // container stuck in a dead FUSE server dies only with it: stages do not fail, what is left at the
-// end does.
+// end does. Keepers go with devrun-fs, which they would start again.
 const std::vector<Stage>& stages() {
   static const std::vector<Stage> kStages = {
       {{"devrun-controller"}, {}, seconds(5), seconds(2)},
       {{"devrun-agent"}, {}, seconds(3), seconds(2)},
       {{}, {}, seconds(2), seconds(1)},
       {{"devrun-shim"}, seconds(2), seconds(1), seconds(1)},
-      {{"devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
-      {{"devrun-keeper"}, {}, seconds(1), seconds(2)},
+      {{"devrun-keeper", "devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
   };
   return kStages;
 }
@@ -59,8 +58,7 @@ const std::vector<Stage>& stages_of_the_lost() {
       {{"devrun-agent"}, {}, seconds(3), seconds(2)},
       {{"devrun-shim"}, {}, {}, seconds(2)},
       {{}, {}, {}, seconds(1)},
-      {{"devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
-      {{"devrun-keeper"}, {}, seconds(1), seconds(2)},
+      {{"devrun-keeper", "devrun-fs", "ganesha.nfsd"}, {}, seconds(3), seconds(2)},
   };
   return kStages;
 }

@@ -1,6 +1,6 @@
 // Ending whatever lives of a cluster, or of one node of it, in an order in which nothing starts
-// anew and every ending is recorded: controller, agents, containers, shims, then file systems and
-// servers, keepers last.
+// anew and every ending is recorded: controller, agents, containers, shims, then keepers, file
+// systems and servers.
 #pragma once
 
 #include "cli/cluster/layout.h"

@@ -169,7 +169,6 @@ Daemon node_fs(const Layout& layout, const Programs& programs, const Record& rec
              {programs.fs, "--keeper", layout.socket(keeper_name(node)), "--control", control,
               "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs"});
   out.ready = socket_accepts(control);
-  out.replaceable = false;  // jobs run on its mounts
   return out;
 }
 

@@ -12,21 +12,9 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/runtime/process_id.h"
 
 namespace devrun::cluster {
-
-struct ProcessId {
-  pid_t pid = 0;
-  uint64_t start_ticks = 0;  // since boot, field 22 of /proc/PID/stat
-  bool operator==(const ProcessId&) const = default;
-};
-
-// Start time out of the text of /proc/PID/stat; nothing if it cannot be read or the process is dead
-// (a zombie).
-std::optional<uint64_t> parse_stat(std::string_view stat);
-
-std::optional<ProcessId> identify(pid_t pid);
-bool is_alive(const ProcessId& process);
 
 // Its words, as in /proc/PID/cmdline; empty if it has gone.
 std::vector<std::string> command_line(pid_t pid);
@@ -39,10 +27,6 @@ bool runs_file(pid_t pid, const std::string& path);
 
 // All pids there are now.
 std::vector<pid_t> all_pids();
-
-Status write_pid_file(const std::string& path, const ProcessId& process);
-// Nothing if there is no such file, or nothing sensible in it.
-std::optional<ProcessId> read_pid_file(const std::string& path);
 
 // Sends TERM to all, waits up to `grace` for their ends, then KILL and waits up to `after_kill`.
 // Returns those that still live (stuck in the kernel).

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <set>
 
 #include "cli/cluster/client_config.h"
 #include "cli/cluster/cluster.h"
@@ -14,6 +15,7 @@
 #include "cli/cluster/lock.h"
 #include "cli/cluster/machine.h"
 #include "cli/cluster/needs.h"
+#include "cli/cluster/node_files.h"
 #include "cli/cluster/ports.h"
 #include "cli/cluster/record.h"
 #include "cli/cluster/say.h"
@@ -110,29 +112,26 @@ Status start_storage(const Layout& layout, const Programs& programs, const Recor
   return ensure_started(layout, storage_agent(layout, programs, record));
 }
 
-// A mount whose devrun-fs has ended cannot be taken over by another one yet: readers would get errors from it for
-// good. So the whole node starts anew.
-Status end_node_without_fs(const Layout& layout, const std::string& node, const Daemon& fs) {
-  if (!is_running(layout, keeper_name(node)) || is_running(layout, fs.name)) return ok();
+// What served a node's mounts is given up: nobody takes them over any more, so the whole node starts anew.
+Status end_node_without_files(const Layout& layout, const std::string& node) {
+  const std::string lost = why_files_are_lost(layout, node);
+  if (lost.empty()) return ok();
   const Ended ended = TRY(end_members(
       Layout{layout.node(node)},
-      fmt::format("devrun-fs of {} had ended, and with it the files of its jobs", node)));
+      fmt::format("devrun-fs of {} had ended, and with it the files of its jobs: {}", node, lost)));
   say("devrun-fs of {} had ended: {} starts anew, {} of its jobs ended", node, node,
       ended.attempts);
   return ok();
 }
 
-// A devrun-fs of another build, or with another port of the NFS server, is changed with its whole node, and only while
-// nothing runs there: `up` ends no job. The agent ends first, so that no job begins while we look; it is started again.
-Status renew_idle_node(const Layout& layout, const Programs& programs, const Record& record,
-                       const std::string& node) {
-  const Daemon fs = node_fs(layout, programs, record, node);
-  if (!is_running(layout, fs.name) || runs_as_it_should(layout, fs)) return ok();
+// A devrun-fs that cannot take over what runs (node_files.h) comes with its whole node, and only while nothing runs
+// there: `up` ends no job. The agent ends first, so that no job begins while we look; it is started again.
+Status renew_idle_node(const Layout& layout, const std::string& node) {
   TRY(ensure_ended(layout, agent_name(node)));
   const Layout members{layout.node(node)};
   const int attempts = running_attempts(members);
   if (attempts > 0) {
-    say("{} keeps its devrun-fs, which is of another build or start than this devrun's, while {} "
+    say("{} keeps its devrun-fs, whose mounts this devrun's cannot take over, while {} "
         "job{} run{} there. "
         "Try: devrun up when nothing runs, or devrun down and devrun up, which end what runs",
         node, attempts, attempts == 1 ? "" : "s", attempts == 1 ? "s" : "");
@@ -146,17 +145,27 @@ Status renew_idle_node(const Layout& layout, const Programs& programs, const Rec
 Status start_nodes(const Layout& layout, const Programs& programs, const Record& record) {
   const std::vector<std::string> nodes = record.node_names();
   for (const std::string& node : nodes) {
-    TRY(end_node_without_fs(layout, node, node_fs(layout, programs, record, node)));
-    TRY(renew_idle_node(layout, programs, record, node));
+    TRY(end_node_without_files(layout, node));
+    if (!can_take_over(layout, node_fs(layout, programs, record, node))) {
+      TRY(renew_idle_node(layout, node));
+    }
     TRY(end_orphans(layout, keeper_name(node), Layout{layout.node(node)}));
     TRY(ensure_started(layout, node_keeper(layout, programs, node)));
   }
+  std::set<std::string> kept;  // those whose devrun-fs stays as it is
   for (const std::string& node : nodes) {
     TRY(await_ready(layout, node_keeper(layout, programs, node)));
-    TRY(ensure_started(layout, node_fs(layout, programs, record, node)));
+    const Daemon fs = node_fs(layout, programs, record, node);
+    if (can_take_over(layout, fs)) {
+      TRY(ensure_fs(layout, node, fs));
+    } else {
+      kept.insert(node);
+    }
   }
   for (size_t i = 0; i < nodes.size(); ++i) {
-    TRY(await_ready(layout, node_fs(layout, programs, record, nodes[i])));
+    if (!kept.contains(nodes[i])) {
+      TRY(await_fs(layout, nodes[i], node_fs(layout, programs, record, nodes[i])));
+    }
     TRY(ensure_started(layout,
                        node_agent(layout, programs, record, static_cast<int>(i) + 1, nodes[i])));
   }

@@ -181,18 +181,17 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 }  // namespace
 
 Command up_command() {
-  return {
-      {.name = "up",
-       .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
-       .purpose = "start a whole cluster on this machine",
-       .text = "Does only what is missing, so it also mends a cluster of which something has "
-               "died. Needs root.\n"
-               "Never ends a running job. Controller and agents are started anew when they are of "
-               "another build than\n"
-               "this devrun, which jobs outlive; a node's devrun-fs only while nothing runs there.",
-       .options = kUpOptions,
-       .examples = kUpExamples},
-      parse_up};
+  return {{.name = "up",
+           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
+           .purpose = "start a whole cluster on this machine",
+           .text = "Does only what is missing, so it also mends a cluster of which something has "
+                   "died. Needs root.\n"
+                   "Never ends a running job. What is of another build than this devrun is started "
+                   "anew, which jobs\n"
+                   "outlive: a node's devrun-fs takes over the mounts of the one before.",
+           .options = kUpOptions,
+           .examples = kUpExamples},
+          parse_up};
 }
 
 Command down_command() {

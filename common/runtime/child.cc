@@ -192,6 +192,9 @@ Result<pid_t> start_daemon(const DaemonOptions& options) {
     signal(SIGPIPE, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     exec_or_report(words.data(), report.write.get());
   }
   report.write.reset();

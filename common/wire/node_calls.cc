@@ -39,6 +39,13 @@ std::string encode(const KeeperCall& call) {
                  [&](const KeeperGet& c) { out.set_get(c.name); },
                  [&](const KeeperPut& c) { out.set_put(c.name); },
                  [&](const KeeperStop&) { out.set_stop(true); },
+                 [&](const KeeperRun& c) {
+                   v1::KeeperProgram& run = *out.mutable_run();
+                   for (const std::string& word : c.words) run.add_words(word);
+                   run.set_log(c.log);
+                   run.set_pid_file(c.pid_file);
+                 },
+                 [&](const KeeperLook&) { out.set_look(true); },
              },
              call);
   return out.SerializeAsString();
@@ -56,6 +63,13 @@ Result<KeeperCall> decode_keeper_call(std::string_view payload) {
       return KeeperCall{KeeperPut{in.put()}};
     case v1::KeeperRequest::kStop:
       return KeeperCall{KeeperStop{}};
+    case v1::KeeperRequest::kRun: {
+      const auto& words = in.run().words();
+      return KeeperCall{
+          KeeperRun{{words.begin(), words.end()}, in.run().log(), in.run().pid_file()}};
+    }
+    case v1::KeeperRequest::kLook:
+      return KeeperCall{KeeperLook{}};
     case v1::KeeperRequest::KIND_NOT_SET:
       break;
   }
@@ -73,6 +87,12 @@ std::string encode(const KeeperAnswer& answer) {
                      out.set_mounted_at(a.mounted_at);
                    }
                  },
+                 [&](const KeeperSeen& a) {
+                   v1::KeeperLook& look = *out.mutable_look();
+                   look.set_pid(a.pid);
+                   look.set_starts(a.starts);
+                   look.set_given_up(a.given_up);
+                 },
                  [&](const Refusal& a) { *out.mutable_error() = to_proto(a.error); },
              },
              answer);
@@ -89,6 +109,8 @@ Result<KeeperAnswer> decode_keeper_answer(std::string_view payload) {
       return KeeperAnswer{KeeperDone{}};
     case v1::KeeperReply::kMountedAt:
       return KeeperAnswer{KeeperDone{in.mounted_at()}};
+    case v1::KeeperReply::kLook:
+      return KeeperAnswer{KeeperSeen{in.look().pid(), in.look().starts(), in.look().given_up()}};
     case v1::KeeperReply::kError:
       return KeeperAnswer{Refusal{from_proto(in.error())}};
     case v1::KeeperReply::KIND_NOT_SET:

@@ -33,12 +33,24 @@ struct KeeperPut {
   std::string name;
 };
 struct KeeperStop {};
-using KeeperCall = std::variant<Greeting, KeeperGet, KeeperPut, KeeperStop>;
+struct KeeperRun {
+  std::vector<std::string> words;
+  std::string log;
+  std::string pid_file;
+};
+struct KeeperLook {};
+using KeeperCall = std::variant<Greeting, KeeperGet, KeeperPut, KeeperStop, KeeperRun, KeeperLook>;
 
 struct KeeperDone {
   std::string mounted_at;  // of a FUSE descriptor, else empty
 };
-using KeeperAnswer = std::variant<Greeting, KeeperDone, Refusal>;
+// What the program that the keeper runs does.
+struct KeeperSeen {
+  uint32_t pid = 0;      // 0: it does not run just now
+  uint64_t starts = 0;   // 0: there is none to run
+  std::string given_up;  // why it is not started again; empty: it is
+};
+using KeeperAnswer = std::variant<Greeting, KeeperDone, KeeperSeen, Refusal>;
 
 std::string encode(const KeeperCall& call);
 Result<KeeperCall> decode_keeper_call(std::string_view payload);

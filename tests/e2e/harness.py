@@ -104,9 +104,10 @@ def pid_in(path):
 
 
 class Cluster:
-    def __init__(self, build, nodes=3, volume="box", driver="btrfs"):
+    def __init__(self, build, nodes=3, volume="box", driver="btrfs", environment=None):
         self.bin = os.path.join(build, "bin")
         self.nodes, self.volume, self.driver = nodes, volume, driver
+        self.more_environment = environment or {}
         self.home = tempfile.mkdtemp(prefix="devrun-e2e-")
         os.chmod(self.home, 0o755)
         self.folder = os.path.join(self.home, "cluster")
@@ -119,7 +120,8 @@ class Cluster:
     # ── running devrun ──────────────────────────────────────────────────────────────────────────────────────────────
     def environment(self, **more):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEVRUN_CON", "DEVRUN_VOL"))}
-        return {**kept, "HOME": self.home, "DEVRUN_CONFIG": self.config, "DEVRUN_VOLUME": self.volume, **more}
+        return {**kept, "HOME": self.home, "DEVRUN_CONFIG": self.config, "DEVRUN_VOLUME": self.volume,
+                **self.more_environment, **more}
 
     def start(self, *words, env=None, cwd="/", **more):
         """`devrun WORDS…` in the background, with pipes."""
@@ -258,12 +260,12 @@ def finish(child, stdin=b"", limit_s=COMMAND_LIMIT_S):
     return Done(child.returncode, out, err.decode(errors="replace"))
 
 
-def own_cluster(nodes, driver="btrfs"):
+def own_cluster(nodes, driver="btrfs", environment=None):
     """For a test that kills or ends what others need: a cluster of its own, which must leave nothing."""
     def decorate(function):
         @functools.wraps(function)
         def wrapped(build):
-            cluster = Cluster(build, nodes=nodes, driver=driver)
+            cluster = Cluster(build, nodes=nodes, driver=driver, environment=environment)
             try:
                 cluster.begin()
                 function(cluster)

@@ -124,45 +124,6 @@ def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
         assert cluster.devrun("true").status == 0
 
 
-@own_cluster(nodes=1)
-def test_a_node_whose_file_system_server_was_killed_takes_no_jobs_until_up(cluster):
-    # One job needs nothing of its files, the other waits for them in the kernel when they have gone.
-    sleeper = cluster.start("--", "sh", "-c", "echo begin; exec sleep 1000")
-    reader = cluster.start("--", "sh", "-c", "echo begin; read go; cat /data/blob; echo $?; exec sleep 1000",
-                           cwd="/") if (os.cpu_count() or 1) > 1 else None
-    children = [child for child in (sleeper, reader) if child]
-    for child in children:
-        assert child.stdout.readline() == b"begin\n"
-    cluster.kill("node1.fs")
-    for child in children:
-        done = finish(child, b"go\n")
-        assert done.status == 125 and "devrun-fs has ended" in done.err, done
-    wait_until(lambda: "node1 takes no jobs: its devrun-fs has ended" in nodes(cluster), "the node's reason")
-    assert "broken" in nodes(cluster), nodes(cluster)
-    job = cluster.submit("true")
-    explained = cluster.devrun("explain", str(job)).out.decode()
-    assert "devrun-fs has ended" in explained and cluster.show(job)["state"] == "QUEUED", explained
-    cluster.mend()
-    assert cluster.await_end(job)["state"] == "SUCCEEDED"
-    assert "broken" not in nodes(cluster), nodes(cluster)
-    assert cluster.devrun("cat", "/data/blob").out == cluster.blob
-
-
-def nodes(cluster):
-    return cluster.devrun("nodes").out.decode()
-
-
-@own_cluster(nodes=1)
-def test_jobs_of_a_node_that_up_starts_anew_are_lost_and_not_failed(cluster):
-    job = cluster.submit("exec sleep 1000")
-    cluster.await_state(job, "RUNNING")
-    cluster.kill("node1.agent")
-    cluster.kill("node1.fs")
-    cluster.mend()
-    record = cluster.await_end(job)
-    assert record["state"] == "NODE_LOST" and record["ending"]["status"] == 125, record
-    assert "devrun-fs of node1 had ended" in record["ending"]["reason"], record
-
 
 def test_a_node_that_is_connected_is_not_declared_lost(cluster):
     job = cluster.submit("exec sleep 1000")

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -10,8 +11,10 @@
 
 #include <filesystem>
 
+#include "agent/keeper/keeper_server.h"
 #include "agent/sync/state_lock.h"
 #include "common/runtime/unix_socket.h"
+#include "common/wire/keeper_client.h"
 #include "tests/unit/agent/sync/memory_node.h"
 #include "tests/unit/agent/sync/temporary_folder.h"
 #include "tests/unit/agent/sync/test_controller.h"
@@ -51,6 +54,7 @@ class AgentTest : public testing::Test {
     options.credentials = grpc::InsecureChannelCredentials();
     options.sockets_folder = folder_.path() + "/sockets";
     options.fs_socket = fs_socket_;
+    options.keeper_socket = keeper_socket_;
     agent_ = std::make_unique<Agent>(std::move(options), node_,
                                      [this](const std::string& folder, shim::Handlers handlers) {
                                        return node_.connect(folder, std::move(handlers));
@@ -78,6 +82,7 @@ class AgentTest : public testing::Test {
   std::unique_ptr<TestController> controller_ = std::make_unique<TestController>();
   int instances_ = 0;
   std::string fs_socket_;
+  std::string keeper_socket_;
   std::unique_ptr<Agent> agent_;
 };
 
@@ -133,8 +138,42 @@ class ListeningChild {
   pid_t pid_ = -1;
 };
 
-TEST_F(AgentTest, TellsThatItsFileSystemHasEndedAndEndsWhatRan) {
+// A keeper that can start nothing that is of use.
+class GivingUpKeeper {
+ public:
+  explicit GivingUpKeeper(const std::string& folder)
+      : server_(std::move(*listen_unix(folder + "/keeper.sock")), {}) {
+    thread_ = std::jthread([this] { EXPECT_TRUE(server_.run(stop_.get())); });
+    const wire::KeeperRun program{{"/bin/sh", "-c", "exit 4"}, folder + "/fs.log", {}};
+    EXPECT_TRUE(keeper::run(folder + "/keeper.sock", program));
+  }
+  ~GivingUpKeeper() { ::eventfd_write(stop_.get(), 1); }
+
+ private:
+  UniqueFd stop_{::eventfd(0, EFD_CLOEXEC)};
+  keeper::KeeperServer server_;
+  std::jthread thread_;
+};
+
+TEST_F(AgentTest, AFileSystemThatDiesAndComesBackCostsNothing) {
   fs_socket_ = folder_.path() + "/fs.sock";
+  auto files = std::make_unique<ListeningChild>(fs_socket_);
+  start_agent();
+  run();
+  files.reset();
+  ASSERT_EQ(::unlink(fs_socket_.c_str()), 0);
+  ListeningChild again(fs_socket_);
+  EXPECT_EQ(controller_->trouble(), "");
+  EXPECT_FALSE(node_.program(kKey).killed);
+  node_.exit(kKey, {EndCause::kExited, 0, "", ""});
+  ASSERT_TRUE(controller_->wait_ended(kKey));
+  EXPECT_EQ(controller_->reported()[kKey].ending->cause, EndCause::kExited);
+}
+
+TEST_F(AgentTest, TellsThatItsFileSystemIsGivenUpAndEndsWhatRan) {
+  fs_socket_ = folder_.path() + "/fs.sock";
+  keeper_socket_ = folder_.path() + "/keeper.sock";
+  const GivingUpKeeper keeper(folder_.path());
   ListeningChild files(fs_socket_);
   start_agent();
   run();

@@ -6,10 +6,10 @@
 
 #include <thread>
 
-#include "agent/keeper/keeper_client.h"
 #include "agent/keeper/keeper_server.h"
 #include "common/runtime/namespace.h"
 #include "common/runtime/unix_socket.h"
+#include "common/wire/keeper_client.h"
 #include "tests/unit/agent/volume/node_namespace.h"
 
 namespace devrun::keeper {

@@ -209,7 +209,7 @@ TEST(Mount, PrepareNamesWhatIsWrongAndDamageIsAnErrorOfTheReadAlone) {
     const std::string root = node.prepare(id);
     EXPECT_TRUE(read_all(root + "/bad").starts_with("error: ")) << read_all(root + "/bad");
     EXPECT_EQ(read_all(root + "/good"), "fine");
-    EXPECT_FALSE(fs_prepare(folder.path("nobody.sock"), root_of(id)).has_value());
+    EXPECT_FALSE(fs_prepare(folder.path("nobody.sock"), root_of(id), {}).has_value());
   });
 }
 

@@ -49,9 +49,10 @@ TestNode::TestNode(std::unique_ptr<ObjectStore> store, const TemporaryFolder& fo
     EXPECT_TRUE(fd.has_value()) << fd.error().message;
     mounts[i].fd = std::move(*fd);
   }
-  auto fs =
-      NodeFs::start(std::move(store), std::move(cache), std::move(mounts[0]), std::move(mounts[1]),
-                    {.control_socket = control_, .prepare_time_max = std::chrono::seconds(2)});
+  auto fs = NodeFs::start(
+      std::move(store), std::move(cache), std::move(*NodeState::create(folder.path())),
+      std::move(mounts[0]), std::move(mounts[1]),
+      {.control_socket = control_, .prepare_time_max = std::chrono::seconds(2)});
   EXPECT_TRUE(fs.has_value()) << fs.error().message;
   fs_ = std::move(*fs);
 }

@@ -44,7 +44,8 @@ class VfsTest : public ::testing::Test {
   }
 
   MemoryStore store_;
-  Vfs vfs_{store_, nullptr, {}};
+  std::unique_ptr<NodeState> state_ = std::move(*NodeState::create(""));
+  Vfs vfs_{store_, nullptr, {}, *state_};
 };
 
 TEST_F(VfsTest, FindsWhatIsThereAndOnlyThat) {

@@ -5,6 +5,7 @@
 
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
+#include "common/wire/node_calls.h"
 
 namespace devrun::keeper {
 
@@ -16,6 +17,10 @@ struct Descriptor {
 // kNotFound: the keeper has none of that name.
 Result<Descriptor> get(const std::string& socket, const std::string& name);
 Status put(const std::string& socket, const std::string& name, int fd);
+// The keeper runs `program` from now on, and starts it again whenever it ends; one that runs is left
+// alone, and this is what comes after it.
+Status run(const std::string& socket, const wire::KeeperRun& program);
+Result<wire::KeeperSeen> look(const std::string& socket);
 Status stop(const std::string& socket);
 
 }  // namespace devrun::keeper
