@@ -101,13 +101,11 @@ void FuseFront::process(std::string request) {
 // Of a mount that has just been made there is nothing to take over.
 void FuseFront::take_over() {
   const std::string init = requests_.init();
+  if (init.empty()) return;
+  process(init);
+  if (!init_replied_.exchange(true)) initialized();
+  root_changed();  // our predecessor may have died before it could say so
   const std::vector<std::string> unanswered = requests_.unanswered();
-  if (init.empty() && unanswered.empty()) return;
-  if (!init.empty()) {
-    process(init);
-    if (!init_replied_.exchange(true)) initialized();
-    root_changed();  // our predecessor may have died before it could say so
-  }
   if (options_.resend && requests_.kernel_resends()) {
     const fuse_out_header resend{sizeof resend, kNotifyResend, 0};
     if (::write(fuse_session_fd(session_), &resend, sizeof resend) == sizeof resend) {
@@ -124,13 +122,23 @@ void FuseFront::take_over() {
   for (const std::string& request : unanswered) process(request);
 }
 
+// libfuse before 3.17 forgets to pass on that look-ups and listings of one folder may run at once.
+void FuseFront::complete_init(const iovec& reply) const {
+  if (reply.iov_len < sizeof(fuse_init_out)) return;
+  fuse_init_out out;
+  std::memcpy(&out, reply.iov_base, sizeof out);
+  out.flags |= requests_.init_flags() & FUSE_PARALLEL_DIROPS;
+  std::memcpy(reply.iov_base, &out, sizeof out);
+}
+
 ssize_t FuseFront::write_reply(int fd, iovec* parts, int count, void* self) {
+  auto* front = static_cast<FuseFront*>(self);
+  // The first reply of a session is INIT's.
+  if (!front->init_replied_ && count > 1) front->complete_init(parts[1]);
   const ssize_t n = ::writev(fd, parts, count);
   const int saved = errno;
-  auto* front = static_cast<FuseFront*>(self);
   // Refused is answered too: whoever asked has gone, or the last server had answered.
   front->requests_.answered(parts[0]);
-  // The first reply of a session is INIT's.
   if (n > 0 && !front->init_replied_.exchange(true)) front->initialized();
   errno = saved;
   return n;

@@ -68,6 +68,7 @@ class FuseFront {
 
   FuseFront(Vfs& vfs, MountState& state, Options options)
       : vfs_(vfs), options_(std::move(options)), requests_(state), reads_(vfs) {}
+  void complete_init(const struct iovec& reply) const;
   void initialized();
   void take_over();
   void process(std::string request);

@@ -31,6 +31,10 @@ bool wants_answer(uint32_t opcode) {
 TakenRequests::TakenRequests(MountState& state) : state_(state) {
   for (size_t i = 0; i < MountState::kSlots; ++i) {
     held_[i] = unique(i).load(std::memory_order_acquire);
+    // Its taker was killed before it could remember it.
+    if (held_[i] != 0 && header_of(state_.slots[i]).opcode == FUSE_INIT && init().empty()) {
+      remember_init(state_.slots[i], header_of(state_.slots[i]).len);
+    }
   }
 }
 
@@ -119,11 +123,22 @@ std::string TakenRequests::init() const {
   return {state_.init_request, state_.init_request_bytes};
 }
 
+namespace {
+fuse_init_in init_in(const std::string& bytes) {
+  fuse_init_in out{};
+  if (bytes.size() >= sizeof(fuse_in_header) + sizeof out) {
+    std::memcpy(&out, bytes.data() + sizeof(fuse_in_header), sizeof out);
+  }
+  return out;
+}
+}  // namespace
+
+uint32_t TakenRequests::init_flags() const {
+  return init_in(init()).flags;
+}
+
 bool TakenRequests::kernel_resends() const {
-  const std::string bytes = init();
-  fuse_init_in request{};
-  if (bytes.size() < sizeof(fuse_in_header) + sizeof request) return false;
-  std::memcpy(&request, bytes.data() + sizeof(fuse_in_header), sizeof request);
+  const fuse_init_in request = init_in(init());
   return (request.flags & FUSE_INIT_EXT) != 0 && (request.flags2 & kHasResend2) != 0;
 }
 

@@ -38,6 +38,7 @@ class TakenRequests {
 
   // The INIT that the mount began with; empty: none yet.
   std::string init() const;
+  uint32_t init_flags() const;  // that the kernel offered in it
   // Whether the kernel can send requests again.
   bool kernel_resends() const;
 
