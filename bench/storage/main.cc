@@ -17,6 +17,7 @@ struct Scenario {
 constexpr Scenario kScenarios[] = {{"large file", large_file},
                                    {"first snapshot", first_snapshot},
                                    {"scan on ext4", scan_on_ext4},
+                                   {"busy volumes", busy_volumes},
                                    {"large volume", large_volume}};
 
 int fail(const Error& error) {
@@ -37,6 +38,8 @@ int run(const std::vector<std::string>& words) {
       json = value;
     } else if (words[i] == "--only") {
       only = value;
+    } else if (words[i] == "--node-size") {
+      settings.node_size = value;
     } else if (words[i] == "--files") {
       std::from_chars(value.data(), value.data() + value.size(), settings.files);
     } else if (words[i] == "--memory") {

@@ -1,6 +1,7 @@
 #include "bench/storage/measure.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +10,15 @@
 #include "common/runtime/file.h"
 
 namespace devrun::bench {
+
+double cpu_milliseconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto ms = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
+  };
+  return ms(used.ru_utime) + ms(used.ru_stime);
+}
 
 double milliseconds_of(const std::function<void()>& work) {
   const auto began = std::chrono::steady_clock::now();

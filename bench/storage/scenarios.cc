@@ -12,86 +12,23 @@
 #include <random>
 #include <thread>
 
-#include "bench/storage/scratch_disk.h"
+#include "bench/storage/sample_volume.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
+#include "common/tree/paths.h"
 #include "controller/storage/btrfs.h"
+#include "controller/storage/export_files.h"
 #include "controller/storage/storage.h"
 
 namespace devrun::bench {
 
 namespace {
 
-constexpr uint64_t kFilesInFolder = 100;
 constexpr int kSnapshots = 1000;
-constexpr int kChanged = 10;
 constexpr uint64_t kMediumFiles = 57'000;
-constexpr int64_t kGiB = int64_t{1} << 30;
-
-std::string file_path(const std::string& root, uint64_t number) {
-  return fmt::format("{}/d{}/d{}/file{}", root, number / kFilesInFolder / 100,
-                     number / kFilesInFolder, number);
-}
-
-// `bytes(i)` of incompressible data in file i.
-Status generate(const std::string& root, uint64_t files, uint64_t (*bytes)(uint64_t)) {
-  std::mt19937_64 random(1);
-  std::string noise(size_t{4} << 20, '\0');
-  for (size_t i = 0; i + 8 <= noise.size(); i += 8) {
-    const uint64_t word = random();
-    std::memcpy(&noise[i], &word, sizeof word);
-  }
-  for (uint64_t i = 0; i < files; ++i) {
-    const std::string path = file_path(root, i);
-    if (i % kFilesInFolder == 0) TRY(make_folders(path.substr(0, path.rfind('/'))));
-    const UniqueFd fd = TRY(open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
-    const std::string head = fmt::format("{}\n", i);  // no two are equal
-    TRY(write_all(fd.get(), head));
-    for (uint64_t left = bytes(i); left > 0;) {
-      const uint64_t part = std::min<uint64_t>(left, noise.size() / 2);
-      TRY(write_all(fd.get(), std::string_view(noise).substr(random() % (noise.size() / 2), part)));
-      left -= part;
-    }
-  }
-  return ok();
-}
-
-struct Store {
-  std::unique_ptr<ScratchDisk> disk;
-  std::unique_ptr<storage::Storage> storage;
-  std::string live;
-
-  std::string path() const { return disk->path(); }
-};
-
-Result<Store> make_store(const Settings& settings, const std::string& kind, int64_t bytes) {
-  Store out;
-  out.disk = TRY(ScratchDisk::make(settings.disk, kind, bytes));
-  out.storage = TRY(storage::Storage::open(out.path()));
-  TRY(out.storage->create_volume("v", "bench", storage::Empty{}, {}));
-  out.live = out.storage->live_path("v");
-  return out;
-}
-
-void change_some(const std::string& live, uint64_t files, std::mt19937_64& random) {
-  for (int i = 0; i < kChanged; ++i) {
-    const Result<UniqueFd> fd = open_file(file_path(live, random() % files), O_WRONLY);
-    if (fd) (void)write_all(fd->get(), fmt::format("{}", random()));
-  }
-}
-
-Result<double> take(storage::Storage& storage) {
-  Status failed = ok();
-  const double ms = milliseconds_of([&] {
-    const Result<storage::Snapshot> taken = storage.take_snapshot("v");
-    if (!taken) failed = taken.error();
-  });
-  if (!failed) return failed.error();
-  return ms;
-}
 
 // The bare ioctl, with as many files changed before it.
-Result<Percentiles> native_snapshots(const Store& store, uint64_t files, std::mt19937_64& random) {
+Result<Percentiles> native_snapshots(const Sample& store, uint64_t files, std::mt19937_64& random) {
   const UniqueFd live = TRY(open_file(store.live, O_RDONLY | O_DIRECTORY));
   const UniqueFd parent = TRY(open_file(store.disk->path(), O_RDONLY | O_DIRECTORY));
   std::vector<double> times;
@@ -133,6 +70,56 @@ Result<double> memory_of(const Settings& settings, const std::string& store) {
 
 namespace {
 
+// As people submit: what the last one left to settle and to delete is done when the next one comes.
+Status with_pauses(const Sample& store, uint64_t files, std::vector<Row>& rows) {
+  std::mt19937_64 random(5);
+  std::vector<double> times;
+  std::vector<double> native;
+  const UniqueFd live = TRY(open_file(store.live, O_RDONLY | O_DIRECTORY));
+  const UniqueFd parent = TRY(open_file(store.disk->path(), O_RDONLY | O_DIRECTORY));
+  for (int i = 0; i < 50; ++i) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    change_some(store.live, files, random);
+    times.push_back(TRY(take(*store.storage)));
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    change_some(store.live, files, random);
+    Status done = ok();
+    native.push_back(milliseconds_of(
+        [&] { done = storage::btrfs::snapshot_read_only(live.get(), parent.get(), "native"); }));
+    TRY(std::move(done));
+    TRY(storage::btrfs::delete_subvolume(parent.get(), "native"));
+  }
+  const Percentiles all = percentiles(times);
+  rows.push_back(
+      {"  a second after the last", "ms", all.p50, all.p95, percentiles(native).p50, 20});
+  return ok();
+}
+
+// What a node that has a snapshot reads of the next one: its manifest and the packs that are new.
+Status send_neighbours(const Sample& store, std::vector<Row>& rows) {
+  const std::vector<storage::SnapshotRecord> all = TRY(store.storage->snapshots("v"));
+  const storage::ExportFiles files(store.storage->export_path(), false, nullptr);
+  std::vector<double> sizes;
+  for (size_t i = all.size() - std::min<size_t>(all.size(), 50) + 1; i < all.size(); ++i) {
+    const tree::Manifest before = TRY(files.manifest(all[i - 1].tree));
+    const tree::Manifest after = TRY(files.manifest(all[i].tree));
+    std::vector<std::string> read{tree::manifest_path(all[i].tree)};
+    for (const Digest& pack : after.packs) {
+      const auto known = std::find(before.packs.begin(), before.packs.end(), pack);
+      if (known == before.packs.end()) read.push_back(tree::pack_path(pack));
+    }
+    double bytes = 0;
+    for (const std::string& path : read) {
+      bytes += static_cast<double>(
+          std::filesystem::file_size(store.storage->export_path() + "/" + path));
+    }
+    sizes.push_back(bytes / 1e3);
+  }
+  const Percentiles of = percentiles(sizes);
+  rows.push_back({"  metadata that a node with the neighbour reads", "KB", of.p50, of.p95});
+  return ok();
+}
+
 // Of the newest snapshots of volume v, each with the one before.
 Status compare_neighbours(storage::Storage& storage, std::vector<Row>& rows) {
   constexpr uint64_t kPairs = 50;
@@ -160,7 +147,7 @@ Status compare_neighbours(storage::Storage& storage, std::vector<Row>& rows) {
 }  // namespace
 
 Status large_volume(const Settings& settings, std::vector<Row>& rows) {
-  Store store = TRY(make_store(settings, "btrfs", 40 * kGiB));
+  Sample store = TRY(make_sample(settings, "btrfs", 40 * kGiB));
   TRY(generate(store.live, settings.files, [](uint64_t i) { return 600 + i % 900; }));
   const std::string size = fmt::format("{} files", settings.files);
   const double first = TRY(take(*store.storage));
@@ -170,12 +157,14 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
   std::vector<double> times;
   std::vector<double> flushes;  // while a snapshot is waited for
   const uint64_t flushes_before = store.disk->flushes();
+  const double cpu_before = cpu_milliseconds();
   for (int i = 0; i < kSnapshots; ++i) {
     change_some(store.live, settings.files, random);
     const uint64_t before = store.disk->flushes();
     times.push_back(TRY(take(*store.storage)));
     flushes.push_back(static_cast<double>(store.disk->flushes() - before));
   }
+  const double cpu = cpu_milliseconds() - cpu_before;
   const uint64_t flushes_all = store.disk->flushes() - flushes_before;
   const Percentiles all = percentiles(times);
   rows.push_back({"btrfs, " + size + ", 10 changed", "ms", all.p50, all.p95, native.p50, 20,
@@ -184,12 +173,15 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
       {"  device flushes while one is waited for", "", percentiles(flushes).p50, 0, 0, 2});
   rows.push_back({"  device flushes a snapshot, settling included", "",
                   static_cast<double>(flushes_all) / kSnapshots});
+  rows.push_back({"  CPU a snapshot, changes and settling included", "ms", cpu / kSnapshots});
   for (const size_t from : {size_t{0}, size_t{450}, size_t{900}}) {
     const auto begin = times.begin() + static_cast<ptrdiff_t>(from);
     const Percentiles part = percentiles({begin, begin + 100});
     rows.push_back(
         {fmt::format("  snapshots {} to {}", from + 1, from + 100), "ms", part.p50, part.p95});
   }
+  TRY(with_pauses(store, settings.files, rows));
+  TRY(send_neighbours(store, rows));
   TRY(compare_neighbours(*store.storage, rows));
   store.storage.reset();
   rows.push_back({"  memory of a controller that knows the volume", "MB",
@@ -198,7 +190,7 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
 }
 
 Status first_snapshot(const Settings& settings, std::vector<Row>& rows) {
-  Store store = TRY(make_store(settings, "btrfs", 12 * kGiB));
+  Sample store = TRY(make_sample(settings, "btrfs", 12 * kGiB));
   // 2.6 GB: mostly small files, some libraries.
   TRY(generate(store.live, kMediumFiles, [](uint64_t i) -> uint64_t {
     if (i % 1000 == 0) return 12 << 20;
@@ -214,7 +206,7 @@ Status first_snapshot(const Settings& settings, std::vector<Row>& rows) {
 }
 
 Status scan_on_ext4(const Settings& settings, std::vector<Row>& rows) {
-  Store store = TRY(make_store(settings, "ext4", 12 * kGiB));
+  Sample store = TRY(make_sample(settings, "ext4", 12 * kGiB));
   TRY(generate(store.live, kMediumFiles, [](uint64_t i) { return 600 + i % 9000; }));
   rows.push_back({fmt::format("scan on ext4, first snapshot of {} files", kMediumFiles), "ms",
                   TRY(take(*store.storage))});
@@ -233,7 +225,7 @@ Status scan_on_ext4(const Settings& settings, std::vector<Row>& rows) {
 }
 
 Status large_file(const Settings& settings, std::vector<Row>& rows) {
-  Store store = TRY(make_store(settings, "btrfs", 16 * kGiB));
+  Sample store = TRY(make_sample(settings, "btrfs", 16 * kGiB));
   TRY(generate(store.live, 1000, [](uint64_t) -> uint64_t { return 2000; }));
   TRY(take(*store.storage));
   const auto write = [&](const std::string& name) -> Status {

@@ -14,6 +14,7 @@ struct Settings {
   std::string disk = "/var/tmp";
   std::string self;  // this program
   uint64_t files = 500'000;
+  std::string node_size = "4096";  // of btrfs's metadata; as `devrun up` makes it
 };
 
 // Ten changed files in a large volume, a thousand times; the memory that this takes.
@@ -24,6 +25,9 @@ Status first_snapshot(const Settings& settings, std::vector<Row>& rows);
 Status scan_on_ext4(const Settings& settings, std::vector<Row>& rows);
 // A file of 5 GB, written long before and just before.
 Status large_file(const Settings& settings, std::vector<Row>& rows);
+
+// Ten changed files while others write.
+Status busy_volumes(const Settings& settings, std::vector<Row>& rows);
 
 // In a process of its own: opens the store, takes a snapshot of volume v, prints its memory in MB.
 Status print_memory(const std::string& store);

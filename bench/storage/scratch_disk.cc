@@ -26,7 +26,8 @@ Status enter_private_namespace() {
 }
 
 Result<std::unique_ptr<ScratchDisk>> ScratchDisk::make(const std::string& folder,
-                                                       const std::string& kind, int64_t bytes) {
+                                                       const std::string& kind, int64_t bytes,
+                                                       const std::vector<std::string>& options) {
   auto out = std::make_unique<ScratchDisk>();
   out->image_ = TRY(open_file(folder, O_TMPFILE | O_RDWR, 0600));
   if (::ftruncate(out->image_.get(), bytes) != 0) return errno_error("size an image", errno);
@@ -34,6 +35,7 @@ Result<std::unique_ptr<ScratchDisk>> ScratchDisk::make(const std::string& folder
   std::vector<std::string> words{"mkfs." + kind, "-q"};
   if (kind == "btrfs") words.insert(words.end(), {"-K", "-m", "single"});
   if (kind == "ext4") words.emplace_back("-F");
+  words.insert(words.end(), options.begin(), options.end());
   words.push_back(image);
   TRY(run_checked(words, "apt-get install btrfs-progs xfsprogs e2fsprogs"));
   std::string path = folder + "/devrun-bench-XXXXXX";

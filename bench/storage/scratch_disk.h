@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/runtime/fd.h"
@@ -16,9 +17,10 @@ Status enter_private_namespace();
 
 class ScratchDisk {
  public:
-  // `kind`: btrfs, ext4 or xfs.
+  // `kind`: btrfs, ext4 or xfs; `options` of its mkfs.
   static Result<std::unique_ptr<ScratchDisk>> make(const std::string& folder,
-                                                   const std::string& kind, int64_t bytes);
+                                                   const std::string& kind, int64_t bytes,
+                                                   const std::vector<std::string>& options = {});
   ~ScratchDisk();
 
   const std::string& path() const { return path_; }

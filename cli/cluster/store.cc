@@ -45,9 +45,11 @@ Status allocate_and_format(const std::string& path, int64_t bytes) {
     return error;
   }
   // Metadata once, not twice: the copies would lie in the same file. -K: no discard, which would
-  // make holes.
-  TRY(run_checked({"mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-L", "devrun", path},
-                  "apt-get install -y btrfs-progs"));
+  // make holes. Small nodes: the first change below a node after a snapshot costs a reference to each
+  // of its children.
+  TRY(run_checked(
+      {"mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-n", "4096", "-L", "devrun", path},
+      "apt-get install -y btrfs-progs"));
   if (::fsync(fd.get()) != 0) return errno_error(fmt::format("fsync {}", path), errno);
   return ok();
 }

@@ -79,13 +79,17 @@ Bodies::Bodies(std::string export_path, uint64_t provisional_bytes_min)
         return name_by_content(body, size, stopping);
       }) {}
 
-Result<tree::Body> Bodies::put(int file, uint64_t size, const std::string& provisional_id) {
+Result<tree::Body> Bodies::put(int file, uint64_t size, const std::string& provisional_id,
+                               const TwinFile* twin) {
   if (size <= tree::kInlineBytesMax) return inline_body(file, size);
   if (size >= provisional_bytes_min_) {
     const tree::Body body{tree::BodyKind::kProvisional, provisional_id};
     if (TRY(place_clone(file, body))) return body;
   }
-  const std::string chunk_hashes = TRY(hash_chunks(file, size));
+  Result<std::string> hashed = Error{Code::kConflict, "not read yet", {}};
+  if (twin != nullptr) hashed = hash_chunks(twin->descriptor(), size);
+  if (!hashed || !twin->is_still(file)) hashed = hash_chunks(file, size);
+  const std::string chunk_hashes = TRY(std::move(hashed));
   tree::Body body = chunked_body(chunk_hashes);
   TRY(place(file, size, body, chunk_hashes));
   return body;

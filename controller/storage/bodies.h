@@ -24,6 +24,7 @@
 #include "common/tree/tree.h"
 #include "controller/storage/provisional.h"
 #include "controller/storage/recent_uses.h"
+#include "controller/storage/twin_file.h"
 
 namespace devrun::storage {
 
@@ -36,8 +37,10 @@ class Bodies {
 
   // The body of the first `size` bytes of `file`, which nobody changes meanwhile; its content is in
   // the store then. `provisional_id`, 16 bytes, is its name if it is to be provisional, and belongs
-  // to this state of this file alone. For stores on btrfs.
-  Result<tree::Body> put(int file, uint64_t size, const std::string& provisional_id);
+  // to this state of this file alone. `twin`: where its bytes may be read faster. For stores on
+  // btrfs.
+  Result<tree::Body> put(int file, uint64_t size, const std::string& provisional_id,
+                         const TwinFile* twin = nullptr);
 
   // The same of a file that somebody may be changing. `held_still` is asked once its bytes are
   // captured: whether the file changed since before the call. kConflict if it did. Nobody finds the

@@ -25,6 +25,8 @@ namespace {
 constexpr size_t kLookedUpMax = 20'000;
 constexpr size_t kChangedInodesMax = 4'000'000;  // 8 bytes each, for the time of a build
 constexpr size_t kProvisionalIdBytes = 16;
+// Smaller ones lie among the names, which are in memory.
+constexpr uint64_t kTwinBytesMin = 4097;
 // More than there are cores: bytes of a snapshot come from the disk, since the page cache knows them
 // as those of the live file only.
 constexpr uint64_t kThreadsMax = 12;
@@ -237,7 +239,12 @@ Status Builder::read_body(const EntryPlace& pending) {
   Entry& entry = pending.entry();
   const std::string path = join_path(pending.folder->path, entry.name);
   const UniqueFd file = TRY(open_beneath(request_.root, path, O_RDONLY | O_NONBLOCK));
-  Result<tree::Body> body = bodies_.put(file.get(), entry.size, provisional_id(entry));
+  std::optional<TwinFile> twin;
+  const bool is_old = entry.ctime_ns < request_.taken_ns - kClockGrainNs;
+  if (request_.live_root >= 0 && is_old && entry.size >= kTwinBytesMin)
+    twin = TwinFile::open(request_.live_root, path, entry);
+  Result<tree::Body> body =
+      bodies_.put(file.get(), entry.size, provisional_id(entry), twin ? &*twin : nullptr);
   if (!body) return std::move(body).error().context(shown_path(path));
   entry.body = std::move(*body);
   return ok();

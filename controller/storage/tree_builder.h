@@ -33,6 +33,10 @@ struct BuildRequest {
   // Provisional bodies of the known tree that are known by content now, by id; and their inodes.
   std::map<std::string, tree::Body> hashed = {};
   std::vector<uint64_t> hashed_inodes = {};
+  // Descriptor of the root of the live tree that the instant is of; -1: files are read from the
+  // instant alone.
+  int live_root = -1;
+  int64_t taken_ns = 0;  // when, by the clock that stamps files
   // Not to rely on the kernel's fine stamps of changes, whether it has them or not (live_file.h).
   bool assume_coarse_stamps = false;
 };

@@ -181,6 +181,7 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
   out.root = instant.root.get();
   out.lineage = record_.lineage;
   out.driver = &driver_;
+  out.taken_ns = instant.taken_ns;
   out.instant = instant.generation;
   out.live = instant.live;
   const bool ordered = instant.generation != 0;
@@ -207,7 +208,12 @@ void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
 Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   // What it refers to stays, also if nothing else does any more.
   const RecentUses::Build build(bodies_.uses());
-  const BuildRequest request = request_for(instant, as);
+  BuildRequest request = request_for(instant, as);
+  UniqueFd live;
+  if (as == As::kNew && driver_.freezes()) {
+    live = TRY(open_file(path("live"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    request.live_root = live.get();
+  }
   BuildWork work;
   TreeChange change = TRY(build_tree(request, known_, bodies_, &work));
   reach(fault_, "snapshot.bodies");

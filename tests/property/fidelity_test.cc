@@ -28,7 +28,7 @@ class FidelityTest : public storage::DriverTest {
     ASSERT_TRUE(opened) << opened.error().message;
     storage_ = std::move(*opened);
     export_ = *volume::HostStore::open(storage_->export_path());
-    vfs_.emplace(*export_, volume::Vfs::Limits{});
+    vfs_.emplace(*export_, nullptr, volume::Vfs::Limits{}, *state_);
   }
   void TearDown() override {
     vfs_.reset();
@@ -50,6 +50,7 @@ class FidelityTest : public storage::DriverTest {
 
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<volume::HostStore> export_;
+  std::unique_ptr<volume::NodeState> state_ = std::move(*volume::NodeState::create(""));
   std::optional<volume::Vfs> vfs_;
 };
 
