@@ -107,10 +107,13 @@ def test_a_node_killed_in_the_middle_can_be_declared_lost(cluster):
     job = cluster.jobs()[-1]["job"]
     node = node_of(cluster, job)
     try:
-        for pid in processes_of_node(cluster, node):
-            with contextlib.suppress(ProcessLookupError):  # the end of one ends others
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not processes_of_node(cluster, node), "the end of the node")
+        def killed():  # again and again: a keeper starts a dead devrun-fs anew
+            left = processes_of_node(cluster, node)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):  # the end of one ends others
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+        wait_until(killed, "the end of the node")
         cluster.await_state(job, "UNREACHABLE", limit_s=30)
         lost = cluster.devrun("nodes", "lost", node)
         assert lost.status == 0, lost

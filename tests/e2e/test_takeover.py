@@ -3,16 +3,15 @@
 The reader makes every read an upcall by throwing the pages away again (fadvise); new jobs run in new snapshots, so that
 their folders are looked up and listed anew; programs are executed, which maps their pages.
 """
-import glob
+import hashlib
 import json
 import os
 import random
-import shutil
 import stat
-import subprocess
 import time
 
-from harness import add_programs, finish, own_cluster, wait_until
+from harness import finish, own_cluster, wait_until
+from python_volume import put_python
 from test_cluster import other_build
 
 KILLS = 20
@@ -57,16 +56,6 @@ sys.exit(1 if wrong else 0)
 """
 
 
-def put_python(root):
-    program = os.path.realpath("/usr/bin/python3")
-    library = glob.glob("/usr/lib/python3.[0-9]*")[0]
-    modules = glob.glob(library + "/lib-dynload/*.so")
-    add_programs(root, program, *modules)
-    shutil.copytree(library, root + library, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("test", "__pycache__", "idlelib", "config-*", "dist-packages"))
-    return program
-
-
 def fill(cluster):
     """Python and some files in the live volume, and the checksums of these."""
     live = cluster.live("")
@@ -77,7 +66,7 @@ def fill(cluster):
         data = os.urandom(random.choice([100, 5000, 200_000, 2_000_000 if i % 30 == 0 else 70_000]))
         with open(os.path.join(many, f"f{i}"), "wb") as file:
             file.write(data)
-        sums[f"f{i}"] = __import__("hashlib").sha256(data).hexdigest()
+        sums[f"f{i}"] = hashlib.sha256(data).hexdigest()
     with open(os.path.join(live, "data/sums.json"), "w", encoding="ascii") as file:
         json.dump(sums, file)
     with open(os.path.join(live, "work/reader.py"), "w", encoding="ascii") as file:

@@ -164,6 +164,29 @@ TEST(Mount, AWriteThroughAnOverlayChangesNoOtherName) {
   });
 }
 
+TEST(Mount, AnOverlayLiesOnAnOverlay) {
+  in_own_namespace([] {
+    const TemporaryFolder folder;
+    MemoryStore store;
+    TreeBuilder tree(store);
+    const Digest id = tree.finish({tree.folder("d", {file(store, "f", "lower", 6)}, 5)});
+    TestNode node(folder_store(store, folder), folder);
+    const std::string job = node.overlay(node.prepare(id), "job");
+    std::ofstream(job + "/d/g") << "the job's";
+    const std::string inside = node.overlay(job, "inside");
+    EXPECT_EQ(read_all(inside + "/d/f"), "lower");
+    std::ofstream(inside + "/d/f") << "inside";
+    fs::rename(inside + "/d/g", inside + "/g");
+    EXPECT_EQ(read_all(inside + "/d/f"), "inside");
+    EXPECT_EQ(read_all(inside + "/g"), "the job's");
+    EXPECT_EQ(read_all(job + "/d/f"), "lower");
+    EXPECT_EQ(read_all(job + "/d/g"), "the job's");
+    fs::remove_all(inside + "/d");
+    EXPECT_FALSE(fs::exists(inside + "/d"));
+    EXPECT_TRUE(fs::exists(job + "/d/f"));
+  });
+}
+
 TEST(Mount, XattrsAreShownOnlyWhereATreeHasThem) {
   in_own_namespace([] {
     const TemporaryFolder folder;
