@@ -161,6 +161,7 @@ void FuseFront::initialized() {
 }
 
 void FuseFront::count(std::map<std::string, uint64_t>& counters) const {
+  counters["kernel.sends_again"] = requests_.kernel_resends() ? 1 : 0;
   const auto add = [&](const char* name, const std::atomic<uint64_t>& value) {
     counters[std::string("upcall.") + name] += value;
   };

@@ -124,10 +124,12 @@ std::string TakenRequests::init() const {
 }
 
 namespace {
+// Kernels before 5.17 send a shorter one, without the second word of flags.
 fuse_init_in init_in(const std::string& bytes) {
   fuse_init_in out{};
-  if (bytes.size() >= sizeof(fuse_in_header) + sizeof out) {
-    std::memcpy(&out, bytes.data() + sizeof(fuse_in_header), sizeof out);
+  if (bytes.size() > sizeof(fuse_in_header)) {
+    std::memcpy(&out, bytes.data() + sizeof(fuse_in_header),
+                std::min(sizeof out, bytes.size() - sizeof(fuse_in_header)));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "cli/cluster/cluster.h"
+#include "cli/cluster/kernel_features.h"
 #include "cli/cluster/needs.h"
 #include "cli/cluster/say.h"
 
@@ -9,7 +10,9 @@ namespace devrun::cluster {
 
 int run_doctor(const DoctorOptions&) {
   int missing = 0;
-  for (const Need& need : check_needs()) {
+  std::vector<Need> needs = check_needs();
+  for (Need& feature : kernel_features(probe_kernel())) needs.push_back(std::move(feature));
+  for (const Need& need : needs) {
     if (need.present) {
       fmt::print("ok        {}\n", need.name);
       continue;
