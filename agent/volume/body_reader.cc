@@ -120,6 +120,15 @@ Result<BodyReader::Slices> BodyReader::read(const tree::Body& body, uint64_t fil
   return std::move(*answer->slices);
 }
 
+void BodyReader::hashes(const tree::Body& body, uint64_t file_size,
+                        std::function<void(const Result<Bytes>&)> reply) {
+  const Chunk list{body, file_size, ChunkKey::kList};
+  if (body.kind != tree::BodyKind::kChunked || list.count() <= 1) {
+    return reply(std::make_shared<const std::string>());
+  }
+  want(list, Priority::kDemand, std::move(reply));
+}
+
 void BodyReader::look_ahead(const tree::Body& body, uint64_t file_size, uint32_t first,
                             uint32_t end) {
   const Chunk whole{body, file_size, 0};

@@ -59,6 +59,11 @@ class BodyReader {
   // The same, waiting.
   Result<Slices> read(const tree::Body& body, uint64_t file_size, uint64_t offset, uint64_t size);
 
+  // The list of the hashes of a body's chunks; empty for a body that has none. As read().
+  using Bytes = std::shared_ptr<const std::string>;
+  void hashes(const tree::Body& body, uint64_t file_size,
+              std::function<void(const Result<Bytes>&)> reply);
+
   // Brings what the range needs to this node (with a disk cache: there, else to memory), behind all demand reads, and
   // returns once it is here; at once if it was. Call it from several threads for several fetches at once: as many as
   // kPrefetchesMax small ones are under way, the others wait without standing in the way of a demand read of the same
@@ -69,7 +74,6 @@ class BodyReader {
   void count(std::map<std::string, uint64_t>& counters) const;
 
  private:
-  using Bytes = std::shared_ptr<const std::string>;
   using Landing = std::function<void(const Result<Bytes>&)>;
   struct Flight {
     std::vector<Landing> landings;

@@ -176,6 +176,7 @@ void FuseFront::count(std::map<std::string, uint64_t>& counters) const {
   add("getxattr", upcalls_.getxattr);
   add("listxattr", upcalls_.listxattr);
   add("statfs", upcalls_.statfs);
+  add("lseek", upcalls_.lseek);
   reads_.count(counters);
 }
 

@@ -62,7 +62,7 @@ class FuseFront {
  private:
   struct Upcalls {
     std::atomic<uint64_t> lookup{0}, getattr{0}, readlink{0}, open{0}, opendir{0}, read{0},
-        readdir{0}, readdirplus{0}, getxattr{0}, listxattr{0}, statfs{0};
+        readdir{0}, readdirplus{0}, getxattr{0}, listxattr{0}, statfs{0}, lseek{0};
   };
   struct Handlers;  // libfuse's callbacks
 

@@ -30,6 +30,7 @@ fuse_lowlevel_ops FuseFront::Handlers::operations(const Options& options) {
   out.open = open;
   out.opendir = opendir;
   out.read = read;
+  out.lseek = lseek;
   out.flush = flush;
   out.readdir = readdir;
   if (options.list_with_attributes) out.readdirplus = readdirplus;
@@ -140,6 +141,14 @@ void FuseFront::Handlers::open(fuse_req_t request, fuse_ino_t, fuse_file_info*) 
 void FuseFront::Handlers::opendir(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
   front_of(request)->upcalls_.opendir += 1;
   fuse_reply_err(request, ENOSYS);
+}
+
+// Only SEEK_DATA and SEEK_HOLE come here.
+void FuseFront::Handlers::lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
+                                fuse_file_info*) {
+  FuseFront* front = front_of(request);
+  front->upcalls_.lseek += 1;
+  front->reads_.seek(request, node, static_cast<uint64_t>(offset), whence == SEEK_HOLE);
 }
 
 void FuseFront::Handlers::flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) {

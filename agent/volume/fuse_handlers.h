@@ -19,6 +19,8 @@ struct FuseFront::Handlers {
   static void opendir(fuse_req_t request, fuse_ino_t node, fuse_file_info* info);
   static void read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                    fuse_file_info* info);
+  static void lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
+                    fuse_file_info* info);
   static void flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* info);
   static void readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                       fuse_file_info* info);

@@ -55,7 +55,7 @@ void FuseReads::close() {
   changed_.wait(lock, [this] { return under_way_ == 0; });
 }
 
-void FuseReads::begin(fuse_req* request, NodeId node, uint64_t offset, uint64_t size) {
+uint64_t FuseReads::enter(fuse_req* request) {
   uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -65,11 +65,30 @@ void FuseReads::begin(fuse_req* request, NodeId node, uint64_t offset, uint64_t 
   }
   // Calls interrupted() here if that has happened already.
   fuse_req_interrupt_func(request, on_interrupt, reinterpret_cast<void*>(id));
-  vfs_.read(node, offset, size,
-            [this, id](Result<BodyReader::Slices> slices) { answer(id, std::move(slices)); });
+  return id;
 }
 
-void FuseReads::answer(uint64_t id, Result<BodyReader::Slices> slices) {
+void FuseReads::begin(fuse_req* request, NodeId node, uint64_t offset, uint64_t size) {
+  vfs_.read(node, offset, size, [this, id = enter(request)](Result<BodyReader::Slices> slices) {
+    leave(id, [&](fuse_req* asked) { reply(asked, slices); });
+  });
+}
+
+void FuseReads::seek(fuse_req* request, NodeId node, uint64_t offset, bool hole) {
+  vfs_.seek(node, offset, hole, [this, id = enter(request)](const auto& found) {
+    leave(id, [&](fuse_req* asked) {
+      if (!found) {
+        fuse_reply_err(asked, errno_of(found.error()));
+      } else if (!*found) {
+        fuse_reply_err(asked, ENXIO);
+      } else {
+        fuse_reply_lseek(asked, static_cast<off_t>(**found));
+      }
+    });
+  });
+}
+
+void FuseReads::leave(uint64_t id, const std::function<void(fuse_req*)>& answer) {
   fuse_req* request = nullptr;
   {
     const std::lock_guard lock(mutex_);
@@ -79,7 +98,7 @@ void FuseReads::answer(uint64_t id, Result<BodyReader::Slices> slices) {
       interrupted_.erase(id);
     }
   }
-  if (request != nullptr) reply(request, slices);
+  if (request != nullptr) answer(request);
   const std::lock_guard lock(mutex_);
   under_way_ -= 1;
   if (under_way_ == 0) changed_.notify_all();

@@ -36,13 +36,16 @@ class FuseReads {
 
   // Answers `request` once, now or later.
   void begin(fuse_req* request, NodeId node, uint64_t offset, uint64_t size);
+  // The same for SEEK_DATA and SEEK_HOLE, which may need a list of hashes from the store.
+  void seek(fuse_req* request, NodeId node, uint64_t offset, bool hole);
   // On libfuse's thread; `id` is what begin() gave to libfuse.
   void interrupted(uint64_t id);
 
   void count(std::map<std::string, uint64_t>& counters) const;
 
  private:
-  void answer(uint64_t id, Result<BodyReader::Slices> slices);
+  uint64_t enter(fuse_req* request);
+  void leave(uint64_t id, const std::function<void(fuse_req*)>& answer);
   void reply(fuse_req* request, const Result<BodyReader::Slices>& slices);
   void watch(const std::stop_token& stop);
 

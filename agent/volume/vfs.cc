@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/volume/body_holes.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/tree/codec.h"
@@ -156,6 +157,16 @@ void Vfs::read(NodeId file, uint64_t offset, uint64_t size, BodyReader::Reply re
   Result<Content> whole = content(file);
   if (!whole) return reply(std::move(whole).error());
   bodies_.read(whole->body, whole->size, offset, size, std::move(reply));
+}
+
+void Vfs::seek(NodeId file, uint64_t offset, bool hole, SeekReply reply) {
+  const Result<Content> whole = content(file);
+  if (!whole) return reply(whole.error());
+  bodies_.hashes(whole->body, whole->size,
+                 [=, size = whole->size, reply = std::move(reply)](const auto& hashes) {
+                   if (!hashes) return reply(hashes.error());
+                   reply(seek_in_body(**hashes, size, offset, hole));
+                 });
 }
 
 void Vfs::count(std::map<std::string, uint64_t>& counters) const {

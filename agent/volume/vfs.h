@@ -98,6 +98,9 @@ class Vfs {
   Result<std::vector<Slice>> read(NodeId file, uint64_t offset, uint64_t size);
   // The same without waiting (body_reader.h).
   void read(NodeId file, uint64_t offset, uint64_t size, BodyReader::Reply reply);
+  // Where data, or a hole, begins at or after `offset` (body_holes.h); none: nowhere. As read().
+  using SeekReply = std::function<void(Result<std::optional<uint64_t>>)>;
+  void seek(NodeId file, uint64_t offset, bool hole, SeekReply reply);
 
   void count(std::map<std::string, uint64_t>& counters) const;
 

@@ -78,13 +78,13 @@ def restart_of(cluster, daemon, pid):
     return wait_until(lambda: cluster.pid(daemon) not in (None, pid) and cluster.pid(daemon), f"{daemon} runs again")
 
 
-def kill_under_load(cluster):
+def kill_under_load(cluster, kills=KILLS):
     python = fill(cluster)
     reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
     cluster.await_state(reader, "RUNNING")
     wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
     chance = random.Random(5)
-    for turn in range(KILLS):
+    for turn in range(kills):
         with open(cluster.live("work/turn"), "w", encoding="ascii") as file:
             file.write(f"{turn}\n")
         imports = "import json, http.client, email.message, xml.dom.minidom, unittest, decimal"
@@ -101,7 +101,7 @@ def kill_under_load(cluster):
     record = cluster.await_end(reader)
     said = cluster.devrun("logs", str(reader)).out.decode()
     assert record["state"] == "SUCCEEDED", (record, said)
-    assert json.loads(said.splitlines()[-1])["reads"] > KILLS, said
+    assert json.loads(said.splitlines()[-1])["reads"] > kills, said
     assert "broken" not in cluster.devrun("nodes").out.decode()
 
 
@@ -112,7 +112,7 @@ def test_jobs_go_on_while_the_file_system_server_is_killed_20_times(cluster):
 
 @own_cluster(nodes=1, environment={"DEVRUN_FS_RESEND": "no"})
 def test_and_so_they_do_where_the_kernel_sends_nothing_again(cluster):
-    kill_under_load(cluster)
+    kill_under_load(cluster, kills=6)
     with open(os.path.join(cluster.folder, "run/node1.fs.log"), encoding="utf-8") as file:
         said = file.read()
     assert "were taken and not answered" in said and "the kernel sends" not in said, said
@@ -185,6 +185,24 @@ def test_jobs_of_a_node_that_up_starts_anew_are_lost_and_not_failed(cluster):
     record = cluster.await_end(job)
     assert record["state"] == "NODE_LOST" and record["ending"]["status"] == 125, record
     assert "devrun-fs of node1 had ended" in record["ending"]["reason"], record
+
+
+@own_cluster(nodes=1)
+def test_a_takeover_needs_no_store(cluster):
+    job = cluster.submit("cat /work/version; echo ready; while ! [ -e /tmp/go ]; do sleep 0.05; done; "
+                         "cat /work/version /data/blob | wc -c; ls /work | wc -l")
+    wait_until(lambda: b"ready" in cluster.devrun("logs", str(job)).out, "the job has read a file")
+    cluster.kill("nfs")
+    pid = cluster.pid("node1.fs")
+    os.kill(pid, 9)
+    restart_of(cluster, "node1.fs", pid)
+    listed = cluster.devrun("exec", str(job), "--", "ls", "/data", "/home")
+    assert listed.status == 0 and b"blob" in listed.out and b"ada" in listed.out, listed
+    assert cluster.devrun("exec", str(job), "--", "touch", "/tmp/go").status == 0
+    cluster.mend()
+    assert cluster.await_end(job)["state"] == "SUCCEEDED"
+    said = cluster.devrun("logs", str(job)).out.split()
+    assert int(said[2]) == 4 + len(cluster.blob), said
 
 
 @own_cluster(nodes=1)

@@ -102,6 +102,21 @@ def holes_read_as_zeros_and_are_told_honestly(root, _):
 
 
 @check
+def a_sparse_file_is_copied_up_sparse(root, _):
+    path = root + "/holes"
+    with open(path, "r+b") as file:
+        file.seek(40 << 20)
+        file.write(b"one byte less of nothing")
+    assert os.stat(path).st_blocks * 512 < 8 << 20, os.stat(path)
+    with open(path, "rb") as file:
+        assert file.seek(0, os.SEEK_DATA) >= 19 << 20
+        file.seek((40 << 20) - 3)
+        assert file.read(30) == bytes(3) + b"one byte less of nothing" + bytes(3)
+        file.seek((20 << 20) - 2)
+        assert file.read(6) == bytes(2) + b"data"
+
+
+@check
 def files_over_four_gigabytes_work(root, _):
     path = root + "/huge"
     size = (5 << 30) + 7

@@ -56,6 +56,10 @@ def make_for_conformance(root, program, xattrs=False):
         put(root + "/program", file.read(), 0o755, 0)
     with open(root + "/huge", "wb") as file:
         file.truncate((5 << 30) + 7)
+    with open(root + "/holes", "wb") as file:  # small enough to be hashed before the first job sees it
+        file.truncate(60 << 20)
+        file.seek(20 << 20)
+        file.write(b"data")
     put(root + "/linked1", b"one file of two names", 0o644, 0)
     os.link(root + "/linked1", root + "/linked2")
     put(root + "/secret", b"nobody's", 0o600, 0)

@@ -2,6 +2,7 @@
 // socketpair in the place of the kernel, so that no mount is needed.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -136,6 +137,31 @@ TEST_F(FuseTest, ListsAFolderPageByPage) {
     }
     EXPECT_EQ(seen, names);
   }
+}
+
+TEST_F(FuseTest, TellsHolesByTheirHashes) {
+  TreeBuilder tree(store_);
+  std::string sparse(3'000'000, '\0');
+  sparse[1'500'000] = 'x';
+  const Digest id = tree.finish({file(store_, "sparse", sparse, 5), file(store_, "small", "x", 6)});
+  serve();
+  kernel_.init(true);
+  prepare(id);
+  const uint64_t root = find(kRootNode, id.hex()).nodeid;
+  const auto seek = [&](const char* name, uint64_t offset, uint32_t whence) {
+    fuse_lseek_in in{};
+    in.offset = offset;
+    in.whence = whence;
+    const Reply reply = kernel_.ask(FUSE_LSEEK, find(root, name).nodeid, bytes_of(in));
+    return reply.error != 0 ? -reply.error
+                            : static_cast<int64_t>(reply.as<fuse_lseek_out>().offset);
+  };
+  EXPECT_EQ(seek("sparse", 0, SEEK_DATA), 1 << 20);
+  EXPECT_EQ(seek("sparse", 1 << 20, SEEK_HOLE), 2 << 20);
+  EXPECT_EQ(seek("sparse", 2'500'000, SEEK_DATA), -ENXIO);
+  EXPECT_EQ(seek("small", 0, SEEK_DATA), 0);
+  EXPECT_EQ(seek("small", 0, SEEK_HOLE), 1);
+  EXPECT_EQ(seek("small", 1, SEEK_HOLE), -ENXIO);
 }
 
 // A server that was killed: it took the requests and is no more.

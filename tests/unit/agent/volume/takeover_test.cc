@@ -106,6 +106,47 @@ TEST(Takeover, EveryNodeIsTheEntryThatItWas) {
   EXPECT_EQ(once_more.trees().size(), 3u);
 }
 
+TEST(Takeover, AHundredThousandNodesAreKnownAgain) {
+  const TemporaryFolder folder;
+  MemoryStore store;
+  TreeBuilder tree(store);
+  std::vector<tree::Entry> folders;
+  uint64_t inode = 1000;
+  for (int d = 0; d < 1000; ++d) {
+    std::vector<tree::Entry> entries;
+    for (int f = 0; f < 100; ++f) {
+      entries.push_back(file(store, fmt::format("module_{:04}.py", f), "", ++inode));
+    }
+    folders.push_back(tree.folder(fmt::format("package{:04}", d), std::move(entries), ++inode));
+  }
+  const Digest id = tree.finish(std::move(folders));
+  auto state = std::move(*NodeState::create(folder.path()));
+  Vfs first(store, nullptr, {}, *state);
+  const NodeId root = prepared(first, id);
+  std::vector<NodeId> before;
+  const auto remember = [](Vfs& vfs, NodeId at, std::vector<NodeId>& nodes) {
+    for (int d = 0; d < 1000; ++d) {
+      const NodeId package = find(vfs, at, fmt::format("package{:04}", d));
+      ASSERT_TRUE(vfs.list(package, 0, true, [&](const Listed& listed) {
+        nodes.push_back(listed.node);
+        return true;
+      }));
+    }
+  };
+  remember(first, root, before);
+  auto next = adopted(*state);
+  Vfs second(store, nullptr, {}, **next);
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(second.recover().has_value());
+  const auto took = std::chrono::steady_clock::now() - began;
+  RecordProperty("recover_ms", static_cast<int>(took / std::chrono::milliseconds(1)));
+  std::printf("100,000 nodes are known again after %d ms\n",
+              static_cast<int>(took / std::chrono::milliseconds(1)));
+  std::vector<NodeId> after;
+  remember(second, root, after);
+  EXPECT_EQ(after, before);
+}
+
 TEST(Takeover, APackThatFoundNoRoomOnDiskComesFromTheStore) {
   MemoryStore store;
   const Trees trees = two_snapshots(store);
