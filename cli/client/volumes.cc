@@ -40,7 +40,9 @@ pb::Progress read_progress(Stream& stream, const ProgressWords& words) {
   pb::Progress progress;
   while (stream.Read(&progress)) {
     if (progress.done()) last = progress;
-    if (!progress.line().empty() && words) words(progress.line(), progress.passing());
+    if (progress.line().empty() || !words) continue;
+    words({progress.line(), progress.passing(), progress.amount_done(), progress.amount_total(),
+           progress.amount_unit() == pb::AMOUNT_UNIT_BYTES});
   }
   return last;
 }
@@ -85,6 +87,7 @@ Status Controller::fill_volume(const FillRequest& request, int archive,
   bool taken = stream->Write(message);
   std::string piece(kArchivePieceBytes, '\0');
   Status sent = ok();
+  ProgressWord sending{"sending", true, 0, request.archive_bytes, true};
   while (taken) {
     const ssize_t n = ::read(archive, piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
@@ -93,6 +96,8 @@ Status Controller::fill_volume(const FillRequest& request, int archive,
     message.Clear();
     message.set_data(piece.data(), static_cast<size_t>(n));
     taken = stream->Write(message);
+    sending.done += n;
+    if (words) words(sending);
   }
   if (taken && sent) sent = whole();
   if (!sent) {

@@ -43,9 +43,18 @@ struct FillRequest {
   bool create = false;
   std::string folder;  // add: where to
   int64_t quota_bytes = 0;
+  int64_t archive_bytes = 0;  // about; 0: not known
 };
 
-// Words of the controller; `passing` ones each take the place of the one before.
-using ProgressWords = std::function<void(std::string_view line, bool passing)>;
+// Words of the controller, and of what is sent to it.
+struct ProgressWord {
+  std::string line;
+  bool passing = false;  // takes the place of the one before
+  // How much of what the line names is done; total 0: not an amount.
+  int64_t done = 0;
+  int64_t total = 0;
+  bool in_bytes = false;
+};
+using ProgressWords = std::function<void(const ProgressWord&)>;
 
 }  // namespace devrun::cli

@@ -6,8 +6,8 @@
 
 #include "cli/client/terminal.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/progress_words.h"
 #include "cli/commands/verbs.h"
-#include "cli/output/progress.h"
 #include "cli/output/snapshot_output.h"
 #include "cli/output/unified_diff.h"
 #include "common/base/suggest.h"
@@ -82,9 +82,8 @@ Result<int> restore(const SnapshotName& name, const std::vector<std::string>& pa
   RestoredRecord done;
   {
     Progress progress(context.console, quiet, is_terminal(context.console.err()));
-    done = TRY(controller->restore_snapshot(
-        or_default(name, controller->target()), paths,
-        [&](std::string_view line, bool passing) { progress.word(line, passing); }));
+    done = TRY(controller->restore_snapshot(or_default(name, controller->target()), paths,
+                                            shown_by(progress)));
   }
   if (json) TRY(context.console.data(snapshot_json(done.before)));
   if (!quiet) {

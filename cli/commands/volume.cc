@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,10 +12,10 @@
 #include "cli/client/terminal.h"
 #include "cli/commands/ask.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/progress_words.h"
 #include "cli/commands/verbs.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
-#include "cli/output/progress.h"
 #include "cli/output/snapshot_output.h"
 #include "common/base/suggest.h"
 #include "common/base/units.h"
@@ -148,11 +149,13 @@ Result<NewVolume> new_volume(const Arguments& arguments, const std::string& name
   return out;
 }
 
-Status fill(Controller& controller, const FillRequest& request, const std::string& archive, int in,
+Status fill(Controller& controller, FillRequest request, const std::string& archive, int in,
             const ProgressWords& words) {
   const auto whole = []() -> Status { return ok(); };
   if (archive == "-") return controller.fill_volume(request, in, whole, words);
   const UniqueFd file = TRY(open_file(archive, O_RDONLY));
+  struct stat st {};
+  if (::fstat(file.get(), &st) == 0 && S_ISREG(st.st_mode)) request.archive_bytes = st.st_size;
   return controller.fill_volume(request, file.get(), whole, words);
 }
 
@@ -161,7 +164,7 @@ Result<int> create(const NewVolume& wanted, bool quiet, bool json, Context& cont
   const VolumeRequest& request = wanted.request;
   {
     Progress progress(context.console, quiet, is_terminal(context.console.err()));
-    const auto words = [&](std::string_view line, bool passing) { progress.word(line, passing); };
+    const ProgressWords words = shown_by(progress);
     if (wanted.archive.empty()) {
       TRY(controller->create_volume(request, words));
     } else {
@@ -201,14 +204,30 @@ Result<Import> parse_import(const std::string& text) {
   return out;
 }
 
+// About what tar makes of it.
+int64_t bytes_below(const std::string& folder) {
+  constexpr int64_t kHeader = 1024;
+  int64_t out = 0;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(folder, error), end; at != end && !error;
+       at.increment(error)) {
+    out += kHeader;
+    std::error_code none;
+    if (at->is_regular_file(none) && !at->is_symlink(none)) {
+      out += static_cast<int64_t>(at->file_size(none));
+    }
+  }
+  return out;
+}
+
 Result<int> import(const Import& what, const std::string& volume, bool quiet, Context& context) {
   const auto controller = TRY(controller_of(context));
   TarStream tar = TRY(TarStream::of_folder(what.from));
   {
     Progress progress(context.console, quiet, is_terminal(context.console.err()));
     TRY(controller->fill_volume(
-        {volume, false, what.to, 0}, tar.fd(), [&] { return tar.finish(); },
-        [&](std::string_view line, bool passing) { progress.word(line, passing); }));
+        {volume, false, what.to, 0, bytes_below(what.from)}, tar.fd(), [&] { return tar.finish(); },
+        shown_by(progress)));
   }
   if (!quiet)
     context.console.say(fmt::format("{} is in volume {} as {}", what.from, volume, what.to));

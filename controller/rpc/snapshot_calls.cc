@@ -70,9 +70,20 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::with_progress(Context* co
           words.set_passing(passing);
           stream.offer(std::move(words));
         };
-        const auto doing =
-            std::make_shared<storage::Work>([say](std::string_view line) { say(line, false); },
-                                            [say](std::string_view line) { say(line, true); });
+        const auto say_amount = [&stream](std::string_view what, const storage::Amount& amount) {
+          pb::Progress words;
+          words.set_line(std::string(what));
+          words.set_passing(true);
+          words.set_amount_done(amount.done);
+          words.set_amount_total(amount.total);
+          words.set_amount_unit(amount.unit == storage::Amount::Unit::kBytes
+                                    ? pb::AMOUNT_UNIT_BYTES
+                                    : pb::AMOUNT_UNIT_ENTRIES);
+          stream.offer(std::move(words));
+        };
+        const auto doing = std::make_shared<storage::Work>(
+            [say](std::string_view line) { say(line, false); },
+            [say](std::string_view line) { say(line, true); }, say_amount);
         stream.on_leave([doing] { doing->stop(); });
         pb::Progress last;
         TRY(work(who, *doing, last));

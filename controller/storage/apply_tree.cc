@@ -3,38 +3,55 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
 
 namespace {
 
-constexpr uint64_t kEntriesPerWord = 1000;
+constexpr uint64_t kEntriesPerWord = 200;
 constexpr size_t kDepthMax = 4096;
 
 bool is_below(const std::string& path, const std::string& folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
-Status go_on(const TreeWriter& writer, Work& work) {
+Status go_on(const TreeWriter& writer, uint64_t entries, Work& work) {
   if (work.stopped()) return Error{Code::kCancelled, "interrupted", {}};
   if (writer.entries() % kEntriesPerWord == 0 && writer.entries() > 0) {
-    work.tell_passing(
-        fmt::format("{} entries, {} MB", writer.entries(), writer.bytes() / 1'000'000));
+    work.tell_amount("writing entries", {static_cast<int64_t>(writer.entries()),
+                                         static_cast<int64_t>(entries), Amount::Unit::kEntries});
   }
   return ok();
+}
+
+// What is put below `folder`. Names that come and go meanwhile make it inexact.
+uint64_t count_entries(const std::string& folder) {
+  uint64_t out = 0;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(folder, error), end; at != end && !error;
+       at.increment(error)) {
+    ++out;
+  }
+  return out;
 }
 
 class FolderWalk {
  public:
   FolderWalk(int source, TreeWriter& writer, Work& work, const FaultPoint& fault)
-      : source_(source), writer_(writer), work_(work), fault_(fault) {}
+      : source_(source),
+        entries_(count_entries(fmt::format("/proc/self/fd/{}", source))),
+        writer_(writer),
+        work_(work),
+        fault_(fault) {}
 
   Status folder(const std::string& path, const std::string& to, size_t depth) {
     if (depth > kDepthMax) return Error{Code::kExhausted, "a path that is too deep", {}};
     const UniqueFd fd = TRY(open_beneath(source_, path, O_RDONLY | O_DIRECTORY));
     for (const NameAndInode& named : TRY(read_names(fd.get()))) {
-      TRY(go_on(writer_, work_));
+      TRY(go_on(writer_, entries_, work_));
       reach(fault_, "import.entry");
       const tree::Entry entry = TRY(read_entry(fd.get(), named.name, {}));
       const std::string from = path.empty() ? named.name : path + "/" + named.name;
@@ -47,6 +64,7 @@ class FolderWalk {
 
  private:
   const int source_;
+  const uint64_t entries_;
   TreeWriter& writer_;
   Work& work_;
   const FaultPoint& fault_;
@@ -56,9 +74,14 @@ class FolderWalk {
 
 Status apply_tree(const ApplyRequest& request, TreeWriter& writer, Work& work,
                   const FaultPoint& fault) {
+  uint64_t entries = 0;
+  TRY(tree::diff_trees(request.from, request.to, request.only, [&](const tree::Difference&) {
+    ++entries;
+    return ok();
+  }));
   std::string removed;  // what is below went with it
   const auto apply = [&](const tree::Difference& difference) -> Status {
-    TRY(go_on(writer, work));
+    TRY(go_on(writer, entries, work));
     const tree::Entry* const after = difference.after;
     if (after == nullptr && !removed.empty() && is_below(difference.path, removed)) {
       return ok();

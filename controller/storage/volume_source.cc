@@ -60,6 +60,7 @@ constexpr const char* kWithDevices =
     "mount --bind \"$0\" \"$0\" && mount -o remount,bind,dev,suid,exec \"$0\" && "
     "exec debootstrap \"$@\"";
 constexpr int kStatusNotFound = 127;
+constexpr int64_t kEntriesPerWord = 200;
 
 Status fill(const std::string& live, const FromDebootstrap& source, Work& work) {
   TRY(check_words(source));
@@ -102,6 +103,22 @@ Status fill(const std::string& live, const FromDebootstrap& source, Work& work) 
   return ok();
 }
 
+// Of the file system `device`, as `cp --one-file-system` takes them.
+int64_t count_entries(const std::string& folder, dev_t device) {
+  int64_t out = 0;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(folder, error), end; at != end && !error;
+       at.increment(error)) {
+    ++out;
+    struct stat st {};
+    if (at->is_directory(error) && !at->is_symlink(error) &&
+        ::lstat(at->path().c_str(), &st) == 0 && st.st_dev != device) {
+      at.disable_recursion_pending();
+    }
+  }
+  return out;
+}
+
 Status fill(const std::string& live, const FromFolder& source, Work& work) {
   struct stat st {};
   if (source.path.empty() || source.path.front() != '/') {
@@ -117,9 +134,16 @@ Status fill(const std::string& live, const FromFolder& source, Work& work) {
     return Error{Code::kInvalid, fmt::format("{} is not a folder", source.path), {}};
   }
   work.tell(fmt::format("copying {}", source.path));
+  Amount amount;
+  amount.total = count_entries(source.path, st.st_dev);
+  ChildOptions options;
+  options.line = [&](std::string_view) {  // cp names each
+    if (++amount.done % kEntriesPerWord == 0) work.tell_amount("copying entries", amount);
+  };
+  options.stop = &work.stop_flag();
   return run_checked_with(
-      {"cp", "-a", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live},
-      {.stop = &work.stop_flag()});
+      {"cp", "-av", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live},
+      options);
 }
 
 Status fill(const std::string& live, const FromArchive& source, Work& work) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <string_view>
 
@@ -10,10 +11,19 @@ namespace devrun::storage {
 // Called with a line for people, from the thread of the call.
 using ProgressLine = std::function<void(std::string_view)>;
 
+// How much of something is done.
+struct Amount {
+  enum class Unit { kEntries, kBytes };
+  int64_t done = 0;
+  int64_t total = 0;
+  Unit unit = Unit::kEntries;
+};
+using ProgressAmount = std::function<void(std::string_view what, const Amount&)>;
+
 class Work {
  public:
-  explicit Work(ProgressLine line = {}, ProgressLine passing = {})
-      : line_(std::move(line)), passing_(std::move(passing)) {}
+  explicit Work(ProgressLine line = {}, ProgressLine passing = {}, ProgressAmount amount = {})
+      : line_(std::move(line)), passing_(std::move(passing)), amount_(std::move(amount)) {}
 
   void tell(std::string_view line) const {
     if (line_) line_(line);
@@ -21,6 +31,10 @@ class Work {
   // Takes the place of the one before.
   void tell_passing(std::string_view line) const {
     if (passing_) passing_(line);
+  }
+  // Takes the place of the one before, too; `what` is a word such as "copying".
+  void tell_amount(std::string_view what, const Amount& amount) const {
+    if (amount_ && amount.total > 0) amount_(what, amount);
   }
   // Any thread. The work then ends with kCancelled as soon as it can, and undoes what it made.
   void stop() { stopped_ = true; }
@@ -30,6 +44,7 @@ class Work {
  private:
   const ProgressLine line_;
   const ProgressLine passing_;
+  const ProgressAmount amount_;
   std::atomic<bool> stopped_ = false;
 };
 
