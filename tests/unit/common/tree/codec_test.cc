@@ -108,6 +108,8 @@ TEST(Codec, NameIsKnown) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(encode_directory(every_kind(), lineage_of(1)).id.hex(),
             "94d6accc723064d43792ac47e506208eed91f38abd53ba5570901db149c5c0bb");
+  EXPECT_EQ(sha256(encode_manifest(some_manifest())).hex(),
+            "eece8154cd16a681e26a004593202836513a1f7e296eebfac86e23ef2c705688");
 }
 
 TEST(Codec, EveryFlippedBitIsRefusedOrStaysCanonical) {

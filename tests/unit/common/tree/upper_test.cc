@@ -2,14 +2,10 @@
 // kernel's own overlay, with renames (redirects), metadata-only copies, whiteouts and opaque folders.
 #include "common/tree/upper.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +13,8 @@
 #include <fstream>
 #include <map>
 #include <random>
+
+#include "tests/unit/common/tree/upper_reader.h"
 
 namespace devrun::tree {
 namespace {
@@ -39,44 +37,6 @@ class Store : public DirectoryReader {
   std::map<Digest, std::string> objects_;
 };
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-Entry stat_of(const fs::path& path) {
-  struct stat st {};
-  EXPECT_EQ(lstat(path.c_str(), &st), 0) << path;
-  Entry out;
-  out.name = path.filename();
-  out.mode = st.st_mode & 07777;
-  out.mtime_ns = st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec;
-  out.inode = st.st_ino;
-  if (S_ISDIR(st.st_mode)) {
-    out.type = EntryType::kDirectory;
-  } else if (S_ISLNK(st.st_mode)) {
-    out.type = EntryType::kSymlink;
-    out.link_target = fs::read_symlink(path);
-    out.size = out.link_target.size();
-  } else if (S_ISREG(st.st_mode)) {
-    out.size = static_cast<uint64_t>(st.st_size);
-    out.links = static_cast<uint32_t>(st.st_nlink);
-    const std::string bytes = read_file(path);
-    if (!bytes.empty()) out.body = {BodyKind::kInline, bytes};
-  } else {
-    out.type = EntryType::kCharacterDevice;
-    out.device = st.st_rdev;
-  }
-  return out;
-}
-
-std::vector<fs::path> names_in(const fs::path& folder) {
-  std::vector<fs::path> out;
-  for (const auto& entry : fs::directory_iterator(folder)) out.push_back(entry.path());
-  std::ranges::sort(out);
-  return out;
-}
-
 Entry read_tree(Store& store, const fs::path& path) {
   Entry out = stat_of(path);
   if (out.type != EntryType::kDirectory) return out;
@@ -85,34 +45,6 @@ Entry read_tree(Store& store, const fs::path& path) {
   const Object object = encode_directory(directory, {});
   EXPECT_TRUE(store.add(object));
   out.directory = object.id;
-  return out;
-}
-
-std::optional<std::string> overlay_xattr(const fs::path& path, const char* name) {
-  char value[4096];
-  const ssize_t size = lgetxattr(path.c_str(), (std::string("trusted.overlay.") + name).c_str(),
-                                 value, sizeof value);
-  if (size < 0) return {};
-  return std::string(value, static_cast<size_t>(size));
-}
-
-UpperFolder read_upper(const fs::path& path) {
-  UpperFolder out;
-  out.opaque = overlay_xattr(path, "opaque") == "y";
-  out.redirect = overlay_xattr(path, "redirect").value_or("");
-  for (const fs::path& name : names_in(path)) {
-    UpperEntry next;
-    struct stat st {};
-    EXPECT_EQ(lstat(name.c_str(), &st), 0);
-    next.whiteout = S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0);
-    next.entry = stat_of(name);
-    if (S_ISREG(st.st_mode)) {
-      next.metacopy = overlay_xattr(name, "metacopy").has_value();
-      if (next.metacopy) next.redirect = overlay_xattr(name, "redirect").value_or("");
-    }
-    if (S_ISDIR(st.st_mode)) next.folder = read_upper(name);
-    out.entries.push_back(std::move(next));
-  }
   return out;
 }
 
