@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "agent/gpu/found.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/agent.h"
 #include "agent/sync/flags.h"
@@ -57,6 +58,14 @@ void wait_for_stop_signal() {
   }
 }
 
+// A driver that is broken leaves the node without GPUs, not without a node.
+std::vector<gpu::FoundGpu> gpus_of(const Flags& flags) {
+  if (flags.gpus.empty()) return {};
+  const auto all = gpu::find_gpus(flags.gpus, flags.driver_root);
+  if (!all) log::error("no GPU is offered: {}", all.error().message);
+  return all ? gpu::share_of(*all, flags.gpu_part, flags.gpu_parts) : std::vector<gpu::FoundGpu>();
+}
+
 Status run(const Flags& flags) {
   if (!flags.keeper.empty()) TRY(enter_mount_namespace_of(flags.keeper));
   TRY(catch_stop_signals());
@@ -72,9 +81,16 @@ Status run(const Flags& flags) {
   options.shim_program = flags.shim;
   options.devrun_program = flags.devrun;
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
+  options.nfs_server = flags.nfs;
+  if (flags.output_bytes_max) {
+    options.output_bytes_max = static_cast<uint64_t>(*flags.output_bytes_max);
+  }
+  options.driver = {flags.driver_root, gpus_of(flags)};
+  std::vector<Gpu> gpus;
+  for (const gpu::FoundGpu& found : options.driver.gpus) gpus.push_back(found.gpu);
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
-  Agent agent({TRY(hello_of(flags)), new_instance(), flags.controller, TRY(credentials(flags)),
-               flags.state + "/sockets", flags.fs, flags.keeper},
+  Agent agent({TRY(hello_of(flags, gpus)), new_instance(), flags.controller,
+               TRY(credentials(flags)), flags.state + "/sockets", flags.fs, flags.keeper},
               *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);

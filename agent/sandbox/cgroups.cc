@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <thread>
 
@@ -73,7 +75,19 @@ CgroupHost CgroupHost::look(const std::string& root) {
   }
   if (is_file_system(root + "/cpu", CGROUP_SUPER_MAGIC)) host.cpu = root + "/cpu";
   if (is_file_system(root + "/memory", CGROUP_SUPER_MAGIC)) host.memory = root + "/memory";
+  if (is_file_system(root + "/devices", CGROUP_SUPER_MAGIC)) host.devices = root + "/devices";
   return host;
+}
+
+std::string mount_guard(const std::string& folder) {
+  if (is_file_system(folder, CGROUP2_SUPER_MAGIC)) return folder;
+  if (!make_folders(folder, 0700)) return {};
+  if (::mount("cgroup2", folder.c_str(), "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) !=
+      0) {
+    log::info("cgroup2 cannot be mounted: {}", std::strerror(errno));
+    return {};
+  }
+  return folder;
 }
 
 std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string& parent,

@@ -15,9 +15,15 @@ struct CgroupHost {
   std::string unified;  // mount point of cgroup2, if controllers are there
   std::string cpu;      // of the v1 controller
   std::string memory;
+  std::string devices;
+  std::string guard;  // a mount of cgroup2 for programs alone, where limits are in v1 (mount_guard)
 
   static CgroupHost look(const std::string& root = "/sys/fs/cgroup");
 };
+
+// Mounts cgroup2 at `folder`, which is made, unless the host shows it already; crun must not see it where hosts have it.
+// For hosts whose controllers are in v1. Empty if the kernel refuses.
+std::string mount_guard(const std::string& folder);
 
 // Makes PARENT/NAME under each controller that is there and sets its limits; returns the folders made. A controller that
 // refuses is left out, with a line in the log.

@@ -48,6 +48,9 @@ json mounts(const ConfigInput& in) {
     out.push_back(bind_mount("/run/devrun/bin/devrun", in.devrun_program, false));
     if (in.devrun_in_tree) out.push_back(bind_mount(kDevrunInTree, in.devrun_program, false));
   }
+  for (const gpu::BoundFile& file : in.grant.files) {
+    out.push_back(bind_mount(file.target, file.source, false));
+  }
   out.push_back(bind_mount("/tmp", in.places.tmp(), true));
   out.push_back(bind_mount("/var/tmp", in.places.var_tmp(), true));
   for (const std::string_view path : kMountedFiles) {
@@ -90,13 +93,28 @@ json process(const ConfigInput& in) {
   return out;
 }
 
-json linux_part() {
+// crun makes them in the container's own /dev.
+json devices(const gpu::Grant& grant) {
+  constexpr uint32_t kForAll = 0666;
+  json out = json::array();
+  for (const gpu::DeviceNode& node : grant.devices) {
+    out.push_back({{"path", node.path},
+                   {"type", std::string(1, node.type)},
+                   {"major", node.major},
+                   {"minor", node.minor},
+                   {"fileMode", kForAll}});
+  }
+  return out;
+}
+
+json linux_part(const gpu::Grant& grant) {
   json namespaces = json::array();
   for (const char* type : {"pid", "ipc", "uts", "mount", "cgroup"}) {
     namespaces.push_back({{"type", type}});
   }
   return {
       {"namespaces", namespaces},
+      {"devices", devices(grant)},
       {"rootfsPropagation", "rprivate"},
       {"maskedPaths",
        {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -115,7 +133,7 @@ std::string container_config(const ConfigInput& in) {
       {"root", {{"path", "rootfs"}, {"readonly", false}}},
       {"hostname", container_hostname(in.spec, in.node)},
       {"mounts", mounts(in)},
-      {"linux", linux_part()},
+      {"linux", linux_part(in.grant)},
   };
   if (!in.seccomp.empty()) config["annotations"] = {{"run.oci.seccomp_bpf_data", in.seccomp}};
   return config.dump();

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/gpu/grant.h"
 #include "agent/sandbox/places.h"
 #include "common/model/attempt.h"
 
@@ -27,8 +28,9 @@ struct ConfigInput {
   std::string
       devrun_program;  // bound at /run/devrun/bin/devrun, and at /usr/local/bin/devrun if `devrun_in_tree`
   bool devrun_in_tree = false;
-  bool cgroup2 = false;                     // show the container its own
-  std::string seccomp;                      // compile_seccomp; empty: none
+  bool cgroup2 = false;  // show the container its own
+  std::string seccomp;   // compile_seccomp; empty: none
+  gpu::Grant grant = {};
   std::vector<std::string> skipped_mounts;  // of kMountedFiles: their places are not there
 };
 

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "agent/gpu/driver_files.h"
 #include "common/model/rank_environment.h"
 
 namespace devrun::sandbox {
@@ -58,6 +59,20 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
 }
 
+// Only its GPUs are there, so that they are numbered from 0. The driver's libraries go first: they must be those of the
+// node's kernel, whatever the volume has.
+void add_gpus(const AttemptSpec& spec, Variables& out) {
+  if (spec.gpus.empty()) return;
+  std::string numbers;
+  for (size_t i = 0; i < spec.gpus.size(); ++i) numbers += (i == 0 ? "" : ",") + std::to_string(i);
+  out.set_if_missing("CUDA_VISIBLE_DEVICES", numbers);
+  const std::string folder(gpu::kLibraryFolder);
+  const std::string* libraries = out.find("LD_LIBRARY_PATH");
+  const std::string rest = libraries == nullptr ? "" : libraries->substr(libraries->find('=') + 1);
+  out.set("LD_LIBRARY_PATH", rest.empty() ? folder : folder + ":" + rest);
+  if (std::string* path = out.find("PATH")) *path += ":" + std::string(gpu::kProgramFolder);
+}
+
 }  // namespace
 
 std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node) {
@@ -73,6 +88,7 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
   if (std::string* path = out.find("PATH"); (*path + ":").find(":/run/devrun/bin:") == path->npos) {
     path->append(":/run/devrun/bin");
   }
+  add_gpus(spec, out);
   out.set_if_missing("HOME", spec.program.caller.home.empty() ? "/" : spec.program.caller.home);
   out.set_if_missing("USER", spec.program.caller.user);
   out.set_if_missing("LOGNAME", spec.program.caller.user);

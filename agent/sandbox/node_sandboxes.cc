@@ -96,6 +96,11 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
               .places = at,
               .container_socket = container_socket,
               .timeline = timeline};
+  if (done) {
+    Result<gpu::Grant> grant = gpu::grant_gpus(ground_.parts.driver, spec.gpus);
+    if (grant) setup.grant = std::move(*grant);
+    if (!grant) done = std::move(grant).error().context("the job cannot have its GPUs");
+  }
   for (; done && step < steps_.size(); ++step) {
     const Time mounted = timeline.mounted;
     done = steps_[step].run(setup);

@@ -8,6 +8,10 @@ Result<std::unique_ptr<Sandboxes>> Sandboxes::open(Options options) {
   Ground ground;
   ground.options = std::move(options);
   ground.parts = TRY(parts_of_host());
+  ground.parts.driver = ground.options.driver;
+  if (CgroupHost& host = ground.parts.cgroups; host.unified.empty()) {
+    host.guard = mount_guard(ground.options.state_folder + "/cgroup2");
+  }
   ground.parts.prepare_tree = [socket = ground.options.fs_socket](const Root& root) {
     return fs_prepare(socket, root);
   };

@@ -18,11 +18,14 @@
 #include <string>
 #include <vector>
 
+#include "agent/gpu/grant.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/model/attempt.h"
 
 namespace devrun::sandbox {
+
+inline constexpr uint64_t kOutputBytesMax = uint64_t{16} << 30;
 
 struct Options {
   std::string node;          // its name; the container's hostname is derived from it
@@ -33,7 +36,10 @@ struct Options {
   std::string
       devrun_program;  // path of devrun, bound into containers at /usr/local/bin/devrun if set
   std::string crun_program = "crun";
-  std::string cgroup_parent;                 // e.g. devrun/node1
+  std::string cgroup_parent;                    // e.g. devrun/node1
+  uint64_t output_bytes_max = kOutputBytesMax;  // of an attempt's output log, but for its tail
+  std::string nfs_server;   // ADDRESS:PORT that containers must not reach; empty: none
+  gpu::Driver driver = {};  // the GPUs that attempts may have
   Duration upper_kept = seconds(24 * 3600);  // after release
 };
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/gpu/grant.h"
 #include "agent/sandbox/cgroups.h"
 #include "agent/sandbox/places.h"
 #include "agent/sandbox/sandboxes.h"
@@ -22,6 +23,7 @@ struct Parts {
   std::function<Result<std::string>(const Root&)> prepare_tree;  // devrun-fs
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
+  gpu::Driver driver = {};
 };
 
 // What they share.
@@ -37,6 +39,7 @@ struct Setup {
   const Places& places;
   std::string container_socket;  // empty: none
   Timeline& timeline;
+  gpu::Grant grant{};     // filled in before the first step
   UniqueFd shim_ready{};  // from step_shim to step_go
   UniqueFd shim_go{};
 };

@@ -84,7 +84,9 @@ Status run(Setup& setup) {
                  "--ready-fd",
                  std::to_string(kReadyNumber),
                  "--go-fd",
-                 std::to_string(kGoNumber)};
+                 std::to_string(kGoNumber),
+                 "--output-max",
+                 std::to_string(options.output_bytes_max)};
   for (const std::string& cgroup : TRY(read_lines(setup.places.cgroups()))) {
     daemon.argv.insert(daemon.argv.end(), {"--cgroup", cgroup});
   }

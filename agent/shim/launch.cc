@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/shim/abstract_sockets.h"
 #include "common/runtime/file.h"
 #include "common/runtime/unix_socket.h"
 
@@ -62,6 +63,7 @@ std::vector<std::string> crun_words(const LaunchOptions& options, size_t descrip
     [[maybe_unused]] const ssize_t n = ::write(fd, "0", 1);
     ::close(fd);
   }
+  shut_out_abstract_sockets();
   char byte = 0;
   ssize_t n = 0;
   while ((n = ::read(go, &byte, 1)) < 0 && errno == EINTR) {

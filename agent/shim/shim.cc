@@ -240,6 +240,7 @@ void Shim::drain_at_end() {
 }
 
 void Shim::finish() {
+  log_.finish();
   state_.ended = wall_clock();
   explain_memory_kill(options_.launch.cgroups, *ending_);
   state_.ending = ending_;
@@ -267,7 +268,7 @@ void Shim::finish() {
 Status run_shim(ShimOptions options) {
   const std::string order = TRY(read_file(options.launch.order_path));
   options.launch.order = TRY(parse_container_order(order));
-  OutputLog log = TRY(OutputLog::open(options.folder + "/output"));
+  OutputLog log = TRY(OutputLog::open(options.folder + "/output", options.output_bytes_max));
   return Shim(std::move(options), std::move(log)).run();
 }
 

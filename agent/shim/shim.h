@@ -20,7 +20,8 @@ namespace devrun::shim {
 struct ShimOptions {
   std::string folder;  // the attempt's
   LaunchOptions launch;
-  int ready_fd = -1;  // gets a byte when the socket is served
+  uint64_t output_bytes_max = UINT64_MAX;  // of the log, but for its tail (output_log.h)
+  int ready_fd = -1;                       // gets a byte when the socket is served
   int go_fd =
       -1;  // a byte from here lets crun run; closed without one: leave, nothing has happened
 };

@@ -60,9 +60,7 @@ Status Shim::on_request(Request&& request) {
     if (stdin_.closed()) closed_news_ = true;
     watch_stdin();
   } else if (const auto* size = std::get_if<TerminalSize>(&request)) {
-    const winsize window{static_cast<unsigned short>(size->rows),
-                         static_cast<unsigned short>(size->columns), 0, 0};
-    if (master_) ::ioctl(master_.get(), TIOCSWINSZ, &window);
+    resize(*size);
   } else if (const auto* order = std::get_if<SignalOrder>(&request)) {
     if (order->whole) {
       kill_container();
@@ -77,6 +75,24 @@ Status Shim::on_request(Request&& request) {
 }
 
 // State first, then what grew. Growth from silence is told at once, steady growth once a millisecond.
+// A terminal of the size that it had is another one: who attaches anew sees nothing of a full-screen program before that
+// draws again, which the signal of a change makes it do.
+void Shim::resize(TerminalSize size) {
+  if (!master_) return;
+  winsize window{};
+  window.ws_row = static_cast<unsigned short>(size.rows);
+  window.ws_col = static_cast<unsigned short>(size.columns);
+  winsize before{};
+  const bool same = ::ioctl(master_.get(), TIOCGWINSZ, &before) == 0 &&
+                    before.ws_row == window.ws_row && before.ws_col == window.ws_col;
+  if (same && state_.first_byte.us != 0 && window.ws_row > 1) {
+    winsize other = window;
+    --other.ws_row;
+    ::ioctl(master_.get(), TIOCSWINSZ, &other);
+  }
+  ::ioctl(master_.get(), TIOCSWINSZ, &window);
+}
+
 void Shim::tell_news() {
   if (!agent_ || !agent_greeted_ || !agent_->idle()) return;
   Status went = ok();

@@ -48,6 +48,7 @@ class Shim {
   void lend_control();
   void on_agent(uint32_t events);
   Status on_request(Request&& request);
+  void resize(TerminalSize size);
   void drop_agent();
 
   void watch(int fd, Tag tag, uint32_t events, int operation = EPOLL_CTL_ADD);

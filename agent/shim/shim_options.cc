@@ -10,13 +10,17 @@ namespace devrun::shim {
 
 namespace {
 
-Result<uint32_t> number(std::string_view flag, const std::string& text) {
+Result<uint64_t> large_number(std::string_view flag, const std::string& text) {
   char* end = nullptr;
   const unsigned long value = ::strtoul(text.c_str(), &end, 10);
-  if (text.empty() || *end != '\0' || value > UINT32_MAX) {
-    return Error{Code::kInvalid, fmt::format("{} takes a number, not '{}'", flag, text), {}};
-  }
-  return static_cast<uint32_t>(value);
+  if (!text.empty() && *end == '\0') return uint64_t{value};
+  return Error{Code::kInvalid, fmt::format("{} takes a number, not '{}'", flag, text), {}};
+}
+
+Result<uint32_t> number(std::string_view flag, const std::string& text) {
+  const uint64_t value = TRY(large_number(flag, text));
+  if (value <= UINT32_MAX) return static_cast<uint32_t>(value);
+  return Error{Code::kInvalid, fmt::format("{}: {} is too large", flag, text), {}};
 }
 
 Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
@@ -32,6 +36,8 @@ Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
     out.launch.cgroups.push_back(value);
   } else if (flag == "--join") {
     out.launch.join = value;
+  } else if (flag == "--output-max") {
+    out.output_bytes_max = TRY(large_number(flag, value));
   } else if (flag == "--ready-fd") {
     out.ready_fd = static_cast<int>(TRY(number(flag, value)));
   } else if (flag == "--go-fd") {

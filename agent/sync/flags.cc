@@ -1,5 +1,6 @@
 #include "agent/sync/flags.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -12,7 +13,8 @@ const std::string_view kUsage =
     "--key FILE --shim PROGRAM\n"
     "         [--address ADDRESS] [--devrun PROGRAM] [--keeper SOCKET] [--fs SOCKET] [--live DIR "
     "--dev-containers]\n"
-    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME]\n";
+    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
+    "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE]\n";
 
 namespace {
 
@@ -24,6 +26,19 @@ Result<int64_t> parse_cpus(const std::string& text) {
         Code::kInvalid, "--cpus " + text + ": expected a number of cores, as 4 or 0.5", {}};
   }
   return static_cast<int64_t>(cpus * 1000);
+}
+
+// K/N
+Status parse_share(const std::string& text, Flags& flags) {
+  const char* last = text.data() + text.size();
+  const auto part = std::from_chars(text.data(), last, flags.gpu_part);
+  const bool slash = part.ec == std::errc{} && part.ptr != last && *part.ptr == '/';
+  const auto parts = slash ? std::from_chars(part.ptr + 1, last, flags.gpu_parts) : part;
+  if (slash && parts.ec == std::errc{} && parts.ptr == last && flags.gpu_part >= 1 &&
+      flags.gpu_part <= flags.gpu_parts) {
+    return ok();
+  }
+  return Error{Code::kInvalid, "--gpu-share " + text + ": expected K/N, as 1/3", {}};
 }
 
 Status check(const Flags& flags) {
@@ -47,14 +62,22 @@ Status check(const Flags& flags) {
 
 Result<Flags> parse_flags(const std::vector<std::string>& words) {
   Flags flags;
-  const std::map<std::string_view, std::string*> texts = {
-      {"--name", &flags.name},     {"--address", &flags.address},
-      {"--state", &flags.state},   {"--controller", &flags.controller},
-      {"--ca", &flags.ca},         {"--cert", &flags.certificate},
-      {"--key", &flags.key},       {"--keeper", &flags.keeper},
-      {"--fs", &flags.fs},         {"--live", &flags.live},
-      {"--cgroup", &flags.cgroup}, {"--shim", &flags.shim},
-      {"--devrun", &flags.devrun}};
+  const std::map<std::string_view, std::string*> texts = {{"--name", &flags.name},
+                                                          {"--address", &flags.address},
+                                                          {"--state", &flags.state},
+                                                          {"--controller", &flags.controller},
+                                                          {"--ca", &flags.ca},
+                                                          {"--cert", &flags.certificate},
+                                                          {"--key", &flags.key},
+                                                          {"--keeper", &flags.keeper},
+                                                          {"--fs", &flags.fs},
+                                                          {"--live", &flags.live},
+                                                          {"--cgroup", &flags.cgroup},
+                                                          {"--shim", &flags.shim},
+                                                          {"--devrun", &flags.devrun},
+                                                          {"--gpus", &flags.gpus},
+                                                          {"--gpu-root", &flags.driver_root},
+                                                          {"--nfs", &flags.nfs}};
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--help") {
@@ -66,7 +89,9 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       continue;
     }
     const auto text = texts.find(word);
-    if (text == texts.end() && word != "--cpus" && word != "--memory" && word != "--pool") {
+    const std::string_view others[] = {"--cpus", "--memory", "--pool", "--gpu-share",
+                                       "--output-max"};
+    if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
     if (++i == words.size())
@@ -75,6 +100,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       *text->second = words[i];
     } else if (word == "--cpus") {
       flags.cpu_milli = TRY(parse_cpus(words[i]));
+    } else if (word == "--gpu-share") {
+      TRY(parse_share(words[i], flags));
+    } else if (word == "--output-max") {
+      flags.output_bytes_max = TRY(parse_size(words[i]));
     } else if (word == "--memory") {
       flags.memory_bytes = TRY(parse_size(words[i]));
     } else {

@@ -12,15 +12,20 @@
 namespace devrun::agent {
 
 struct Flags {
-  std::string name;                                // of the node
-  std::string address;                             // where other ranks reach it
-  std::string state;                               // folder
-  std::string controller;                          // HOST:PORT
-  std::string ca, certificate, key;                // files
-  std::string keeper, fs;                          // sockets
-  std::string live;                                // STORE/volumes on the storage host
-  std::string cgroup;                              // parent of the attempts' cgroups
-  std::string shim, devrun;                        // programs
+  std::string name;                         // of the node
+  std::string address;                      // where other ranks reach it
+  std::string state;                        // folder
+  std::string controller;                   // HOST:PORT
+  std::string ca, certificate, key;         // files
+  std::string keeper, fs;                   // sockets
+  std::string live;                         // STORE/volumes on the storage host
+  std::string cgroup;                       // parent of the attempts' cgroups
+  std::string shim, devrun;                 // programs
+  std::string gpus;                         // devrun-gpus; empty: the node has none
+  std::string driver_root = "/";            // where the GPUs' driver is installed
+  uint32_t gpu_part = 1, gpu_parts = 1;     // which of so many shares of the machine's GPUs
+  std::string nfs;                          // ADDRESS:PORT of the store, kept from containers
+  std::optional<int64_t> output_bytes_max;  // of an attempt's log
   std::optional<int64_t> cpu_milli, memory_bytes;  // the machine's, if not given
   std::vector<std::string> pools;
   bool dev_containers = false;

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "common/base/version.h"
 #include "common/runtime/file.h"
 
@@ -24,7 +26,7 @@ Result<std::string> boot_id() {
 
 }  // namespace
 
-Result<NodeHello> hello_of(const Flags& flags) {
+Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus) {
   NodeHello out;
   out.name = flags.name;
   out.boot_id = TRY(boot_id());
@@ -32,6 +34,11 @@ Result<NodeHello> hello_of(const Flags& flags) {
   out.version = kVersion;
   out.total = machine_resources(flags);
   out.pools = flags.pools;
+  out.gpus = gpus;
+  out.total.gpus = static_cast<int32_t>(gpus.size());
+  const bool alike = std::all_of(gpus.begin(), gpus.end(),
+                                 [&](const Gpu& gpu) { return gpu.type == gpus.front().type; });
+  if (alike && !gpus.empty()) out.total.gpu_type = gpus.front().type;
   out.dev_containers = flags.dev_containers;
   return out;
 }

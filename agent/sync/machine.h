@@ -7,6 +7,6 @@
 
 namespace devrun::agent {
 
-Result<NodeHello> hello_of(const Flags& flags);
+Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus);
 
 }  // namespace devrun::agent

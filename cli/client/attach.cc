@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <thread>
 
+#include "common/base/units.h"
+
 namespace devrun::cli {
 
 namespace {
@@ -65,9 +67,19 @@ Result<Attached> AttachSession::run() {
   stop_driver_ = true;
   wake();
   driver.join();
+  if (terminal_.is_raw()) restore_screen();
   terminal_.leave();
   console_.set_raw(false);
   return out;
+}
+
+// The program may live on, or may have been killed before it could do so itself. A terminal that takes nothing keeps
+// nobody here.
+void AttachSession::restore_screen() {
+  const std::string undo = screen_.undo();
+  pollfd writable{console_.out(), POLLOUT, 0};
+  if (undo.empty() || ::poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0) return;
+  [[maybe_unused]] const ssize_t n = ::write(console_.out(), undo.data(), undo.size());
 }
 
 Result<std::optional<Attached>> AttachSession::read_once() {
@@ -76,6 +88,7 @@ Result<std::optional<Attached>> AttachSession::read_once() {
     const std::lock_guard lock(mutex_);
     start.write_stdin = stdin_open_;
   }
+  if (!began_) start.begin = options_.begin;
   if (options_.session) {
     start.session = options_.session;
     start.session->exists = session_exists_;
@@ -180,7 +193,7 @@ Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   if (auto* end = std::get_if<AttachEnd>(&news)) {
     TRY(write_lines(console_.out(), out_lines_.finish()));
     TRY(write_lines(console_.err(), err_lines_.finish()));
-    out = Attached{Attached::How::kEnded, std::move(*end)};
+    out = Attached{Attached::How::kEnded, std::move(*end), output_is_cut_};
   }
   if (const auto* taken = std::get_if<StdinTaken>(&news)) {
     const std::lock_guard lock(mutex_);
@@ -216,6 +229,8 @@ void AttachSession::enter_raw_mode() {
 
 Status AttachSession::take_output(const AttachOutput& output) {
   std::string_view bytes = output.bytes;
+  if (!began_ && options_.begin) say_where_it_begins(output.offset);
+  began_ = true;
   const uint64_t at = decoder_.offset();
   if (output.offset > at) {
     return Error{Code::kCorrupt,
@@ -232,13 +247,23 @@ Status AttachSession::take_output(const AttachOutput& output) {
   return ok();
 }
 
+void AttachSession::say_where_it_begins(uint64_t offset) {
+  decoder_.begin_at(offset);
+  if (offset == 0 || options_.quiet) return;
+  console_.say(
+      fmt::format("the first {} of output are left out", format_size(static_cast<int64_t>(offset))),
+      fmt::format("devrun logs {}", job_));
+}
+
 Status AttachSession::write_piece(const OutputPiece& piece) {
   if (piece.stream == OutputStream::kMark) {
     mark_ += piece.bytes.substr(0, kMarkBytesMax - std::min(mark_.size(), kMarkBytesMax));
     if (piece.completes && !options_.quiet) console_.say(mark_);
+    output_is_cut_ = true;  // there are no other marks
     if (piece.completes) mark_.clear();
     return ok();
   }
+  if (terminal_.is_raw()) screen_.feed(piece.bytes);
   const bool is_error = piece.stream == OutputStream::kStderr;
   const int fd = is_error ? console_.err() : console_.out();
   if (options_.rank_prefix.empty()) return write_to(fd, piece.bytes);

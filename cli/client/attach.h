@@ -22,6 +22,7 @@
 #include "cli/client/attach_stream.h"
 #include "cli/client/controller.h"
 #include "cli/client/detach_keys.h"
+#include "cli/client/screen_modes.h"
 #include "cli/client/signals.h"
 #include "cli/client/stdin_window.h"
 #include "cli/client/terminal.h"
@@ -44,17 +45,21 @@ struct AttachOptions {
   bool quiet = false;
   std::string rank_prefix;                  // before each line: "[3] "; empty: none
   std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
+  std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
+  bool keeps = true;  // leaving on purpose need not be said: the job outlives us in any case
 };
 
 struct Attached {
   enum class How {
     kEnded,       // `end` says how
-    kDetached,    // asked for, or the terminal hung up
+    kDetached,    // asked for
+    kHungUp,      // the terminal is gone
     kBrokenPipe,  // the job was cancelled, since nobody reads its output
     kLeft,        // Ctrl-C again after the cancellation, or it could not be delivered
   };
   How how = How::kEnded;
   AttachEnd end;
+  bool output_is_cut = false;  // a mark in it said so
 };
 
 class AttachSession {
@@ -80,11 +85,13 @@ class AttachSession {
   read_once();  // one call; nothing: it broke, and may be tried again
   Status take(AttachNews&& news, std::optional<Attached>& out);
   Status take_output(const AttachOutput& output);
+  void say_where_it_begins(uint64_t offset);
   Status write_piece(const OutputPiece& piece);
   Status write_lines(int fd, const std::string& lines);
   Status write_to(int fd, std::string_view bytes);
   void take_state(AttachState&& state);
   void enter_raw_mode();
+  void restore_screen();
   Attached broken_pipe();
   bool is_transient(const Error& error) const;
   void say_lost(const Error& error);
@@ -112,14 +119,17 @@ class AttachSession {
   AttachOptions options_;
   std::string job_;  // for people
   RawTerminal terminal_;
+  ScreenModes screen_;  // the reader's alone
   UniqueFd wake_;
   pthread_t reader_thread_{};
 
   // The reader's alone.
   RecordDecoder decoder_;
   std::string mark_;
+  bool output_is_cut_ = false;
   LinePrefixer out_lines_;
   LinePrefixer err_lines_;
+  bool began_ = false;  // the first byte of output has come
   bool ever_connected_ = false;
   std::atomic<bool> session_exists_ = false;  // its node has answered
   bool said_lost_ = false;

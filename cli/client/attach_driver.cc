@@ -100,7 +100,7 @@ void AttachSession::take_signals() {
       }
       case SIGHUP:
         if (options_.has_terminal) {
-          leave(Attached::How::kDetached);
+          leave(Attached::How::kHungUp);
         } else {
           end_or_forward(SIGHUP);
         }
@@ -161,19 +161,26 @@ void AttachSession::leave(Attached::How how) {
   const std::lock_guard lock(mutex_);
   if (leaving_) return;
   leaving_ = how;
-  if (options_.session && session_exists_ && stream_) {
+  const bool says_so = options_.session ? session_exists_.load()
+                                        : how == Attached::How::kDetached && !options_.keeps;
+  if (says_so && stream_) {
     leave_by_ = Clock::now() + kSessionEndPatience;
-    return;  // hung up first (hang_up)
+    return;  // hung up, or kept, first
   }
   if (stream_) stream_->cancel();
   stop_writing_ = true;
 }
 
-// A session that we leave for good is told so, and ends by that as a rule; the call is over then, or by the deadline.
+// A session that we leave for good is told so, and ends by that as a rule; so is a job that would be cancelled without
+// us. The call is over then, or by the deadline.
 void AttachSession::hang_up(AttachStream& stream) {
   if (!hung_up_) {
     hung_up_ = true;
-    stream.send_hang_up();
+    if (options_.session) {
+      stream.send_hang_up();
+    } else {
+      stream.send_keep();  // the call is over once that is durable
+    }
     return;
   }
   const std::lock_guard lock(mutex_);

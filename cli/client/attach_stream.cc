@@ -1,6 +1,7 @@
 #include "cli/client/attach_stream.h"
 
 #include "cli/client/read_side.h"
+#include "cli/client/records_wire.h"
 #include "common/wire/job.h"
 
 namespace devrun::cli {
@@ -52,6 +53,7 @@ class GrpcAttachStream : public AttachStream {
     first.set_rank(start.what.rank);
     first.set_output_from(start.output_from);
     first.set_write_stdin(start.write_stdin);
+    if (start.begin) *first.mutable_begin() = to_proto(*start.begin);
     if (start.session) {
       auto& session = *first.mutable_session();
       session.set_id(start.session->id);
@@ -93,6 +95,12 @@ class GrpcAttachStream : public AttachStream {
   bool send_hang_up() override {
     pb::AttachRequest request;
     request.set_hang_up(true);
+    return side_.stream().Write(request);
+  }
+
+  bool send_keep() override {
+    pb::AttachRequest request;
+    request.set_keep(true);
     return side_.stream().Write(request);
   }
 

@@ -23,11 +23,21 @@ struct SessionWish {
   bool exists = false;  // come back to it: never start it again
 };
 
+// Where in a job's output to begin; all that is asked for is sent, and as a rule some more before it.
+struct LogBegin {
+  std::optional<uint64_t> lines = {};  // the last so many
+  Time since = {};
+  bool out = true;  // streams whose lines count
+  bool err = true;
+  uint64_t bytes_max = 0;  // of the log, before its end; 0: any
+};
+
 struct AttachStart {
   AttemptKey what;  // job, task and rank
   uint64_t output_from = 0;
   bool write_stdin = false;
   std::optional<SessionWish> session = {};  // instead of the job's own streams
+  std::optional<LogBegin> begin = {};       // instead of output_from
 };
 
 struct AttachState {
@@ -65,6 +75,7 @@ class AttachStream {
   virtual bool send_signal(int signal) = 0;
   virtual bool send_output_read(uint64_t offset) = 0;
   virtual bool send_hang_up() = 0;  // of a session: we leave for good
+  virtual bool send_keep() = 0;     // we leave on purpose: the job is to go on whatever happens
 
   virtual void cancel() = 0;  // any thread
 };

@@ -154,6 +154,7 @@ Status Controller::read_log(const LogQuery& query,
   request.set_rank(query.what.rank);
   request.set_offset(query.offset);
   request.set_follow(query.follow);
+  if (query.begin) *request.mutable_begin() = to_proto(*query.begin);
   grpc::ClientContext context;
   const auto reader = connection_->stub->ReadLog(&context, request);
   pb::LogChunk chunk;

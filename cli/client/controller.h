@@ -48,6 +48,7 @@ struct LogQuery {
   AttemptKey what;
   uint64_t offset = 0;
   bool follow = false;
+  std::optional<LogBegin> begin = {};  // instead of `offset`
 };
 
 class Controller {
@@ -77,7 +78,7 @@ class Controller {
   Result<JobRecord> get_job(const TaskKey& task);
   // 0: TERM, grace, KILL; else that signal alone. The state before it.
   Result<JobState> cancel(const TaskKey& task, int signal);
-  // Calls `bytes` with each piece of the log, which begins at `query.offset`.
+  // Calls `bytes` with each piece of the log, which begins at `query.offset`, or where `query.begin` says.
   Status read_log(const LogQuery& query,
                   const std::function<Status(uint64_t offset, std::string_view)>& bytes);
 

@@ -27,6 +27,8 @@ class RecordDecoder {
 
   // kCorrupt for a header that cannot be.
   Status feed(std::string_view bytes, const Sink& sink);
+  // Before the first byte: the log's bytes begin there, which is a record's beginning.
+  void begin_at(uint64_t offset) { offset_ = offset; }
   uint64_t offset() const { return offset_; }  // log bytes consumed
 
  private:

@@ -15,6 +15,7 @@ Result<AttemptRecord> from_proto(const devrun::v1::AttemptInfo& in) {
   out.output_bytes = in.output_bytes();
   if (in.has_wrote()) out.wrote = wire::from_proto(in.wrote());
   out.timeline = wire::from_proto(in.timeline());
+  out.gpus.assign(in.gpus().begin(), in.gpus().end());
   return out;
 }
 
@@ -111,6 +112,16 @@ ChangeRecord from_proto(const devrun::v1::TreeChange& in) {
   return out;
 }
 
+devrun::v1::LogStart to_proto(const LogBegin& in) {
+  constexpr uint32_t kOut = 1, kErr = 2;
+  devrun::v1::LogStart out;
+  if (in.lines) out.set_lines(*in.lines);
+  out.set_since_us(in.since.us);
+  out.set_streams((in.out ? kOut : 0) | (in.err ? kErr : 0));
+  out.set_bytes_max(in.bytes_max);
+  return out;
+}
+
 NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
   NodeRecord out;
   out.hello = wire::from_proto(in.hello());
@@ -119,6 +130,10 @@ NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
   out.last_heard = Time{in.last_heard_us()};
   out.attempts = in.attempts();
   out.trouble = in.trouble();
+  for (const auto& holder : in.gpu_holders()) {
+    const auto key = wire::from_proto(holder.key());
+    if (key) out.gpu_holders.push_back({*key, {holder.gpus().begin(), holder.gpus().end()}});
+  }
   return out;
 }
 

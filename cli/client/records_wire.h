@@ -2,6 +2,7 @@
 // be a value.
 #pragma once
 
+#include "cli/client/attach_stream.h"
 #include "cli/output/records.h"
 #include "common/base/result.h"
 #include "devrun/v1/client.pb.h"
@@ -12,6 +13,7 @@ Result<JobRecord> from_proto(const devrun::v1::JobInfo& in);
 VolumeRecord from_proto(const devrun::v1::VolumeInfo& in);
 SnapshotRecord from_proto(const devrun::v1::SnapshotInfo& in);
 ChangeRecord from_proto(const devrun::v1::TreeChange& in);
+devrun::v1::LogStart to_proto(const LogBegin& in);
 NodeRecord from_proto(const devrun::v1::NodeInfo& in);
 
 }  // namespace devrun::cli

@@ -59,7 +59,9 @@ std::vector<std::string> agent_words(const Layout& layout, const Programs& progr
           "--shim",
           programs.shim,
           "--devrun",
-          programs.devrun};
+          programs.devrun,
+          "--nfs",
+          endpoint(record.nfs_port)};
 }
 
 Daemon daemon(const std::string& name, const std::string& key, std::vector<std::string> words) {
@@ -89,6 +91,7 @@ Result<Programs> find_programs() {
   out.agent = TRY(find_program("devrun-agent"));
   out.fs = TRY(find_program("devrun-fs"));
   out.shim = TRY(find_program("devrun-shim"));
+  out.gpus = TRY(find_program("devrun-gpus"));
   out.ganesha = TRY(find_program("ganesha.nfsd"));
   std::error_code failed;
   out.devrun = std::filesystem::read_symlink("/proc/self/exe", failed).string();
@@ -177,7 +180,11 @@ Daemon node_agent(const Layout& layout, const Programs& programs, const Record& 
   const Resources share = node_share(machine_resources(), record.nodes);
   Daemon out = daemon(agent_name(node), layout.node(node),
                       agent_words(layout, programs, record, node, node_address(index), share));
-  append(out.words, {"--fs", layout.socket(fs_name(node))});
+  if (record.output_bytes_max > 0) {
+    append(out.words, {"--output-max", std::to_string(record.output_bytes_max)});
+  }
+  append(out.words, {"--fs", layout.socket(fs_name(node)), "--gpus", programs.gpus, "--gpu-root",
+                     record.gpu_root, "--gpu-share", fmt::format("{}/{}", index, record.nodes)});
   return out;
 }
 

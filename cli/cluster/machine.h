@@ -16,7 +16,7 @@ namespace devrun::cluster {
 inline constexpr const char* kStorageAgent = "storage";
 
 struct Programs {
-  std::string keeper, controller, agent, fs, shim, devrun, ganesha;
+  std::string keeper, controller, agent, fs, shim, gpus, devrun, ganesha;
 };
 Result<Programs> find_programs();
 

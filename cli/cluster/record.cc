@@ -43,7 +43,9 @@ std::string to_json(const Record& record) {
                                        {"nodes", record.nodes},
                                        {"controller_port", record.controller_port},
                                        {"nfs_port", record.nfs_port},
-                                       {"store_is_image", record.store_is_image}};
+                                       {"store_is_image", record.store_is_image},
+                                       {"output_bytes_max", record.output_bytes_max},
+                                       {"gpu_root", record.gpu_root}};
   return json.dump(2) + "\n";
 }
 
@@ -64,6 +66,13 @@ Result<Record> parse_record(std::string_view text) {
     return Error{Code::kCorrupt, "'store_is_image' is not true or false", {}};
   }
   out.store_is_image = image->get<bool>();
+  // These came later than the first clusters.
+  if (json.contains("output_bytes_max")) {
+    out.output_bytes_max = TRY(number(json, "output_bytes_max", 0, INT64_MAX));
+  }
+  if (const auto root = json.find("gpu_root"); root != json.end() && root->is_string()) {
+    out.gpu_root = root->get<std::string>();
+  }
   return out;
 }
 

@@ -201,6 +201,8 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
   Record record = before.value_or(Record{});
   if (before) TRY(adopt_running(layout, daemons_of(layout, programs, record)));
   TRY(choose_nodes(options, layout, record));
+  record.output_bytes_max = options.output_bytes_max.value_or(record.output_bytes_max);
+  record.gpu_root = options.gpu_root.value_or(record.gpu_root);
   if (!before) {
     record.store_is_image = TRY(shall_be_image(layout.folder, options.driver));
   } else if (options.driver) {

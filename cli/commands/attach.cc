@@ -11,6 +11,11 @@ namespace devrun::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {.name = "tail",
+     .value = "N",
+     .meaning = "begin with at least the last N lines of output, or with `all` of it",
+     .fallback = "what fits into 256 KiB",
+     .example = "--tail 100"},
     {.name = "no-stdin", .meaning = "only watch: leave our stdin alone", .example = "--no-stdin"},
     {.name = "detach-keys",
      .value = "KEYS",
@@ -22,7 +27,10 @@ constexpr Option kOptions[] = {
     kHelpOption,
 };
 constexpr Example kExamples[] = {
-    {"devrun attach 42", "all output from its beginning, then live; stdin goes to the job"}};
+    {"devrun attach 42", "its recent output, then live; stdin goes to the job"}};
+
+constexpr uint64_t kRecentBytes = 256 << 10;
+constexpr uint64_t kTailBytesMax = 64 << 20;
 
 struct AttachWish {
   AttemptKey key;
@@ -30,6 +38,7 @@ struct AttachWish {
   bool no_stdin = false;
   bool quiet = false;
   std::string detach_keys;
+  std::optional<LogBegin> begin;
 };
 
 Result<int> attach(const AttachWish& wish, Context& context) {
@@ -52,7 +61,21 @@ Result<int> attach(const AttachWish& wish, Context& context) {
                   is_terminal(context.console.out()) && following.write_stdin;
   following.detach_keys = wish.detach_keys;
   following.quiet = wish.quiet;
+  following.begin = wish.begin;
+  following.keeps = !job.spec.cancel_on_disconnect;
   return follow_job(*controller, context, signals, following);
+}
+
+// From the last line ends on, as far as they lie within kTailBytesMax.
+Result<std::optional<LogBegin>> begin_of(const Arguments& arguments) {
+  const auto tail = arguments.value("tail");
+  LogBegin begin;
+  begin.bytes_max = kRecentBytes;
+  if (!tail) return std::optional(begin);
+  if (*tail == "all") return std::optional<LogBegin>();
+  begin.lines = TRY(line_count(*tail));
+  begin.bytes_max = kTailBytesMax;
+  return std::optional(begin);
 }
 
 Result<Action> parse(const Arguments& arguments) {
@@ -63,6 +86,7 @@ Result<Action> parse(const Arguments& arguments) {
   wish.key.rank = rank.value_or(0);
   wish.no_stdin = arguments.has("no-stdin");
   wish.quiet = arguments.has("quiet");
+  wish.begin = TRY(begin_of(arguments));
   const auto keys = arguments.value("detach-keys");
   wish.detach_keys = TRY(parse_detach_keys(keys ? std::string_view(*keys) : kDefaultDetachKeys));
   return Action([=](Context& context) { return attach(wish, context); });
@@ -71,13 +95,16 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command attach_command() {
-  return {{.name = "attach",
-           .usage = {"attach [--rank R] [--no-stdin] [--detach-keys KEYS] JOB"},
-           .purpose = "output, input and signals of a job that runs, until it ends",
-           .text = "Returns the job's exit status. Ctrl-\\ d leaves a terminal; the job goes on.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "attach",
+       .usage = {"attach [--tail N] [--rank R] [--no-stdin] [--detach-keys KEYS] JOB"},
+       .purpose = "output, input and signals of a job that runs, until it ends",
+       .text = "Returns the job's exit status. Ctrl-\\ d leaves a terminal; the job goes on.\n"
+               "Many may watch a job, and one writes to it: whoever attaches while another does "
+               "sees the output alone.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

@@ -32,8 +32,14 @@ void say_written_by_ranks(Controller& controller, const Console& console, const 
 }
 
 int say_ending(Controller& controller, const Console& console, const Following& following,
-               const AttachEnd& end) {
-  const int status = exit_status(end.state, end.ending);
+               const AttachEnd& end, bool output_is_cut) {
+  int status = exit_status(end.state, end.ending);
+  if (status == 0 && output_is_cut) {
+    console.say(fmt::format("job {} succeeded, but not all of its output was kept",
+                            to_string(following.task)),
+                "a file for so much output; or devrun up --output-max S");
+    status = kStatusIncomplete;
+  }
   auto words = ending_words(following.task, end.state, end.ending);
   // The job goes on: it is not what was killed.
   if (words && following.session && !end.ending.reason.empty()) words->message = end.ending.reason;
@@ -62,7 +68,7 @@ int say_leaving(Controller& controller, const Console& console, const Following&
   const std::string job = to_string(following.task);
   switch (attached.how) {
     case Attached::How::kEnded:
-      return say_ending(controller, console, following, attached.end);
+      return say_ending(controller, console, following, attached.end, attached.output_is_cut);
     case Attached::How::kDetached:
       if (following.session) {
         console.say(fmt::format("left the session, which is hung up; job {} goes on", job));
@@ -70,6 +76,8 @@ int say_leaving(Controller& controller, const Console& console, const Following&
       }
       console.say(fmt::format("detached from job {}, which goes on", job),
                   fmt::format("devrun attach {}", job));
+      return 0;
+    case Attached::How::kHungUp:
       return 0;
     case Attached::How::kBrokenPipe:
       return kStatusBrokenPipe;
@@ -91,6 +99,8 @@ AttachOptions options_for(const Following& following, const Context& context) {
   out.stdin_goes_on = !following.patient;
   out.quiet = following.quiet;
   out.session = following.session;
+  out.begin = following.begin;
+  out.keeps = following.keeps;
   return out;
 }
 
@@ -191,6 +201,7 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
   following.patient = true;
   following.quiet = sending.quiet;
   following.near_command = sending.near_command;
+  following.keeps = sending.keeps;
   return follow_job(controller, context, signals, following);
 }
 

@@ -22,6 +22,8 @@ struct Following {
   std::string near_command =
       {};  // of devrun's own: what may have been meant if the program is not found
   std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
+  std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
+  bool keeps = true;                        // the job outlives us in any case
 };
 
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
@@ -41,6 +43,7 @@ struct Sending {
   bool quiet = false;
   std::string detach_keys = {};   // bytes
   std::string near_command = {};  // as in Following
+  bool keeps = true;
 };
 
 // Submits (a Ctrl-C ends that), then prints the id or follows the job to its end.

@@ -47,6 +47,8 @@ Command volume_command();
 Command snapshot_command();
 Command shell_command();
 Command exec_command();
+Command cp_command();
+Command port_forward_command();
 Command nodes_command();
 Command up_command();
 Command down_command();

@@ -34,13 +34,14 @@ std::vector<Command> all_commands() {
       snapshot_command(),
       shell_command(),
       exec_command(),
+      cp_command(),
+      port_forward_command(),
       nodes_command(),
       up_command(),
       down_command(),
       doctor_command(),
       completion_command(),
       help_command(),
-      not_yet("cp", "cp JOB:PATH DEST", "copy a file out of a job"),
       not_yet("rerun", "rerun JOB [-- CMD…]", "run again, in the very same snapshot"),
       not_yet("diff", "diff JOB [JOB|VOLUME]",
               "what differs between the file systems of two runs, or a run and now"),
@@ -48,7 +49,6 @@ std::vector<Command> all_commands() {
       not_yet("apply", "apply [--beside] JOB [PATH…]",
               "take a change set, or more of it, into the volume"),
       not_yet("undo", "undo JOB", "take a change set out of the volume again"),
-      not_yet("port-forward", "port-forward JOB [L:]R…", "TCP from here to a job"),
   };
 }
 

@@ -4,6 +4,9 @@
 
 #include <charconv>
 #include <chrono>
+#include <ctime>
+
+#include "common/base/units.h"
 
 namespace devrun::cli {
 
@@ -38,6 +41,37 @@ Status no_words(const Arguments& arguments) {
   if (arguments.words.empty() && !arguments.has_dashes) return ok();
   const std::string word = arguments.words.empty() ? "--" : arguments.words[0];
   return Error{Code::kInvalid, fmt::format("expected no argument, not '{}'", word), {}};
+}
+
+Result<size_t> line_count(const std::string& text) {
+  size_t value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed == std::errc{} && end == text.data() + text.size()) return value;
+  return Error{Code::kInvalid, fmt::format("--tail: '{}' is not a whole number from 0", text), {}};
+}
+
+Result<Time> since_when(const std::string& text) {
+  const Time now = wall_clock();
+  if (const auto span = parse_duration(text)) return Time{now.us - span->us};
+  const std::time_t seconds_now = static_cast<std::time_t>(now.us / 1'000'000);
+  constexpr int64_t kDaySeconds = 24 * 3600;
+  for (const char* format : {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S",
+                             "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M"}) {
+    std::tm parts{};
+    const bool only_time = std::string_view(format).starts_with("%H");
+    if (only_time) ::gmtime_r(&seconds_now, &parts);
+    parts.tm_sec = 0;
+    const char* rest = ::strptime(text.c_str(), format, &parts);
+    if (rest == nullptr || (*rest != '\0' && std::string_view(rest) != "Z")) continue;
+    int64_t at = ::timegm(&parts);
+    if (only_time && at > seconds_now) at -= kDaySeconds;
+    return Time{at * 1'000'000};
+  }
+  return Error{Code::kInvalid,
+               fmt::format("--since: '{}' is neither a span such as 10m nor a time such as "
+                           "2026-11-21T08:00 or 08:00, in UTC",
+                           text),
+               {}};
 }
 
 Time wall_clock() {

@@ -21,6 +21,11 @@ Status no_words(const Arguments& arguments);
 
 Time wall_clock();
 
+// --tail: a whole number from 0.
+Result<size_t> line_count(const std::string& text);
+// --since: a span before now (`10m`), or a time in UTC (`2026-11-21`, `2026-11-21T08:00:30Z`, `08:00`: the last such).
+Result<Time> since_when(const std::string& text);
+
 // --help, which every command has.
 inline constexpr Option kRankOption{.name = "rank",
                                     .value = "R",

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/commands/inside.h"
 #include "cli/commands/program_path.h"
 #include "cli/commands/run_options.h"
 #include "cli/output/job_text.h"
@@ -121,6 +122,9 @@ std::string_view next_step(Code code, bool in_container) {
 }  // namespace
 
 int run_devrun(const Strings& arguments, Context& context) {
+  if (!arguments.empty() && arguments[0] == kInsideOption) {
+    return run_inside({arguments.begin() + 1, arguments.end()}, context);
+  }
   const std::string path = context.surroundings.variable("PATH").value_or("");
   Dispatched dispatched =
       dispatch(arguments, [&](const std::string& name) { return is_program(name, path); });

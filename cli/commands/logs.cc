@@ -1,7 +1,6 @@
 // `devrun logs`: a job's output, also of one that has ended.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -26,8 +25,9 @@ constexpr Option kOptions[] = {
      .example = "--tail 20"},
     {.name = "since",
      .value = "T",
-     .meaning = "only what was written since then",
-     .supported = false},
+     .meaning = "only what was written since then: a span before now (10m), or a time in UTC "
+                "(2026-11-21T08:00, 08:00)",
+     .example = "--since 10m"},
     kRankOption,
     {.name = "stdout", .meaning = "only stdout"},
     {.name = "stderr", .meaning = "only stderr"},
@@ -44,6 +44,13 @@ struct LogWish {
   bool out = true;
   bool err = true;
   std::optional<size_t> tail;
+  Time since = {};
+
+  // Nothing: from the beginning.
+  std::optional<LogBegin> begin() const {
+    if (!tail && since.us == 0) return std::nullopt;
+    return LogBegin{tail, since, out, err, tail ? kTailBytesMax : 0};
+  }
 };
 
 // Writes one rank's pieces; with a tail it holds lines back until `live_from`, the log's length
@@ -60,6 +67,8 @@ class RankLog {
         holding_(wish.tail.has_value()) {}
 
   Status feed(uint64_t offset, std::string_view bytes) {
+    if (!began_) decoder_.begin_at(offset);
+    began_ = true;
     if (offset != decoder_.offset()) {
       return Error{
           Code::kCorrupt,
@@ -69,6 +78,7 @@ class RankLog {
     return decoder_.feed(bytes, [this](const OutputPiece& piece) { return take(piece); });
   }
   uint64_t offset() const { return decoder_.offset(); }
+  bool began() const { return began_; }
 
   Status release() {
     holding_ = false;
@@ -92,6 +102,7 @@ class RankLog {
   Status take(const OutputPiece& piece) {
     if (piece.stream == OutputStream::kStdout && !wish_.out) return ok();
     if (piece.stream == OutputStream::kStderr && !wish_.err) return ok();
+    if (piece.at_us < wish_.since.us) return ok();
     if (piece.stream == OutputStream::kMark) {
       console_.say(piece.bytes);
       return ok();
@@ -147,6 +158,7 @@ class RankLog {
   LinePrefixer err_;
   bool prefixed_;
   bool holding_;
+  bool began_ = false;
   RecordDecoder decoder_;
   std::deque<Held> held_;
   size_t held_lines_ = 0;
@@ -164,7 +176,10 @@ Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, Ra
     query.follow = false;
     TRY(controller.read_log(query, feed));
     TRY(log.release());
-    query.offset = log.offset();
+    if (log.began()) {
+      query.offset = log.offset();
+      query.begin.reset();
+    }
     query.follow = true;
   }
   for (;;) {
@@ -173,7 +188,9 @@ Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, Ra
     if (!query.follow || read.error().code != Code::kUnavailable) return read;
     // The job goes on without the controller: so does whoever follows it, at the right byte.
     while (!controller.wait_connected(kLookUpEvery)) continue;
+    if (!log.began()) continue;
     query.offset = log.offset();
+    query.begin.reset();
   }
 }
 
@@ -184,7 +201,7 @@ Result<int> logs(const LogWish& wish, Context& context) {
   std::mutex mutex;
   std::vector<Status> statuses(ranks, ok());
   const auto one = [&](uint32_t index) {
-    LogQuery query{wish.key, 0, wish.follow};
+    LogQuery query{wish.key, 0, wish.follow, wish.begin()};
     if (wish.all_ranks) query.what.rank = index;
     RankLog log(wish, context.console, mutex, ranks > 1 ? fmt::format("[{}] ", index) : "");
     statuses[index] = read_rank(*controller, wish, query, log);
@@ -200,13 +217,6 @@ Result<int> logs(const LogWish& wish, Context& context) {
   return 0;
 }
 
-Result<size_t> line_count(const std::string& text) {
-  size_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed == std::errc{} && end == text.data() + text.size()) return value;
-  return Error{Code::kInvalid, fmt::format("--tail: '{}' is not a whole number from 0", text), {}};
-}
-
 Result<Action> parse(const Arguments& arguments) {
   LogWish wish;
   wish.key = TRY(one_job(arguments));
@@ -216,6 +226,7 @@ Result<Action> parse(const Arguments& arguments) {
   wish.out = only_out || !only_err;
   wish.err = only_err || !only_out;
   if (const auto tail = arguments.value("tail")) wish.tail = TRY(line_count(*tail));
+  if (const auto since = arguments.value("since")) wish.since = TRY(since_when(*since));
   if (const auto rank = TRY(chosen_rank(arguments, wish.key))) {
     wish.key.rank = *rank;
     wish.all_ranks = false;
@@ -227,7 +238,7 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command logs_command() {
   return {{.name = "logs",
-           .usage = {"logs [-f] [--tail N] [--rank R] [--stdout|--stderr] JOB"},
+           .usage = {"logs [-f] [--tail N] [--since T] [--rank R] [--stdout|--stderr] JOB"},
            .purpose = "a job's output, also after it has ended",
            .text = "The job's stdout goes to stdout and its stderr to stderr. With several ranks "
                    "each line begins with [RANK].",

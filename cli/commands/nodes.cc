@@ -13,22 +13,40 @@ namespace devrun::cli {
 namespace {
 
 constexpr Option kOptions[] = {
-    {.name = "json", .meaning = "ls: one JSON record: {\"nodes\": […]}", .example = "--json"},
+    {.name = "json", .meaning = "ls, show: one JSON record: {\"nodes\": […]}", .example = "--json"},
     kHelpOption,
 };
 constexpr Example kExamples[] = {
     {"devrun nodes", "all nodes, what they have and what of it is used"},
+    {"devrun nodes show node1", "one in full: its GPUs, and which job has which"},
     {"devrun nodes lost node3",
      "node3 will not come back as it was: what ran there is over, as NODE_LOST"}};
 
-constexpr std::array<std::string_view, 2> kVerbs{"ls", "lost"};
-constexpr std::array<std::string_view, 4> kLaterVerbs{"drain", "undrain", "show", "add"};
+constexpr std::array<std::string_view, 3> kVerbs{"ls", "show", "lost"};
+constexpr std::array<std::string_view, 3> kLaterVerbs{"drain", "undrain", "add"};
 
 Result<int> list(bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
   const auto nodes = TRY(controller->list_nodes());
   TRY(context.console.data(json ? nodes_json(nodes) : nodes_text(nodes, wall_clock())));
   return 0;
+}
+
+Result<int> show(const std::string& name, bool json, Context& context) {
+  const auto controller = TRY(controller_of(context));
+  const auto nodes = TRY(controller->list_nodes());
+  std::vector<std::string_view> names;
+  for (const NodeRecord& node : nodes) {
+    names.push_back(node.hello.name);
+    if (node.hello.name != name) continue;
+    TRY(context.console.data(json ? nodes_json({node}) : node_text(node, wall_clock())));
+    return 0;
+  }
+  const auto nearest = nearest_word(name, names);
+  return Error{Code::kNotFound,
+               fmt::format("there is no node '{}'{}", name,
+                           nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
+               "devrun nodes"};
 }
 
 Result<int> declare_lost(const std::string& name, Context& context) {
@@ -42,12 +60,18 @@ Result<int> declare_lost(const std::string& name, Context& context) {
 }
 
 Result<Action> parse(const Arguments& arguments) {
-  if (arguments.has_dashes) return Error{Code::kInvalid, "expected ls or lost, not `--`", {}};
+  if (arguments.has_dashes) return Error{Code::kInvalid, "expected ls, show or lost, not `--`", {}};
   const std::string verb = arguments.words.empty() ? "ls" : arguments.words[0];
   const bool json = arguments.has("json");
   if (verb == "ls" && arguments.words.size() <= 1)
     return Action([=](Context& context) { return list(json, context); });
   if (verb == "ls") return Error{Code::kInvalid, "ls takes no name", {}};
+  if (verb == "show") {
+    if (arguments.words.size() != 2)
+      return Error{Code::kInvalid, "show: expected one node's name", {}};
+    return Action(
+        [json, name = arguments.words[1]](Context& context) { return show(name, json, context); });
+  }
   if (verb == "lost") {
     if (arguments.words.size() != 2)
       return Error{Code::kInvalid, "lost: expected one node's name", {}};
@@ -60,7 +84,7 @@ Result<Action> parse(const Arguments& arguments) {
   }
   const auto nearest = nearest_word(verb, kVerbs);
   return Error{Code::kInvalid,
-               fmt::format("'{}' is not ls or lost{}", verb,
+               fmt::format("'{}' is not ls, show or lost{}", verb,
                            nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
                {}};
 }
@@ -69,7 +93,7 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command nodes_command() {
   return {{.name = "nodes",
-           .usage = {"nodes [ls] [--json]", "nodes lost NAME"},
+           .usage = {"nodes [ls] [--json]", "nodes show [--json] NAME", "nodes lost NAME"},
            .purpose = "the nodes: what they have, and declaring one lost",
            .text = {},
            .options = kOptions,

@@ -94,6 +94,8 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   spec.after_ok = options.after_ok;
   spec.time_limit = options.time_limit;
   spec.priority = options.priority;
+  spec.cancel_on_disconnect = options.disconnect_grace.has_value();
+  spec.disconnect_grace = options.disconnect_grace.value_or(Duration{});
   out.env = TRY(environment_block(context.surroundings.environment, options.env));
   return out;
 }
@@ -145,6 +147,7 @@ Result<int> run(const RunOptions& options, Context& context) {
   sending.json = options.json;
   sending.quiet = options.quiet;
   sending.detach_keys = options.detach_keys;
+  sending.keeps = !options.disconnect_grace;
   sending.near_command = near;
   return send_job(target, context, TRY(submission_for(options, context, target)), sending);
 }

@@ -18,6 +18,7 @@ constexpr uint32_t kNodesMax = 1024;
 constexpr int64_t kCpuMilliMax = 1'000'000'000;
 constexpr int32_t kGpusMax = 1024;
 constexpr size_t kArrayRangesMax = 1000;
+constexpr Duration kDisconnectGraceDefault = seconds(15);
 
 constexpr std::array<Option, 33> kOptions{{
     {.letter = 'g',
@@ -126,9 +127,11 @@ constexpr std::array<Option, 33> kOptions{{
     {.name = "discard", .meaning = "throw away what the job writes", .supported = false},
     {.name = "on-disconnect",
      .value = "keep|cancel[:SPAN]",
-     .meaning = "what a lost connection does to the job",
+     .meaning =
+         "what a lost connection does to the job: nothing, or it is cancelled when nobody has "
+         "been attached for SPAN (15s at least)",
      .fallback = "keep",
-     .supported = false},
+     .example = "--on-disconnect cancel:15m"},
     {.name = "wait-for-controller",
      .meaning = "wait for a controller that is away",
      .supported = false},
@@ -248,6 +251,16 @@ Result<std::string> parse_name(const std::string& text) {
       {}};
 }
 
+Result<std::optional<Duration>> parse_on_disconnect(const std::string& text) {
+  if (text == "keep") return std::optional<Duration>();
+  if (text == "cancel") return std::optional<Duration>(kDisconnectGraceDefault);
+  constexpr std::string_view kCancel = "cancel:";
+  if (!text.starts_with(kCancel)) return bad_value(text, "keep, cancel or cancel:SPAN");
+  const Duration grace = TRY(parse_duration(text.substr(kCancel.size())));
+  if (grace >= kDisconnectGraceDefault) return std::optional<Duration>(grace);
+  return bad_value(text, "15s or more: a connection may break for a moment");
+}
+
 Status read_placement(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
   const std::string& value = given.value;
@@ -279,6 +292,9 @@ Status read_manner(const Given& given, RunOptions& out) {
   if (name == "detach-keys") out.detach_keys = TRY(of(given, parse_detach_keys(given.value)));
   if (name == "env")
     out.env.push_back(TRY(of(given, not_empty(given.value, "NAME or NAME=VALUE"))));
+  if (name == "on-disconnect") {
+    out.disconnect_grace = TRY(of(given, parse_on_disconnect(given.value)));
+  }
   if (name == "detach") out.detach = true;
   if (name == "no-stdin") out.no_stdin = true;
   if (name == "tty") out.tty = TtyChoice::kAlways;
@@ -297,6 +313,9 @@ Status check_together(const RunOptions& options) {
   if (options.command[0].empty()) return wrong("the program's name is empty");
   if (options.detach && options.tty == TtyChoice::kAlways)
     return wrong("-t and -d do not go together");
+  if (options.disconnect_grace && options.detach)
+    return wrong(
+        "--on-disconnect cancel and -d do not go together: there is no connection to lose");
   if (options.json && !options.detach)
     return wrong("--json needs -d: without it stdout is the program's");
   if (!options.array.empty() && !options.detach)

@@ -36,6 +36,7 @@ struct RunOptions {
   std::vector<JobId> after_ok;
   std::string detach_keys;  // bytes
   std::vector<std::string> command;
+  std::optional<Duration> disconnect_grace = {};  // cancelled after so long alone; unset: kept
 };
 
 std::span<const Option> run_option_table();

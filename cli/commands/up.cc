@@ -36,6 +36,16 @@ constexpr Option kUpOptions[] = {
                 "system (XFS, ext4); used when the store is made",
      .fallback = "btrfs",
      .example = "--driver scan"},
+    {.name = "output-max",
+     .value = "S",
+     .meaning = "as much output is kept of a job; beyond it, the end alone",
+     .fallback = "as before, 16G at first",
+     .example = "--output-max 1G"},
+    {.name = "gpu-root",
+     .value = "DIR",
+     .meaning = "where the driver of the GPUs is installed",
+     .fallback = "as before, / at first",
+     .example = "--gpu-root /run/nvidia/driver"},
     kHelpOption,
 };
 constexpr Option kDownOptions[] = {
@@ -140,6 +150,20 @@ Result<cluster::StoreDriver> parse_driver(const std::string& text) {
   return Error{Code::kInvalid, fmt::format("--driver: '{}' is neither btrfs nor scan", text), {}};
 }
 
+Result<int64_t> parse_output_max(const std::string& text) {
+  constexpr int64_t kLeast = 1 << 20;
+  auto size = parse_size(text);
+  if (!size) return std::move(size).error().context("--output-max");
+  if (*size >= kLeast) return size;
+  return Error{Code::kInvalid, fmt::format("--output-max: '{}' is less than 1M", text), {}};
+}
+
+Result<std::string> parse_gpu_root(const std::string& text) {
+  std::error_code failed;
+  if (text.starts_with('/') && std::filesystem::is_directory(text, failed)) return text;
+  return Error{Code::kInvalid, fmt::format("--gpu-root: '{}' is no absolute folder", text), {}};
+}
+
 Result<Action> parse_up(const Arguments& arguments) {
   TRY(no_words(arguments));
   cluster::UpOptions options;
@@ -147,6 +171,10 @@ Result<Action> parse_up(const Arguments& arguments) {
   if (const auto nodes = arguments.value("nodes")) options.nodes = TRY(parse_node_count(*nodes));
   if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
   if (const auto driver = arguments.value("driver")) options.driver = TRY(parse_driver(*driver));
+  if (const auto most = arguments.value("output-max")) {
+    options.output_bytes_max = TRY(parse_output_max(*most));
+  }
+  if (const auto root = arguments.value("gpu-root")) options.gpu_root = TRY(parse_gpu_root(*root));
   options.agents_connected = agents_connected;
   options.volumes = volume_names;
   options.node_left = node_left;
@@ -182,7 +210,8 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 
 Command up_command() {
   return {{.name = "up",
-           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D]"},
+           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D] [--output-max S] "
+                     "[--gpu-root DIR]"},
            .purpose = "start a whole cluster on this machine",
            .text = "Does only what is missing, so it also mends a cluster of which something has "
                    "died. Needs root.\n"

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "cli/launch/gpu_names.h"
 #include "cli/launch/readers.h"
+#include "common/model/gpu_names.h"
 
 namespace devrun::launch {
 

@@ -43,7 +43,7 @@ struct MemoryRequest {
   bool operator==(const MemoryRequest&) const = default;
 };
 struct GpuRequest {
-  std::string type;  // canonical (gpu_names.h)
+  std::string type;  // canonical (common/model/gpu_names.h)
   double count = 1;  // below 1: a share of one
   bool operator==(const GpuRequest&) const = default;
 };

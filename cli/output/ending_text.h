@@ -14,6 +14,7 @@ namespace devrun::cli {
 inline constexpr int kStatusUsage = 2;
 inline constexpr int kStatusTimeLimit = 124;
 inline constexpr int kStatusDevrun = 125;
+inline constexpr int kStatusIncomplete = 123;  // it succeeded, but not all of its results came
 inline constexpr int kStatusNotFound = 127;
 inline constexpr int kStatusCancelled = 130;
 inline constexpr int kStatusBrokenPipe = 141;  // 128 + SIGPIPE

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/output/job_text.h"
+
 namespace devrun::cli {
 
 namespace {
@@ -86,6 +88,7 @@ Json json_of(const AttemptRecord& attempt) {
   out["state"] = state_name(attempt.state);
   out["ending"] = json_of(attempt.ending);
   out["output_bytes"] = attempt.output_bytes;
+  if (!attempt.gpus.empty()) out["gpus"] = attempt.gpus;
   out["wrote"] = json_of(attempt.wrote);
   out["timeline"] = json_of(attempt.timeline);
   return out;
@@ -134,6 +137,7 @@ Json json_of(const JobRecord& job) {
   if (job.task != kNoTask) out["task"] = job.task;
   out["after_ok"] = job.spec.after_ok;
   out["time_limit_us"] = job.spec.time_limit.us;
+  if (job.spec.cancel_on_disconnect) out["disconnect_grace_us"] = job.spec.disconnect_grace.us;
   out["priority"] = job.spec.priority;
   out["timeline"] = json_of(job.timeline);
   out["attempts"] = Json::array();
@@ -186,6 +190,22 @@ std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
   return dump(out);
 }
 
+namespace {
+
+Json gpus_of(const NodeRecord& node) {
+  Json out = Json::array();
+  for (const Gpu& gpu : node.hello.gpus) {
+    Json one = {{"index", gpu.index}, {"type", gpu.type},
+                {"name", gpu.name},   {"memory_bytes", gpu.memory_bytes},
+                {"uuid", gpu.uuid},   {"attempt", nullptr}};
+    if (const auto key = node_gpu_holder(node, gpu.index)) one["attempt"] = to_string(*key);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string nodes_json(const std::vector<NodeRecord>& nodes) {
   Json list = Json::array();
   for (const NodeRecord& node : nodes) {
@@ -200,6 +220,7 @@ std::string nodes_json(const std::vector<NodeRecord>& nodes) {
     one["total"] = json_of(node.hello.total);
     one["used"] = json_of(node.used);
     one["attempts"] = node.attempts;
+    if (!node.hello.gpus.empty()) one["gpus"] = gpus_of(node);
     if (!node.trouble.empty()) one["trouble"] = node.trouble;
     list.push_back(std::move(one));
   }

@@ -95,6 +95,7 @@ std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   std::string out =
       fmt::format("\nattempt {} on {}: {}", attempt_name(job, attempt.key),
                   attempt.node.empty() ? "no node yet" : attempt.node, state_name(attempt.state));
+  if (!attempt.gpus.empty()) out += fmt::format(", GPU {}", fmt::join(attempt.gpus, ","));
   if (attempt.ending) out += fmt::format(", status {}", attempt.ending->status);
   out += fmt::format(", {} of output\n", format_size(attempt.output_bytes));
   if (attempt.ending && !attempt.ending->reason.empty()) {
@@ -147,7 +148,11 @@ std::string places_text(const JobRecord& job) {
   std::vector<std::string> names;
   for (const AttemptRecord& attempt : job.attempts) {
     const bool is_known = attempt.node.empty() || std::ranges::count(names, attempt.node) != 0;
-    if (attempt.key.attempt == newest->key.attempt && !is_known) names.push_back(attempt.node);
+    if (attempt.key.attempt != newest->key.attempt || is_known) continue;
+    names.push_back(attempt.node);
+    if (!attempt.gpus.empty()) {
+      names.back() += fmt::format(":{}", fmt::join(attempt.gpus, ","));
+    }
   }
   if (names.empty()) return "-";
   if (names.size() > 2) return fmt::format("{} +{}", names.front(), names.size() - 1);
@@ -302,6 +307,35 @@ std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
 std::string node_state(const NodeRecord& node, Time now) {
   if (!node.connected) return fmt::format("silent, {}", ago(node.last_heard, now));
   return node.trouble.empty() ? "up" : "broken";
+}
+
+std::optional<AttemptKey> node_gpu_holder(const NodeRecord& node, uint32_t index) {
+  for (const NodeRecord::GpuHolder& holder : node.gpu_holders) {
+    if (std::ranges::count(holder.gpus, index) != 0) return holder.key;
+  }
+  return std::nullopt;
+}
+
+std::string node_text(const NodeRecord& node, Time now) {
+  std::string out;
+  const NodeHello& hello = node.hello;
+  line(out, "node", hello.name);
+  line(out, "state", node_state(node, now));
+  if (!node.trouble.empty()) line(out, "trouble", node.trouble);
+  line(out, "address", hello.address);
+  line(out, "version", hello.version);
+  if (!hello.pools.empty()) line(out, "pools", fmt::format("{}", fmt::join(hello.pools, ", ")));
+  line(out, "has", resources_text(hello.total));
+  line(out, "in use", resources_text(node.used));
+  line(out, "jobs", fmt::format("{}", node.attempts));
+  if (hello.gpus.empty()) return out;
+  Table table({"GPU", "TYPE", "MEMORY", "JOB", "NAME"});
+  for (const Gpu& gpu : hello.gpus) {
+    const auto holder = node_gpu_holder(node, gpu.index);
+    table.add({fmt::format("{}", gpu.index), gpu.type, format_size(gpu.memory_bytes),
+               holder ? to_string(*holder) : "-", printable(gpu.name)});
+  }
+  return out + "\n" + table.render();
 }
 
 std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {

@@ -1,6 +1,7 @@
 // Jobs, volumes and nodes for people. `now` is an argument, so that texts can be compared in tests.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,10 @@ namespace devrun::cli {
 std::string jobs_text(const JobList& jobs, Time now);
 std::string job_text(const JobRecord& job, Time now);
 std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now);
+// One in full, with its GPUs.
+std::string node_text(const NodeRecord& node, Time now);
+// Who has that GPU now.
+std::optional<AttemptKey> node_gpu_holder(const NodeRecord& node, uint32_t index);
 std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now);
 
 // Why the job waits, or how it stands: the answer of `devrun explain`.

@@ -1,5 +1,6 @@
 // Puts a prefix before each line of a stream that comes in pieces, so that the ranks of a job can
-// share one terminal: only whole lines are passed on, and a line without end once it is long. Pure.
+// share one terminal: only whole lines are passed on, and a line without end once it is long. A carriage
+// return ends a line, too, so that progress bars move. Pure.
 #pragma once
 
 #include <string>
@@ -19,6 +20,7 @@ class LinePrefixer {
 
   std::string prefix_;
   std::string line_;
+  bool after_return_ = false;
 };
 
 }  // namespace devrun::cli

@@ -21,6 +21,7 @@ struct AttemptRecord {
   int64_t output_bytes = 0;
   std::optional<WrittenSummary> wrote;
   Timeline timeline;
+  std::vector<uint32_t> gpus = {};  // of its node's, by index
 };
 
 struct JobRecord {
@@ -117,6 +118,11 @@ struct NodeRecord {
   Time last_heard;
   uint32_t attempts = 0;
   std::string trouble = {};  // why nothing is placed there though it is connected
+  struct GpuHolder {
+    AttemptKey key;
+    std::vector<uint32_t> gpus;  // by index
+  };
+  std::vector<GpuHolder> gpu_holders = {};
 };
 
 }  // namespace devrun::cli

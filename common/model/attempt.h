@@ -35,8 +35,9 @@ struct AttemptSpec {
   uint32_t ranks = 1;
   std::vector<std::string> rank_addresses;  // by rank
   bool dev_container = false;
-  uint32_t array_index = 0;  // of an array: this task's place in it
-  uint32_t array_tasks = 0;  // 0: no array
+  uint32_t array_index = 0;         // of an array: this task's place in it
+  uint32_t array_tasks = 0;         // 0: no array
+  std::vector<uint32_t> gpus = {};  // of the node's, by index: these alone
   bool operator==(const AttemptSpec&) const = default;
 };
 

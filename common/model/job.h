@@ -86,6 +86,9 @@ struct JobSpec {
   Duration time_limit;             // 0: none
   int32_t priority = 0;            // higher first
   bool dev_container = false;      // root.live; runs on the storage host
+  // Cancelled once nobody has been attached for so long, unless its caller left it on purpose.
+  bool cancel_on_disconnect = false;
+  Duration disconnect_grace = {};
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -2,12 +2,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/time.h"
 #include "common/model/job.h"
 
 namespace devrun {
+
+struct Gpu {
+  uint32_t index = 0;  // as NVML counts
+  std::string type;    // as people ask for it: H100, A100-80GB
+  std::string name;    // in the driver's words
+  int64_t memory_bytes = 0;
+  std::string uuid = {};
+  bool operator==(const Gpu&) const = default;
+};
 
 // What an agent says of itself when it dials in. `boot_id` is the kernel's: a new one proves that
 // every attempt of the old boot is over.
@@ -20,7 +30,11 @@ struct NodeHello {
   Resources total;
   std::vector<std::string> pools;
   bool dev_containers = false;  // the storage host: takes dev containers and nothing else
+  std::vector<Gpu> gpus = {};   // total.gpus of them; an older agent names none
   bool operator==(const NodeHello&) const = default;
 };
+
+// Those of `type` (any, if empty; case does not count), by index. Where an agent names none they are numbered from 0.
+std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type);
 
 }  // namespace devrun

@@ -16,6 +16,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_dev_container(in.dev_container);
   out.set_array_index(in.array_index);
   out.set_array_tasks(in.array_tasks);
+  out.mutable_gpus()->Add(in.gpus.begin(), in.gpus.end());
   return out;
 }
 
@@ -33,6 +34,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.dev_container = in.dev_container();
   out.array_index = in.array_index();
   out.array_tasks = in.array_tasks();
+  out.gpus.assign(in.gpus().begin(), in.gpus().end());
   return out;
 }
 

@@ -127,6 +127,8 @@ pb::JobSpec to_proto(const JobSpec& in) {
   out.set_time_limit_us(in.time_limit.us);
   out.set_priority(in.priority);
   out.set_dev_container(in.dev_container);
+  out.set_cancel_on_disconnect(in.cancel_on_disconnect);
+  out.set_disconnect_grace_us(in.disconnect_grace.us);
   return out;
 }
 
@@ -147,6 +149,8 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   out.time_limit = {in.time_limit_us()};
   out.priority = in.priority();
   out.dev_container = in.dev_container();
+  out.cancel_on_disconnect = in.cancel_on_disconnect();
+  out.disconnect_grace = {in.disconnect_grace_us()};
   return out;
 }
 
@@ -235,10 +239,22 @@ pb::NodeHello to_proto(const NodeHello& in) {
   *out.mutable_total() = to_proto(in.total);
   for (const std::string& pool : in.pools) out.add_pools(pool);
   out.set_dev_containers(in.dev_containers);
+  for (const Gpu& gpu : in.gpus) {
+    pb::Gpu& added = *out.add_gpus();
+    added.set_index(gpu.index);
+    added.set_type(gpu.type);
+    added.set_name(in_utf8(gpu.name));
+    added.set_memory_bytes(gpu.memory_bytes);
+    added.set_uuid(in_utf8(gpu.uuid));
+  }
   return out;
 }
 
 NodeHello from_proto(const pb::NodeHello& in) {
+  std::vector<Gpu> gpus;
+  for (const pb::Gpu& gpu : in.gpus()) {
+    gpus.push_back({gpu.index(), gpu.type(), gpu.name(), gpu.memory_bytes(), gpu.uuid()});
+  }
   return {in.name(),
           in.boot_id(),
           in.address(),
@@ -246,7 +262,8 @@ NodeHello from_proto(const pb::NodeHello& in) {
           {in.features().begin(), in.features().end()},
           from_proto(in.total()),
           {in.pools().begin(), in.pools().end()},
-          in.dev_containers()};
+          in.dev_containers(),
+          std::move(gpus)};
 }
 
 pb::JobState to_proto(JobState in) {

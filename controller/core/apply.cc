@@ -65,7 +65,9 @@ void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const
   const bool good = ending.cause == EndCause::kExited && ending.status == 0;
   if (!good && !task.first_failed) task.first_failed = key.rank;
   Node& node = ledger.nodes.at(rank.node);
-  if (node.live.erase(key) != 0) add(node.used, job.spec.per_node, -1);
+  if (node.live.erase(key) == 0) return;
+  add(node.used, job.spec.per_node, -1);
+  for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
 }
 
 struct Apply {
@@ -99,6 +101,8 @@ struct Apply {
       Node& node = ledger.nodes.at(e.nodes[i]);
       node.live.insert({e.task.job, e.task.task, i, e.attempt});
       add(node.used, placed.spec.per_node, 1);
+      if (i < e.gpus.size()) task.ranks[i].gpus = e.gpus[i];
+      node.gpus_used.insert(task.ranks[i].gpus.begin(), task.ranks[i].gpus.end());
     }
     ++placed.running_tasks;
     settle(ledger, placed, at);
@@ -167,6 +171,8 @@ struct Apply {
                 "devrun logs " + to_string(key.task_key()) + ", and submit it again"});
     }
   }
+
+  void operator()(const JobKept& e) { job(e.job).kept = true; }
 
   void operator()(const TimeLimitReached& e) {
     job(e.task.job).tasks.at(e.task.task).stop = EndCause::kTimedOut;

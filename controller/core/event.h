@@ -24,6 +24,8 @@ struct TaskPlaced {
   TaskKey task;
   uint32_t attempt = 1;
   std::vector<std::string> nodes;  // by rank
+  std::vector<std::vector<uint32_t>> gpus =
+      {};  // by rank, of its node's by index; empty: none asked for
   bool operator==(const TaskPlaced&) const = default;
 };
 struct AttemptReported {
@@ -57,8 +59,14 @@ struct TimeLimitReached {
   bool operator==(const TimeLimitReached&) const = default;
 };
 
+// Its caller has left it on purpose: cancel_on_disconnect counts for nothing any more.
+struct JobKept {
+  JobId job = 0;
+  bool operator==(const JobKept&) const = default;
+};
+
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
-                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached>;
+                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept>;
 
 struct Event {
   Time at;

@@ -54,10 +54,10 @@ std::string shortage(const std::vector<const Room*>& rooms, const Resources& nee
       const Room* best = nullptr;
       int64_t most = -1;
       for (const Room* room : rooms) {
-        const Resources& has = free ? room->free : room->hello->total;
-        const bool type_ok = need.gpu_type.empty() ||
-                             room->hello->total.gpu_type == need.gpu_type || d.need != need.gpus;
-        const int64_t amount = type_ok ? d.of(has) : 0;
+        Resources has = free ? room->free : room->hello->total;
+        has.gpus = free ? free_gpus(*room, need.gpu_type)
+                        : static_cast<int32_t>(gpus_of_type(*room->hello, need.gpu_type).size());
+        const int64_t amount = d.of(has);
         if (amount > most) {
           most = amount;
           best = room;
@@ -111,7 +111,7 @@ std::string too_few_nodes(const State& state, const JobSpec& spec) {
   for (const auto& [name, node] : state.nodes) {
     if (node.lost || !may_run_on(node.hello, spec)) continue;
     ++known;
-    if (fits(node.hello.total, spec.per_node)) ++large;
+    if (fits(node.hello, spec.per_node)) ++large;
   }
   const std::string where = spec.pool.empty() ? "the cluster" : fmt::format("pool '{}'", spec.pool);
   const std::string until = "it will not start until one is added";

@@ -23,6 +23,10 @@ struct Cancel {
   TaskKey task;        // kNoTask: the whole job
   int32_t signal = 0;  // 0: end it; else deliver this one
 };
+// A caller leaves the job on purpose (cancel_on_disconnect).
+struct Keep {
+  JobId job = 0;
+};
 // An agent has opened its held call. Sessions are numbered by the shell; the newest wins.
 struct Synchronized {
   NodeHello hello;
@@ -51,7 +55,7 @@ struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
 struct Place {};
 
-using Input = std::variant<Submit, Cancel, Synchronized, Reported, NodeGone, OutputStored,
+using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
                            DeclareLost, Tick, Place>;
 
 }  // namespace devrun::controller

@@ -10,6 +10,7 @@ using Problems = std::vector<std::string>;
 
 void check_node(const Ledger& ledger, const std::string& name, const Node& node, Problems& out) {
   Resources used;
+  std::set<uint32_t> gpus_used;
   for (const AttemptKey& key : node.live) {
     const Rank* rank = find_rank(ledger, key);
     if (rank == nullptr || rank->node != name || rank->ending) {
@@ -20,8 +21,13 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
     used.cpu_milli += need.cpu_milli;
     used.memory_bytes += need.memory_bytes;
     used.gpus += need.gpus;
+    for (const uint32_t gpu : rank->gpus) {
+      if (!gpus_used.insert(gpu).second) {
+        out.push_back(fmt::format("{}: GPU {} is given twice", name, gpu));
+      }
+    }
   }
-  if (used != node.used)
+  if (used != node.used || gpus_used != node.gpus_used)
     out.push_back(fmt::format("{}: `used` is not the sum of what lives", name));
   const Resources& total = node.hello.total;
   if (used.cpu_milli > total.cpu_milli || used.memory_bytes > total.memory_bytes ||

@@ -7,7 +7,8 @@ namespace devrun::controller {
 void place(Turn& turn) {
   for (Placement& placement : plan(turn.state)) {
     const TaskKey task = placement.task;
-    turn.happened(TaskPlaced{task, placement.attempt, std::move(placement.nodes)});
+    turn.happened(
+        TaskPlaced{task, placement.attempt, std::move(placement.nodes), std::move(placement.gpus)});
     send_desired(turn, task);
     turn.act(TaskChanged{task});
   }

@@ -14,6 +14,9 @@ std::vector<Room> connected_rooms(const State& state) {
     room.free.cpu_milli -= node.used.cpu_milli;
     room.free.memory_bytes -= node.used.memory_bytes;
     room.free.gpus -= node.used.gpus;
+    room.gpus_free = gpus_of_type(node.hello, {});
+    std::erase_if(room.gpus_free,
+                  [&](const Gpu& gpu) { return node.gpus_used.count(gpu.index) != 0; });
     room.attempts = node.live.size();
     rooms.push_back(room);
   }
@@ -26,21 +29,41 @@ bool may_run_on(const NodeHello& node, const JobSpec& spec) {
          std::find(node.pools.begin(), node.pools.end(), spec.pool) != node.pools.end();
 }
 
-bool fits(const Resources& available, const Resources& need) {
-  return need.cpu_milli <= available.cpu_milli && need.memory_bytes <= available.memory_bytes &&
-         need.gpus <= available.gpus &&
-         (need.gpus == 0 || need.gpu_type.empty() || need.gpu_type == available.gpu_type);
+bool fits(const NodeHello& node, const Resources& need) {
+  return need.cpu_milli <= node.total.cpu_milli && need.memory_bytes <= node.total.memory_bytes &&
+         need.gpus <= static_cast<int32_t>(gpus_of_type(node, need.gpu_type).size());
+}
+
+int32_t free_gpus(const Room& room, const std::string& type) {
+  int32_t out = 0;
+  for (const Gpu& gpu : gpus_of_type(*room.hello, type)) {
+    const auto is_it = [&](const Gpu& free) { return free.index == gpu.index; };
+    if (std::any_of(room.gpus_free.begin(), room.gpus_free.end(), is_it)) ++out;
+  }
+  return out;
 }
 
 bool has_room(const Room& room, const Resources& need) {
-  return room.attempts < kAttemptsPerNodeMax && fits(room.free, need);
+  return room.attempts < kAttemptsPerNodeMax && need.cpu_milli <= room.free.cpu_milli &&
+         need.memory_bytes <= room.free.memory_bytes &&
+         (need.gpus == 0 || need.gpus <= free_gpus(room, need.gpu_type));
 }
 
-void take(Room& room, const Resources& need) {
+std::vector<uint32_t> take(Room& room, const Resources& need) {
   room.free.cpu_milli -= need.cpu_milli;
   room.free.memory_bytes -= need.memory_bytes;
   room.free.gpus -= need.gpus;
   ++room.attempts;
+  std::vector<uint32_t> indices;
+  if (need.gpus == 0) return indices;
+  for (const Gpu& gpu : gpus_of_type(*room.hello, need.gpu_type)) {
+    if (static_cast<int32_t>(indices.size()) == need.gpus) break;
+    if (std::erase_if(room.gpus_free, [&](const Gpu& free) { return free.index == gpu.index; }) !=
+        0) {
+      indices.push_back(gpu.index);
+    }
+  }
+  return indices;
 }
 
 const Job* first_unmet(const Ledger& ledger, const Job& job) {

@@ -12,6 +12,7 @@ namespace devrun::controller {
 struct Room {
   const NodeHello* hello = nullptr;
   Resources free;
+  std::vector<Gpu> gpus_free = {};  // by index
   size_t attempts = 0;
 };
 
@@ -19,9 +20,13 @@ std::vector<Room> connected_rooms(const State& state);
 
 // The kind of node, whatever is free there: dev containers, pool.
 bool may_run_on(const NodeHello& node, const JobSpec& spec);
-bool fits(const Resources& available, const Resources& need);
+// Whether an empty node could hold it.
+bool fits(const NodeHello& node, const Resources& need);
 bool has_room(const Room& room, const Resources& need);
-void take(Room& room, const Resources& need);
+// The indices of the GPUs that are taken. There must be room.
+std::vector<uint32_t> take(Room& room, const Resources& need);
+// How many of `type` are free; any, if it is empty.
+int32_t free_gpus(const Room& room, const std::string& type);
 
 // The first job that this one waits for and that has not SUCCEEDED; nullptr if there is none.
 const Job* first_unmet(const Ledger& ledger, const Job& job);

@@ -21,20 +21,21 @@ Shape shape(const JobSpec& spec) {
           spec.dev_container};
 }
 
-// The nodes for all ranks, taken from `rooms`; empty if there are not enough.
-std::vector<std::string> take_nodes(std::vector<Room>& rooms, const JobSpec& spec) {
+// The nodes and GPUs for all ranks, taken from `rooms`; no nodes if there are not enough.
+Placement take_nodes(std::vector<Room>& rooms, const JobSpec& spec) {
   std::vector<Room*> chosen;
   for (Room& room : rooms) {
     if (chosen.size() == spec.nodes) break;
     if (may_run_on(*room.hello, spec) && has_room(room, spec.per_node)) chosen.push_back(&room);
   }
-  std::vector<std::string> names;
-  if (chosen.size() < spec.nodes) return names;
+  Placement out;
+  if (chosen.size() < spec.nodes) return out;
   for (Room* room : chosen) {
-    take(*room, spec.per_node);
-    names.push_back(room->hello->name);
+    std::vector<uint32_t> gpus = take(*room, spec.per_node);
+    out.nodes.push_back(room->hello->name);
+    if (spec.per_node.gpus > 0) out.gpus.push_back(std::move(gpus));
   }
-  return names;
+  return out;
 }
 
 // Tasks of the job from its next one on that have not been placed, ended or cancelled; stops when
@@ -69,12 +70,13 @@ std::vector<Placement> plan(const State& state) {
     uint32_t running = job.running_tasks;
     each_waiting_task(job, [&](int32_t task) {
       if (at_array_limit(job, running)) return false;
-      std::vector<std::string> nodes = take_nodes(rooms, job.spec);
-      if (nodes.empty()) {
+      Placement placement = take_nodes(rooms, job.spec);
+      if (placement.nodes.empty()) {
         without_room.insert(shape(job.spec));
         return false;
       }
-      placements.push_back({{job.id, task}, 1, std::move(nodes)});
+      placement.task = {job.id, task};
+      placements.push_back(std::move(placement));
       ++running;
       return true;
     });

@@ -16,7 +16,8 @@ namespace devrun::controller {
 struct Placement {
   TaskKey task;
   uint32_t attempt = 1;
-  std::vector<std::string> nodes;  // by rank
+  std::vector<std::string> nodes;                // by rank
+  std::vector<std::vector<uint32_t>> gpus = {};  // by rank, by index; empty: none asked for
 };
 
 std::vector<Placement> plan(const State& state);

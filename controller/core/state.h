@@ -37,7 +37,8 @@ struct Rank {
   std::optional<Ending> ending;
   int64_t output_bytes = 0;  // of the log; final with the ending
   std::optional<WrittenSummary> wrote;
-  Timeline timeline;  // the agent's part
+  Timeline timeline;                // the agent's part
+  std::vector<uint32_t> gpus = {};  // of its node's, by index
   bool operator==(const Rank&) const = default;
 };
 
@@ -72,15 +73,17 @@ struct Job {
   uint32_t open_tasks = 0;     // in `tasks`, without outcome
   uint32_t failed_tasks = 0;   // ended otherwise than SUCCEEDED
   bool closed = false;         // no further task will be made of the array
+  bool kept = false;           // cancel_on_disconnect counts for nothing any more
   std::optional<Outcome> outcome;
   bool operator==(const Job&) const = default;
 };
 
 struct Node {
   NodeHello hello;
-  bool lost = false;          // declared so, and not heard of since
-  std::set<AttemptKey> live;  // placed here and not ended
-  Resources used;             // by these
+  bool lost = false;             // declared so, and not heard of since
+  std::set<AttemptKey> live;     // placed here and not ended
+  Resources used;                // by these
+  std::set<uint32_t> gpus_used;  // by these, by index
   bool operator==(const Node&) const = default;
 };
 

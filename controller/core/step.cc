@@ -16,6 +16,7 @@ struct Dispatch {
 
   Result<Reply> operator()(const Submit& input) { return submit(turn, input); }
   Result<Reply> operator()(const Cancel& input) { return cancel(turn, input); }
+  Result<Reply> operator()(const Keep& input) { return keep(turn, input); }
   Result<Reply> operator()(const DeclareLost& input) { return declare_lost(turn, input); }
   Result<Reply> operator()(const Synchronized& input) {
     synchronize(turn, input);

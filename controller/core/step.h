@@ -3,7 +3,8 @@
 // next input of the same batch sees them; the shell makes them durable before it performs any
 // effect or sends any answer, and dies if it cannot.
 //
-// One verb of a job's life per file: submit.cc place.cc report.cc cancel.cc end.cc node.cc.
+// One verb of a job's life per file: submit.cc place.cc report.cc cancel.cc keep.cc end.cc
+// node.cc.
 #pragma once
 
 #include <span>

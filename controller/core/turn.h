@@ -20,6 +20,7 @@ struct Turn {
 
 Result<Reply> submit(Turn& turn, const Submit& input);
 Result<Reply> cancel(Turn& turn, const Cancel& input);
+Result<Reply> keep(Turn& turn, const Keep& input);
 Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
 void synchronize(Turn& turn, const Synchronized& input);
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble);

@@ -209,6 +209,7 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
     spec.rank_addresses.push_back(state.nodes.at(rank.node).hello.address);
   }
   spec.dev_container = job->spec.dev_container;
+  if (key.rank < task->ranks.size()) spec.gpus = task->ranks[key.rank].gpus;
   if (key.task != kNoTask) {
     spec.array_index = static_cast<uint32_t>(array_position_of(job->spec, key.task));
     spec.array_tasks = static_cast<uint32_t>(array_size(job->spec));

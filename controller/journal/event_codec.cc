@@ -36,6 +36,9 @@ struct Encode {
     set_task(m, e.task);
     m.set_attempt(e.attempt);
     for (const std::string& node : e.nodes) m.add_nodes(node);
+    for (const auto& indices : e.gpus) {
+      m.add_gpus()->mutable_index()->Add(indices.begin(), indices.end());
+    }
   }
   void operator()(const AttemptReported& e) {
     auto& m = *out.mutable_attempt_reported();
@@ -61,6 +64,7 @@ struct Encode {
     out.mutable_node_declared_lost()->set_node(e.node);
     out.mutable_node_declared_lost()->set_reason(in_utf8(e.reason));
   }
+  void operator()(const JobKept& e) { out.mutable_job_kept()->set_job(e.job); }
   void operator()(const TimeLimitReached& e) {
     set_task(*out.mutable_time_limit_reached(), e.task);
   }
@@ -75,8 +79,11 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kTaskPlaced: {
       const auto& m = in.task_placed();
-      return EventKind{
-          TaskPlaced{{m.job(), m.task()}, m.attempt(), {m.nodes().begin(), m.nodes().end()}}};
+      TaskPlaced placed{{m.job(), m.task()}, m.attempt(), {m.nodes().begin(), m.nodes().end()}, {}};
+      for (const pb::GpuIndices& of : m.gpus()) {
+        placed.gpus.emplace_back(of.index().begin(), of.index().end());
+      }
+      return EventKind{std::move(placed)};
     }
     case pb::Event::kAttemptReported: {
       const auto& m = in.attempt_reported();
@@ -101,6 +108,8 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     case pb::Event::kTimeLimitReached:
       return EventKind{
           TimeLimitReached{{in.time_limit_reached().job(), in.time_limit_reached().task()}}};
+    case pb::Event::kJobKept:
+      return EventKind{JobKept{in.job_kept().job()}};
     case pb::Event::KIND_NOT_SET:
       break;
   }

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 
 #include "common/runtime/seal.h"
 #include "controller/core/view.h"
+#include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
@@ -76,8 +78,14 @@ class AgentSessions {
 
 class RpcEdge final : public Edge {
  public:
-  RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches)
-      : agents_(agents), hub_(hub), watches_(watches) {}
+  // `cancel` ends a job that nobody is attached to any more.
+  RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches, Attendance& attendance,
+          std::function<void(JobId)> cancel)
+      : agents_(agents),
+        hub_(hub),
+        watches_(watches),
+        attendance_(attendance),
+        cancel_(std::move(cancel)) {}
   void perform(const State& state, std::span<const Effect> effects, Time now) override;
   void ticked(const State& state, Time now) override;
 
@@ -85,6 +93,8 @@ class RpcEdge final : public Edge {
   AgentSessions& agents_;
   StreamHub& hub_;
   Watches& watches_;
+  Attendance& attendance_;
+  const std::function<void(JobId)> cancel_;
 };
 
 }  // namespace devrun::controller

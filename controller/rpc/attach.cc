@@ -5,13 +5,14 @@
 #include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/wire/job.h"
+#include "controller/rpc/clock.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
 
 namespace devrun::controller {
 
-AttachCall* AttachCall::start(CoreLoop& core, StreamHub& hub, Peer peer) {
-  auto made = std::make_shared<AttachCall>(core, hub, std::move(peer));
+AttachCall* AttachCall::start(CoreLoop& core, StreamHub& hub, Attendance& attendance, Peer peer) {
+  auto made = std::make_shared<AttachCall>(core, hub, attendance, std::move(peer));
   made->self_ = made;
   made->StartRead(&made->request_);
   return made.get();
@@ -25,7 +26,10 @@ void AttachCall::finish(const grpc::Status& status) {
 }
 
 void AttachCall::OnDone() {
-  if (channel_) channel_->leave_writer(this);
+  if (channel_) {
+    channel_->leave_writer(this);
+    attendance_.left(channel_->key().job, clock_now());
+  }
   self_.reset();
 }
 
@@ -68,12 +72,23 @@ void AttachCall::begin(const pb::AttachStart& start) {
       self->finish(to_status(connected.error()));
       return;
     }
-    // The caller may have gone meanwhile: once finished, and no reaction under way, gRPC's side of the call is freed.
-    const std::lock_guard lock(self->mutex_);
-    if (self->finished_) return;
-    self->StartRead(&self->request_);
-    self->pump();
+    if (!start.has_begin()) return self->begin_at(start.output_from());
+    self->hub_.find_start(self->channel_, from_proto(start.begin()),
+                          [self](const Result<uint64_t>& found) {
+                            if (!found) return self->finish(to_status(found.error()));
+                            self->begin_at(*found);
+                          });
   });
+}
+
+void AttachCall::begin_at(uint64_t offset) {
+  const std::lock_guard lock(mutex_);
+  sent_ = read_ = offset;
+  placed_ = true;
+  // The caller may have gone meanwhile: once finished, and no reaction under way, gRPC's side of the call is freed.
+  if (finished_) return;
+  StartRead(&request_);
+  pump();
 }
 
 Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& start) {
@@ -94,10 +109,10 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   const std::lock_guard lock(mutex_);
   writer_ = start.write_stdin();
   rank_ = start.rank();
-  sent_ = read_ = start.output_from();
   view_ = view;
   tell_state_ = true;
   channel_ = channel;
+  attendance_.came(key.job);
   hub_.watch(key, self);
   return ok();
 }
@@ -127,6 +142,12 @@ Status AttachCall::take(const pb::AttachRequest& request) {
       pump();
       return ok();
     }
+    case pb::AttachRequest::kKeep:
+      core_.post(Keep{channel_->key().job},
+                 [self = shared_from_this()](const State&, Time, const Result<Reply>& reply) {
+                   self->finish(to_status(reply ? ok() : Status(reply.error())));
+                 });
+      return ok();
     case pb::AttachRequest::kHangUp:  // of a session
     case pb::AttachRequest::kStart:
     case pb::AttachRequest::KIND_NOT_SET:
@@ -197,7 +218,7 @@ bool AttachCall::fill(pb::AttachReply& reply) {
 }
 
 void AttachCall::pump() {
-  if (writing_ || finished_ || !channel_ || !fill(reply_)) return;
+  if (writing_ || finished_ || !placed_ || !fill(reply_)) return;
   writing_ = true;
   StartWrite(&reply_);
 }

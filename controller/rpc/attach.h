@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/identity.h"
 #include "controller/rpc/stream_hub.h"
@@ -20,9 +21,9 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
                          public TaskWatcher,
                          public std::enable_shared_from_this<AttachCall> {
  public:
-  static AttachCall* start(CoreLoop& core, StreamHub& hub, Peer peer);
-  AttachCall(CoreLoop& core, StreamHub& hub, Peer peer)
-      : core_(core), hub_(hub), peer_(std::move(peer)) {}
+  static AttachCall* start(CoreLoop& core, StreamHub& hub, Attendance& attendance, Peer peer);
+  AttachCall(CoreLoop& core, StreamHub& hub, Attendance& attendance, Peer peer)
+      : core_(core), hub_(hub), attendance_(attendance), peer_(std::move(peer)) {}
 
   void moved() override;
   void task_changed(const TaskView& view) override;
@@ -33,6 +34,7 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
 
  private:
   void begin(const pb::AttachStart& start);
+  void begin_at(uint64_t offset);  // output from here on
   Status connect(const State& state, Time now, const pb::AttachStart& start);  // core's thread
   Status take(const pb::AttachRequest& request);
   void finish(const grpc::Status& status);
@@ -44,6 +46,7 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
 
   CoreLoop& core_;
   StreamHub& hub_;
+  Attendance& attendance_;
   const Peer peer_;
   std::shared_ptr<AttachCall> self_;  // until OnDone
   pb::AttachRequest request_;         // the read in progress
@@ -57,8 +60,9 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   bool tell_state_ = false;
   std::optional<uint64_t> told_taken_;
   bool told_closed_ = false;
-  uint64_t sent_ = 0;  // output
-  uint64_t read_ = 0;  // of it, what the reader has said it has read
+  bool placed_ = false;  // sent_ is where to begin
+  uint64_t sent_ = 0;    // output
+  uint64_t read_ = 0;    // of it, what the reader has said it has read
   bool ended_ = false;
   bool writing_ = false;
   bool finished_ = false;

@@ -106,6 +106,7 @@ Status check_resources(const JobSpec& spec) {
   }
   if (spec.nodes > kRanksMax) return invalid("{} nodes: at most {}", spec.nodes, kRanksMax);
   if (spec.time_limit.us < 0) return invalid("the time limit cannot be negative");
+  if (spec.disconnect_grace.us < 0) return invalid("disconnect_grace cannot be negative");
   if (spec.after_ok.size() > kAfterMax) {
     return invalid("{} jobs to wait for: at most {}", spec.after_ok.size(), kAfterMax);
   }

@@ -131,7 +131,7 @@ grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Atta
     Context* context) {
   Result<Peer> peer = identify(*context, "Attach");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
-  return AttachCall::start(parts_.core, parts_.hub, std::move(*peer));
+  return AttachCall::start(parts_.core, parts_.hub, parts_.attendance, std::move(*peer));
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec(Context* context) {

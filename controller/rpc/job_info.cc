@@ -36,6 +36,7 @@ void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now
       attempt.set_state(wire::to_proto(rank_state(state, task, rank, now)));
       if (rank.ending) *attempt.mutable_ending() = wire::to_proto(*rank.ending);
       attempt.set_output_bytes(rank.output_bytes);
+      attempt.mutable_gpus()->Add(rank.gpus.begin(), rank.gpus.end());
       if (rank.wrote && detail == Detail::kFull) {
         *attempt.mutable_wrote() = wire::to_proto(*rank.wrote);
       }
@@ -130,6 +131,24 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
   }
   out.set_attempts(static_cast<uint32_t>(node.live.size()));
   if (connected) out.set_trouble(trouble_of(state, node.hello.name));
+  for (const AttemptKey& key : node.live) {
+    const Rank* rank = find_rank(state, key);
+    if (rank == nullptr || rank->gpus.empty()) continue;
+    pb::GpuHolder& holder = *out.add_gpu_holders();
+    *holder.mutable_key() = wire::to_proto(key);
+    holder.mutable_gpus()->Add(rank->gpus.begin(), rank->gpus.end());
+  }
+  return out;
+}
+
+LogStart from_proto(const pb::LogStart& in) {
+  constexpr uint32_t kOut = 1, kErr = 2;
+  LogStart out;
+  if (in.has_lines()) out.lines = in.lines();
+  out.since = Time{in.since_us()};
+  out.out = in.streams() == 0 || (in.streams() & kOut) != 0;
+  out.err = in.streams() == 0 || (in.streams() & kErr) != 0;
+  out.bytes_max = in.bytes_max();
   return out;
 }
 

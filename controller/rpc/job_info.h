@@ -6,6 +6,7 @@
 #include "common/runtime/seal.h"
 #include "controller/core/view.h"
 #include "controller/rpc/identity.h"
+#include "controller/rpc/log_start.h"
 #include "devrun/v1/client.pb.h"
 
 namespace devrun::controller {
@@ -27,6 +28,8 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
 Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::string& sealed);
 
 pb::NodeInfo node_info(const State& state, const Node& node, Time now);
+
+LogStart from_proto(const pb::LogStart& in);
 
 inline constexpr size_t kListedMax = 1000;
 inline constexpr Duration kRecent = seconds(3600);

@@ -11,11 +11,27 @@ LogCall* LogCall::start(CoreLoop& core, StreamHub& hub, Peer peer,
   made->self_ = made;
   core.read([made](const State& state, Time now) {
     const Status connected = made->connect(state, now);
+    if (connected && made->request_.has_begin()) return made->find_begin();
     const std::lock_guard lock(made->mutex_);
     if (!connected) return made->finish(to_status(connected.error()));
-    made->pump();
+    made->begin(made->request_.offset());
   });
   return made.get();
+}
+
+void LogCall::find_begin() {
+  hub_.find_start(channel_, from_proto(request_.begin()),
+                  [self = shared_from_this()](const Result<uint64_t>& found) {
+                    const std::lock_guard lock(self->mutex_);
+                    if (!found) return self->finish(to_status(found.error()));
+                    self->begin(*found);
+                  });
+}
+
+void LogCall::begin(uint64_t offset) {
+  sent_ = offset;
+  placed_ = true;
+  pump();
 }
 
 Status LogCall::connect(const State& state, Time now) {
@@ -28,7 +44,6 @@ Status LogCall::connect(const State& state, Time now) {
   const std::lock_guard lock(mutex_);
   channel_ = channel;
   view_ = view;
-  sent_ = request_.offset();
   if (request_.follow()) hub_.watch(key, shared_from_this());
   return ok();
 }
@@ -56,7 +71,7 @@ void LogCall::OnCancel() {
 }
 
 void LogCall::pump() {
-  if (writing_ || finished_ || !channel_) return;
+  if (writing_ || finished_ || !channel_ || !placed_) return;
   pb::OutputChunk& output = *chunk_.mutable_output();
   const Status read = channel_->output().read(sent_, kChunkBytesMax, *output.mutable_data());
   if (!read) return finish(to_status(read.error()));

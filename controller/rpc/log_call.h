@@ -32,7 +32,9 @@ class LogCall final : public grpc::ServerWriteReactor<pb::LogChunk>,
  private:
   Status connect(const State& state, Time now);  // core's thread
   void finish(const grpc::Status& status);       // under mutex_
-  void pump();                                   // under mutex_
+  void find_begin();                             // core's thread
+  void begin(uint64_t offset);                   // under mutex_
+  void pump();                                   // likewise
 
   CoreLoop& core_;
   StreamHub& hub_;
@@ -43,6 +45,7 @@ class LogCall final : public grpc::ServerWriteReactor<pb::LogChunk>,
   std::mutex mutex_;
   std::shared_ptr<Channel> channel_;
   TaskView view_;
+  bool placed_ = false;  // sent_ is where to begin
   uint64_t sent_ = 0;
   bool ended_ = false;
   bool writing_ = false;

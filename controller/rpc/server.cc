@@ -63,7 +63,10 @@ class ServerParts final : public Server {
         hub_(storage_->jobs_path(), syncs_,
              [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
         agents_(sealer_),
-        edge_(agents_, hub_, watches_),
+        edge_(agents_, hub_, watches_, attendance_,
+              [this](JobId job) {
+                core_.post(Cancel{{job, kNoTask}, 0});
+              }),
         core_(std::move(opened.state), *journal_, edge_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
@@ -118,8 +121,8 @@ class ServerParts final : public Server {
 
  private:
   Parts parts() {
-    return {core_,     hub_,    sessions_,  agents_,     watches_,
-            *storage_, sealer_, snapshots_, volume_work_};
+    return {core_,       hub_,      sessions_, agents_,    watches_,
+            attendance_, *storage_, sealer_,   snapshots_, volume_work_};
   }
 
   std::unique_ptr<storage::Storage> storage_;
@@ -130,6 +133,7 @@ class ServerParts final : public Server {
   SessionHub sessions_;
   AgentSessions agents_;
   Watches watches_;
+  Attendance attendance_;
   RpcEdge edge_;
   CoreLoop core_;
   WorkerPool snapshots_;

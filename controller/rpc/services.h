@@ -3,6 +3,7 @@
 
 #include "common/runtime/seal.h"
 #include "controller/rpc/agent_sessions.h"
+#include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/session_hub.h"
 #include "controller/rpc/stream_hub.h"
@@ -18,6 +19,7 @@ struct Parts {
   SessionHub& sessions;
   AgentSessions& agents;  // core's thread only
   Watches& watches;       // likewise
+  Attendance& attendance;
   storage::Storage& storage;
   const Sealer& sealer;
   WorkerPool& snapshots;

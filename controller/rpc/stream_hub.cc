@@ -51,6 +51,15 @@ void StreamHub::expect_output(const AttemptKey& key, uint64_t bytes) {
   });
 }
 
+void StreamHub::find_start(std::shared_ptr<Channel> channel, const LogStart& start,
+                           std::function<void(Result<uint64_t>)> answer) {
+  const auto found = std::make_shared<std::function<void(Result<uint64_t>)>>(std::move(answer));
+  const bool queued = workers_.run([channel = std::move(channel), start, found] {
+    (*found)(find_log_start(channel->output(), channel->output().length(), start));
+  });
+  if (!queued) (*found)(Error{Code::kExhausted, "too many requests about logs wait", "try again"});
+}
+
 void StreamHub::sync(const std::shared_ptr<Channel>& channel) {
   const bool queued = workers_.run([this, channel] {
     if (const Status synced = channel->output().sync(); !synced) {

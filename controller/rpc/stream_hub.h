@@ -11,6 +11,7 @@
 
 #include "controller/core/view.h"
 #include "controller/rpc/channel.h"
+#include "controller/rpc/log_start.h"
 #include "controller/rpc/worker_pool.h"
 
 namespace devrun::controller {
@@ -25,13 +26,16 @@ class TaskWatcher {
 class StreamHub {
  public:
   using Stored = std::function<void(const AttemptKey&)>;
-  // `workers` sync logs. `stored` is told of each attempt whose expected output is durable.
+  // `workers` sync and search logs. `stored` is told of each attempt whose expected output is durable.
   StreamHub(std::string jobs_path, WorkerPool& workers, Stored stored);
 
   std::shared_ptr<Channel> channel(const AttemptKey& key);
   // How much of its output is here, while it comes; 0 if nobody sends or reads any.
   uint64_t output_length(const AttemptKey& key);
   void expect_output(const AttemptKey& key, uint64_t bytes);
+  // Answers on a worker's thread, or at once if too many wait.
+  void find_start(std::shared_ptr<Channel> channel, const LogStart& start,
+                  std::function<void(Result<uint64_t>)> answer);
 
   void watch(TaskKey task, std::weak_ptr<TaskWatcher> watcher);
   void publish(TaskKey task, const TaskView& view);

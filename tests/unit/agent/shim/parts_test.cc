@@ -61,6 +61,32 @@ TEST(OutputLogTest, RecordsAreAsTheProtocolHasThem) {
                         19));
 }
 
+TEST(OutputLogTest, BeyondItsLimitOnlyTheEndIsKept) {
+  const Folder folder;
+  constexpr uint64_t kLimit = 100'000;
+  OutputLog log = *OutputLog::open(folder.path() + "/log", kLimit);
+  const std::string block(60'000, 'x');
+  log.append(Stream::kStdout, block, Time{1});
+  EXPECT_EQ(log.bytes(), 60'016u);
+  for (int i = 0; i < 50; ++i) log.append(Stream::kStdout, block, Time{2});
+  EXPECT_LT(log.bytes(), kLimit) << "only the mark has been added";
+  log.append(Stream::kStderr, "the last words", Time{3});
+  log.finish();
+  const std::string bytes = *read_file(folder.path() + "/log");
+  EXPECT_TRUE(bytes.ends_with("the last words"));
+  EXPECT_LT(bytes.size(), kLimit + kTailBytesMax + 1000);
+  const size_t cut = bytes.find("the output was cut here");
+  const size_t left_out = bytes.find(" bytes of output are left out here");
+  ASSERT_NE(cut, std::string::npos);
+  ASSERT_NE(left_out, std::string::npos);
+  EXPECT_EQ(bytes[cut - kRecordHeaderBytes], '\x03');
+  // What is missing and what is there make the whole.
+  const size_t digits = bytes.rfind(std::string("\0\0", 2), left_out);
+  const auto missing = std::stoul(bytes.substr(bytes.find_first_of("0123456789", digits)));
+  const auto kept = static_cast<size_t>(std::count(bytes.begin(), bytes.end(), 'x'));
+  EXPECT_EQ(missing + kept, 51u * 60'000u);
+}
+
 TEST(OutputLogTest, AFullDiskDelaysAndLosesNothing) {
   const Folder folder;
   ASSERT_EQ(::unshare(CLONE_NEWNS), 0) << "needs root";

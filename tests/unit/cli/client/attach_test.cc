@@ -341,7 +341,7 @@ TEST_F(Attach, ATerminalThatHangsUpDetaches) {
   ::kill(::getpid(), SIGHUP);
   const auto result = finish();
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->how, Attached::How::kDetached);
+  EXPECT_EQ(result->how, Attached::How::kHungUp);
   EXPECT_FALSE(fake_.job().cancelled);
 }
 
@@ -359,7 +359,7 @@ TEST_F(Attach, LeavesThoughNobodyTakesTheOutput) {
   ASSERT_TRUE(fake_.wait_until([](const auto& job) { return job.attached_now == 1; }));
   ::kill(::getpid(), SIGHUP);
   ASSERT_EQ(result.wait_for(std::chrono::seconds(10)), std::future_status::ready);
-  EXPECT_EQ(result.get()->how, Attached::How::kDetached);
+  EXPECT_EQ(result.get()->how, Attached::How::kHungUp);
 }
 
 TEST_F(Attach, SaysWhyAJobWaits) {

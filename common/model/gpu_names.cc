@@ -1,10 +1,11 @@
-#include "cli/launch/gpu_names.h"
+#include "common/model/gpu_names.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <utility>
 
-namespace devrun::launch {
+namespace devrun {
 
 namespace {
 
@@ -52,6 +53,10 @@ bool same_but_case(std::string_view a, std::string_view b) {
   return true;
 }
 
+bool is_known(std::string_view type) {
+  return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
+
 }  // namespace
 
 std::string canonical_gpu_type(std::string_view name) {
@@ -64,4 +69,25 @@ std::string canonical_gpu_type(std::string_view name) {
   return std::string(name);
 }
 
-}  // namespace devrun::launch
+std::string gpu_type_of(std::string_view name) {
+  std::string words;
+  for (size_t at = 0; at < name.size();) {
+    const size_t end = std::min(name.find(' ', at), name.size());
+    const std::string_view word = name.substr(at, end - at);
+    at = end + 1;
+    const bool is_maker =
+        word == "NVIDIA" || word == "Tesla" || word == "GeForce" || word == "Quadro";
+    if (word.empty() || is_maker) continue;
+    if (!words.empty()) words += '-';
+    words += word;
+  }
+  // The longest beginning that is a type people know: "H100-80GB-HBM3" is one, of "L40S-48GB" only the first part.
+  for (size_t end = words.size(); end != std::string::npos && end > 0;
+       end = words.rfind('-', end - 1)) {
+    const std::string type = canonical_gpu_type(std::string_view(words).substr(0, end));
+    if (is_known(type)) return type;
+  }
+  return words;
+}
+
+}  // namespace devrun

@@ -5,9 +5,13 @@
 #include <string>
 #include <string_view>
 
-namespace devrun::launch {
+namespace devrun {
 
 // "v100" → "V100", "h100-sxm" → "H100"; a name that is not known stays as it is.
 std::string canonical_gpu_type(std::string_view name);
 
-}  // namespace devrun::launch
+// The type of a GPU by its name in the driver's words: "NVIDIA A100-SXM4-80GB" is an A100-80GB. A name that nobody knows is
+// its own type, with dashes for spaces.
+std::string gpu_type_of(std::string_view name);
+
+}  // namespace devrun

@@ -1,0 +1,99 @@
+// `devrun cp`: files out of a job that runs.
+#include <fmt/format.h>
+
+#include "cli/commands/connect.h"
+#include "cli/commands/inner_session.h"
+#include "cli/transfer/file_stream.h"
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+namespace {
+
+constexpr Option kOptions[] = {
+    {.name = "rank",
+     .value = "R",
+     .meaning = "from this rank",
+     .fallback = "0",
+     .example = "--rank 3"},
+    {.letter = 'q', .name = "quiet", .meaning = "no words but errors", .example = "-q"},
+    kHelpOption,
+};
+constexpr Example kExamples[] = {
+    {"devrun cp 42:checkpoints/last.pt .", "a file, from the job's directory"},
+    {"devrun cp 42:/tmp/profile profiles/", "a folder with all that is in it"}};
+
+struct CopyWish {
+  AttemptKey key;
+  std::string path;
+  std::string destination;
+  bool quiet = false;
+};
+
+// The last part of the path, under which it comes into a folder.
+Result<std::string> name_of(const std::string& path) {
+  std::string text = path;
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  const std::string name = text.substr(text.rfind('/') + 1);
+  if (!name.empty() && name != "." && name != "..") return name;
+  return Error{
+      Code::kInvalid, fmt::format("'{}' has no name of its own: name a file or folder", path), {}};
+}
+
+Result<int> copy(const CopyWish& wish, Context& context) {
+  Signals signals = TRY(Signals::take());
+  const auto controller = TRY(controller_of(context));
+  const std::string name = TRY(name_of(wish.path));
+  Result<Copied> copied = Error{Code::kInternal, "nothing came", {}};
+  const Result<int> status = run_inner_session(
+      *controller, context, signals, wish.key, {"files", wish.path}, [&](InnerStreams streams) {
+        copied = receive_files(streams.from_job.get(), wish.destination, name);
+      });
+  if (!status) return status;
+  // Where we stopped taking, our error says why; else the other side has.
+  const bool stopped = *status == kStatusBrokenPipe;
+  if (*status != 0 && !stopped) return *status;
+  if (!copied) return copied.error();
+  if (!wish.quiet) {
+    context.console.say(fmt::format("copied {} file{}, {}", copied->files,
+                                    copied->files == 1 ? "" : "s",
+                                    format_size(static_cast<int64_t>(copied->bytes))));
+  }
+  return 0;
+}
+
+Result<Action> parse(const Arguments& arguments) {
+  if (arguments.has_dashes || arguments.words.size() != 2) {
+    return Error{Code::kInvalid, "expected JOB:PATH and DEST", {}};
+  }
+  const std::string& from = arguments.words[0];
+  const size_t colon = from.find(':');
+  if (colon == std::string::npos || colon + 1 == from.size()) {
+    return Error{Code::kInvalid, fmt::format("'{}' is not JOB:PATH, such as 42:out.txt", from), {}};
+  }
+  CopyWish wish;
+  wish.key = TRY(parse_attempt_key(from.substr(0, colon)));
+  wish.key.rank = TRY(chosen_rank(arguments, wish.key)).value_or(wish.key.rank);
+  wish.path = from.substr(colon + 1);
+  TRY(name_of(wish.path));
+  wish.destination = arguments.words[1];
+  wish.quiet = arguments.has("quiet");
+  return Action([=](Context& context) { return copy(wish, context); });
+}
+
+}  // namespace
+
+Command cp_command() {
+  return {{.name = "cp",
+           .usage = {"cp [--rank R] JOB:PATH DEST"},
+           .purpose = "copy a file or folder out of a running job",
+           .text = "PATH is as the job sees it, and relative to its directory; what the job's user "
+                   "may not read is left out.\n"
+                   "Into DEST if that is a folder, else as DEST. Owners are not kept, modes and "
+                   "times are.",
+           .options = kOptions,
+           .examples = kExamples},
+          parse};
+}
+
+}  // namespace devrun::cli
