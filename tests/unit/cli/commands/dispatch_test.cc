@@ -193,10 +193,10 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: logs: --tail: 'x' is not a whole number from 0. Try: devrun help logs; or "
              "devrun -- logs --tail x 1, "
              "to run a program of that name"},
-        Case{"logs --since 1h 1",
-             "devrun: logs: --since is not supported yet in this version. Try: devrun help logs; "
-             "or devrun -- logs --since "
-             "1h 1, to run a program of that name"},
+        Case{"ps --since 1h",
+             "devrun: ps: --since is not supported yet in this version. Try: devrun help ps; or "
+             "devrun -- "
+             "ps --since 1h, to run a program of that name"},
         Case{"volume",
              "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore. Try: "
              "devrun "
@@ -249,14 +249,14 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: top: unknown option -b. Try: devrun help top; or devrun -- top -b, to run a "
              "program "
              "of that name"},
-        Case{"cp a b",
-             "devrun: `devrun cp` is not in this version yet. Try: devrun -- cp a b, to run a "
+        Case{"undo a b",
+             "devrun: `devrun undo` is not in this version yet. Try: devrun -- undo a b, to run a "
              "program of that name"}));
 
 TEST(Dispatch, OffersAProgramOnlyWhereThereIsOne) {
   const auto none = [](const std::string&) { return false; };
   EXPECT_EQ(std::get<Misuse>(dispatch({"ps", "--al"}, none)).error.hint, "devrun help ps");
-  EXPECT_EQ(std::get<Misuse>(dispatch({"cp", "a"}, none)).error.hint, "devrun help");
+  EXPECT_EQ(std::get<Misuse>(dispatch({"rerun", "a"}, none)).error.hint, "devrun help");
   EXPECT_EQ(std::get<Misuse>(dispatch({"help", "nosuch"}, none)).error.hint, "devrun help");
   const Error launch = std::get<Misuse>(dispatch({"launch"}, none)).error;
   EXPECT_EQ(format_words(launch.message, launch.hint),
@@ -275,9 +275,9 @@ TEST(IsProgram, LooksAsAShellDoes) {
 
 TEST(Dispatch, QuotesWhatItOffers) {
   const Dispatched dispatched =
-      dispatch({"cp", "a b", "it's"}, [](const std::string&) { return true; });
+      dispatch({"undo", "a b", "it's"}, [](const std::string&) { return true; });
   EXPECT_EQ(std::get<Misuse>(dispatched).error.hint,
-            "devrun -- cp 'a b' 'it'\\''s', to run a program of that name");
+            "devrun -- undo 'a b' 'it'\\''s', to run a program of that name");
 }
 
 TEST(Dispatch, EverythingAfterTheFirstWordIsThePrograms) {
