@@ -14,8 +14,8 @@ def test_the_tail_of_a_large_log_is_found_without_reading_it_all(cluster):
     cluster.await_end(job)
     done = cluster.devrun("logs", "--tail", "3", "--stdout", str(job))
     assert done.out == b"199999\n200000\nlast", done
-    done = cluster.devrun("logs", "--tail", "2", str(job))
-    assert done.out == b"last" and done.err == "error\n", done
+    done = cluster.devrun("logs", "--tail", "3", str(job))  # both streams', in the order in which they were read
+    assert done.out.endswith(b"last") and len(done.out + done.err.encode()) < 30, done
     done = cluster.devrun("logs", "--tail", "0", str(job))
     assert done.out == b"" and done.status == 0, done
     done = cluster.devrun("logs", "--tail", "300000", "--stdout", str(job))
@@ -107,7 +107,8 @@ def test_nothing_is_lost_while_the_controller_and_the_agent_are_away(cluster):
     before = time.monotonic()
     wait_until(lambda: time.monotonic() - before > 5, "both are away for a while")  # the job writes meanwhile
     cluster.mend()
-    wait_until(lambda: cluster.devrun("exec", str(job), "touch", "/tmp/stop").status == 0, "the end is asked for")
+    wait_until(lambda: cluster.devrun("exec", str(job), "touch", "/tmp/stop").status == 0 or
+               cluster.show(job)["state"] != "RUNNING", "the end is asked for")
     cluster.await_end(job)
     lines = cluster.devrun("logs", str(job)).out.split(b"\n")
     count = int(lines[-2])

@@ -27,6 +27,11 @@ def modes(tmux, name):
         return file.read()
 
 
+def running(cluster):
+    """The newest job that runs."""
+    return wait_until(lambda: [job["job"] for job in cluster.jobs() if job["state"] == "RUNNING"], "a job runs")[-1]
+
+
 def run_in_lab(cluster, *words):
     return " ".join(["devrun", "--volume", lab.volume(cluster), "-C", "/work", *words])
 
@@ -126,7 +131,7 @@ def test_the_terminal_comes_back_however_it_ends(cluster):
             tmux.line(run_in_lab(cluster, full_screen))
             tmux.await_text("full")
             assert flag(tmux, "alternate_on") == "1" and flag(tmux, "cursor_flag") == "0"
-            return [job["job"] for job in cluster.jobs() if job["state"] == "RUNNING"][-1]
+            return running(cluster)
 
         def is_back(number):
             wait_until(lambda: flag(tmux, "alternate_on") == "0" and flag(tmux, "cursor_flag") == "1" and
@@ -172,7 +177,7 @@ def test_attaching_makes_a_full_screen_program_draw_again(cluster):
     with pane(cluster) as tmux:
         tmux.line(run_in_lab(cluster, "-- vim -u NONE -N +'call setline(1, \"still here\")' page"))
         tmux.await_text("still here")
-        job = [job["job"] for job in cluster.jobs() if job["state"] == "RUNNING"][-1]
+        job = running(cluster)
         tmux.keys("C-\\", "d")
         tmux.await_text(f"detached from job {job}")
         tmux.line("clear")
