@@ -85,6 +85,11 @@ class Tmux:
         except AssertionError:
             raise AssertionError(f"no {texts!r} in\n{self.screen()}") from None
 
+    def await_shell(self):
+        """The pane's own shell has the terminal again: what is typed before goes to whoever had it."""
+        harness.wait_until(lambda: self.run("display-message", "-p", "#{pane_current_command}").strip() == "sh",
+                           "the shell of the pane")
+
     def await_gone(self, text):
         harness.wait_until(lambda: text not in self.screen(), f"{text!r} still in\n{self.screen()}")
 

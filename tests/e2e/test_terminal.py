@@ -68,12 +68,12 @@ def test_less_htop_and_256_colours(cluster):
         tmux.keys("G")
         tmux.await_text("500", "(END)")
         tmux.keys("q")
-        tmux.await_gone("(END)")
+        tmux.await_shell()
         tmux.line("clear")
         tmux.line(run_in_lab(cluster, "-e TERM=screen-256color -- htop"))
         tmux.await_text("PID", "F10")
         tmux.keys("q")
-        tmux.await_gone("F10")
+        tmux.await_shell()
         tmux.line("clear")
         tmux.line(run_in_lab(cluster, "-- sh -c 'printf \"\\033[38;5;202mcoloured\\033[0m\\n\"'"))
         tmux.await_text("coloured")
@@ -95,9 +95,8 @@ def test_a_repl_and_a_debugger(cluster):
         tmux.keys("C-c")
         tmux.await_text("KeyboardInterrupt")
         tmux.keys("C-d")
+        tmux.await_shell()
         tmux.line("clear")
-        tmux.line(run_in_lab(cluster, "-- python3 -m pdb -c 'b 3' /dev/stdin-less 2>/dev/null || echo none"))
-        tmux.await_text("none")
         script = "x = 5\\ny = x + 1\\nprint(\"sum\", y)\\n"
         tmux.line(run_in_lab(cluster, f"-- sh -c 'printf \"{script}\" > s.py; python3 -m pdb s.py'".replace('"sum"', '\\"sum\\"')))
         tmux.await_text("(Pdb)")
@@ -106,7 +105,7 @@ def test_a_repl_and_a_debugger(cluster):
         tmux.line("p x + 100")
         tmux.await_text("105")
         tmux.line("q")
-        tmux.await_gone("(Pdb) q\n(Pdb)")
+        tmux.await_shell()
 
 
 def test_a_paste_is_bracketed(cluster):
@@ -119,6 +118,7 @@ def test_a_paste_is_bracketed(cluster):
         tmux.keys("Enter")
         tmux.await_text("^[[200~pasted text^[[201~")
         tmux.keys("C-c")
+        tmux.await_shell()
 
 
 def test_the_terminal_comes_back_however_it_ends(cluster):
@@ -136,6 +136,7 @@ def test_the_terminal_comes_back_however_it_ends(cluster):
         def is_back(number):
             wait_until(lambda: flag(tmux, "alternate_on") == "0" and flag(tmux, "cursor_flag") == "1" and
                        flag(tmux, "mouse_any_flag") == "0", "the screen is the shell's again")
+            tmux.await_shell()
             assert modes(tmux, os.path.join(cluster.home, f"modes{number}")) == before
             tmux.line("clear")
 
@@ -180,6 +181,7 @@ def test_attaching_makes_a_full_screen_program_draw_again(cluster):
         job = running(cluster)
         tmux.keys("C-\\", "d")
         tmux.await_text(f"detached from job {job}")
+        tmux.await_shell()
         tmux.line("clear")
         tmux.await_gone("detached")
         tmux.line(f"devrun attach --tail 0 {job}")
@@ -193,7 +195,7 @@ def test_tmux_inside_a_shell(cluster):
     name = lab.volume(cluster)
     with pane(cluster) as tmux:
         tmux.line(f"devrun shell {name}")
-        tmux.await_text("#")
+        tmux.await_text("~ #")
         tmux.line("export LANG=C.UTF-8; tmux -f /dev/null new-session 'echo inner-$TERM; exec sh'")
         tmux.await_text("inner-")
         tmux.line("echo two$((1+1))levels")
@@ -201,6 +203,5 @@ def test_tmux_inside_a_shell(cluster):
         tmux.keys("C-b", "d")
         tmux.await_text("[detached")
         tmux.line("tmux kill-server; exit")
-        tmux.line("echo back$((3+4))here")
-        tmux.await_text("back7here")
+        tmux.await_shell()
         cluster.devrun("shell", "--stop", name)
