@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kNameBytesMax = 255;
 constexpr size_t kLinkTargetBytesMax = 4095;
 constexpr size_t kXattrValueBytesMax = 64 << 10;
-constexpr size_t kXattrsMax = 1024;
+constexpr size_t kXattrsMax = 16 << 10;  // more than Linux lists: 64 KiB of names
 constexpr size_t kPacksMax = 1024;
 constexpr size_t kVolumeNameBytesMax = 255;
 constexpr uint32_t kModeMax = 07777;

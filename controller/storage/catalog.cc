@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,11 @@ bool number_of(const Json& json, const char* name, T& out) {
   return true;
 }
 
+std::string message_of(const Json& json) {
+  const auto found = json.find("message");
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::optional<SnapshotRecord> record_of(const Json& json) {
   SnapshotRecord out;
   const auto tree = json.find("tree");
@@ -55,8 +61,9 @@ std::optional<SnapshotRecord> record_of(const Json& json) {
                      number_of(json, "generation", out.generation);
   if (!whole) return std::nullopt;
   out.tree = *id;
-  out.pinned = json.value("pinned", false);
-  out.message = json.value("message", std::string());
+  const auto pinned = json.find("pinned");
+  out.pinned = pinned != json.end() && *pinned == Json(true);
+  out.message = message_of(json);
   return out;
 }
 
@@ -83,6 +90,7 @@ Status Catalog::read(bool mend) {
     TRY(apply(text.substr(at, end - at)));
     at = end + 1;
   }
+  bytes_ = at;
   if (mend && at < text.size() && ::truncate(path_.c_str(), static_cast<off_t>(at)) != 0) {
     return errno_error(fmt::format("truncate {}", path_), errno);
   }
@@ -102,7 +110,7 @@ Status Catalog::apply(const std::string& line) {
     const auto found = records_.find(number);
     if (found == records_.end()) return wrong;
     found->second.pinned = true;
-    found->second.message = json.value("message", std::string());
+    found->second.message = message_of(json);
   } else if (number_of(json, "last_number", number)) {
     last_number_ = std::max(last_number_, number);
   } else {
@@ -114,10 +122,31 @@ Status Catalog::apply(const std::string& line) {
   return ok();
 }
 
+Status Catalog::drop_rest(int file) const {
+  struct stat st {};
+  if (::fstat(file, &st) != 0) return errno_error(fmt::format("stat {}", path_), errno);
+  if (static_cast<size_t>(st.st_size) == bytes_) return ok();
+  if (static_cast<size_t>(st.st_size) < bytes_) {
+    return Error{Code::kCorrupt, fmt::format("{} has become shorter", path_),
+                 "devrun-controller fsck"};
+  }
+  if (::ftruncate(file, static_cast<off_t>(bytes_)) != 0) {
+    return errno_error(fmt::format("truncate {}", path_), errno);
+  }
+  return ok();
+}
+
 Status Catalog::append(const std::string& lines) {
   const UniqueFd file = TRY(open_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0600));
-  TRY(write_all(file.get(), lines));
-  if (::fsync(file.get()) != 0) return errno_error(fmt::format("fsync {}", path_), errno);
+  TRY(drop_rest(file.get()));
+  Status done = write_all(file.get(), lines);
+  if (done && ::fsync(file.get()) != 0) done = errno_error(fmt::format("fsync {}", path_), errno);
+  if (!done) {
+    // Whole lines of it must not count after a restart; if this fails, the next call does it.
+    (void)drop_rest(file.get());
+    return done;
+  }
+  bytes_ += lines.size();
   return ok();
 }
 
@@ -235,6 +264,7 @@ Status Catalog::rewrite_if_mostly_removed() {
   text += Json{{"last_number", last_number_}}.dump() + "\n";
   TRY(write_file_durably(path_, text, 0600));
   lines_ = lines;
+  bytes_ = text.size();
   return ok();
 }
 

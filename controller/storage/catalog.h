@@ -3,7 +3,8 @@
 // or what became of one ({"pin": N, "message"}, {"remove": N}). Adding one costs a line however
 // many there are.
 //
-// A line that was cut off at the end is none: it was not acknowledged. Anything else that does not
+// A line that was cut off at the end is none: it was not acknowledged. What a failed call left there
+// (a full disk) is dropped before anything is appended. Anything else that does not
 // parse is kCorrupt, and the volume is then not used: collecting by half a list would destroy what
 // the other half needs.
 //
@@ -68,6 +69,7 @@ class Catalog {
   Status read(bool mend);
   Status apply(const std::string& line);
   Status append(const std::string& lines);
+  Status drop_rest(int file) const;
   Status rewrite_if_mostly_removed();
 
   const std::string path_;
@@ -75,6 +77,7 @@ class Catalog {
   std::map<uint64_t, SnapshotRecord> records_;
   uint64_t last_number_ = 0;
   size_t lines_ = 0;
+  size_t bytes_ = 0;  // of the log, up to the last acknowledged line
 };
 
 }  // namespace devrun::storage

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "common/base/result.h"
 #include "common/tree/tree.h"
+#include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
 
@@ -25,6 +27,28 @@ struct EntryPlace {
   Folder* folder = nullptr;
   size_t index = 0;
   tree::Entry& entry() const { return folder->directory.entries[index]; }
+};
+
+// Directory objects are at most 1 GiB; well below, since names are not all that is in one.
+inline constexpr uint64_t kFolderBytesMax = uint64_t{512} << 20;
+
+// Adds up what a folder's entries take, in the order they are read; kUnsupported beyond the limit.
+// Users can fill folders with attributes as they like.
+class FolderSize {
+ public:
+  Status add(const Folder& folder, const tree::Entry& entry) {
+    constexpr uint64_t kFixedBytes = 160;
+    bytes_ += kFixedBytes + entry.name.size() + entry.link_target.size() + entry.body.id.size();
+    for (const tree::Xattr& xattr : entry.xattrs) bytes_ += xattr.name.size() + xattr.value.size();
+    if (bytes_ <= kFolderBytesMax) return ok();
+    return Error{Code::kUnsupported,
+                 "the names and attributes in the folder " + shown_path(folder.path) +
+                     " are more than 512 MiB",
+                 "spread its files over several folders"};
+  }
+
+ private:
+  uint64_t bytes_ = 0;
 };
 
 inline std::string join_path(const std::string& folder, const std::string& name) {

@@ -126,6 +126,7 @@ Result<bool> LiveBuilder::read_entries(int fd, LiveFolder& folder, const tree::D
   entries.reserve(names.size());
   links.clear();
   folder.same = !folder.known.is_zero() && names.size() == before.entries.size();
+  FolderSize size;
   for (const auto& [name, inode] : names) {
     const Entry* const old = find_entry(before, name);
     Result<std::optional<Entry>> entry = next_entry(fd, name, old);
@@ -135,6 +136,7 @@ Result<bool> LiveBuilder::read_entries(int fd, LiveFolder& folder, const tree::D
     if ((*entry)->type == EntryType::kRegular && (*entry)->links > 1) {
       links.emplace_back((*entry)->inode, entries.size());
     }
+    TRY(size.add(folder, **entry));
     entries.push_back(std::move(**entry));
   }
   return true;

@@ -89,7 +89,8 @@ Result<VolumeRecord> read_volume_record(const std::string& folder) {
   TRY(read_json(path, json));
   Fields fields{json, {}};
   VolumeRecord out{fields.text("name"), fields.text("owner"), fields.bytes16("lineage"),
-                   Time{fields.number("created_us")}, json.value("quota_bytes", int64_t{0})};
+                   Time{fields.number("created_us")},
+                   json.contains("quota_bytes") ? fields.number("quota_bytes") : 0};
   if (!fields.wrong.empty()) return wrong_field(path, fields.wrong);
   return out;
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +25,8 @@ constexpr size_t kDirentBytesAtOnceMax = size_t{256} << 20;
 constexpr size_t kLinkTargetBytesMax = 4096;
 constexpr size_t kPathStepBytesMax = 4000;  // the kernel takes 4095
 constexpr size_t kShownBytesMax = 300;
+// Of one file; a manifest, which has the root's, is at most 4 MiB.
+constexpr size_t kXattrBytesMax = size_t{1} << 20;
 
 Result<tree::EntryType> type_of(mode_t mode) {
   switch (mode & S_IFMT) {
@@ -79,6 +82,11 @@ size_t printable_prefix(std::string_view text) {
   return control ? 0 : bytes;
 }
 
+Error too_many_xattrs(std::string_view limit) {
+  return Error{Code::kUnsupported, fmt::format("it has extended attributes of more than {}", limit),
+               "remove some of them, with setfattr -x"};
+}
+
 // `list` and `get` are as llistxattr and lgetxattr, of one object.
 template <typename List, typename Get>
 Status read_xattrs_by(const List& list, const Get& get, tree::Entry& entry) {
@@ -86,14 +94,18 @@ Status read_xattrs_by(const List& list, const Get& get, tree::Entry& entry) {
   if (size < 0 && errno == ENOTSUP) return ok();
   if (size < 0) return errno_error("list xattrs", errno);
   if (size == 0) return ok();
+  if (size > XATTR_LIST_MAX) return too_many_xattrs("64 KiB of names");
   std::string names(static_cast<size_t>(size), '\0');
   if (list(names.data(), names.size()) != size) return errno_error("list xattrs", errno);
+  size_t total = 0;
   for (size_t at = 0; at < names.size(); at += std::strlen(names.c_str() + at) + 1) {
     const std::string name(names.c_str() + at);
     // Properties of the file system (compression), which no other one can set.
     if (name.starts_with("btrfs.")) continue;
     const ssize_t bytes = get(name.c_str(), nullptr, 0);
     if (bytes < 0) return errno_error(fmt::format("read xattr {}", name), errno);
+    total += static_cast<size_t>(bytes);
+    if (total > kXattrBytesMax) return too_many_xattrs("1 MiB");
     std::string value(static_cast<size_t>(bytes), '\0');
     if (get(name.c_str(), value.data(), value.size()) != bytes) {
       return errno_error(fmt::format("read xattr {}", name), errno);

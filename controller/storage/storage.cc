@@ -59,7 +59,6 @@ Status FolderStorage::load() {
       // One damaged volume must not keep the others from being used.
       if (Status opened = open_volume(entry.name); !opened) {
         log::error("volume {}: {}", entry.name, opened.error().message);
-        damaged_.emplace(entry.name, opened.error());
       }
     }
   }
@@ -68,15 +67,20 @@ Status FolderStorage::load() {
 }
 
 Status FolderStorage::open_volume(const std::string& name) {
-  std::unique_ptr<Volume> opened =
-      TRY(Volume::open(volume_folder(name), *driver_, files_, bodies_, fault_));
-  if (opened->record().name != name) {
-    return Error{Code::kCorrupt,
-                 fmt::format("its record is that of volume '{}'", opened->record().name),
-                 "devrun-controller fsck"};
+  Result<std::unique_ptr<Volume>> opened =
+      Volume::open(volume_folder(name), *driver_, files_, bodies_, fault_);
+  if (opened && (*opened)->record().name != name) {
+    opened = Error{Code::kCorrupt,
+                   fmt::format("its record is that of volume '{}'", (*opened)->record().name),
+                   "devrun-controller fsck"};
   }
   const std::lock_guard lock(mutex_);
-  volumes_.emplace(name, std::move(opened));
+  if (!opened) {
+    // Its snapshots must not be taken for those of nobody.
+    damaged_.emplace(name, opened.error());
+    return opened.error();
+  }
+  volumes_.emplace(name, std::move(*opened));
   return ok();
 }
 

@@ -187,7 +187,11 @@ Result<Collected> FolderStorage::collect(const CollectRequest& request) {
   Collected out;
   for (const RemovedFolder& folder : TRY(removed_folders(store_ + "/volumes"))) {
     if (folder.removed + kRemovedKept > clock_now()) continue;
-    TRY(delete_volume_folder(*driver_, folder.folder));
+    // What cannot be deleted stays a root below, and must not keep all else from being collected.
+    if (Status gone = delete_volume_folder(*driver_, folder.folder); !gone) {
+      log::warning("{}", gone.error().message);
+      continue;
+    }
     ++out.volumes;
   }
   {

@@ -188,12 +188,14 @@ Status Builder::scan(Folder& folder) {
   }
   auto& entries = folder.directory.entries;
   entries.reserve(names.size());
+  FolderSize size;
   for (const auto& [name, inode] : names) {
     const Entry* const old = find_entry(before, name);
     const bool maybe_changed =
         !incremental() || old == nullptr || old->inode != inode || changed_.contains(inode);
     Result<Entry> entry = next_entry(fd.get(), name, old, maybe_changed, folder, entries.size());
     if (!entry) return std::move(entry).error().context(shown_path(join_path(folder.path, name)));
+    TRY(size.add(folder, *entry));
     entries.push_back(std::move(*entry));
     if (entries.back().type == EntryType::kDirectory) {
       place_directory(entries.back(), folder, entries.size() - 1);
@@ -302,7 +304,9 @@ void Builder::write_objects() {
 
 Result<TreeChange> Builder::run() {
   TRY(find_changed());
-  change_.root = TRY(read_entry(request_.root, "", request_.lineage));
+  Result<Entry> root = read_entry(request_.root, "", request_.lineage);
+  if (!root) return std::move(root).error().context("/");
+  change_.root = std::move(*root);
   change_.totals = known_.totals();
   if (!known_.empty()) change_.totals.add(known_.manifest().root, -1);
   change_.totals.add(change_.root);

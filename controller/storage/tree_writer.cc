@@ -97,9 +97,16 @@ Result<TreeWriter::Place> TreeWriter::place_of(const std::string& path) const {
   return Place{std::move(*fd), path.substr(slash == std::string::npos ? 0 : slash + 1)};
 }
 
-// Ours among the names of users for an instant, should we be killed then.
-std::string TreeWriter::temporary_name() {
-  return fmt::format(".devrun-new.{}.{}", ::getpid(), ++temporaries_);
+// Ours among the names of users for an instant. Should we be killed then it stays, and other writers
+// may be at work in the same folder: so the next free one.
+Result<std::string> TreeWriter::make_temporary(const std::function<int(const char* name)>& make) {
+  constexpr int kNamesTriedMax = 1000;
+  for (int tries = 0; tries < kNamesTriedMax; ++tries) {
+    std::string name = fmt::format(".devrun-new.{}.{}", ::getpid(), ++temporaries_);
+    if (make(name.c_str()) == 0) return name;
+    if (errno != EEXIST) break;
+  }
+  return errno_error("create", errno);
 }
 
 Status TreeWriter::put(const std::string& path, const tree::Entry& entry) {
@@ -163,33 +170,28 @@ Status TreeWriter::put_file(const Place& place, const std::string& path, const t
   TRY(contents_.fill(file.get(), path, entry));
   bytes_ += entry.size;
   TRY(set_attributes(file.get(), entry));
-  const std::string temporary = temporary_name();
   const std::string self = fmt::format("/proc/self/fd/{}", file.get());
-  if (::linkat(AT_FDCWD, self.c_str(), place.folder.get(), temporary.c_str(), AT_SYMLINK_FOLLOW) !=
-      0) {
-    return errno_error("link", errno);
-  }
+  const std::string temporary = TRY(make_temporary([&](const char* name) {
+    return ::linkat(AT_FDCWD, self.c_str(), place.folder.get(), name, AT_SYMLINK_FOLLOW);
+  }));
   return take_name(place, temporary);
 }
 
 Status TreeWriter::put_link(const Place& place, const std::string& first) {
   const Place from = TRY(place_of(first));
-  const std::string temporary = temporary_name();
-  if (::linkat(from.folder.get(), from.name.c_str(), place.folder.get(), temporary.c_str(), 0) !=
-      0) {
-    return errno_error("link", errno);
-  }
+  const std::string temporary = TRY(make_temporary([&](const char* name) {
+    return ::linkat(from.folder.get(), from.name.c_str(), place.folder.get(), name, 0);
+  }));
   return take_name(place, temporary);
 }
 
 Status TreeWriter::put_other(const Place& place, const tree::Entry& entry) {
-  const std::string temporary = temporary_name();
   const int folder = place.folder.get();
   const bool is_link = entry.type == tree::EntryType::kSymlink;
-  const int made = is_link ? ::symlinkat(entry.link_target.c_str(), folder, temporary.c_str())
-                           : ::mknodat(folder, temporary.c_str(),
-                                       tree::type_bits(entry.type) | 0600, entry.device);
-  if (made != 0) return errno_error("create", errno);
+  const std::string temporary = TRY(make_temporary([&](const char* name) {
+    return is_link ? ::symlinkat(entry.link_target.c_str(), folder, name)
+                   : ::mknodat(folder, name, tree::type_bits(entry.type) | 0600, entry.device);
+  }));
   // Somebody may have put something else there meanwhile: what is not ours keeps its attributes.
   Result<UniqueFd> object = open_object(folder, temporary);
   const bool ours = object && TRY(type_at(object->get())) == tree::type_bits(entry.type);

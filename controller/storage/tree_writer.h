@@ -78,7 +78,7 @@ class TreeWriter {
   Status put_link(const Place& place, const std::string& first);
   Status put_other(const Place& place, const tree::Entry& entry);
   Status take_name(const Place& place, const std::string& temporary) const;
-  std::string temporary_name();
+  Result<std::string> make_temporary(const std::function<int(const char* name)>& make);
 
   const int root_;
   Contents& contents_;

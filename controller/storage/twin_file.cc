@@ -31,8 +31,10 @@ struct Extents {
   const fiemap& head() const { return *reinterpret_cast<const fiemap*>(bytes.data()); }
   const fiemap_extent& at(uint32_t i) const { return head().fm_extents[i]; }
 
+  // Waits for what is on its way to the disk: until its place is recorded, btrfs tells the old one.
   bool read(int file, uint64_t from) {
     fiemap request{};
+    request.fm_flags = FIEMAP_FLAG_SYNC;
     request.fm_start = from;
     request.fm_length = FIEMAP_MAX_OFFSET - from;
     request.fm_extent_count = kExtentsAtOnce;
@@ -81,7 +83,7 @@ std::optional<TwinFile> TwinFile::open(int live_root, const std::string& path,
 }
 
 bool TwinFile::is_still(int frozen) const {
-  // What is on its way to the disk is in no extent yet; of a file without any this does nothing.
+  // Waits for a write that is under way, too; of a file without anything dirty this does nothing.
   if (::fdatasync(file_.get()) != 0) return false;
   struct stat st {};
   return ::fstat(file_.get(), &st) == 0 && is_state_of(*entry_, st) &&

@@ -217,7 +217,8 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   BuildWork work;
   TreeChange change = TRY(build_tree(request, known_, bodies_, &work));
   reach(fault_, "snapshot.bodies");
-  TRY(refuse_beyond_quota(change));
+  // What was acknowledged stays so, whatever the quota is since.
+  if (as == As::kNew) TRY(refuse_beyond_quota(change));
   tree::Manifest manifest;
   manifest.volume = record_.name;
   manifest.lineage = record_.lineage;

@@ -22,7 +22,9 @@ constexpr size_t kReleasedBytesMax = size_t{16} << 20;
 // A tree that is the newest one already has its number. After a crash a snapshot is published
 // again, perhaps after it came into the catalog: its generation tells.
 uint64_t Volume::number_of(const Instant& instant, const SnapshotRecord& wanted, Pending& pending) {
-  if (const auto known = catalog_->of_generation(instant.generation)) return known->number;
+  const auto known = catalog_->of_generation(instant.generation);
+  // A store that was moved to another file system counts anew.
+  if (known && known->tree == wanted.tree) return known->number;
   {
     const std::lock_guard lock(state_mutex_);
     if (newest_.number != 0 && newest_.tree == wanted.tree) return newest_.number;
