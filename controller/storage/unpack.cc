@@ -32,6 +32,7 @@ constexpr std::array<Compression, 4> kCompressions{{
     {"BZh"sv, "--bzip2", "bzip2"},
 }};
 constexpr size_t kMagicBytes = 6;
+constexpr int kStatusNotFound = 127;
 constexpr size_t kPumpBytes = 256 << 10;
 
 const Compression* compression_of(std::string_view head) {
@@ -74,17 +75,47 @@ void pump(const std::string& head, int from, UniqueFd to, const std::atomic<bool
   }
 }
 
+// tar only warns of an attribute that has no room in the file system. One of a kind that Linux does
+// not know is another matter: archives of other systems are full of them.
+bool tells_of_a_loss(std::string_view line) {
+  return (line.find(": Cannot set '") != line.npos || line.find("Cannot acl_set") != line.npos) &&
+         !line.ends_with("Operation not supported");
+}
+
+// Of what tar says the line that tells why: its last one never does.
+std::string complaint_of(std::string_view output, bool failed) {
+  std::string out;
+  while (!output.empty()) {
+    const std::string_view line = output.substr(0, output.find('\n'));
+    output.remove_prefix(std::min(output.size(), line.size() + 1));
+    if (tells_of_a_loss(line)) return std::string(line);
+    const bool tells_nothing = line.ends_with("from member names") ||
+                               line.ends_with("from hard link targets") ||
+                               line.find("Exiting with failure") != line.npos;
+    if (failed && out.empty() && !line.empty() && !tells_nothing) out = line;
+  }
+  return out;
+}
+
 Status untar(const std::vector<std::string>& options, int input, const std::string& to,
              const std::string& package, Work& work) {
-  std::vector<std::string> argv{"tar", "--extract", "--file=-"};
+  std::vector<std::string> argv{"env", "LC_ALL=C", "tar", "--extract", "--file=-"};
   argv.insert(argv.end(), options.begin(), options.end());
   for (const char* const word : {"--same-owner", "--same-permissions", "--numeric-owner",
                                  "--xattrs", "--xattrs-include=*", "--acls", "--directory"}) {
     argv.emplace_back(word);
   }
   argv.push_back(to);
-  const std::string hint = "apt-get install tar " + package;
-  return run_checked_with(argv, {.hint = hint, .input = input, .stop = &work.stop_flag()});
+  const ChildResult result = TRY(run_child_with(argv, {.input = input, .stop = &work.stop_flag()}));
+  const std::string complaint = complaint_of(result.out, result.exit_status != 0);
+  if (result.exit_status == 0 && complaint.empty()) return ok();
+  const bool lacks_program =
+      result.exit_status == kStatusNotFound || complaint.find("Cannot exec") != std::string::npos;
+  const std::string install =
+      package.empty() ? "apt-get install tar" : "apt-get install " + package;
+  return Error{Code::kIo, complaint.empty() ? "tar failed" : complaint,
+               lacks_program ? install + ", on the storage host"
+                             : "tar --list --verbose --file ARCHIVE, to see what is in it"};
 }
 
 bool is_installed(const std::string& program) {

@@ -141,9 +141,10 @@ Status fill(const std::string& live, const FromFolder& source, Work& work) {
     if (++amount.done % kEntriesPerWord == 0) work.tell_amount("copying entries", amount);
   };
   options.stop = &work.stop_flag();
-  return run_checked_with(
-      {"cp", "-av", "--reflink=auto", "--one-file-system", "--", source.path + "/.", live},
-      options);
+  // With -a alone it is no error if an attribute cannot be set.
+  return run_checked_with({"cp", "-av", "--preserve=xattr", "--reflink=auto", "--one-file-system",
+                           "--", source.path + "/.", live},
+                          options);
 }
 
 Status fill(const std::string& live, const FromArchive& source, Work& work) {

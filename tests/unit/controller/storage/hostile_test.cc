@@ -87,6 +87,37 @@ TEST_P(HostileBtrfsTest, AttributesOfTheRootThatNoManifestHoldsAreRefused) {
   EXPECT_EQ(storage_->volume("v")->damage, "");
 }
 
+// An attribute of 8,000 bytes has no room in a block of ext4's, nor in a small node of btrfs.
+TEST_P(HostileTest, AnArchiveOrFolderComesWithAllAttributesOrNotAtAll) {
+  create("v");
+  const std::string from = mount_point() + "/from.8000";
+  shell("mkdir -p " + from);
+  const bool fits = GetParam() != FileSystem::kExt4;
+  char outside[] = "/dev/shm/devrun-hostile.XXXXXX";
+  ASSERT_NE(::mkdtemp(outside), nullptr);
+  const std::string file = std::string(outside) + "/f";
+  write_text(file, "x");
+  const std::string value(8000, 'v');
+  if (::setxattr(file.c_str(), "user.big", value.data(), value.size(), 0) != 0) {
+    std::filesystem::remove_all(outside);
+    GTEST_SKIP() << "NOT TESTED, /dev/shm has no attributes of that size";
+  }
+  shell("tar --xattrs -C " + std::string(outside) + " -cf " + from + "/tar .");
+  Work work;
+  const UniqueFd tar = *open_file(from + "/tar", O_RDONLY);
+  const Status imported = storage_->import_archive("v", "d", {tar.get()}, work);
+  EXPECT_EQ(imported.has_value(), fits);
+  const Status copied = storage_->create_volume({"w", "alice", FromFolder{outside}, 0}, work);
+  EXPECT_EQ(copied.has_value(), fits);
+  if (!fits) {
+    EXPECT_NE(imported.error().message.find("user.big"), std::string::npos)
+        << imported.error().message;
+    EXPECT_FALSE(imported.error().hint.empty());
+    EXPECT_FALSE(std::filesystem::exists(live("d")));
+  }
+  std::filesystem::remove_all(outside);
+}
+
 // The acknowledged one stays, although it could not be taken any more.
 TEST_P(HostileBtrfsTest, AQuotaThatWasLoweredBeforeACrashDamagesNothing) {
   create("v");
