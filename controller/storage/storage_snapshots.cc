@@ -88,6 +88,8 @@ Result<FolderStorage::OpenTree> FolderStorage::open_tree(const SnapshotName& nam
 
 Result<Restored> FolderStorage::restore(const SnapshotName& name,
                                         const std::vector<std::string>& paths, Work& work) {
+  // A snapshot that fails for want of room leaves clones of what it had read.
+  TRY(refuse_if_full(name.volume));
   const OpenTree wanted = TRY(open_tree(name));
   for (const std::string& path : paths) {
     Result<tree::Entry> there = tree::find_entry(wanted.ref(), path);
