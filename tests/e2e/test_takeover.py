@@ -180,6 +180,7 @@ def test_jobs_of_a_node_that_up_starts_anew_are_lost_and_not_failed(cluster):
     cluster.await_state(job, "RUNNING")
     cluster.kill("node1.agent")
     cluster.kill("node1.fs")
+    wait_until(lambda: "cannot be started again" in cluster.logs(), "the keeper gives up")
     mend()
     cluster.mend()
     record = cluster.await_end(job)
