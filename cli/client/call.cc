@@ -9,6 +9,7 @@ namespace devrun::cli {
 
 namespace {
 
+constexpr int kUnreadBytesMax = 4 << 20;  // of a stream
 constexpr int kConnectMs = 3000;
 constexpr int kBackoffMs = 50;
 constexpr int kBackoffMaxMs = 2000;
@@ -44,6 +45,9 @@ std::shared_ptr<grpc::Channel> open_channel(const Target& target) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kBackoffMaxMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
   arguments.SetMaxReceiveMessageSize(kReplyBytesMax);
+  // A fixed window: the one that gRPC finds out by itself on a fast network let 150 MB of a large log pile up in us.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kUnreadBytesMax);
   if (target.through_socket) {
     return grpc::CreateCustomChannel(target.address, grpc::InsecureChannelCredentials(), arguments);
   }

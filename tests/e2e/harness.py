@@ -104,7 +104,8 @@ def pid_in(path):
 
 
 class Cluster:
-    def __init__(self, build, nodes=3, volume="box", driver="btrfs", environment=None):
+    def __init__(self, build, nodes=3, volume="box", driver="btrfs", environment=None, size="2G"):
+        self.size = size
         self.bin = os.path.join(build, "bin")
         self.nodes, self.volume, self.driver = nodes, volume, driver
         self.more_environment = environment or {}
@@ -216,7 +217,7 @@ class Cluster:
         make_root(self.root)
         with open(os.path.join(self.root, "data/blob"), "rb") as file:
             self.blob = file.read()
-        self.up("--driver", self.driver, *(["--size", "2G"] if self.driver == "btrfs" else []))
+        self.up("--driver", self.driver, *(["--size", self.size] if self.driver == "btrfs" else []))
         done = self.devrun("volume", "create", self.volume, "--from-dir", self.root)
         assert done.status == 0, done
 
