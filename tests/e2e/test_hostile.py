@@ -185,7 +185,8 @@ def test_sudo_and_apt_work_inside(cluster):
     """In a Debian of its own: what the sandbox takes away is nothing that these need."""
     done = cluster.devrun("volume", "create", "debian", "--from-debootstrap", "bookworm", "--include", "sudo", limit_s=110)
     assert done.status == 0, done
-    user = ("echo 'ada:x:1000:1000::/root:/bin/sh' >> /etc/passwd; echo 'ada ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ada; "
+    user = ("echo 'ada:x:1000:1000::/root:/bin/sh' >> /etc/passwd; echo 'ada:*:19000:0:99999:7:::' >> /etc/shadow; "
+            "echo 'ada ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ada; "
             "setpriv --reuid 1000 --regid 1000 --clear-groups sudo -n id -u")
     done = cluster.devrun("--volume", "debian", "-C", "/", "--", "sh", "-c",
                           f"{user} && apt-get update -qq && apt-get install -y -qq --no-install-recommends bc && echo 6*7 | bc")
