@@ -108,6 +108,16 @@ Result<bool> Bodies::place_clone(int file, const tree::Body& body) {
   return true;
 }
 
+void Bodies::drop_clone(const tree::Body& body) {
+  const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
+  ::unlink(path.c_str());
+  const std::lock_guard lock(mutex_);
+  const auto staged = staged_.find(path);
+  if (staged == staged_.end()) return;
+  ::unlink(staged->second.c_str());
+  staged_.erase(staged);
+}
+
 Result<tree::Body> Bodies::name_by_content(const tree::Body& provisional, uint64_t size,
                                            const std::function<bool()>& stopping) {
   const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(provisional));

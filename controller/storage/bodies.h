@@ -47,6 +47,10 @@ class Bodies {
   // content before `sync`.
   Result<tree::Body> take(int file, uint64_t size, const std::function<bool()>& held_still);
 
+  // Of a provisional body that a failed build made and nobody else knows of: its bytes, perhaps what
+  // filled the store, are given back at once.
+  void drop_clone(const tree::Body& body);
+
   // Hashes provisional bodies.
   ProvisionalHasher& hasher() { return hasher_; }
   // What a provisional body is called by content, if it was hashed and its content is in the store:

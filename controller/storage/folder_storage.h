@@ -18,6 +18,7 @@
 #include "controller/storage/bodies.h"
 #include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
+#include "controller/storage/space_reserve.h"
 #include "controller/storage/storage.h"
 #include "controller/storage/volume.h"
 
@@ -82,6 +83,7 @@ class FolderStorage final : public Storage {
   // Takes `name` for one that is being made; kExists.
   Status reserve(const std::string& name);
   void release(const std::string& name);
+  Status remove_open_volume(Volume& volume, const std::string& name, Time removed);
   Status make_volume(const std::string& folder, const NewVolume& wanted, Work& work);
   // A copy of a volume's snapshot or live state into `folder`; with its record.
   Status copy_volume(const std::string& folder, const VolumeRecord& record,
@@ -101,6 +103,7 @@ class FolderStorage final : public Storage {
   const FaultPoint fault_;
   Bodies bodies_;
   const ExportFiles files_;
+  SpaceReserve reserve_;
 
   std::mutex collect_mutex_;  // held through a collection
   Collector collector_;

@@ -38,6 +38,7 @@ FolderStorage::FolderStorage(const std::string& store, std::unique_ptr<Driver> d
       fault_(std::move(fault)),
       bodies_(store + "/export"),
       files_(store + "/export", !driver_->freezes(), &bodies_.uses()),
+      reserve_(store),
       collector_(store + "/export", files_, bodies_.uses(), fault_) {}
 
 std::string FolderStorage::volume_folder(std::string_view name) const {
@@ -62,6 +63,7 @@ Status FolderStorage::load() {
       }
     }
   }
+  reserve_.fill();
   settler_ = std::thread([this] { settle_loop(); });
   return ok();
 }
@@ -200,7 +202,7 @@ Status FolderStorage::refuse_if_full(const std::string& volume) {
   }
   return Error{Code::kExhausted,
                fmt::format("cannot take a snapshot of volume '{}': less than {} % of the store is "
-                           "free; the largest volumes: {}",
+                           "free; the largest volumes, by their newest snapshots: {}",
                            volume, kFreePercentMin, largest),
                "devrun volume du, then delete files, snapshots or volumes"};
 }

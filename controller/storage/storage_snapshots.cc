@@ -72,7 +72,13 @@ Result<SnapshotRecord> FolderStorage::keep_snapshot(const std::string& volume,
 }
 
 Result<SnapshotRecord> FolderStorage::remove_snapshot(const SnapshotName& name) {
-  return TRY(find(name.volume))->remove_snapshot(name.snapshot);
+  const std::shared_ptr<Volume> volume = TRY(find(name.volume));
+  Result<SnapshotRecord> out = Error{Code::kNotFound, "not removed", {}};
+  TRY(reserve_.with([&]() -> Status {
+    out = volume->remove_snapshot(name.snapshot);
+    return out ? ok() : Status(out.error());
+  }));
+  return out;
 }
 
 Result<FolderStorage::OpenTree> FolderStorage::open_tree(const SnapshotName& name) {
@@ -186,6 +192,7 @@ Result<StoreUsage> FolderStorage::usage() {
 // Roots are gathered after it is noted what builds use: whatever becomes one meanwhile was noted.
 Result<Collected> FolderStorage::collect(const CollectRequest& request) {
   const std::lock_guard collecting(collect_mutex_);
+  reserve_.fill();  // if the last run made room
   Collected out;
   for (const RemovedFolder& folder : TRY(removed_folders(store_ + "/volumes"))) {
     if (folder.removed + kRemovedKept > clock_now()) continue;
@@ -211,7 +218,7 @@ Result<Collected> FolderStorage::collect(const CollectRequest& request) {
   std::vector<Digest> roots;
   for (const std::shared_ptr<Volume>& volume : all_volumes()) {
     const std::vector<uint64_t> old = volume->collectable(request.retention, jobs, clock_now());
-    TRY(volume->forget_snapshots(old));
+    TRY(reserve_.with([&] { return volume->forget_snapshots(old); }));
     out.snapshots += old.size();
     reach(fault_, "collect.forgot");
     for (const Digest& tree : volume->trees_in_hand()) roots.push_back(tree);

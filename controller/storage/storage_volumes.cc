@@ -144,8 +144,13 @@ Status FolderStorage::import_archive(const std::string& volume, const std::strin
 
 Result<Time> FolderStorage::remove_volume(const std::string& name) {
   const std::shared_ptr<Volume> volume = TRY(find(name));
-  TRY(volume->close());
   const Time removed = clock_now();
+  TRY(reserve_.with([&] { return remove_open_volume(*volume, name, removed); }));
+  return removed + kRemovedKept;
+}
+
+Status FolderStorage::remove_open_volume(Volume& volume, const std::string& name, Time removed) {
+  TRY(volume.close());
   const std::string aside =
       volume_folder(fmt::format("{}/{}", kRemovedFolder, removed_folder_name(name, removed)));
   if (::rename(volume_folder(name).c_str(), aside.c_str()) != 0) {
@@ -155,8 +160,7 @@ Result<Time> FolderStorage::remove_volume(const std::string& name) {
     const std::lock_guard lock(mutex_);
     volumes_.erase(name);
   }
-  TRY(sync_folder(store_ + "/volumes"));
-  return removed + kRemovedKept;
+  return sync_folder(store_ + "/volumes");
 }
 
 Result<std::vector<RemovedVolume>> FolderStorage::removed_volumes() {

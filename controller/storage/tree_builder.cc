@@ -43,6 +43,7 @@ class Builder {
 
   Result<TreeChange> run();
   const BuildWork& work() const { return work_; }
+  void drop_clones() const;
 
  private:
   Status find_changed();
@@ -286,6 +287,13 @@ Status Builder::read_bodies() {
   return ok();
 }
 
+void Builder::drop_clones() const {
+  for (const EntryPlace& place : pending_) {
+    const tree::Body& body = place.entry().body;
+    if (body.kind == tree::BodyKind::kProvisional) bodies_.drop_clone(body);
+  }
+}
+
 void Builder::write_objects() {
   std::unordered_set<Digest> written;
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
@@ -343,6 +351,7 @@ Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& know
   }
   Builder builder(request, known, bodies);
   Result<TreeChange> out = builder.run();
+  if (!out && !request.rebuilds) builder.drop_clones();
   if (work != nullptr) *work = builder.work();
   return out;
 }

@@ -36,7 +36,8 @@ struct BuildRequest {
   // Descriptor of the root of the live tree that the instant is of; -1: files are read from the
   // instant alone.
   int live_root = -1;
-  int64_t taken_ns = 0;  // when, by the clock that stamps files
+  int64_t taken_ns = 0;   // when, by the clock that stamps files
+  bool rebuilds = false;  // a tree that may have been built before: its clones may be in use
   // Not to rely on the kernel's fine stamps of changes, whether it has them or not (live_file.h).
   bool assume_coarse_stamps = false;
 };
@@ -49,7 +50,8 @@ struct BuildWork {
   uint64_t bytes_read = 0;  // of these
 };
 
-// Not thread-safe. Nothing but content files is changed. kConflict: something of a tree that is not
+// Not thread-safe. Nothing but content files is changed; a failed build's clones of large files are
+// removed, unless `rebuilds`. kConflict: something of a tree that is not
 // frozen would not hold still; the message names it.
 Result<TreeChange> build_tree(const BuildRequest& request, const KnownTree& known, Bodies& bodies,
                               BuildWork* work = nullptr);

@@ -40,6 +40,24 @@ std::string pending_name(uint64_t number) {
   return fmt::format("{}{}", kPendingPrefix, number);
 }
 
+// Clones that a build made, gone at the end of the scope unless something refers to them by then.
+class NewClones {
+ public:
+  NewClones(Bodies& bodies, std::vector<ProvisionalFile> files)
+      : bodies_(bodies), files_(std::move(files)) {}
+  ~NewClones() {
+    for (const ProvisionalFile& file : files_) bodies_.drop_clone(file.body);
+  }
+  NewClones(const NewClones&) = delete;
+  NewClones& operator=(const NewClones&) = delete;
+
+  void keep() { files_.clear(); }
+
+ private:
+  Bodies& bodies_;
+  std::vector<ProvisionalFile> files_;
+};
+
 std::string cannot_snapshot(const std::string& volume) {
   return fmt::format("cannot take a snapshot of volume '{}'", volume);
 }
@@ -182,6 +200,7 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
   out.lineage = record_.lineage;
   out.driver = &driver_;
   out.taken_ns = instant.taken_ns;
+  out.rebuilds = as == As::kRebuilt;
   out.instant = instant.generation;
   out.live = instant.live;
   const bool ordered = instant.generation != 0;
@@ -217,6 +236,7 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   BuildWork work;
   TreeChange change = TRY(build_tree(request, known_, bodies_, &work));
   reach(fault_, "snapshot.bodies");
+  NewClones clones(bodies_, as == As::kNew ? change.provisional : std::vector<ProvisionalFile>{});
   // What was acknowledged stays so, whatever the quota is since.
   if (as == As::kNew) TRY(refuse_beyond_quota(change));
   tree::Manifest manifest;
@@ -230,6 +250,7 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   Pending pending;
   pending.name = instant.name;
   manifest = TRY(files_.publish(known_, change, std::move(manifest), rewrite, pending.written));
+  clones.keep();
   // What is compared with next is this instant, also where an older manifest of the same tree
   // stayed.
   manifest.taken_ns = instant.taken_ns;

@@ -257,5 +257,53 @@ TEST_F(CatalogOnAFullDisk, FieldsOfAnotherKindEndNothing) {
   EXPECT_TRUE(Catalog::open(folder_));
 }
 
+// As a user fills it who does not look: to the last byte, whatever is spared for the controller.
+void fill_up(const std::string& path) {
+  const UniqueFd file = *open_file(path, O_WRONLY | O_CREAT);
+  off_t at = 0;
+  for (off_t step = off_t{64} << 20; step >= 4096; step /= 4) {
+    while (::posix_fallocate(file.get(), at, step) == 0) at += step;
+  }
+  const std::string block(4096, 'x');
+  for (int i = 0; i < 2000; ++i) {
+    const Result<UniqueFd> small =
+        open_file(path + std::to_string(i), O_WRONLY | O_CREAT | O_TRUNC);
+    if (!small || !write_all(small->get(), block) || ::fsync(small->get()) != 0) return;
+  }
+}
+
+TEST_P(HostileTest, AFullStoreCanStillBeToldToForget) {
+  create("v");
+  std::vector<uint64_t> numbers;
+  for (int i = 0; i < 4; ++i) {
+    write_text(live("f"), std::string(3000, static_cast<char>('a' + i)));
+    numbers.push_back(snapshot().number);
+  }
+  const std::filesystem::path folder = std::filesystem::path(live("f")).parent_path();
+  std::filesystem::create_directory(folder / "full");
+  fill_up(folder / "full/of");
+  const Result<Snapshot> refused = storage_->take_snapshot("v");
+  EXPECT_FALSE(refused);
+  for (size_t i = 0; i + 1 < numbers.size(); ++i) {
+    const auto removed = storage_->remove_snapshot({"v", std::to_string(numbers[i])});
+    EXPECT_TRUE(removed) << removed.error().message;
+  }
+  EXPECT_EQ(storage_->snapshots("v")->size(), 1U);
+  shell("rm -rf " + (folder / "full").string() + " && sync -f " + folder.string());
+  EXPECT_TRUE(storage_->take_snapshot("v"));
+}
+
+// What was cloned for a snapshot that then is none would else fill the store until two collections.
+TEST_P(HostileTest, ARefusedSnapshotLeavesNoClone) {
+  create("v");
+  ASSERT_TRUE(storage_->set_quota("v", 50 << 20));
+  shell("truncate -s 70M " + live("big") + " && printf x | dd of=" + live("big") +
+        " conv=notrunc bs=1 seek=71000000 status=none");
+  ASSERT_FALSE(storage_->take_snapshot("v"));
+  EXPECT_TRUE(std::filesystem::is_empty(storage_->export_path() + "/content/p"));
+  ASSERT_TRUE(storage_->set_quota("v", 0));
+  EXPECT_TRUE(storage_->take_snapshot("v"));
+}
+
 }  // namespace
 }  // namespace devrun::storage
