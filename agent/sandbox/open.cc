@@ -1,6 +1,7 @@
 // The composition of the real parts; apart from the rest so that tests need no devrun-fs.
 #include "agent/sandbox/node_sandboxes.h"
 #include "agent/volume/fs_client.h"
+#include "common/tree/trace.h"
 
 namespace devrun::sandbox {
 
@@ -12,8 +13,10 @@ Result<std::unique_ptr<Sandboxes>> Sandboxes::open(Options options) {
   if (CgroupHost& host = ground.parts.cgroups; host.unified.empty()) {
     host.guard = mount_guard(ground.options.state_folder + "/cgroup2");
   }
-  ground.parts.prepare_tree = [socket = ground.options.fs_socket](const Root& root) {
-    return fs_prepare(socket, root);
+  ground.parts.prepare_tree = [socket = ground.options.fs_socket](const AttemptSpec& spec) {
+    return fs_prepare(
+        socket, spec.root, kFsAbsenceMax,
+        {folder_name(spec.key), tree::trace_paths(spec.root.volume, spec.program.argv)});
   };
   return open_sandboxes(std::move(ground), all_steps());
 }

@@ -20,7 +20,7 @@ namespace devrun::sandbox {
 
 // What the steps need from outside; tests put their own there.
 struct Parts {
-  std::function<Result<std::string>(const Root&)> prepare_tree;  // devrun-fs
+  std::function<Result<std::string>(const AttemptSpec&)> prepare_tree;  // devrun-fs
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
   gpu::Driver driver = {};

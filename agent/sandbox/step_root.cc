@@ -51,7 +51,7 @@ Status mount_live(const Setup& setup) {
 }
 
 Status mount_overlay(const Setup& setup) {
-  const std::string lower = TRY(setup.ground.parts.prepare_tree(setup.spec.root));
+  const std::string lower = TRY(setup.ground.parts.prepare_tree(setup.spec));
   TRY(write_lines(setup.places.lower(), {lower}));
   TRY(make_folders(setup.places.upper()));
   TRY(make_folders(setup.places.work()));

@@ -56,6 +56,7 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
                    {[this] { return hello(); },
                     [this](const pb::DesiredState& message) { on_desired(message); },
                     [this](bool yes) { sessions_.controller_connected(yes); }}),
+      traces_(*control_, options_.fs_socket, housekeeping_),
       sessions_(*streams_, sandboxes_, connect_shim_) {}
 
 // The loop first: the runners are its own until it has ended.
@@ -266,6 +267,7 @@ void Agent::perform(const StartAttempt& effect) {
       post(StartFailed{spec.key, std::move(error)});
       return;
     }
+    if (!spec.root.live) traces_.started(spec.key);
     link(runner);
   });
 }
@@ -333,6 +335,7 @@ void Agent::perform(const KillAll& effect) {
 }
 
 void Agent::perform(const Measure& effect) {
+  traces_.ended(effect.key);
   runner(effect.key).worker.post([this, key = effect.key] {
     Result<WrittenSummary> wrote = sandboxes_.written(key);
     if (!wrote) log::warning("{}: what it wrote: {}", to_string(key), wrote.error().message);

@@ -26,6 +26,7 @@
 #include "agent/sync/reports.h"
 #include "agent/sync/sessions.h"
 #include "agent/sync/synchronize.h"
+#include "agent/sync/traces.h"
 #include "common/model/node.h"
 
 namespace devrun::agent {
@@ -99,6 +100,7 @@ class Agent {
   std::unique_ptr<Gateway> gateway_;
   std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
   std::unique_ptr<FilesWatch> files_watch_;
+  Traces traces_;  // on housekeeping_
   Sessions sessions_;
 };
 

@@ -146,16 +146,21 @@ void BodyReader::look_ahead(const tree::Body& body, uint64_t file_size, uint32_t
 }
 
 Status BodyReader::warm(const tree::Body& body, uint64_t file_size, uint64_t offset, uint64_t size,
-                        const std::stop_token& stop) {
-  if (offset >= file_size || size == 0 || body.kind == tree::BodyKind::kInline) return ok();
-  const uint64_t last = offset + std::min(size, file_size - offset) - 1;
+                        const std::stop_token& stop, Slices* slices) {
+  if (offset >= file_size || size == 0) return ok();
+  if (body.kind == tree::BodyKind::kInline) {
+    if (slices != nullptr) *slices = TRY(read(body, file_size, offset, size));
+    return ok();
+  }
+  const uint64_t end = offset + std::min(size, file_size - offset);
+  const uint64_t last = end - 1;
   for (uint64_t at = offset / tree::kChunkBytes; at <= last / tree::kChunkBytes; ++at) {
     const Chunk chunk{body, file_size, static_cast<uint32_t>(at)};
-    if (is_here(chunk.key())) continue;
+    if (slices == nullptr && is_here(chunk.key())) continue;
     const unsigned weight = weight_of(chunk.size());
     struct Answer {
       bool here = false;
-      Status status;
+      Result<Bytes> bytes = Bytes{};
     };
     const auto answer = std::make_shared<Answer>();
     std::unique_lock lock(mutex_);
@@ -168,13 +173,18 @@ Status BodyReader::warm(const tree::Body& body, uint64_t file_size, uint64_t off
       const std::lock_guard landing(mutex_);
       prefetches_ -= weight;
       answer->here = true;
-      if (!bytes) answer->status = bytes.error();
+      answer->bytes = bytes;
       prefetched_.notify_all();
     });
     lock.lock();
     prefetched_.wait(lock, stop, [&] { return answer->here; });
     if (!answer->here) return Error{Code::kCancelled, "the prefetch has ended", {}};
-    if (!answer->status) return answer->status;
+    const Bytes bytes = TRY(answer->bytes);
+    if (slices == nullptr) continue;
+    const uint64_t begins = at * tree::kChunkBytes;
+    const uint64_t from = std::max(offset, begins) - begins;
+    const uint64_t to = std::min(end - begins, tree::kChunkBytes);
+    slices->push_back({bytes, std::string_view(*bytes).substr(from, to - from)});
   }
   return ok();
 }

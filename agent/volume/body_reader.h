@@ -67,9 +67,10 @@ class BodyReader {
   // Brings what the range needs to this node (with a disk cache: there, else to memory), behind all demand reads, and
   // returns once it is here; at once if it was. Call it from several threads for several fetches at once: as many as
   // kPrefetchesMax small ones are under way, the others wait without standing in the way of a demand read of the same
-  // bytes. kCancelled: `stop` was requested. Must have returned before the reader goes.
+  // bytes. kCancelled: `stop` was requested. Must have returned before the reader goes. With `slices`, the range's bytes
+  // are added there, so that they need not be read again.
   Status warm(const tree::Body& body, uint64_t file_size, uint64_t offset, uint64_t size,
-              const std::stop_token& stop);
+              const std::stop_token& stop, Slices* slices = nullptr);
 
   void count(std::map<std::string, uint64_t>& counters) const;
 

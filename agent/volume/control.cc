@@ -64,6 +64,9 @@ wire::FsAnswer Control::answer(const wire::FsCall& call) {
     return wire::FsTreePath{std::move(*path)};
   }
   if (std::holds_alternative<wire::FsCount>(call)) return services_.count();
+  if (const auto* end = std::get_if<wire::FsEndRun>(&call)) {
+    return wire::FsTrace{services_.end_run(end->id)};
+  }
   return wire::Greeting{"devrun-fs", std::string(kVersion)};
 }
 

@@ -1,4 +1,4 @@
-// devrun-fs's control socket: prepare a tree, tell the counters. A fixed number of threads each
+// devrun-fs's control socket: prepare a tree, end a run in it, tell the counters. A fixed number of threads each
 // serve one connection at a time to its end, so that a caller who waits for the store holds up
 // nobody else until all of them do; who comes then waits in the socket's queue. Only root is
 // served.
@@ -23,6 +23,7 @@ class Control {
     // The folder in which the tree has appeared.
     std::function<Result<std::string>(const wire::FsPrepareTree&)> prepare;
     std::function<std::map<std::string, uint64_t>()> count;
+    std::function<std::string(const std::string& run)> end_run;  // what Runs::end says
   };
 
   static Result<std::unique_ptr<Control>> open(const std::string& socket, Services services);

@@ -67,13 +67,20 @@ Error something_else() {
 }  // namespace
 
 Result<std::string> fs_prepare(const std::string& control_socket, const Root& root,
-                               std::chrono::milliseconds absence_max) {
+                               std::chrono::milliseconds absence_max, const wire::FsRun& run) {
   if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
   wire::FsAnswer answer =
-      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets}, absence_max));
+      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max));
   auto* path = std::get_if<wire::FsTreePath>(&answer);
   if (path == nullptr) return something_else();
   return std::move(path->path);
+}
+
+Result<std::string> fs_end_run(const std::string& control_socket, const std::string& run_id) {
+  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsEndRun{run_id}, {}));
+  auto* trace = std::get_if<wire::FsTrace>(&answer);
+  if (trace == nullptr) return something_else();
+  return std::move(trace->bytes);
 }
 
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket) {

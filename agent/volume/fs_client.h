@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "common/model/job.h"
+#include "common/wire/node_calls.h"
 
 namespace devrun {
 
@@ -18,9 +19,15 @@ inline constexpr std::chrono::milliseconds kFsAbsenceMax{30'000};
 // usable as an overlay's lower layer. Blocks until its root can be looked up; a new connection per
 // call, any thread. A devrun-fs that is away, or dies while it is asked, is asked again for
 // `absence_max`. kUnavailable: devrun-fs or the store is away; kNotFound: the store has no such
-// tree.
+// tree. `run` is what will run in it, from now until fs_end_run (no id: nothing that is told); what
+// such a run is known to read is fetched meanwhile.
 Result<std::string> fs_prepare(const std::string& control_socket, const Root& root,
-                               std::chrono::milliseconds absence_max = kFsAbsenceMax);
+                               std::chrono::milliseconds absence_max = kFsAbsenceMax,
+                               const wire::FsRun& run = {});
+
+// The run is over, or has begun long ago: what it read first that was not known of it, as
+// encode_trace makes it; empty: nothing. Idempotent.
+Result<std::string> fs_end_run(const std::string& control_socket, const std::string& run_id);
 
 // Counters by name: upcall.lookup, upcall.read, nfs.read, nfs.bytes_read, …
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket);

@@ -131,6 +131,20 @@ void FuseFront::complete_init(const iovec& reply) const {
   std::memcpy(reply.iov_base, &out, sizeof out);
 }
 
+bool FuseFront::store(NodeId file, uint64_t offset, const std::vector<Slice>& slices) {
+  for (const Slice& slice : slices) {
+    fuse_bufvec bytes = FUSE_BUFVEC_INIT(slice.bytes.size());
+    bytes.buf[0].mem = const_cast<char*>(slice.bytes.data());
+    const auto at = static_cast<off_t>(offset);
+    if (fuse_lowlevel_notify_store(session_, file, at, &bytes,
+                                   static_cast<fuse_buf_copy_flags>(0)) != 0) {
+      return false;
+    }
+    offset += slice.bytes.size();
+  }
+  return true;
+}
+
 ssize_t FuseFront::write_reply(int fd, iovec* parts, int count, void* self) {
   auto* front = static_cast<FuseFront*>(self);
   // The first reply of a session is INIT's.

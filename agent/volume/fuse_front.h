@@ -15,6 +15,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,8 +39,12 @@ class FuseFront {
     std::string mounted_at;
     bool list_with_attributes = true;  // READDIRPLUS where the kernel thinks it pays
     unsigned threads_max = 16;         // those of the kernel's questions; none waits for the store
-    unsigned read_ahead_kib = 1024;
+    unsigned read_ahead_kib = 256;
     bool resend = true;  // false: as with a kernel before 6.9, which sends nothing again
+    // Told from the threads that serve, after the kernel was told of the file, and before it gets bytes that it asked
+    // for. Must be short.
+    std::function<void(NodeId)> known = {};
+    std::function<void(NodeId file, uint64_t offset, uint64_t size)> read = {};
   };
 
   // `state` is the mount's; it outlives the front.
@@ -54,6 +59,10 @@ class FuseFront {
 
   // A tree was prepared: a listing of the root that the kernel kept is out of date.
   void root_changed();
+
+  // Puts bytes of a file into the kernel's page cache. False: it does not know the file. Blocks while
+  // another reads the same pages.
+  bool store(NodeId file, uint64_t offset, const std::vector<Slice>& slices);
 
   const Options& options() const { return options_; }
   FuseReads& reads() { return reads_; }
@@ -72,6 +81,9 @@ class FuseFront {
   void initialized();
   void take_over();
   void process(std::string request);
+  void tell_known(NodeId file) const {
+    if (options_.known) options_.known(file);
+  }
   static ssize_t write_reply(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_request(int fd, void* buffer, size_t size, void* self);
 

@@ -103,6 +103,8 @@ void FuseFront::Handlers::lookup(fuse_req_t request, fuse_ino_t parent, const ch
   const fuse_entry_param entry =
       *found ? entry_param((*found)->node, (*found)->attributes) : missing_for_ever();
   fuse_reply_entry(request, &entry);
+  if (*found && (*found)->attributes.type == tree::EntryType::kRegular)
+    front->tell_known(entry.ino);
 }
 
 void FuseFront::Handlers::getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
@@ -159,6 +161,7 @@ void FuseFront::Handlers::read(fuse_req_t request, fuse_ino_t node, size_t size,
                                fuse_file_info*) {
   FuseFront* front = front_of(request);
   front->upcalls_.read += 1;
+  if (front->options_.read) front->options_.read(node, static_cast<uint64_t>(offset), size);
   front->reads_.begin(request, node, static_cast<uint64_t>(offset), size);
 }
 

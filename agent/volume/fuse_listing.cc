@@ -31,15 +31,22 @@ class Page {
                          : fuse_add_direntry(request_, at, room, name_.c_str(), &entry.attr, next);
     if (needed > room) return false;
     filled_ += needed;
+    if (with_attributes_ && listed.node != 0 &&
+        listed.attributes.type == tree::EntryType::kRegular) {
+      files_.push_back(listed.node);
+    }
     return true;
   }
   void reply() { fuse_reply_buf(request_, bytes_.data(), filled_); }
+  // Which the kernel knows once it has the reply.
+  const std::vector<NodeId>& files() const { return files_; }
 
  private:
   fuse_req_t request_;
   std::string bytes_;
   std::string name_;
   size_t filled_ = 0;
+  std::vector<NodeId> files_;
   const bool with_attributes_;
 };
 
@@ -93,6 +100,7 @@ void FuseFront::Handlers::list(fuse_req_t request, fuse_ino_t node, size_t size,
     }
   }
   page.reply();
+  for (const NodeId file : page.files()) front->tell_known(file);
 }
 
 void FuseFront::Handlers::readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,

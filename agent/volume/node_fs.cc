@@ -13,17 +13,24 @@ Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store
   std::unique_ptr<NodeFs> fs(
       new NodeFs(std::move(store), std::move(cache), std::move(state), std::move(options)));
   TRY(fs->recover());
+  // Before the fronts, which tell them what is asked.
+  fs->prefetcher_ = std::make_unique<Prefetcher>(
+      fs->vfs_, [raw = fs.get()](NodeId file, uint64_t offset, const std::vector<Slice>& slices) {
+        return raw->store(file, offset, slices);
+      });
+  fs->guesser_ = std::make_unique<Guesser>(fs->vfs_, *fs->prefetcher_);
+  fs->runs_ = std::make_unique<Runs>(fs->vfs_, *fs->prefetcher_, *fs->guesser_, *fs->store_);
   const auto open = [&](Mount& mount, bool xattrs) {
-    return FuseFront::open(
-        std::move(mount.fd), fs->vfs_, fs->state_->mount(xattrs),
-        {.xattrs = xattrs, .mounted_at = mount.mounted_at, .resend = fs->options_.resend});
+    const FuseFront::Options front = fs->front_options(mount, xattrs);
+    return FuseFront::open(std::move(mount.fd), fs->vfs_, fs->state_->mount(xattrs), front);
   };
   fs->plain_ = TRY(open(plain, false));
   fs->xattr_ = TRY(open(xattr, true));
   fs->control_ = TRY(Control::open(
       fs->options_.control_socket,
       {.prepare = [raw = fs.get()](const wire::FsPrepareTree& call) { return raw->prepare(call); },
-       .count = [raw = fs.get()] { return raw->count(); }}));
+       .count = [raw = fs.get()] { return raw->count(); },
+       .end_run = [raw = fs.get()](const std::string& id) { return raw->runs_->end(id); }}));
   for (FuseFront* front : {fs->plain_.get(), fs->xattr_.get()}) {
     fs->loops_.emplace_back([front] {
       const Status served = front->serve();
@@ -45,9 +52,31 @@ Status NodeFs::recover() {
   return ok();
 }
 
+FuseFront::Options NodeFs::front_options(const Mount& mount, bool xattrs) {
+  FuseFront::Options out;
+  out.xattrs = xattrs;
+  out.mounted_at = mount.mounted_at;
+  out.resend = options_.resend;
+  out.known = [this](NodeId file) { prefetcher_->known(file); };
+  out.read = [this](NodeId file, uint64_t offset, uint64_t size) {
+    prefetcher_->given({file, offset, size});
+    runs_->read(file, offset, size);
+    guesser_->read(file);
+  };
+  return out;
+}
+
+// A file that trees with and without xattrs share is in both mounts.
+bool NodeFs::store(NodeId file, uint64_t offset, const std::vector<Slice>& slices) {
+  const bool in_plain = plain_->store(file, offset, slices);
+  const bool in_xattr = xattr_->store(file, offset, slices);
+  return in_plain || in_xattr;
+}
+
 NodeFs::~NodeFs() {
   loops_.clear();
   control_.reset();
+  prefetcher_->stop();
   store_->close();  // what reads still wait for
 }
 
@@ -64,6 +93,7 @@ Result<std::string> NodeFs::prepare(const wire::FsPrepareTree& call) {
   const Vfs::Prepared prepared = TRY(vfs_.prepare(call.tree, deadline));
   FuseFront& front = prepared.has_xattrs ? *xattr_ : *plain_;
   if (!known) front.root_changed();
+  if (!call.run.id.empty()) runs_->begin(call.run.id, prepared.root, call.run.traces);
   return fmt::format("{}/{}", front.options().mounted_at, call.tree.hex());
 }
 
@@ -72,6 +102,8 @@ std::map<std::string, uint64_t> NodeFs::count() const {
   plain_->count(out);
   xattr_->count(out);
   vfs_.count(out);
+  prefetcher_->count(out);
+  runs_->count(out);
   store_->count(out);
   return out;
 }

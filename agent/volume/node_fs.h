@@ -11,7 +11,10 @@
 #include "agent/volume/control.h"
 #include "agent/volume/disk_cache.h"
 #include "agent/volume/fuse_front.h"
+#include "agent/volume/guess.h"
 #include "agent/volume/object_store.h"
+#include "agent/volume/prefetch.h"
+#include "agent/volume/runs.h"
 #include "agent/volume/vfs.h"
 
 namespace devrun::volume {
@@ -53,6 +56,8 @@ class NodeFs {
         vfs_(*store_, cache_.get(), options_.limits, *state_) {}
   Status recover();
   Result<std::string> prepare(const wire::FsPrepareTree& call);
+  FuseFront::Options front_options(const Mount& mount, bool xattrs);
+  bool store(NodeId file, uint64_t offset, const std::vector<Slice>& slices);
 
   const Options options_;
   const std::unique_ptr<ObjectStore> store_;
@@ -61,6 +66,9 @@ class NodeFs {
   Vfs vfs_;
   std::unique_ptr<FuseFront> plain_;
   std::unique_ptr<FuseFront> xattr_;
+  std::unique_ptr<Prefetcher> prefetcher_;  // ends before the fronts that it fills
+  std::unique_ptr<Guesser> guesser_;
+  std::unique_ptr<Runs> runs_;
   std::unique_ptr<Control> control_;
   std::vector<std::jthread> loops_;
 };

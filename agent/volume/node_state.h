@@ -33,7 +33,7 @@ struct Node {
   uint32_t directory = 0;  // of the entry that describes it
   uint32_t entry = 0;
   uint32_t own = 0xffffffff;  // folders: what they contain
-  uint32_t parent = 0;        // folders: index of the node above
+  uint32_t parent = 0;        // index of the node above; of a file: when it was first seen
   uint64_t path_hash = 0;     // of the path within the tree; hard links: 0
 };
 static_assert(sizeof(Node) == 24);

@@ -78,7 +78,6 @@ Result<NodeId> Vfs::intern(NodeId folder, DirectoryNumber directory, uint32_t in
     };
     out = nodes_.intern(mix_hash(mix_hash(folder, directory), index), fresh, same);
   } else {
-    fresh.parent = 0;
     if (entry.links() > 1) fresh.path_hash = 0;
     const auto same = [&](const Node& node) {
       return node.path_hash == fresh.path_hash && entry_of(node).same_file(entry);
@@ -167,6 +166,54 @@ void Vfs::seek(NodeId file, uint64_t offset, bool hole, SeekReply reply) {
                    if (!hashes) return reply(hashes.error());
                    reply(seek_in_body(**hashes, size, offset, hole));
                  });
+}
+
+Status Vfs::warm(NodeId file, uint64_t offset, uint64_t size, const std::stop_token& stop,
+                 std::vector<Slice>* slices) {
+  const Content found = TRY(content(file));
+  return bodies_.warm(found.body, found.size, offset, size, stop, slices);
+}
+
+std::optional<NodeId> Vfs::folder_of(NodeId node) const {
+  const std::lock_guard lock(mutex_);
+  if (!nodes_.holds(node)) return std::nullopt;
+  const uint32_t parent = nodes_.at(node).parent;
+  if (parent == NodeTable::index_of(node)) return std::nullopt;
+  return NodeTable::id_of(parent);
+}
+
+std::optional<std::string> Vfs::name_of(NodeId node) const {
+  const std::lock_guard lock(mutex_);
+  if (!nodes_.holds(node)) return std::nullopt;
+  return std::string(entry_of(nodes_.at(node)).name());
+}
+
+std::optional<std::string> Vfs::path_of(NodeId node) const {
+  const std::lock_guard lock(mutex_);
+  if (!nodes_.holds(node)) return std::nullopt;
+  std::string out;
+  for (NodeId at = node;;) {
+    const Node& self = nodes_.at(at);
+    if (self.parent == NodeTable::index_of(at)) return out;
+    const std::string_view name = entry_of(self).name();
+    out.insert(0, out.empty() ? std::string(name) : fmt::format("{}/", name));
+    at = NodeTable::id_of(self.parent);
+  }
+}
+
+std::optional<Vfs::FoundFile> Vfs::find_file(NodeId root, std::string_view path) {
+  NodeId at = root;
+  for (;;) {
+    const size_t slash = path.find('/');
+    const Result<std::optional<Found>> found = lookup(at, path.substr(0, slash));
+    if (!found || !*found) return std::nullopt;
+    at = (*found)->node;
+    if (slash == std::string_view::npos) {
+      if ((*found)->attributes.type != tree::EntryType::kRegular) return std::nullopt;
+      return FoundFile{at, (*found)->attributes.size};
+    }
+    path.remove_prefix(slash + 1);
+  }
 }
 
 void Vfs::count(std::map<std::string, uint64_t>& counters) const {

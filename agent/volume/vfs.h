@@ -101,6 +101,22 @@ class Vfs {
   // Where data, or a hole, begins at or after `offset` (body_holes.h); none: nowhere. As read().
   using SeekReply = std::function<void(Result<std::optional<uint64_t>>)>;
   void seek(NodeId file, uint64_t offset, bool hole, SeekReply reply);
+  // Brings the range here, behind all demand reads (BodyReader::warm).
+  Status warm(NodeId file, uint64_t offset, uint64_t size, const std::stop_token& stop,
+              std::vector<Slice>* slices = nullptr);
+
+  // Of anything but a tree's root: the folder in which it was first looked up or listed, and its name
+  // there. Of a file that several trees share, that is in one of them.
+  std::optional<NodeId> folder_of(NodeId node) const;
+  std::optional<std::string> name_of(NodeId node) const;
+  // Likewise, from the root of that tree, without a leading slash.
+  std::optional<std::string> path_of(NodeId node) const;
+  struct FoundFile {
+    NodeId node = 0;
+    uint64_t size = 0;
+  };
+  // The regular file at that path below `root`; no link is followed.
+  std::optional<FoundFile> find_file(NodeId root, std::string_view path);
 
   void count(std::map<std::string, uint64_t>& counters) const;
 

@@ -42,4 +42,8 @@ std::string chunk_list_path(const Body& body) {
   return body_path(body) + ".chunks";
 }
 
+std::string trace_path(const std::string& volume, const std::string& hex) {
+  return fmt::format("traces/{}/{}", volume, hex);
+}
+
 }  // namespace devrun::tree

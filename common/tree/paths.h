@@ -15,5 +15,7 @@ std::string pack_path(const Digest& pack);      // packs/ab/<hex>
 std::string body_path(
     const Body& body);  // content/ab/<hex>, content/p/<hex>; not for inline bodies
 std::string chunk_list_path(const Body& body);  // content/ab/<hex>.chunks
+// traces/<volume>/<hex>; not fanned out: a volume has a few hundred at most.
+std::string trace_path(const std::string& volume, const std::string& hex);
 
 }  // namespace devrun::tree

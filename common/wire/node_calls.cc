@@ -128,8 +128,14 @@ std::string encode(const FsCall& call) {
                    for (const Digest& set : c.change_sets) {
                      out.mutable_prepare()->add_change_sets(std::string(set.view()));
                    }
+                   if (c.run.id.empty()) return;
+                   out.mutable_prepare()->mutable_run()->set_id(c.run.id);
+                   for (const std::string& trace : c.run.traces) {
+                     out.mutable_prepare()->mutable_run()->add_traces(trace);
+                   }
                  },
                  [&](const FsCount&) { out.mutable_statistics(); },
+                 [&](const FsEndRun& c) { out.mutable_end_run()->set_id(c.id); },
              },
              call);
   return out.SerializeAsString();
@@ -141,6 +147,8 @@ Result<FsCall> decode_fs_call(std::string_view payload) {
   switch (in.kind_case()) {
     case v1::FsRequest::kHello:
       return FsCall{greeting_of(in.hello())};
+    case v1::FsRequest::kEndRun:
+      return FsCall{FsEndRun{in.end_run().id()}};
     case v1::FsRequest::kStatistics:
       return FsCall{FsCount{}};
     case v1::FsRequest::kPrepare: {
@@ -153,6 +161,9 @@ Result<FsCall> decode_fs_call(std::string_view payload) {
         if (!set) return malformed("change set id");
         call.change_sets.push_back(*set);
       }
+      const v1::FsRun& run = in.prepare().run();
+      if (run.traces_size() > kFsRunTracesMax) return malformed("run");
+      call.run = {run.id(), {run.traces().begin(), run.traces().end()}};
       return FsCall{std::move(call)};
     }
     case v1::FsRequest::KIND_NOT_SET:
@@ -174,6 +185,7 @@ std::string encode(const FsAnswer& answer) {
                      counter->set_value(value);
                    }
                  },
+                 [&](const FsTrace& a) { out.set_trace(a.bytes); },
                  [&](const Refusal& a) { *out.mutable_error() = to_proto(a.error); },
              },
              answer);
@@ -195,6 +207,8 @@ Result<FsAnswer> decode_fs_answer(std::string_view payload) {
       }
       return FsAnswer{std::move(out)};
     }
+    case v1::FsReply::kTrace:
+      return FsAnswer{FsTrace{in.trace()}};
     case v1::FsReply::kError:
       return FsAnswer{Refusal{from_proto(in.error())}};
     case v1::FsReply::KIND_NOT_SET:

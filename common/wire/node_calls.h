@@ -57,18 +57,31 @@ Result<KeeperCall> decode_keeper_call(std::string_view payload);
 std::string encode(const KeeperAnswer& answer);
 Result<KeeperAnswer> decode_keeper_answer(std::string_view payload);
 
+struct FsRun {
+  std::string id;                   // unique on the node; empty: none
+  std::vector<std::string> traces;  // paths in the export
+  bool operator==(const FsRun&) const = default;
+};
+inline constexpr int kFsRunTracesMax = 4;
 struct FsPrepareTree {
   Digest tree;
   std::vector<Digest> change_sets;
+  FsRun run = {};
 };
 struct FsCount {};
-using FsCall = std::variant<Greeting, FsPrepareTree, FsCount>;
+struct FsEndRun {
+  std::string id;
+};
+using FsCall = std::variant<Greeting, FsPrepareTree, FsCount, FsEndRun>;
 
 struct FsTreePath {
   std::string path;
 };
 using FsCounted = std::map<std::string, uint64_t>;
-using FsAnswer = std::variant<Greeting, FsTreePath, FsCounted, Refusal>;
+struct FsTrace {
+  std::string bytes;  // encode_trace; empty: nothing new
+};
+using FsAnswer = std::variant<Greeting, FsTreePath, FsCounted, FsTrace, Refusal>;
 
 std::string encode(const FsCall& call);
 Result<FsCall> decode_fs_call(std::string_view payload);

@@ -115,6 +115,35 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
   return reactor;
 }
 
+// Only of an attempt that is the task's present one, and by its own node.
+grpc::ServerUnaryReactor* AgentService::KeepTrace(grpc::CallbackServerContext* context,
+                                                  const pb::KeepTraceRequest* request,
+                                                  pb::KeepTraceReply*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const Result<Peer> peer = identify(*context, "KeepTrace");
+  const Result<AttemptKey> key = wire::from_proto(request->key());
+  if (!peer || !key) {
+    reactor->Finish(to_status(peer ? key.error() : peer.error()));
+    return reactor;
+  }
+  parts_.core.read([this, reactor, key = *key, node = peer->certified.name,
+                    trace = request->trace()](const State& state, Time) {
+    const Job* job = find_job(state, key.job);
+    const Rank* rank = find_rank(state, key);
+    if (job == nullptr || rank == nullptr || rank->node != node || job->spec.root.live) {
+      const Error error{Code::kNotFound, to_string(key) + " is no attempt of " + node, {}};
+      return reactor->Finish(to_status(error));
+    }
+    const bool queued = parts_.snapshots.run(
+        [this, reactor, volume = job->spec.root.volume, argv = job->spec.program.argv, trace] {
+          const Status kept = parts_.storage.keep_trace(volume, argv, trace);
+          reactor->Finish(kept ? grpc::Status::OK : to_status(kept.error()));
+        });
+    if (!queued) reactor->Finish(to_status(Error{Code::kExhausted, "too much to do", {}}));
+  });
+  return reactor;
+}
+
 grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
     grpc::CallbackServerContext* context) {
   const Result<Peer> peer = identify(*context, "Streams");

@@ -17,6 +17,9 @@ class AgentService final : public pb::Agent::CallbackService {
   grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
                                    const pb::ReportRequest* request,
                                    pb::ReportReply* reply) override;
+  grpc::ServerUnaryReactor* KeepTrace(grpc::CallbackServerContext* context,
+                                      const pb::KeepTraceRequest* request,
+                                      pb::KeepTraceReply* reply) override;
   grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* Streams(
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* Session(

@@ -34,7 +34,7 @@ constexpr Access kAccess[] = {
     {"RemoveSnapshot", kAnyClient}, {"RestoreSnapshot", kAnyClient},
     {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
     {"Session", kNodeItself},       {"Exec", kAnyClient},
-    {"ListSessions", kAnyClient},
+    {"ListSessions", kAnyClient},   {"KeepTrace", kNodeItself},
 };
 
 unsigned allowed(std::string_view call) {

@@ -20,6 +20,7 @@
 #include "controller/storage/export_files.h"
 #include "controller/storage/space_reserve.h"
 #include "controller/storage/storage.h"
+#include "controller/storage/traces.h"
 #include "controller/storage/volume.h"
 
 namespace devrun::storage {
@@ -43,6 +44,8 @@ class FolderStorage final : public Storage {
   Result<std::vector<VolumeInfo>> volumes() override;
   Result<VolumeInfo> volume(const std::string& name) override;
   Result<Snapshot> take_snapshot(const std::string& volume) override;
+  Status keep_trace(const std::string& volume, const std::vector<std::string>& argv,
+                    std::string_view trace) override;
 
   // ── snapshots by name (storage_snapshots.cc) ──
   Result<StoreUsage> usage() override;
@@ -108,6 +111,7 @@ class FolderStorage final : public Storage {
   std::mutex collect_mutex_;  // held through a collection
   Collector collector_;
 
+  TraceFiles traces_;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::shared_ptr<Volume>> volumes_;
   std::map<std::string, Error> damaged_;  // volumes that could not be opened

@@ -39,7 +39,8 @@ FolderStorage::FolderStorage(const std::string& store, std::unique_ptr<Driver> d
       bodies_(store + "/export"),
       files_(store + "/export", !driver_->freezes(), &bodies_.uses()),
       reserve_(store),
-      collector_(store + "/export", files_, bodies_.uses(), fault_) {}
+      collector_(store + "/export", files_, bodies_.uses(), fault_),
+      traces_(store + "/export") {}
 
 std::string FolderStorage::volume_folder(std::string_view name) const {
   return fmt::format("{}/volumes/{}", store_, name);

@@ -162,6 +162,11 @@ class Storage {
   virtual Status read_file(const SnapshotName& name, const std::string& path, uint64_t bytes_max,
                            const BytesSink& sink) = 0;
 
+  // What a run of that command line in the volume read first (traces.h). kNotFound: no such volume;
+  // kCorrupt: not a trace.
+  virtual Status keep_trace(const std::string& volume, const std::vector<std::string>& argv,
+                            std::string_view trace) = 0;
+
   // Deletes what nothing refers to (see collector.h). One at a time.
   virtual Result<Collected> collect(const CollectRequest& request) = 0;
 

@@ -160,7 +160,16 @@ Status FolderStorage::remove_open_volume(Volume& volume, const std::string& name
     const std::lock_guard lock(mutex_);
     volumes_.erase(name);
   }
+  if (Status forgotten = traces_.forget(name); !forgotten) {
+    log::warning("traces of '{}': {}", name, forgotten.error().message);
+  }
   return sync_folder(store_ + "/volumes");
+}
+
+Status FolderStorage::keep_trace(const std::string& volume, const std::vector<std::string>& argv,
+                                 std::string_view trace) {
+  TRY(find(volume));
+  return traces_.keep(volume, argv, trace);
 }
 
 Result<std::vector<RemovedVolume>> FolderStorage::removed_volumes() {

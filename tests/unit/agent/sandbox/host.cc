@@ -123,7 +123,7 @@ Options Host::options() const {
 
 Ground Host::ground() const {
   Ground out{options(), *parts_of_host()};
-  out.parts.prepare_tree = [tree = path("tree")](const Root&) -> Result<std::string> {
+  out.parts.prepare_tree = [tree = path("tree")](const AttemptSpec&) -> Result<std::string> {
     return tree;
   };
   return out;

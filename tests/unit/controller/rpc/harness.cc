@@ -33,6 +33,10 @@ class MemoryStorage final : public storage::Storage {
   Status return_volume(const std::string&) override { return absent(); }
   Status set_quota(const std::string&, int64_t) override { return absent(); }
   Result<storage::StoreUsage> usage() override { return absent(); }
+  Status keep_trace(const std::string&, const std::vector<std::string>&,
+                    std::string_view) override {
+    return absent();
+  }
   Result<std::vector<storage::SnapshotRecord>> snapshots(const std::string&) override {
     return absent();
   }
