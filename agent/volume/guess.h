@@ -20,7 +20,9 @@ namespace devrun::volume {
 class Guesser {
  public:
   Guesser(Vfs& vfs, Prefetcher& prefetcher) : vfs_(vfs), prefetcher_(prefetcher) {}
-  ~Guesser() { ending_.request_stop(); }
+  ~Guesser() { stop(); }
+  // Drops what it wants.
+  void stop() { ending_.request_stop(); }
 
   // A demand read of it begins.
   void read(NodeId file);

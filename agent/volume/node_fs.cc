@@ -76,7 +76,10 @@ bool NodeFs::store(NodeId file, uint64_t offset, const std::vector<Slice>& slice
 NodeFs::~NodeFs() {
   loops_.clear();
   control_.reset();
-  prefetcher_->stop();
+  // If they were made: start() may have failed before.
+  if (guesser_) guesser_->stop();
+  if (runs_) runs_->stop();
+  if (prefetcher_) prefetcher_->stop();
   store_->close();  // what reads still wait for
 }
 

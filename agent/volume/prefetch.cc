@@ -17,8 +17,8 @@ constexpr uint64_t kStoreBytesMax = 1 << 20;  // at once
 // The threads that answer the kernel store too. One of them may have to wait for a page that another of them is about
 // to fill, so most of them must not.
 constexpr int kStoringMax = 8;
-constexpr uint64_t kGrainBytes = 64 << 10;
-constexpr size_t kGivenMax = 1 << 18;  // files
+constexpr uint64_t kGrainBytes = 4096;  // pages: what the kernel asks for begins anywhere
+constexpr size_t kGivenMax = 1 << 18;   // files
 constexpr NodeId kKnownMax = NodeId{1} << 26;
 
 size_t bytes_of(const std::vector<Slice>& slices) {
@@ -180,6 +180,11 @@ bool Prefetcher::was_given(const Range& range) const {
 
 bool Prefetcher::store(const Range& range, const std::vector<Slice>& slices) {
   static_assert(kStoreBytesMax >= tree::kChunkBytes);
+  {
+    // By another run that wants the same, perhaps.
+    const std::lock_guard lock(mutex_);
+    if (was_given(range)) return true;
+  }
   bool stored = false;
   if (storing_.fetch_add(1) < kStoringMax) stored = store_(range.file, range.offset, slices);
   storing_ -= 1;

@@ -26,7 +26,8 @@ size_t files_beyond(const tree::Trace& fresh, const tree::Trace& known) {
 
 }  // namespace
 
-Runs::~Runs() {
+void Runs::stop() {
+  const std::lock_guard lock(mutex_);
   for (const auto& [id, run] : runs_) run->stop.request_stop();
 }
 
@@ -41,6 +42,7 @@ void Runs::begin(const std::string& id, NodeId root, const std::vector<std::stri
           [](const auto& a, const auto& b) { return a.second->number < b.second->number; });
       oldest->second->stop.request_stop();
       runs_.erase(oldest);
+      forget_reads();
     }
     run->root = root;
     run->number = begun_++;

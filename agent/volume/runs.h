@@ -29,7 +29,9 @@ class Runs {
  public:
   Runs(Vfs& vfs, Prefetcher& prefetcher, Guesser& guesser, ObjectStore& store)
       : vfs_(vfs), prefetcher_(prefetcher), guesser_(guesser), store_(store) {}
-  ~Runs();
+  ~Runs() { stop(); }
+  // Drops what is still to be fetched for any run.
+  void stop();
 
   // `traces`: where its trace lies in the store, the first that is there counts. Waits for nothing. A run that is known
   // is left alone; beyond kRunsMax the oldest is forgotten.

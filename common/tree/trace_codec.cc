@@ -1,3 +1,5 @@
+// How a trace lies in the store (proto/devrun/v1/tree.proto): read with suspicion, since it is the one file of the export
+// that no hash names.
 #include <devrun/v1/tree.pb.h>
 
 #include <limits>

@@ -15,8 +15,9 @@ def traces(cluster, volume=None):
 
 def fresh_node(cluster):
     """node1 with nothing in its caches, of devrun or of the kernel."""
-    for daemon in ("node1.agent", "node1.keeper", "node1.fs"):
-        cluster.kill(daemon)
+    for daemon in ("node1.agent", "node1.keeper", "node1.fs"):  # the keeper before what it would start again
+        if cluster.pid(daemon):
+            cluster.kill(daemon)
     subprocess.run(["rm", "-rf", os.path.join(cluster.folder, "nodes/node1/fs/cache")], check=True)
     cluster.mend()
 
