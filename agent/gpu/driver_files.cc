@@ -1,5 +1,6 @@
 #include "agent/gpu/driver_files.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,14 +28,14 @@ constexpr std::array<std::string_view, 3> kPrograms = {"nvidia-smi", "nvidia-deb
                                                        "nvidia-cuda-mps-control"};
 
 std::string below(const std::string& root, std::string_view path) {
-  return (root == "/" ? "" : root) + std::string(path);
+  return fmt::format("{}{}", root == "/" ? "" : root, path);
 }
 
 }  // namespace
 
 std::string find_library(const std::string& driver_root, std::string_view name) {
   for (const std::string_view folder : kLibraryFolders) {
-    std::string path = below(driver_root, folder) + "/" + std::string(name);
+    std::string path = fmt::format("{}/{}", below(driver_root, folder), name);
     if (::access(path.c_str(), R_OK) == 0) return path;
   }
   return {};
@@ -45,7 +46,7 @@ std::vector<BoundFile> bound_library(const std::string& source) {
   char real[PATH_MAX];
   const std::string file = ::realpath(source.c_str(), real) != nullptr ? real : source;
   const std::string name = file.substr(file.rfind('/') + 1);
-  const std::string folder = std::string(kLibraryFolder) + "/";
+  const std::string folder = fmt::format("{}/", kLibraryFolder);
   std::vector<BoundFile> out{{file, folder + name}};
   const std::string wanted = soname_of(file);
   if (!wanted.empty() && wanted != name) out.push_back({file, folder + wanted});
@@ -62,7 +63,7 @@ std::vector<BoundFile> find_driver_files(const std::string& driver_root) {
   for (const std::string_view name : kPrograms) {
     const std::string path = below(driver_root, "/usr/bin/") + std::string(name);
     if (::access(path.c_str(), X_OK) == 0) {
-      out.push_back({path, std::string(kProgramFolder) + "/" + std::string(name)});
+      out.push_back({path, fmt::format("{}/{}", kProgramFolder, name)});
     }
   }
   return out;
