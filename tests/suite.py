@@ -138,6 +138,8 @@ def main():
     began = time.monotonic()
     mark = str(os.getpid())
     environment = {**os.environ, leftovers.MARK: mark}
+    if options.all:
+        environment.setdefault("DEVRUN_NFS_KILLS", "100")  # how often unit tests kill an NFS server
     build = os.path.join(ROOT, options.build)
     before = leftovers.take(mark)
     tally = Tally()

@@ -62,6 +62,7 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
 // The loop first: the runners are its own until it has ended.
 Agent::~Agent() {
   files_watch_.reset();
+  files_counts_.reset();
   loop_.stop();
   housekeeping_.stop();
   sessions_.stop();
@@ -80,6 +81,12 @@ Status Agent::begin() {
         [this](const std::string& trouble, bool for_good) {
           loop_.post([=, this] { on_files(trouble, for_good); });
         });
+    files_counts_ = std::make_unique<FilesCounts>(options_.fs_socket, [this](const Counts& counts) {
+      loop_.post([=, this] {
+        files_ = counts;
+        reports_.tell_files(files_);
+      });
+    });
   }
   loop_.post([this] { synchronize_.dial(); });
   housekeeping_.start();
@@ -180,6 +187,7 @@ pb::SynchronizeRequest Agent::hello() const {
   *request.mutable_hello() = wire::to_proto(options_.hello);
   request.set_instance(options_.instance);
   request.mutable_condition()->set_trouble(in_utf8(trouble_));
+  put_counts(files_, *request.mutable_condition());
   for (const ObservedAttempt& one : observed_all(state_)) {
     *request.add_observed() = wire::to_proto(one);
   }

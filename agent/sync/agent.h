@@ -20,6 +20,7 @@
 #include "agent/sandbox/sandboxes.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/channel.h"
+#include "agent/sync/files_counts.h"
 #include "agent/sync/files_watch.h"
 #include "agent/sync/gateway.h"
 #include "agent/sync/loop.h"
@@ -101,6 +102,8 @@ class Agent {
   std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
   std::unique_ptr<FilesWatch> files_watch_;
   Traces traces_;  // on housekeeping_
+  Counts files_;  // what devrun-fs counts
+  std::unique_ptr<FilesCounts> files_counts_;
   Sessions sessions_;
 };
 

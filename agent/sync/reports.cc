@@ -48,6 +48,19 @@ void Reports::tell_trouble(const std::string& trouble) {
   if (!call_ && !pausing_) send();
 }
 
+void Reports::tell_files(const Counts& files) {
+  files_pending_ = files;
+  if (!call_ && !pausing_) send();
+}
+
+void put_counts(const Counts& counts, pb::NodeCondition& out) {
+  for (const auto& [name, value] : counts) {
+    pb::NamedCount& count = *out.add_files();
+    count.set_name(name);
+    count.set_value(value);
+  }
+}
+
 void Reports::try_now() {
   backoff_.reset();
   pausing_ = false;
@@ -65,6 +78,11 @@ void Reports::send() {
     *call.request.add_observed() = wire::to_proto(observed);
   }
   if (trouble_pending_) call.request.mutable_condition()->set_trouble(in_utf8(*trouble_pending_));
+  if (files_pending_) {
+    put_counts(*files_pending_, *call.request.mutable_condition());
+    call.request.mutable_condition()->set_only_files(!trouble_pending_);
+    files_pending_.reset();
+  }
   sent_ = std::move(pending_);
   pending_.clear();
   trouble_sent_ = std::exchange(trouble_pending_, std::nullopt);

@@ -115,7 +115,7 @@ void DiskCache::put(const ChunkKey& key, Bytes bytes) {
     const std::lock_guard lock(mutex_);
     if (pending_.contains(key) || index_.find(key.hash()) != nullptr) return;
     if (queue_bytes_ + size > limits_.queue_bytes_max ||
-        DiskSegment::bytes_taken(size) > segment_bytes_) {
+        DiskSegment::bytes_taken(size) > segment_bytes_ / 2) {
       dropped_ += 1;
       return;
     }
@@ -222,8 +222,8 @@ void DiskCache::write(const std::vector<Chunk>& batch) {
     return;
   }
   for (std::span<const Chunk> rest = batch; !rest.empty();) {
-    const uint64_t room =
-        current_ ? segment_bytes_ - std::min(segment_bytes_, current_->bytes()) : 0;
+    const uint64_t full = segment_bytes_ - DiskSegment::kBlockBytes;
+    const uint64_t room = current_ ? full - std::min(full, current_->bytes()) : 0;
     size_t count = 0;
     uint64_t taken = 0;
     while (count < rest.size()) {
@@ -246,7 +246,7 @@ void DiskCache::write(const std::vector<Chunk>& batch) {
 Status DiskCache::write_some(std::span<const Chunk> chunks) {
   std::vector<DiskSegment::Record> records;
   const uint64_t before = current_->bytes();
-  TRY(current_->append(chunks, records));
+  TRY(current_->append(chunks, buffer_, records));
   const uint64_t grown = current_->bytes() - before;
   written_bytes_ += grown;
   const std::lock_guard lock(mutex_);

@@ -97,6 +97,7 @@ class DiskCache {
 
   // Of the thread alone.
   std::shared_ptr<DiskSegment> current_;
+  DiskSegment::Buffer buffer_;
   uint32_t next_number_ = 1;
   Clock::time_point paused_until_{};
   bool told_ = false;

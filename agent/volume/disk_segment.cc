@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <climits>
+#include <cstdlib>
 #include <cstring>
 
 #include "agent/volume/crc32c.h"
@@ -22,6 +22,7 @@ namespace {
 constexpr uint64_t kAlign = 64;
 constexpr uint32_t kRecordMagic = 0x31637264;            // "drc1"
 constexpr uint64_t kTableMagic = 0x31656c6261746364ULL;  // "dctable1"
+constexpr uint32_t kFilling = 0xffffffff;                // as kind: no chunk, up to the next block
 constexpr std::string_view kSuffix = ".chunks";
 constexpr size_t kNumberDigits = 10;
 constexpr uint64_t kChunkBytesMax = uint64_t{64} << 20;  // lists of hashes of large files are long
@@ -71,24 +72,14 @@ Status read_exactly(int fd, std::span<iovec> parts, uint64_t offset) {
   }
 }
 
-Status write_exactly(int fd, std::vector<iovec>& parts, uint64_t offset) {
-  for (size_t at = 0; at < parts.size();) {
-    const size_t count = std::min<size_t>(parts.size() - at, IOV_MAX);
-    const ssize_t n =
-        ::pwritev(fd, &parts[at], static_cast<int>(count), static_cast<off_t>(offset));
+Status write_exactly(int fd, std::string_view bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error("write the cache", errno);
     if (n == 0) return Error{Code::kExhausted, "write the cache: no space left", {}};
     offset += static_cast<uint64_t>(n);
-    for (auto left = static_cast<size_t>(n); left > 0;) {
-      iovec& part = parts[at];
-      const size_t taken = std::min(left, part.iov_len);
-      part.iov_base = static_cast<char*>(part.iov_base) + taken;
-      part.iov_len -= taken;
-      left -= taken;
-      if (part.iov_len == 0) ++at;
-    }
-    while (at < parts.size() && parts[at].iov_len == 0) ++at;
+    bytes.remove_prefix(static_cast<size_t>(n));
   }
   return ok();
 }
@@ -98,6 +89,20 @@ iovec part_of(const void* bytes, size_t size) {
 }
 
 }  // namespace
+
+DiskSegment::Buffer::~Buffer() {
+  std::free(bytes_);
+}
+
+char* DiskSegment::Buffer::take(size_t bytes) {
+  if (bytes > size_) {
+    std::free(bytes_);
+    size_ = bytes + bytes / 4 / kBlockBytes * kBlockBytes;
+    bytes_ = static_cast<char*>(std::aligned_alloc(kBlockBytes, size_));
+    CHECK(bytes_ != nullptr);
+  }
+  return bytes_;
+}
 
 uint64_t DiskSegment::bytes_taken(uint64_t size) {
   return sizeof(Header) + aligned(size) + sizeof(Record);
@@ -118,7 +123,9 @@ Result<std::shared_ptr<DiskSegment>> DiskSegment::create(int folder, uint32_t nu
   UniqueFd fd(
       ::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return errno_error(fmt::format("make {} of the cache", name), errno);
-  return std::shared_ptr<DiskSegment>(new DiskSegment(folder, number, std::move(fd)));
+  std::shared_ptr<DiskSegment> out(new DiskSegment(folder, number, std::move(fd)));
+  out->direct_.reset(::openat(folder, name.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW));
+  return out;
 }
 
 Result<std::shared_ptr<DiskSegment>> DiskSegment::open(int folder, uint32_t number) {
@@ -131,9 +138,7 @@ Result<std::shared_ptr<DiskSegment>> DiskSegment::open(int folder, uint32_t numb
   std::shared_ptr<DiskSegment> out(new DiskSegment(folder, number, std::move(fd)));
   out->end_ = static_cast<uint64_t>(st.st_size);
   if (out->records()) return out;
-  out->appended_ = TRY(out->scan());
-  const Record last = out->appended_.empty() ? Record{} : out->appended_.back();
-  out->end_ = out->appended_.empty() ? 0 : last.offset + sizeof(Header) + aligned(last.size);
+  out->appended_ = TRY(out->scan(out->end_));
   if (::ftruncate(out->fd_.get(), static_cast<off_t>(out->end_)) != 0) {
     return errno_error(fmt::format("mend {} of the cache", name), errno);
   }
@@ -141,40 +146,51 @@ Result<std::shared_ptr<DiskSegment>> DiskSegment::open(int folder, uint32_t numb
   return out;
 }
 
-Result<std::vector<DiskSegment::Record>> DiskSegment::scan() const {
+Result<std::vector<DiskSegment::Record>> DiskSegment::scan(uint64_t& end) const {
   std::vector<Record> out;
-  for (uint64_t at = 0; at + sizeof(Header) <= end_;) {
+  uint64_t at = 0;
+  while (at + sizeof(Header) <= end_) {
     Header header;
     iovec part = part_of(&header, sizeof header);
     TRY(read_exactly(fd_.get(), {&part, 1}, at));
     if (!header.is_whole() || at + sizeof header + header.size > end_) break;
-    out.push_back({header.key.hash(), static_cast<uint32_t>(at), header.size});
+    if (header.key.kind != kFilling) {
+      out.push_back({header.key.hash(), static_cast<uint32_t>(at), header.size});
+    }
     at += sizeof header + aligned(header.size);
   }
+  end = std::min(at, end_);
   return out;
 }
 
-Status DiskSegment::append(std::span<const Chunk> chunks, std::vector<Record>& records) {
-  static constexpr char kZeros[kAlign] = {};
-  std::vector<Header> headers(chunks.size());
-  std::vector<iovec> parts;
-  parts.reserve(chunks.size() * 3);
+Status DiskSegment::append(std::span<const Chunk> chunks, Buffer& buffer,
+                           std::vector<Record>& records) {
+  uint64_t size = 0;
+  for (const Chunk& chunk : chunks) size += sizeof(Header) + aligned(chunk.bytes->size());
+  const uint64_t whole = (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  char* const out = buffer.take(whole);
   const size_t before = records.size();
-  uint64_t at = end_;
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    const std::string& bytes = *chunks[i].bytes;
-    Header& header = headers[i];
-    header.size = static_cast<uint32_t>(bytes.size());
-    header.key = chunks[i].key;
+  uint64_t at = 0;
+  const auto add = [&](const ChunkKey& key, std::string_view bytes, uint64_t bytes_size) {
+    Header header;
+    header.size = static_cast<uint32_t>(bytes_size);
+    header.key = key;
     header.bytes_crc = crc32c(bytes);
     header.header_crc = header.own_crc();
-    parts.push_back(part_of(&header, sizeof header));
-    parts.push_back(part_of(bytes.data(), bytes.size()));
-    parts.push_back(part_of(kZeros, aligned(bytes.size()) - bytes.size()));
-    records.push_back({header.key.hash(), static_cast<uint32_t>(at), header.size});
-    at += sizeof header + aligned(bytes.size());
+    std::memcpy(out + at, &header, sizeof header);
+    at += sizeof header;
+    std::memcpy(out + at, bytes.data(), bytes.size());
+    std::memset(out + at + bytes.size(), 0, aligned(bytes_size) - bytes.size());
+    at += aligned(bytes_size);
+  };
+  for (const Chunk& chunk : chunks) {
+    records.push_back({chunk.key.hash(), static_cast<uint32_t>(end_ + at),
+                       static_cast<uint32_t>(chunk.bytes->size())});
+    add(chunk.key, *chunk.bytes, chunk.bytes->size());
   }
-  if (Status written = write_exactly(fd_.get(), parts, end_); !written) {
+  if (whole > size) add(ChunkKey{.kind = kFilling}, {}, whole - size - sizeof(Header));
+  const int fd = direct_ ? direct_.get() : fd_.get();
+  if (Status written = write_exactly(fd, {out, whole}, end_); !written) {
     records.resize(before);
     // Gives the space back; what stays is not counted, and the next append lies over it.
     [[maybe_unused]] const int cut = ::ftruncate(fd_.get(), static_cast<off_t>(end_));
@@ -182,19 +198,21 @@ Status DiskSegment::append(std::span<const Chunk> chunks, std::vector<Record>& r
   }
   appended_.insert(appended_.end(), records.begin() + static_cast<ptrdiff_t>(before),
                    records.end());
-  end_ = at;
+  end_ += whole;
   return ok();
 }
 
 Status DiskSegment::seal() {
-  const std::string_view table(reinterpret_cast<const char*>(appended_.data()),
-                               appended_.size() * sizeof(Record));
   Trailer trailer;
+  const size_t table = appended_.size() * sizeof(Record);
+  std::string tail(table + sizeof trailer, '\0');
+  std::memcpy(tail.data(), appended_.data(), table);
   trailer.records = static_cast<uint32_t>(appended_.size());
-  trailer.table_crc = crc32c(table);
-  std::vector<iovec> parts{part_of(table.data(), table.size()), part_of(&trailer, sizeof trailer)};
-  TRY(write_exactly(fd_.get(), parts, end_));
-  end_ += table.size() + sizeof trailer;
+  trailer.table_crc = crc32c(std::string_view(tail).substr(0, table));
+  std::memcpy(tail.data() + table, &trailer, sizeof trailer);
+  TRY(write_exactly(fd_.get(), tail, end_));
+  direct_.reset();
+  end_ += tail.size();
   appended_ = {};
   return ok();
 }

@@ -1,6 +1,9 @@
 // One file of the disk cache: records one after another, each a header of 64 bytes (key, size, checksums) and a
 // chunk's bytes, and behind the last one, once the segment is full, a table of them all.
 //
+// Records are written past the page cache where the file system can (O_DIRECT), in blocks of 4 KiB: what a node reads
+// lies in the page cache of its mounts already, and filling memory with it twice costs more than the disk does.
+//
 // Nothing is ever written over or synced. After a crash a segment without its table is read from header to header up
 // to the first that is not whole; a record whose bytes did not reach the disk fails its checksum when it is read.
 #pragma once
@@ -31,7 +34,22 @@ class DiskSegment {
     uint32_t size = 0;    // of its bytes
   };
 
-  // What a chunk of so many bytes takes.
+  // Memory for append(), kept between calls: fresh pages cost more than the copying.
+  class Buffer {
+   public:
+    Buffer() = default;
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    char* take(size_t bytes);  // aligned for O_DIRECT; valid until the next call
+
+   private:
+    char* bytes_ = nullptr;
+    size_t size_ = 0;
+  };
+  static constexpr uint64_t kBlockBytes = 4096;  // appended at once: a multiple of it
+
+  // What a chunk of so many bytes takes, but for filling up a block.
   static uint64_t bytes_taken(uint64_t size);
 
   static Result<std::shared_ptr<DiskSegment>> create(int folder, uint32_t number);
@@ -40,7 +58,7 @@ class DiskSegment {
   static std::optional<uint32_t> number_of(const std::string& file_name);
 
   // Behind the last record, in one call to the kernel. After an error nothing of them counts.
-  Status append(std::span<const Chunk> chunks, std::vector<Record>& records);
+  Status append(std::span<const Chunk> chunks, Buffer& buffer, std::vector<Record>& records);
   // Writes the table; nothing is appended afterwards.
   Status seal();
 
@@ -58,11 +76,12 @@ class DiskSegment {
  private:
   DiskSegment(int folder, uint32_t number, UniqueFd fd)
       : folder_(folder), number_(number), fd_(std::move(fd)) {}
-  Result<std::vector<Record>> scan() const;
+  Result<std::vector<Record>> scan(uint64_t& end) const;
 
   const int folder_;  // outlives us
   const uint32_t number_;
   const UniqueFd fd_;
+  UniqueFd direct_;               // for append(); none: the file system cannot
   uint64_t end_ = 0;              // of the records; of the file, when it is sealed
   std::vector<Record> appended_;  // until it is sealed
 };

@@ -48,6 +48,8 @@ void FuseFront::Handlers::init(void* self, fuse_conn_info* connection) {
   const auto* front = static_cast<FuseFront*>(self);
   const auto want = [&](unsigned flag) { connection->want |= connection->capable & flag; };
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  // With it, who reads past the page cache waits for the answer where no signal reaches, not even KILL.
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_ASYNC_DIO);
   want(FUSE_CAP_CACHE_SYMLINKS);
   want(FUSE_CAP_PARALLEL_DIROPS);
   want(FUSE_CAP_ASYNC_READ);

@@ -41,7 +41,8 @@ class NfsConnection {
     std::chrono::milliseconds silence_max{30'000};
     std::chrono::milliseconds silence_max_of_several{6'000};  // with another server to turn to
     std::chrono::milliseconds pause_max{1'000};
-    std::chrono::milliseconds away_until_told{3'000};  // then a line in the log
+    std::chrono::milliseconds look_at_preferred_every{5'000};  // while another one is in use
+    std::chrono::milliseconds away_until_told{3'000};          // then a line in the log
   };
   using Done = std::function<void(Result<NfsAnswer>)>;
   struct Call;

@@ -23,7 +23,6 @@ constexpr size_t kPrefetchSmall = 4;
 constexpr size_t kPrefetchLarge = 5;
 constexpr std::array<size_t, 6> kInFlightMax = {64, 8, 8, 8, 32, 4};
 constexpr size_t kPiecesAtOnce = 8;  // of a blocking read
-constexpr milliseconds kLookAtPreferredEvery{5'000};
 constexpr milliseconds kPreferredAnswersWithin{3'000};
 
 Error error_of(const std::string& path, int status) {
@@ -220,7 +219,7 @@ void NfsStore::watch_preferred(const std::stop_token& stop, NfsConnection::Optio
     return !stop.stop_requested();
   };
   int answers = 0;
-  while (pause(kLookAtPreferredEvery)) {
+  while (pause(options.look_at_preferred_every)) {
     if (servers_.current() == 0) continue;
     NfsServers preferred({servers_.address(0)});
     options.away_until_told = std::chrono::hours(24);  // not its business

@@ -177,6 +177,16 @@ Result<std::vector<NodeRecord>> Controller::list_nodes() {
   return out;
 }
 
+Result<NodeRecord> Controller::show_node(const std::string& name) {
+  pb::ListNodesRequest request;
+  request.set_node(name);
+  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListNodes, request));
+  if (reply.nodes_size() != 1) {
+    return Error{Code::kUnsupported, "the controller is of an older version", "devrun up"};
+  }
+  return from_proto(reply.nodes(0));
+}
+
 Result<std::vector<AttemptKey>> Controller::declare_node_lost(const std::string& name) {
   pb::DeclareNodeLostRequest request;
   request.set_node(name);

@@ -109,6 +109,7 @@ class Controller {
                                          uint64_t bytes_max);
 
   Result<std::vector<NodeRecord>> list_nodes();
+  Result<NodeRecord> show_node(const std::string& name);  // with its file system's counters
   Result<std::vector<AttemptKey>> declare_node_lost(const std::string& name);
 
  private:

@@ -134,6 +134,7 @@ NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
     const auto key = wire::from_proto(holder.key());
     if (key) out.gpu_holders.push_back({*key, {holder.gpus().begin(), holder.gpus().end()}});
   }
+  for (const devrun::v1::NamedCount& count : in.files()) out.files[count.name()] = count.value();
   return out;
 }
 

@@ -23,9 +23,10 @@ inline constexpr int kNodesMax = 64;
 enum class StoreDriver { kBtrfs, kScan };
 
 struct UpOptions {
-  std::string folder;                 // --store; empty: the default
-  std::optional<int> nodes;           // --nodes; unset: as many as before, one at first
-  std::optional<int64_t> size_bytes;  // --size of the btrfs image; unset: chosen from what is free
+  std::string folder;                  // --store; empty: the default
+  std::optional<int> nodes;            // --nodes; unset: as many as before, one at first
+  std::optional<int64_t> cache_bytes;  // --cache of each node; unset: as it was
+  std::optional<int64_t> size_bytes;   // --size of the btrfs image; unset: chosen from what is free
   // --driver: how volumes are kept. Unset: btrfs, in an image unless the folder is on btrfs.
   std::optional<StoreDriver> driver = {};
   std::optional<int64_t> output_bytes_max = {};  // --output-max of a job's output; unset: as before

@@ -170,7 +170,8 @@ Daemon node_fs(const Layout& layout, const Programs& programs, const Record& rec
   Daemon out =
       daemon(fs_name(node), control,
              {programs.fs, "--keeper", layout.socket(keeper_name(node)), "--control", control,
-              "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs"});
+              "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs",
+              "--cache-size", fmt::format("{}", record.cache_bytes)});
   out.ready = socket_accepts(control);
   return out;
 }

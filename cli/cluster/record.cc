@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "cli/cluster/cluster.h"
@@ -45,7 +46,8 @@ std::string to_json(const Record& record) {
                                        {"nfs_port", record.nfs_port},
                                        {"store_is_image", record.store_is_image},
                                        {"output_bytes_max", record.output_bytes_max},
-                                       {"gpu_root", record.gpu_root}};
+                                       {"gpu_root", record.gpu_root},
+                                       {"cache_bytes", record.cache_bytes}};
   return json.dump(2) + "\n";
 }
 
@@ -72,6 +74,9 @@ Result<Record> parse_record(std::string_view text) {
   }
   if (const auto root = json.find("gpu_root"); root != json.end() && root->is_string()) {
     out.gpu_root = root->get<std::string>();
+  }
+  if (json.contains("cache_bytes")) {  // not in those of older versions
+    out.cache_bytes = TRY(number(json, "cache_bytes", 0, std::numeric_limits<int64_t>::max()));
   }
   return out;
 }

@@ -16,8 +16,9 @@ struct Record {
   uint16_t controller_port = 0;
   uint16_t nfs_port = 0;
   bool store_is_image = false;
-  int64_t output_bytes_max = 0;  // of a job's output on a node; 0: the agent's default
-  std::string gpu_root = "/";    // where the GPUs' driver is installed
+  int64_t output_bytes_max = 0;             // of a job's output on a node; 0: the agent's default
+  std::string gpu_root = "/";               // where the GPUs' driver is installed
+  int64_t cache_bytes = int64_t{20} << 30;  // of each node's disk cache, at most; 0: none
 
   // node1, node2, …
   std::vector<std::string> node_names() const;

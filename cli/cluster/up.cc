@@ -203,6 +203,7 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
   TRY(choose_nodes(options, layout, record));
   record.output_bytes_max = options.output_bytes_max.value_or(record.output_bytes_max);
   record.gpu_root = options.gpu_root.value_or(record.gpu_root);
+  record.cache_bytes = options.cache_bytes.value_or(record.cache_bytes);
   if (!before) {
     record.store_is_image = TRY(shall_be_image(layout.folder, options.driver));
   } else if (options.driver) {

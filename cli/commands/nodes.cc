@@ -13,12 +13,17 @@ namespace devrun::cli {
 namespace {
 
 constexpr Option kOptions[] = {
-    {.name = "json", .meaning = "ls, show: one JSON record: {\"nodes\": […]}", .example = "--json"},
+    {.name = "json",
+     .meaning = "ls, show: one JSON record: {\"nodes\": […]}; show: with all counters of its "
+                "cache, in `files`",
+     .example = "--json"},
     kHelpOption,
 };
 constexpr Example kExamples[] = {
     {"devrun nodes", "all nodes, what they have and what of it is used"},
-    {"devrun nodes show node1", "one in full: its GPUs, and which job has which"},
+    {"devrun nodes show node1",
+     "one in full: its GPUs and which job has which, what its cache holds, whether the store "
+     "answers"},
     {"devrun nodes lost node3",
      "node3 will not come back as it was: what ran there is over, as NODE_LOST"}};
 
@@ -34,19 +39,9 @@ Result<int> list(bool json, Context& context) {
 
 Result<int> show(const std::string& name, bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
-  const auto nodes = TRY(controller->list_nodes());
-  std::vector<std::string_view> names;
-  for (const NodeRecord& node : nodes) {
-    names.push_back(node.hello.name);
-    if (node.hello.name != name) continue;
-    TRY(context.console.data(json ? nodes_json({node}) : node_text(node, wall_clock())));
-    return 0;
-  }
-  const auto nearest = nearest_word(name, names);
-  return Error{Code::kNotFound,
-               fmt::format("there is no node '{}'{}", name,
-                           nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
-               "devrun nodes"};
+  const NodeRecord node = TRY(controller->show_node(name));
+  TRY(context.console.data(json ? nodes_json({node}) : node_text(node, wall_clock())));
+  return 0;
 }
 
 Result<int> declare_lost(const std::string& name, Context& context) {
@@ -94,7 +89,7 @@ Result<Action> parse(const Arguments& arguments) {
 Command nodes_command() {
   return {{.name = "nodes",
            .usage = {"nodes [ls] [--json]", "nodes show [--json] NAME", "nodes lost NAME"},
-           .purpose = "the nodes: what they have, and declaring one lost",
+           .purpose = "the nodes: what they have, how their caches do, and declaring one lost",
            .text = {},
            .options = kOptions,
            .examples = kExamples},

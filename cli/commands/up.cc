@@ -14,6 +14,8 @@ namespace devrun::cli {
 
 namespace {
 
+constexpr int64_t kCacheBytesMin = 16 << 20;
+
 constexpr Option kUpOptions[] = {
     {.name = "nodes",
      .value = "N",
@@ -25,6 +27,12 @@ constexpr Option kUpOptions[] = {
      .meaning = "where everything is kept",
      .fallback = "that of $DEVRUN_CONFIG, else /var/lib/devrun",
      .example = "--store /data/devrun"},
+    {.name = "cache",
+     .value = "SIZE",
+     .meaning =
+         "how much of what jobs read each node may keep on its disk, at least 16M; 0: nothing",
+     .fallback = "as before, 20G at first",
+     .example = "--cache 100G"},
     {.name = "size",
      .value = "S",
      .meaning = "of the store's image, where its file system is not btrfs",
@@ -144,6 +152,15 @@ Result<int64_t> parse_image_size(const std::string& text) {
   return std::move(size).error().context("--size");
 }
 
+Result<int64_t> parse_cache_size(const std::string& text) {
+  auto size = parse_size(text);
+  if (!size) return std::move(size).error().context("--cache");
+  if (*size == 0 || *size >= kCacheBytesMin) return size;
+  return Error{Code::kInvalid,
+               fmt::format("--cache: {} is too little: at least 16M, or 0 for no cache", text),
+               {}};
+}
+
 Result<cluster::StoreDriver> parse_driver(const std::string& text) {
   if (text == "btrfs") return cluster::StoreDriver::kBtrfs;
   if (text == "scan") return cluster::StoreDriver::kScan;
@@ -170,6 +187,8 @@ Result<Action> parse_up(const Arguments& arguments) {
   if (const auto store = arguments.value("store")) options.folder = *store;
   if (const auto nodes = arguments.value("nodes")) options.nodes = TRY(parse_node_count(*nodes));
   if (const auto size = arguments.value("size")) options.size_bytes = TRY(parse_image_size(*size));
+  if (const auto cache = arguments.value("cache"))
+    options.cache_bytes = TRY(parse_cache_size(*cache));
   if (const auto driver = arguments.value("driver")) options.driver = TRY(parse_driver(*driver));
   if (const auto most = arguments.value("output-max")) {
     options.output_bytes_max = TRY(parse_output_max(*most));
@@ -210,8 +229,9 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 
 Command up_command() {
   return {{.name = "up",
-           .usage = {"up [--nodes N] [--store DIR] [--size S] [--driver D] [--output-max S] "
-                     "[--gpu-root DIR]"},
+           .usage =
+               {"up [--nodes N] [--store DIR] [--size S] [--cache S] [--driver D] [--output-max S] "
+                "[--gpu-root DIR]"},
            .purpose = "start a whole cluster on this machine",
            .text = "Does only what is missing, so it also mends a cluster of which something has "
                    "died. Needs root.\n"

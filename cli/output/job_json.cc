@@ -222,6 +222,7 @@ std::string nodes_json(const std::vector<NodeRecord>& nodes) {
     one["attempts"] = node.attempts;
     if (!node.hello.gpus.empty()) one["gpus"] = gpus_of(node);
     if (!node.trouble.empty()) one["trouble"] = node.trouble;
+    if (!node.files.empty()) one["files"] = node.files;
     list.push_back(std::move(one));
   }
   Json out;

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "cli/output/console.h"
+#include "cli/output/files_text.h"
 #include "cli/output/table.h"
 #include "common/base/units.h"
 
@@ -328,6 +329,7 @@ std::string node_text(const NodeRecord& node, Time now) {
   line(out, "has", resources_text(hello.total));
   line(out, "in use", resources_text(node.used));
   line(out, "jobs", fmt::format("{}", node.attempts));
+  if (!node.files.empty()) out += files_text(node.files);
   if (hello.gpus.empty()) return out;
   Table table({"GPU", "TYPE", "MEMORY", "JOB", "NAME"});
   for (const Gpu& gpu : hello.gpus) {

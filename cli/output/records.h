@@ -123,6 +123,7 @@ struct NodeRecord {
     std::vector<uint32_t> gpus;  // by index
   };
   std::vector<GpuHolder> gpu_holders = {};
+  Counts files = {};  // what its file system counts; only of show_node
 };
 
 }  // namespace devrun::cli

@@ -1,6 +1,8 @@
 // A node as the controller knows it.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,5 +38,8 @@ struct NodeHello {
 
 // Those of `type` (any, if empty; case does not count), by index. Where an agent names none they are numbered from 0.
 std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type);
+
+// Things that a program has counted, by name (cache.hits, nfs.bytes_read): for people, nothing is decided by them.
+using Counts = std::map<std::string, uint64_t>;
 
 }  // namespace devrun

@@ -33,11 +33,13 @@ struct Synchronized {
   uint64_t session = 0;
   std::vector<ObservedAttempt> observed;  // all that it knows
   std::string trouble = {};               // why no job can run there; empty: none
+  Counts files = {};                      // what its file system counts
 };
 struct Reported {
   std::string node;
   std::vector<ObservedAttempt> observed;    // those that changed
   std::optional<std::string> trouble = {};  // if it changed; empty: none
+  Counts files = {};                        // what its file system counts, if it changed
 };
 struct NodeGone {
   std::string node;

@@ -43,6 +43,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
   presence.session = input.session;
   presence.last_heard = turn.now;
   presence.trouble = input.trouble;
+  presence.files = input.files;
   presence.retained.clear();
   presence.strays.clear();
   std::set<AttemptKey> known;
@@ -70,6 +71,11 @@ void synchronize(Turn& turn, const Synchronized& input) {
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble) {
   const auto it = turn.state.presence.nodes.find(node);
   if (it != turn.state.presence.nodes.end()) it->second.trouble = trouble;
+}
+
+void set_files(Turn& turn, const std::string& node, const Counts& files) {
+  const auto it = turn.state.presence.nodes.find(node);
+  if (it != turn.state.presence.nodes.end()) it->second.files = files;
 }
 
 void node_gone(Turn& turn, const NodeGone& input) {

@@ -108,6 +108,7 @@ struct NodePresence {
   uint64_t session = 0;  // of the held call; 0: not connected
   Time last_heard;
   std::string trouble;            // why nothing is placed there; empty: none
+  Counts files;                   // what its file system counts, for people
   std::set<AttemptKey> retained;  // ended; the agent keeps them until their output is stored here
   std::set<AttemptKey> strays;    // run there although they are over for us: to be killed
 };

@@ -24,6 +24,7 @@ struct Dispatch {
   }
   Result<Reply> operator()(const Reported& input) {
     if (input.trouble) set_trouble(turn, input.node, *input.trouble);
+    if (!input.files.empty()) set_files(turn, input.node, input.files);
     for (const ObservedAttempt& observed : input.observed) report(turn, input.node, observed);
     return Reply{};
   }

@@ -24,6 +24,7 @@ Result<Reply> keep(Turn& turn, const Keep& input);
 Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
 void synchronize(Turn& turn, const Synchronized& input);
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble);
+void set_files(Turn& turn, const std::string& node, const Counts& files);
 void node_gone(Turn& turn, const NodeGone& input);
 void report(Turn& turn, const std::string& node, const ObservedAttempt& observed);
 void output_stored(Turn& turn, const OutputStored& input);

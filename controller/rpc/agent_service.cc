@@ -24,12 +24,23 @@ Status check_version(std::string_view who, std::string_view version) {
 namespace {
 
 constexpr size_t kTroubleBytesMax = 1024;
+constexpr size_t kCountsMax = 128;
+constexpr size_t kCountNameBytesMax = 64;
 
 Result<std::vector<ObservedAttempt>> observed_of(
     const google::protobuf::RepeatedPtrField<pb::ObservedAttempt>& in) {
   std::vector<ObservedAttempt> out;
   out.reserve(static_cast<size_t>(in.size()));
   for (const pb::ObservedAttempt& observed : in) out.push_back(TRY(wire::from_proto(observed)));
+  return out;
+}
+
+Counts counts_of(const pb::NodeCondition& condition) {
+  Counts out;
+  for (const pb::NamedCount& count : condition.files()) {
+    if (out.size() == kCountsMax) break;
+    out[count.name().substr(0, kCountNameBytesMax)] = count.value();
+  }
   return out;
 }
 
@@ -53,6 +64,7 @@ Result<Synchronized> read(const grpc::CallbackServerContext& context,
   }
   input.observed = TRY(observed_of(request.observed()));
   input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
+  input.files = counts_of(request.condition());
   return input;
 }
 
@@ -61,9 +73,10 @@ Result<Reported> read(const grpc::CallbackServerContext& context,
   const Peer peer = TRY(identify(context, "Report"));
   TRY(check_name(peer, request.node()));
   Reported input{request.node(), TRY(observed_of(request.observed())), {}};
-  if (request.has_condition()) {
+  if (request.has_condition() && !request.condition().only_files()) {
     input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
   }
+  input.files = counts_of(request.condition());
   return input;
 }
 

@@ -274,9 +274,23 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
       });
 }
 
-grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context, const pb::ListNodesRequest*,
+grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
+                                                   const pb::ListNodesRequest* request,
                                                    pb::ListNodesReply* reply) {
-  return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) {
+  return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) -> Status {
+    if (!request->node().empty()) {
+      const auto found = state.nodes.find(request->node());
+      if (found == state.nodes.end() || found->second.lost) return no_node(state, request->node());
+      pb::NodeInfo& info = *reply->add_nodes() = node_info(state, found->second, now);
+      const auto presence = state.presence.nodes.find(request->node());
+      if (presence == state.presence.nodes.end()) return ok();
+      for (const auto& [name, value] : presence->second.files) {
+        pb::NamedCount& count = *info.add_files();
+        count.set_name(name);
+        count.set_value(value);
+      }
+      return ok();
+    }
     for (const auto& [name, node] : state.nodes) {
       if (!node.lost) *reply->add_nodes() = node_info(state, node, now);
     }

@@ -111,6 +111,14 @@ void Ganesha::kill() {
   pid_ = 0;
 }
 
+void Ganesha::hang() {
+  ::kill(pid_, SIGSTOP);
+}
+
+void Ganesha::go_on() {
+  ::kill(pid_, SIGCONT);
+}
+
 NfsAddress Ganesha::address() const {
   NfsAddress out;
   out.host = "127.0.0.1";

@@ -20,6 +20,8 @@ class Ganesha {
 
   void start();  // returns once it accepts connections
   void kill();   // SIGKILL, and its end awaited
+  void hang();   // SIGSTOP
+  void go_on();  // SIGCONT
   NfsAddress address() const;
 
  private:

@@ -236,5 +236,69 @@ TEST(Mount, PrepareNamesWhatIsWrongAndDamageIsAnErrorOfTheReadAlone) {
   });
 }
 
+// As jobs that start together on a node that has nothing.
+TEST(Mount, SixteenColdReadersFetchEachChunkOnce) {
+  in_own_namespace([] {
+    const TemporaryFolder folder;
+    MemoryStore store;
+    TreeBuilder tree(store);
+    std::vector<tree::Entry> files;
+    std::map<std::string, std::string> texts;
+    uint64_t chunks = 0;
+    for (unsigned i = 0; i < 120; ++i) {
+      const std::string name = fmt::format("f{}", i);
+      const size_t size = i % 20 == 0 ? 2'500'000 + i : 1'000 + i * 900;
+      texts[name] = long_text(size, static_cast<char>(i));
+      files.push_back(file(store, name, texts[name], 10 + i));
+      chunks += i % 20 == 0 ? 4 : 1;  // three and the list of their hashes
+    }
+    const Digest id = tree.finish(files);
+    auto cache =
+        DiskCache::open(folder.path("cache"), {.bytes_max = 64 << 20, .free_percent_min = 0});
+    TestNode node(folder_store(store, folder), folder, std::move(*cache));
+    const std::string lower = node.prepare(id);
+    std::vector<std::string> roots;
+    for (int job = 0; job < 16; ++job) roots.push_back(node.overlay(lower, std::to_string(job)));
+    std::atomic<unsigned> wrong{0};
+    std::vector<std::jthread> jobs;
+    for (const std::string& root : roots) {
+      jobs.emplace_back([&] {
+        for (const auto& [name, text] : texts) {
+          if (read_all(root + "/" + name) != text) wrong += 1;
+        }
+      });
+    }
+    jobs.clear();
+    EXPECT_EQ(wrong, 0u);
+    EXPECT_EQ(node.count()["body.fetches"], chunks);
+  });
+}
+
+TEST(Mount, ARestartedNodeReadsFromItsDisk) {
+  in_own_namespace([] {
+    const TemporaryFolder folder;
+    MemoryStore store;
+    TreeBuilder tree(store);
+    const std::string big = long_text(3'300'000, 'b');
+    const std::string provisional = long_text(2'200'000, 'p');
+    const Digest id =
+        tree.finish({file(store, "big", big, 5), file(store, "small", long_text(7'000, 's'), 6),
+                     provisional_file(store, "weights", provisional, 7)});
+    for (const bool cold : {true, false}) {
+      auto cache =
+          DiskCache::open(folder.path("cache"), {.bytes_max = 64 << 20, .free_percent_min = 0});
+      (*cache)->settle();
+      TestNode node(folder_store(store, folder), folder, std::move(*cache));
+      const std::string root = node.prepare(id);
+      EXPECT_TRUE(read_all(root + "/big") == big);
+      EXPECT_TRUE(read_all(root + "/weights") == provisional);
+      EXPECT_EQ(read_all(root + "/small"), long_text(7'000, 's'));
+      auto counters = node.count();
+      EXPECT_EQ(counters["body.fetches"], cold ? 4u + 1u + 1u + 3u : 0u);
+      EXPECT_EQ(counters["body.under_way"], 0u);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace devrun::volume

@@ -1,11 +1,17 @@
 // The store over NFS, against a real server: what it answers, and that killing it costs time and
 // nothing else.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <random>
 #include <thread>
 
+#include "agent/volume/body_reader.h"
 #include "agent/volume/fs_client.h"
 #include "agent/volume/nfs_store.h"
 #include "tests/unit/agent/volume/ganesha.h"
@@ -28,10 +34,17 @@ class Nfs : public ::testing::Test {
     std::filesystem::create_directories(full.parent_path());
     std::ofstream(full, std::ios::binary) << bytes;
   }
-  std::unique_ptr<ObjectStore> open() {
-    auto store = NfsStore::open({server_.address()}, {});
+  std::unique_ptr<ObjectStore> open() { return open({server_.address()}, {}); }
+  std::unique_ptr<ObjectStore> open(std::vector<NfsAddress> addresses,
+                                    NfsConnection::Options options) {
+    auto store = NfsStore::open(std::move(addresses), options);
     EXPECT_TRUE(store.has_value());
     return std::move(*store);
+  }
+  static uint64_t counted(const ObjectStore& store, const std::string& name) {
+    std::map<std::string, uint64_t> counters;
+    store.count(counters);
+    return counters[name];
   }
 
   TemporaryFolder folder_;
@@ -90,51 +103,170 @@ TEST_F(Nfs, AServerThatIsAwayIsAnErrorInTimeForWhoHasADeadline) {
   EXPECT_EQ(*store->read_whole("a", 10, {}), "x");
 }
 
+// How often the server is killed: DEVRUN_NFS_KILLS=100 for the whole of it.
+unsigned kills_wanted() {
+  const char* words = std::getenv("DEVRUN_NFS_KILLS");
+  return words == nullptr ? 10 : static_cast<unsigned>(std::atoi(words));
+}
+
+// Some read files and verify them, as a node does, with a memory too small to be of help; some read ranges, whose bytes
+// the test itself compares.
 TEST_F(Nfs, KillingTheServerAgainAndAgainCostsNoReadAndNoByte) {
-  std::vector<std::string> bodies;
-  for (int i = 0; i < 20; ++i) {
-    bodies.push_back(long_text(static_cast<size_t>(200'000 + i * 90'000), static_cast<char>(i)));
-    put(fmt::format("content/{:02}/body", i), bodies.back());
+  MemoryStore memory;
+  std::vector<std::string> texts;
+  std::vector<tree::Entry> files;
+  for (unsigned i = 0; i < 40; ++i) {
+    const size_t size = i % 4 == 0 ? 2'000'000 + i * 90'000 : 2'000 + i * 3'000;
+    texts.push_back(long_text(size, static_cast<char>(i)));
+    files.push_back(file(memory, "f", texts.back(), i));
   }
+  memory.write_to(folder_.path("export"));
   server_.start();
   const auto store = open();
+  BodyReader bodies(*store, nullptr, 3 << 20);
   std::atomic<bool> stop{false};
-  std::atomic<uint64_t> reads{0};
-  std::atomic<uint64_t> wrong{0};
-  std::atomic<uint64_t> failed{0};
+  std::atomic<uint64_t> reads{0}, wrong{0}, failed{0};
   std::vector<std::jthread> readers;
   for (unsigned seed = 0; seed < 8; ++seed) {
     readers.emplace_back([&, seed] {
       std::mt19937 random(seed);
       while (!stop) {
-        const size_t i = random() % bodies.size();
-        const uint64_t offset = random() % bodies[i].size();
+        const size_t i = random() % files.size();
+        const uint64_t offset = random() % texts[i].size();
         const uint64_t size = random() % 3 == 0 ? 4096 : 1 << 20;
-        const auto read = store->read_range(fmt::format("content/{:02}/body", i), offset, size, {});
+        Result<std::string> read = std::string();
+        if (seed % 2 == 0) {
+          read = store->read_range(tree::body_path(files[i].body), offset, size, {});
+        } else {
+          const auto slices = bodies.read(files[i].body, files[i].size, offset, size);
+          if (!slices) read = slices.error();
+          if (slices) {
+            for (const Slice& slice : *slices) *read += slice.bytes;
+          }
+        }
         reads += 1;
         if (!read) {
           failed += 1;
-        } else if (*read != std::string_view(bodies[i]).substr(offset, size)) {
+        } else if (*read != std::string_view(texts[i]).substr(offset, size)) {
           wrong += 1;
         }
       }
     });
   }
-  for (int kills = 0; kills < 5; ++kills) {
+  const unsigned kills = kills_wanted();
+  for (unsigned i = 0; i <= kills; ++i) {
     const uint64_t before = reads;
-    while (reads < before + 100) std::this_thread::yield();
+    while (reads < before + 100) std::this_thread::sleep_for(milliseconds(1));
+    if (i == kills) break;
     server_.kill();
     server_.start();
   }
-  const uint64_t before = reads;
-  while (reads < before + 100) std::this_thread::yield();
   stop = true;
   readers.clear();
   EXPECT_EQ(wrong, 0u);
   EXPECT_EQ(failed, 0u);
+  EXPECT_GE(counted(*store, "nfs.connect"), kills);
   std::map<std::string, uint64_t> counters;
-  store->count(counters);
-  EXPECT_GE(counters["nfs.connect"], 6u);
+  bodies.count(counters);
+  EXPECT_EQ(counters["body.mismatches"], 0u);
+}
+
+TEST_F(Nfs, ASecondServerIsUsedWhileTheFirstIsDeadOrHangs) {
+  put("content/ab/f", "the same");
+  Ganesha second(folder_.path("export"), folder_.path("run2"));
+  server_.start();
+  second.start();
+  NfsConnection::Options options;
+  options.silence_max_of_several = milliseconds(300);
+  options.look_at_preferred_every = milliseconds(50);
+  const auto store = open({server_.address(), second.address()}, options);
+  const auto read = [&] { return *store->read_whole("content/ab/f", 100, {}); };
+  const auto until_server = [&](uint64_t number) {
+    const auto end = Clock::now() + std::chrono::seconds(30);
+    while (counted(*store, "nfs.server") != number && Clock::now() < end) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return counted(*store, "nfs.server");
+  };
+  EXPECT_EQ(read(), "the same");
+  EXPECT_EQ(counted(*store, "nfs.server"), 0u);
+  server_.kill();
+  EXPECT_EQ(read(), "the same");
+  EXPECT_EQ(counted(*store, "nfs.server"), 1u);
+  server_.start();
+  EXPECT_EQ(until_server(0), 0u);
+  EXPECT_EQ(read(), "the same");
+  server_.hang();
+  EXPECT_EQ(read(), "the same");
+  EXPECT_EQ(counted(*store, "nfs.server"), 1u);
+  server_.go_on();
+  EXPECT_EQ(until_server(0), 0u);
+  second.kill();
+  EXPECT_EQ(read(), "the same");
+}
+
+// In a process of its own, which is killed while it waits for a server that hangs.
+void read_and_be_killed(const std::function<void()>& read) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t reader = ::fork();
+  ASSERT_GE(reader, 0);
+  if (reader == 0) {
+    ::signal(SIGUSR1, [](int) {});
+    [[maybe_unused]] const ssize_t told = ::write(ready[1], "x", 1);
+    read();
+    ::_exit(1);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  // Time to arrive in the read: if it has not, the test is easier than it should be, never wrong.
+  std::this_thread::sleep_for(milliseconds(100));
+  ::kill(reader, SIGUSR1);  // not deadly: it goes on waiting
+  std::this_thread::sleep_for(milliseconds(100));
+  ASSERT_EQ(::waitpid(reader, nullptr, WNOHANG), 0);
+  ::kill(reader, SIGKILL);
+  int status = 0;
+  const auto end = Clock::now() + std::chrono::seconds(20);
+  while (::waitpid(reader, &status, WNOHANG) == 0) {
+    ASSERT_LT(Clock::now(), end) << "a killed reader does not end";
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  EXPECT_TRUE(WIFSIGNALED(status));
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+TEST_F(Nfs, WhoWaitsForAServerThatHangsCanBeKilled) {
+  in_own_namespace([this] {
+    MemoryStore memory;
+    TreeBuilder tree(memory);
+    const std::string text = long_text(5'000'000, 'h');
+    const Digest id = tree.finish(
+        {file(memory, "big", text, 5), file(memory, "mapped", text + "m", 6),
+         file(memory, "small", long_text(9'000, 's'), 7), file(memory, "jump", text + "j", 8)});
+    memory.write_to(folder_.path("export"));
+    server_.start();
+    TestNode node(open(), folder_);
+    const std::string root = node.prepare(id);
+    server_.hang();
+    read_and_be_killed([&] { read_all(root + "/big"); });
+    read_and_be_killed([&] { read_all(root + "/small"); });
+    read_and_be_killed([&] {  // past the page cache: the kernel waits for the answer itself
+      const int fd = ::open((root + "/jump").c_str(), O_RDONLY | O_DIRECT);
+      alignas(4096) static char page[4096];
+      [[maybe_unused]] const ssize_t n = ::pread(fd, page, sizeof page, 3 << 20);
+    });
+    read_and_be_killed([&] {
+      const int fd = ::open((root + "/mapped").c_str(), O_RDONLY);
+      const auto* bytes = static_cast<const volatile char*>(
+          ::mmap(nullptr, text.size(), PROT_READ, MAP_PRIVATE, fd, 0));
+      [[maybe_unused]] const char byte = bytes[2'000'000];
+    });
+    server_.go_on();
+    EXPECT_TRUE(read_all(root + "/big") == text);
+    EXPECT_TRUE(read_all(root + "/jump") == text + "j");
+    EXPECT_TRUE(read_all(root + "/mapped") == text + "m");
+  });
 }
 
 TEST_F(Nfs, AReaderOfTheMountWaitsForTheServerAndPrepareDoesNot) {

@@ -47,12 +47,14 @@ TEST(Record, RoundTripsAndNamesWhatIsWrong) {
   record.controller_port = 7443;
   record.nfs_port = 41000;
   record.store_is_image = true;
+  record.cache_bytes = 123456789012;
   const auto read = parse_record(to_json(record));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->nodes, 3);
   EXPECT_EQ(read->controller_port, 7443);
   EXPECT_EQ(read->nfs_port, 41000);
   EXPECT_TRUE(read->store_is_image);
+  EXPECT_EQ(read->cache_bytes, 123456789012);
   EXPECT_FALSE(parse_record(""));
   EXPECT_FALSE(parse_record("[]"));
   EXPECT_FALSE(parse_record(R"({"version": 1, "nodes": 0})"));
