@@ -102,7 +102,7 @@ class Agent {
   std::map<AttemptKey, std::unique_ptr<Runner>> runners_;
   std::unique_ptr<FilesWatch> files_watch_;
   Traces traces_;  // on housekeeping_
-  Counts files_;  // what devrun-fs counts
+  Counts files_;   // what devrun-fs counts
   std::unique_ptr<FilesCounts> files_counts_;
   Sessions sessions_;
 };

@@ -50,7 +50,8 @@ def other_build(cluster):
     """The same programs, as another build has them: other files in another folder."""
     folder = os.path.join(cluster.home, "other", "bin")
     os.makedirs(folder)
-    for name in ("devrun", "devrun-agent", "devrun-controller", "devrun-fs", "devrun-keeper", "devrun-shim"):
+    for name in ("devrun", "devrun-agent", "devrun-controller", "devrun-fs", "devrun-gpus", "devrun-keeper",
+                 "devrun-shim"):
         shutil.copy(os.path.join(cluster.bin, name), folder)
     return folder
 

@@ -113,6 +113,7 @@ void Ganesha::kill() {
 
 void Ganesha::hang() {
   ::kill(pid_, SIGSTOP);
+  ::waitpid(pid_, nullptr, WUNTRACED);  // until all its threads have stopped
 }
 
 void Ganesha::go_on() {

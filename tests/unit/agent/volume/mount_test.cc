@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "agent/volume/fs_client.h"
 #include "agent/volume/host_store.h"
@@ -295,7 +296,8 @@ TEST(Mount, ARestartedNodeReadsFromItsDisk) {
       EXPECT_EQ(read_all(root + "/small"), long_text(7'000, 's'));
       auto counters = node.count();
       EXPECT_EQ(counters["body.fetches"], cold ? 4u + 1u + 1u + 3u : 0u);
-      EXPECT_EQ(counters["body.under_way"], 0u);
+      // A reader may hear of the last chunk just before that counts as done.
+      while (node.count()["body.under_way"] > 0) std::this_thread::yield();
     }
   });
 }
