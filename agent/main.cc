@@ -80,6 +80,7 @@ Status run(const Flags& flags) {
   options.live_folder = flags.live;
   options.shim_program = flags.shim;
   options.devrun_program = flags.devrun;
+  options.scratch_bytes = flags.scratch_bytes;
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
   options.nfs_server = flags.nfs;
   if (flags.output_bytes_max) {
@@ -89,9 +90,10 @@ Status run(const Flags& flags) {
   std::vector<Gpu> gpus;
   for (const gpu::FoundGpu& found : options.driver.gpus) gpus.push_back(found.gpu);
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
-  Agent agent({TRY(hello_of(flags, gpus)), new_instance(), flags.controller,
-               TRY(credentials(flags)), flags.state + "/sockets", flags.fs, flags.keeper},
-              *sandboxes, shim::ShimLink::connect);
+  Agent agent(
+      {TRY(hello_of(flags, gpus)), new_instance(), flags.controller, TRY(credentials(flags)),
+       flags.state + "/sockets", flags.fs, flags.keeper, flags.report_every},
+      *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);
   wait_for_stop_signal();

@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   app.add_option("--ca", options.authority, "certificate of the cluster's authority");
   app.add_option("--cert", options.certificate, "the controller's certificate");
   app.add_option("--key", options.key, "its key");
+  controller::add_policy_flags(app, options.server.policy);
   controller::add_collecting_flags(app, options.server.collect);
   storage::CheckOptions checking;
   std::string checked;

@@ -91,6 +91,21 @@ void let_go(Attempt& attempt, Effects& out) {
   report(attempt, out);
 }
 
+std::optional<Time> limit_of(const Attempt& attempt) {
+  const Time started = attempt.observed.timeline.started;
+  if (attempt.time_limit.us == 0 || started.us == 0 || attempt.desired.goal == Goal::kStop) {
+    return std::nullopt;
+  }
+  return started + attempt.time_limit + kTimeLimitSlack;
+}
+
+void end_at_time_limit(Attempt& attempt, Time now) {
+  const std::optional<Time> limit = limit_of(attempt);
+  if (!limit || now < *limit) return;
+  attempt.desired.goal = Goal::kStop;
+  attempt.desired.stop_cause = EndCause::kTimedOut;
+}
+
 // With a shim that answers (or did until now).
 void advance_live(Attempt& attempt, Time now, Effects& out) {
   if (attempt.exit) {
@@ -104,6 +119,7 @@ void advance_live(Attempt& attempt, Time now, Effects& out) {
   // Signals wait for the program: at a container that has not begun they would be lost.
   if (attempt.observed.phase >= Phase::kSettingUp) deliver_signal(attempt, out);
   let_go(attempt, out);
+  end_at_time_limit(attempt, now);
   if (in<Running>(attempt) && attempt.desired.goal == Goal::kStop) {
     begin_stopping(attempt, now, out);
   }
@@ -162,6 +178,7 @@ void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
     return;
   }
   attempt.has_setup = found.has_setup;
+  attempt.time_limit = found.time_limit;
   if (attempt.observed.timeline.started.us != 0) attempt.observed.phase = phase_of_begun(attempt);
   attempt.went = false;
   attempt.shim_gone = false;
@@ -231,6 +248,13 @@ void on_input(Attempt& attempt, const Measured& input, Time, Effects& out) {
                                 ? asked_ending(*attempt.asked.stop_cause, attempt.asked.stop_reason)
                                 : attempt.exit;
   attempt.observed.wrote = input.wrote;
+  if (input.usage) attempt.observed.usage = input.usage;
+  report(attempt, out);
+}
+
+void on_input(Attempt& attempt, const Used& input, Time, Effects& out) {
+  if (!in<Running>(attempt) && !in<Stopping>(attempt)) return;
+  attempt.observed.usage = input.usage;
   report(attempt, out);
 }
 
@@ -282,6 +306,7 @@ void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
 
 std::optional<Time> due_at(const Attempt& attempt) {
   if (const Stopping* s = std::get_if<Stopping>(&attempt.stage)) return s->kill_at;
+  if (in<Running>(attempt)) return limit_of(attempt);
   if (const Finding* f = std::get_if<Finding>(&attempt.stage); f && !f->asked) return f->inspect_at;
   if (const Completing* c = std::get_if<Completing>(&attempt.stage); c && !c->told)
     return c->tell_at;

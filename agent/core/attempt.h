@@ -21,6 +21,7 @@ void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out
 void on_input(Attempt& attempt, const ShimChanged& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const ShimGone& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const Measured& input, Time now, Effects& out);
+void on_input(Attempt& attempt, const Used& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const Cleaned& input, Time now, Effects& out);  // that failed
 
 // Over, with nothing run.

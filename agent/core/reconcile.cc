@@ -57,6 +57,7 @@ void accept_new(State& state, const DesiredItem& item, Time now, Effects& out) {
   }
   attempt.stage = Waiting{*item.spec};
   attempt.has_setup = !item.spec->program.setup.empty();
+  attempt.time_limit = item.spec->time_limit;
   if (superseded) {
     end_unstarted(attempt, {EndCause::kNotStarted, 125, "a later attempt has taken its place", ""},
                   out);

@@ -37,6 +37,8 @@
 namespace devrun::agent {
 
 inline constexpr Duration kKillAgainAfter = seconds(5);
+// The controller ends what has reached its time limit; the node does it in its stead a little later.
+inline constexpr Duration kTimeLimitSlack = seconds(2);
 inline constexpr Duration kLinkAgainAfter = milliseconds(200);
 inline constexpr Duration kReleaseAgainAfter = seconds(1);
 // An end whose writes are measured faster than this is reported once, not as kCompleting first.
@@ -74,6 +76,7 @@ struct Found {
   bool released = false;
   bool has_setup = false;
   Asked asked = {};
+  Duration time_limit = {};
 };
 struct FoundNothing {
   AttemptKey key;
@@ -105,6 +108,11 @@ struct ShimGone {
 struct Measured {
   AttemptKey key;
   std::optional<WrittenSummary> wrote;
+  std::optional<Usage> usage = {};
+};
+struct Used {  // now and then, while it runs
+  AttemptKey key;
+  Usage usage;
 };
 struct Cleaned {
   AttemptKey key;
@@ -116,8 +124,9 @@ struct FilesLost {
 };
 struct Tick {};
 
-using Input = std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed,
-                           StartFailed, ShimChanged, ShimGone, Measured, Cleaned, FilesLost, Tick>;
+using Input =
+    std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed, StartFailed,
+                 ShimChanged, ShimGone, Measured, Used, Cleaned, FilesLost, Tick>;
 
 // ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,6 +209,7 @@ struct Attempt {
   Asked asked;
   int32_t signal_to_deliver = 0;  // with its sequence, until the program runs
   uint32_t signal_sequence = 0;
+  Duration time_limit;      // 0: none
   std::string lost_reason;  // with a goal of kStop for kLost
   bool released = false;
   bool has_setup = false;

@@ -42,7 +42,7 @@ void make_parents_v2(const std::string& top, const std::string& parent) {
   std::string folder = top;
   size_t at = 0;
   for (;;) {
-    for (const char* controller : {"+cpu", "+memory"}) {
+    for (const char* controller : {"+cpu", "+memory", "+pids", "+io"}) {
       if (Status done = put(folder + "/cgroup.subtree_control", controller); !done) {
         log::debug("{}: {}", folder, done.error().message);
       }
@@ -76,6 +76,7 @@ CgroupHost CgroupHost::look(const std::string& root) {
   if (is_file_system(root + "/cpu", CGROUP_SUPER_MAGIC)) host.cpu = root + "/cpu";
   if (is_file_system(root + "/memory", CGROUP_SUPER_MAGIC)) host.memory = root + "/memory";
   if (is_file_system(root + "/devices", CGROUP_SUPER_MAGIC)) host.devices = root + "/devices";
+  if (is_file_system(root + "/pids", CGROUP_SUPER_MAGIC)) host.pids = root + "/pids";
   return host;
 }
 
@@ -110,6 +111,7 @@ std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string&
       limit(folder, "cpu.weight", 1 + (shares(resources) - 2) * 9999 / 262142);
     }
     if (resources.memory_bytes > 0) limit(folder, "memory.max", resources.memory_bytes);
+    limit(folder, "pids.max", kTasksMax);
   }
   if (!host.cpu.empty() && resources.cpu_milli > 0) {
     const std::string folder = make(host.cpu);
@@ -118,6 +120,10 @@ std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string&
   if (!host.memory.empty() && resources.memory_bytes > 0) {
     const std::string folder = make(host.memory);
     if (!folder.empty()) limit(folder, "memory.limit_in_bytes", resources.memory_bytes);
+  }
+  if (!host.pids.empty()) {
+    const std::string folder = make(host.pids);
+    if (!folder.empty()) limit(folder, "pids.max", kTasksMax);
   }
   return made;
 }

@@ -1,4 +1,5 @@
-// The controllers of this host that attempts are put under: cpu shares and a memory limit, in cgroup v1, v2 or a mixture.
+// The controllers of this host that attempts are put under: cpu shares, a memory limit and a number of processes, in
+// cgroup v1, v2 or a mixture; io for its accounts alone.
 // Where there are none, or none that we may use, attempts run without: crun itself is told to leave cgroups alone, because
 // version 1.8 refuses hybrid hosts and would visit every controller.
 #pragma once
@@ -17,6 +18,7 @@ struct CgroupHost {
   std::string memory;
   std::string devices;
   std::string guard;  // a mount of cgroup2 for programs alone, where limits are in v1 (mount_guard)
+  std::string pids;
 
   static CgroupHost look(const std::string& root = "/sys/fs/cgroup");
 };
@@ -24,6 +26,8 @@ struct CgroupHost {
 // Mounts cgroup2 at `folder`, which is made, unless the host shows it already; crun must not see it where hosts have it.
 // For hosts whose controllers are in v1. Empty if the kernel refuses.
 std::string mount_guard(const std::string& folder);
+// Processes and threads of an attempt: a fork bomb ends before the node does.
+inline constexpr int64_t kTasksMax = 32'768;
 
 // Makes PARENT/NAME under each controller that is there and sets its limits; returns the folders made. A controller that
 // refuses is left out, with a line in the log.

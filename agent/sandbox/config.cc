@@ -32,8 +32,13 @@ json mounts(const ConfigInput& in) {
                       {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}));
   out.push_back(mount("/dev/pts", "devpts", "devpts",
                       {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
-  // Unbounded, for PyTorch's data loaders; a memory limit counts what is in it.
-  out.push_back(mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777"}));
+  // As large as the job's memory, for PyTorch's data loaders: the memory limit counts what is in it. Without one the
+  // kernel's own rule holds, half of the machine's memory.
+  json shm = {"nosuid", "noexec", "nodev", "mode=1777"};
+  if (in.spec.resources.memory_bytes > 0) {
+    shm.push_back("size=" + std::to_string(in.spec.resources.memory_bytes));
+  }
+  out.push_back(mount("/dev/shm", "tmpfs", "shm", std::move(shm)));
   out.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
   out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
   if (in.cgroup2) {

@@ -16,6 +16,7 @@
 #include "agent/sandbox/seccomp.h"
 #include "agent/sandbox/session.h"
 #include "agent/sandbox/spec_file.h"
+#include "agent/sandbox/usage.h"
 #include "agent/sandbox/written.h"
 #include "agent/shim/exit_record.h"
 #include "agent/shim/process_file.h"
@@ -62,6 +63,7 @@ class NodeSandboxes final : public Sandboxes {
     return sandbox::find_session(places(key), key, id);
   }
   Status kill(const AttemptKey& key) override;
+  Result<Usage> usage(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
   Status collect(Time now) override;
@@ -221,6 +223,22 @@ Status NodeSandboxes::kill(const AttemptKey& key) {
   return end_cgroups(TRY(read_lines(at.cgroups())));
 }
 
+Result<Usage> NodeSandboxes::usage(const AttemptKey& key) {
+  const Places at = places(key);
+  Usage used = usage_of(TRY(read_lines(at.cgroups())));
+  const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(at.folder));
+  if (!exit) return used;
+  used.memory_bytes = 0;
+  if (!exit->usage) return used;
+  // Each counts what the other may lack: a cgroup what nobody waited for, the kernel's accounts what there is no
+  // cgroup for.
+  used.cpu = std::max(used.cpu, exit->usage->cpu);
+  used.memory_peak_bytes = std::max(used.memory_peak_bytes, exit->usage->memory_peak_bytes);
+  used.read_bytes = std::max(used.read_bytes, exit->usage->read_bytes);
+  used.written_bytes = std::max(used.written_bytes, exit->usage->written_bytes);
+  return used;
+}
+
 Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
   const Places at = places(key);
   const std::string bytes = TRY(read_file(at.spec()));
@@ -260,7 +278,7 @@ Status NodeSandboxes::release(const AttemptKey& key) {
   }
   for (const auto& entry : std::filesystem::directory_iterator(at.folder, failed)) {
     const std::string name = entry.path().filename().string();
-    if (name == "upper" || name == "spec" || name == "exit") continue;
+    if (name == "upper" || name == "spec" || name == "exit" || name.starts_with("disk")) continue;
     TRY(remove_tree(entry.path().string()));
   }
   return write_lines(at.released(), {std::to_string(wall_clock().us)});
@@ -273,6 +291,7 @@ Status NodeSandboxes::collect(Time now) {
     if (when.empty()) continue;
     const Time released{std::strtoll(when.front().c_str(), nullptr, 10)};
     if (now < released + ground_.options.upper_kept) continue;
+    TRY(remove_scratch(at));
     TRY(remove_tree(at.folder));
   }
   return ok();

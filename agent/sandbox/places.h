@@ -25,6 +25,10 @@ struct Places {
   std::string files() const { return in("files"); }  // resolv.conf, hosts, hostname
   std::string tmp() const { return in("tmp"); }      // the container's /tmp
   std::string var_tmp() const { return in("var_tmp"); }
+  std::string disk() const {
+    return in("disk");
+  }  // the attempt's own file system, where space is limited
+  std::string disk_image() const { return in("disk.img"); }
   std::string lower() const { return in("lower"); }  // text: the folder of the tree, live or not
   std::string made() const { return in("made"); }    // text: what was made in a live tree
   std::string run_folder() const { return in("run_folder"); }  // text: what is bound at /run/devrun

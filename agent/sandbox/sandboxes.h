@@ -5,6 +5,7 @@
 //   spec       the serialized AttemptSpec, 0600, written before anything else is done
 //   bundle/    config.json and rootfs (the overlay's mount point, or the live tree's)
 //   upper/ work/   the overlay's, on local disk
+//   disk.img disk/  with a limit to the space: upper, work, tmp and var_tmp are links into it
 //   output     the output log (records: proto/devrun/v1/client.proto, OutputChunk), appended by the shim
 //   exit       the exit record, durable
 //   lost       why there is no exit record, if `devrun up` had to end what ran here
@@ -41,6 +42,7 @@ struct Options {
   std::string nfs_server;   // ADDRESS:PORT that containers must not reach; empty: none
   gpu::Driver driver = {};  // the GPUs that attempts may have
   Duration upper_kept = seconds(24 * 3600);  // after release
+  int64_t scratch_bytes = 0;  // what an attempt may write to the node's disk; 0: no limit
 };
 
 // Called as the set-up proceeds, from the thread of start(); fills timeline.mounted and so on.
@@ -105,6 +107,9 @@ class Sandboxes {
   // Kills all that is left of the attempt's container (its cgroup) without its shim's help, and changes no file: for a
   // shim that is dead or does not listen. Idempotent; fine if nothing is there.
   virtual Status kill(const AttemptKey& key) = 0;
+
+  // What the attempt has used until now, or in all once it has ended.
+  virtual Result<Usage> usage(const AttemptKey& key) = 0;
 
   // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes.
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;

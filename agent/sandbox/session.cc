@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "agent/sandbox/environment.h"
+#include "agent/sandbox/lines.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/spec_file.h"
 #include "agent/shim/container_order.h"
@@ -92,6 +93,10 @@ Status start_shim(const Options& options, const Places& attempt, const std::stri
                  attempt.in("sessions.sock"),
                  "--ready-fd",
                  std::to_string(kReadyNumber)};
+  // To know of deaths by the memory limit.
+  for (const std::string& cgroup : TRY(read_lines(attempt.cgroups()))) {
+    daemon.argv.insert(daemon.argv.end(), {"--cgroup", cgroup});
+  }
   daemon.log_path = folder + "/shim.log";
   daemon.pass_fds = {{write.get(), kReadyNumber}};
   const pid_t pid = TRY(start_daemon(daemon));

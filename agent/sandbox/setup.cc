@@ -5,8 +5,8 @@
 namespace devrun::sandbox {
 
 std::vector<Step> all_steps() {
-  return {step_cgroup(), step_shim(),         step_root(),   step_folder(),
-          step_files(),  step_mount_points(), step_config(), step_go()};
+  return {step_cgroup(), step_shim(),         step_scratch(), step_root(), step_folder(),
+          step_files(),  step_mount_points(), step_config(),  step_go()};
 }
 
 Time wall_clock() {

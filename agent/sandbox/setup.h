@@ -51,6 +51,7 @@ struct Step {
 };
 
 Step step_cgroup();        // its cgroups, where the host has controllers
+Step step_scratch();       // with a limit to what may be written: a file system for that
 Step step_shim();          // the shim, waiting: it enters the cgroups while the rest goes on
 Step step_root();          // the overlay, or the live tree, at bundle/rootfs
 Step step_folder();        // the caller's folder is there
@@ -58,6 +59,9 @@ Step step_files();         // /etc/hosts and the like, /tmp, what goes to /run/d
 Step step_mount_points();  // made in a live tree, and taken away again
 Step step_config();        // config.json
 Step step_go();            // the shim may run crun
+
+// Also of what was kept after the attempt's release. Idempotent.
+Status remove_scratch(const Places& places);
 
 std::vector<Step> all_steps();
 

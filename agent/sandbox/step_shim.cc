@@ -90,6 +90,10 @@ Status run(Setup& setup) {
   for (const std::string& cgroup : TRY(read_lines(setup.places.cgroups()))) {
     daemon.argv.insert(daemon.argv.end(), {"--cgroup", cgroup});
   }
+  if (setup.spec.lease_until.us != 0) {
+    daemon.argv.insert(daemon.argv.end(),
+                       {"--lease-until", std::to_string(setup.spec.lease_until.us)});
+  }
   daemon.log_path = setup.places.in("shim.log");
   daemon.pass_fds = {{ready.write.get(), kReadyNumber}, {go.read.get(), kGoNumber}};
   const pid_t pid = TRY(start_daemon(daemon));

@@ -19,6 +19,7 @@ struct ExitRecord {
   Time ended;
   Time started;     // 0: never
   Time first_byte;  // 0: none
+  std::optional<Usage> usage = {};
 };
 
 Status write_exit_record(const std::string& attempt_folder, const ExitRecord& record);

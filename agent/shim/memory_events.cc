@@ -46,21 +46,23 @@ std::optional<MemoryKills> memory_kills(const std::vector<std::string>& cgroups)
   for (const std::string& folder : cgroups) {
     if (const Result<std::string> v2 = read_file(folder + "/memory.events", kFileBytesMax)) {
       if (counter(*v2, "oom_kill") == 0) return std::nullopt;
-      return MemoryKills{counter(*v2, "oom") > 0, limit_in(folder + "/memory.max")};
+      return MemoryKills{counter(*v2, "oom") > 0, limit_in(folder + "/memory.max"),
+                         counter(*v2, "oom_kill")};
     }
     if (const Result<std::string> v1 = read_file(folder + "/memory.oom_control", kFileBytesMax)) {
       if (counter(*v1, "oom_kill") == 0) return std::nullopt;
       return MemoryKills{number_in(folder + "/memory.failcnt") > 0,
-                         limit_in(folder + "/memory.limit_in_bytes")};
+                         limit_in(folder + "/memory.limit_in_bytes"), counter(*v1, "oom_kill")};
     }
   }
   return std::nullopt;
 }
 
-void explain_memory_kill(const std::vector<std::string>& cgroups, Ending& ending) {
+void explain_memory_kill(const std::vector<std::string>& cgroups, Ending& ending,
+                         int64_t kills_before) {
   if (ending.cause != EndCause::kExited || ending.status == 0) return;
   const std::optional<MemoryKills> kills = memory_kills(cgroups);
-  if (!kills) return;
+  if (!kills || kills->kills <= kills_before) return;
   const bool limited = kills->at_limit && kills->limit_bytes > 0;
   const std::string why = limited ? fmt::format("used more than its memory limit of {}",
                                                 format_size(kills->limit_bytes))

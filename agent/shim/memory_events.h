@@ -14,12 +14,15 @@ namespace devrun::shim {
 struct MemoryKills {
   bool at_limit = false;    // its own limit was reached; else the node had no memory left
   int64_t limit_bytes = 0;  // 0: none is set
+  int64_t kills = 0;        // since the cgroup was made
 };
 
 // Of the first of the folders that counts them; nullopt if nothing was killed, or none counts.
 std::optional<MemoryKills> memory_kills(const std::vector<std::string>& cgroups);
 
-// An ending by KILL, or with a failure after one in the container, says what it was. The status stays.
-void explain_memory_kill(const std::vector<std::string>& cgroups, Ending& ending);
+// An ending by KILL, or with a failure after one in the container, says what it was. The status stays. Not if there have
+// been no more kills than `kills_before`.
+void explain_memory_kill(const std::vector<std::string>& cgroups, Ending& ending,
+                         int64_t kills_before = 0);
 
 }  // namespace devrun::shim

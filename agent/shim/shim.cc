@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@
 #include "agent/shim/shim_loop.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
+#include "common/runtime/boot_clock.h"
 #include "common/runtime/file.h"
 #include "common/runtime/unix_socket.h"
 
@@ -28,6 +30,21 @@ constexpr auto kFullDiskPatience = std::chrono::seconds(60);     // after the pr
 constexpr auto kDrainPatience = std::chrono::seconds(5);         // likewise, for a pty's last bytes
 constexpr auto kQuiet = milliseconds(90);                        // of a session's pty
 constexpr auto kFarewellPatience = std::chrono::seconds(5);      // for the agent to hear of the end
+
+// Init's own and of all that it has waited for, which is everything that ended in the container; none of a session's.
+std::optional<Usage> usage_of_children() {
+  constexpr int64_t kBlockBytes = 512;
+  rusage used{};
+  if (::getrusage(RUSAGE_CHILDREN, &used) != 0 || used.ru_maxrss == 0) return {};
+  const auto microseconds = [](const timeval& time) {
+    return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
+  };
+  return Usage{{microseconds(used.ru_utime) + microseconds(used.ru_stime)},
+               int64_t{used.ru_maxrss} * 1024,
+               0,
+               int64_t{used.ru_inblock} * kBlockBytes,
+               int64_t{used.ru_oublock} * kBlockBytes};
+}
 
 }  // namespace
 
@@ -84,6 +101,7 @@ Status Shim::launch_container() {
 // A container that has just ended is an end of the session, and no failure of ours.
 Status Shim::start_session() {
   crun_reaped_ = true;  // there is none
+  if (const auto kills = memory_kills(options_.launch.cgroups)) memory_kills_before_ = kills->kills;
   if (options_.ready_fd >= 0) ::fcntl(options_.ready_fd, F_SETFD, FD_CLOEXEC);
   Result<Launched> launched = launch_session(options_.launch);
   if (!launched) {
@@ -136,16 +154,32 @@ Status Shim::run() {
 
 int Shim::timeout_us() const {
   if (ending_ || log_.blocked() || held_back_) return static_cast<int>(kLookAgain.count());
+  int most = -1;
+  if (options_.lease_until.us != 0 && !lease_expired_) {
+    const int64_t left = (options_.lease_until - boot_clock()).us;
+    most = static_cast<int>(std::clamp<int64_t>(left + 1, 0, kLeaseLookEveryUs));
+  }
   if (agent_ && agent_greeted_ && agent_->idle() && log_.bytes() != output_told_) {
     const auto due = told_at_ + kNewsInterval - Clock::now();
-    return std::max(
+    const int due_us = std::max(
         0, static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(due).count()));
+    return most < 0 ? due_us : std::min(most, due_us);
   }
-  return -1;
+  return most;
+}
+
+// It may run elsewhere from now on.
+void Shim::look_at_lease() {
+  if (options_.lease_until.us == 0 || lease_expired_ || ending_) return;
+  if (boot_clock() < options_.lease_until) return;
+  lease_expired_ = true;
+  log::warning("the lease has ended: killing the container");
+  kill_container();
 }
 
 void Shim::turn() {
   epoll_event events[16];
+  look_at_lease();
   const int wait_us = timeout_us();
   const timespec wait{wait_us / 1'000'000, (wait_us % 1'000'000) * 1000L};
   const int n = ::epoll_pwait2(epoll_.get(), events, 16, wait_us < 0 ? nullptr : &wait, nullptr);
@@ -242,11 +276,21 @@ void Shim::drain_at_end() {
 void Shim::finish() {
   log_.finish();
   state_.ended = wall_clock();
-  explain_memory_kill(options_.launch.cgroups, *ending_);
+  // Beside a session there are others in its cgroup: unless it was killed itself, the kernel may have killed those.
+  if (!is_session() || ending_->status == 128 + SIGKILL) {
+    explain_memory_kill(options_.launch.cgroups, *ending_, memory_kills_before_);
+  }
+  if (lease_expired_) {
+    ending_ = Ending{EndCause::kLost,
+                     125,
+                     "its node had no word of the controller for longer than the attempt's lease",
+                     {}};
+  }
   state_.ending = ending_;
   state_.stdin_offset = stdin_.taken();
   state_.output_bytes = log_.bytes();
-  const ExitRecord record{*ending_, log_.bytes(), state_.ended, state_.started, state_.first_byte};
+  const ExitRecord record{*ending_,       log_.bytes(),      state_.ended,
+                          state_.started, state_.first_byte, usage_of_children()};
   if (Status wrote = write_exit_record(options_.folder, record); !wrote) {
     log::error("{}", wrote.error().message);
   }

@@ -24,6 +24,8 @@ struct ShimOptions {
   int ready_fd = -1;                       // gets a byte when the socket is served
   int go_fd =
       -1;  // a byte from here lets crun run; closed without one: leave, nothing has happened
+  Time
+      lease_until;  // on boot_clock(); 0: no lease. The agent may renew it, and nobody else: see agent.proto
 };
 
 Result<ShimOptions> parse_shim_options(int argc, char** argv);

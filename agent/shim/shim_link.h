@@ -47,8 +47,9 @@ class ShimLink {
   virtual Status write_stdin(uint64_t offset, std::string_view data, bool eof) = 0;
   virtual Status resize(TerminalSize size) = 0;
   virtual Status signal(int signal) = 0;
-  virtual Status go() = 0;        // every rank's setup is done; may come early and again
-  virtual Status kill_all() = 0;  // KILL to everything in the container
+  virtual Status go() = 0;  // every rank's setup is done; may come early and again
+  virtual Status renew_lease(Time until) = 0;  // on boot_clock()
+  virtual Status kill_all() = 0;               // KILL to everything in the container
 };
 
 }  // namespace devrun::shim

@@ -22,6 +22,8 @@ inline constexpr auto kNewsInterval = std::chrono::milliseconds(1);
 // taken in any case, since nobody need be there for it.
 inline constexpr uint64_t kUnreadBytesMax = 64 << 20;
 inline constexpr uint64_t kUnreadLookEvery = 1 << 20;
+// epoll does not count the time of a suspended machine, the lease's clock does.
+inline constexpr int64_t kLeaseLookEveryUs = 5'000'000;
 
 enum Tag : uint32_t { kListener, kAgent, kSignals, kGo, kControl, kOut, kErr, kMaster, kIn, kJoin };
 
@@ -59,6 +61,7 @@ class Shim {
   void give_up_on_start();
   void on_session_over();
   void order_init(int32_t order);
+  void look_at_lease();
   void end_with(Ending ending);
   bool finished() const {
     return ending_ && (state_.container_pid == 0 || init_reaped_) && drained();
@@ -87,7 +90,9 @@ class Shim {
   bool crun_reaped_ = false;
   bool init_reaped_ = false;
   bool kill_wanted_ = false;
-  bool go_asked_ = false;  // by the agent: the program may follow the setup step
+  bool lease_expired_ = false;
+  int64_t memory_kills_before_ = 0;  // in the cgroup of the job whose session this is
+  bool go_asked_ = false;            // by the agent: the program may follow the setup step
   bool left_without_go_ = false;
   Clock::time_point ended_at_, last_output_at_;
 

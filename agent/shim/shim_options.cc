@@ -23,6 +23,15 @@ Result<uint32_t> number(std::string_view flag, const std::string& text) {
   return Error{Code::kInvalid, fmt::format("{}: {} is too large", flag, text), {}};
 }
 
+Result<int64_t> time_us(std::string_view flag, const std::string& text) {
+  char* end = nullptr;
+  const long long value = ::strtoll(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0' || value < 0) {
+    return Error{Code::kInvalid, fmt::format("{} takes microseconds, not '{}'", flag, text), {}};
+  }
+  return value;
+}
+
 Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
   if (flag == "--folder") {
     out.folder = value;
@@ -38,6 +47,8 @@ Status take(ShimOptions& out, std::string_view flag, const std::string& value) {
     out.launch.join = value;
   } else if (flag == "--output-max") {
     out.output_bytes_max = TRY(large_number(flag, value));
+  } else if (flag == "--lease-until") {
+    out.lease_until.us = TRY(time_us(flag, value));
   } else if (flag == "--ready-fd") {
     out.ready_fd = static_cast<int>(TRY(number(flag, value)));
   } else if (flag == "--go-fd") {

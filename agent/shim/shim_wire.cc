@@ -35,6 +35,7 @@ void fill(pb::ExitRecord& out, const ExitRecord& in) {
   out.set_ended_us(in.ended.us);
   out.set_started_us(in.started.us);
   out.set_first_byte_us(in.first_byte.us);
+  if (in.usage) *out.mutable_usage() = wire::to_proto(*in.usage);
 }
 
 Result<ExitRecord> exit_of(const pb::ExitRecord& in) {
@@ -44,6 +45,7 @@ Result<ExitRecord> exit_of(const pb::ExitRecord& in) {
   out.ended.us = in.ended_us();
   out.started.us = in.started_us();
   out.first_byte.us = in.first_byte_us();
+  if (in.has_usage()) out.usage = wire::from_proto(in.usage());
   return out;
 }
 
@@ -93,6 +95,7 @@ std::string encode(Request&& request) {
                    out.mutable_signal()->set_whole(in.whole);
                  },
                  [&](const GoOrder&) { out.set_go(true); },
+                 [&](const LeaseOrder& in) { out.set_lease_until_us(in.until.us); },
              },
              request);
   return out.SerializeAsString();
@@ -129,6 +132,8 @@ Result<Request> parse_request(std::string_view bytes) {
       return Request{SignalOrder{in.signal().signal(), in.signal().whole()}};
     case pb::ShimRequest::kGo:
       return Request{GoOrder{}};
+    case pb::ShimRequest::kLeaseUntilUs:
+      return Request{LeaseOrder{{in.lease_until_us()}}};
     case pb::ShimRequest::KIND_NOT_SET:
       break;
   }

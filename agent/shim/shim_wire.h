@@ -28,7 +28,11 @@ struct SignalOrder {
   bool whole = false;  // KILL everything in the container
 };
 struct GoOrder {};  // the program may follow the setup step
-using Request = std::variant<std::monostate, Peer, StdinData, TerminalSize, SignalOrder, GoOrder>;
+struct LeaseOrder {
+  Time until;  // on boot_clock()
+};
+using Request =
+    std::variant<std::monostate, Peer, StdinData, TerminalSize, SignalOrder, GoOrder, LeaseOrder>;
 
 struct OutputGrew {
   uint64_t bytes = 0;

@@ -13,6 +13,7 @@ namespace pb = devrun::v1;
 
 namespace {
 constexpr Duration kCollectEvery = seconds(600);
+constexpr size_t kHelloBytesMax = 8 << 20;
 
 uint32_t seed_of(const std::string& instance) {
   return static_cast<uint32_t>(std::hash<std::string>{}(instance));
@@ -26,7 +27,8 @@ Found found_input(const sandbox::Found& found, const Asked& asked) {
           found.timeline,
           found.released,
           !found.spec.program.setup.empty(),
-          asked};
+          asked,
+          found.spec.time_limit};
 }
 
 void log_failure(const AttemptKey& key, std::string_view doing, const Status& status) {
@@ -38,6 +40,7 @@ void log_failure(const AttemptKey& key, std::string_view doing, const Status& st
 struct Agent::Runner {
   AttemptKey key;
   std::string folder;
+  Duration lease;  // 0: none
   std::unique_ptr<Streams> streams;
   std::unique_ptr<shim::ShimLink> link;  // ends before the streams that its thread feeds
   Loop worker;                           // ends first
@@ -50,8 +53,8 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
       channels_(make_channels(options_.controller, options_.credentials)),
       control_(pb::Agent::NewStub(channels_.control)),
       streams_(pb::Agent::NewStub(channels_.streams)),
-      reports_(*control_, loop_, seed_of(options_.instance), options_.hello.name,
-               options_.instance),
+      reports_(*control_, loop_, seed_of(options_.instance), options_.hello.name, options_.instance,
+               [this](Time sent) { on_answered(sent); }),
       synchronize_(*control_, loop_, seed_of(options_.instance),
                    {[this] { return hello(); },
                     [this](const pb::DesiredState& message) { on_desired(message); },
@@ -89,6 +92,7 @@ Status Agent::begin() {
     });
   }
   loop_.post([this] { synchronize_.dial(); });
+  loop_.post_after(options_.report_every, [this] { report_now_and_then(); });
   housekeeping_.start();
   housekeeping_.post([this] { collect(); });
   return ok();
@@ -108,6 +112,7 @@ Status Agent::find() {
     const Result<Asked> asked = read_asked(sandboxes_.folder(key));
     if (!asked) log::error("{}", asked.error().message);
     log::info("{}: found, {}", to_string(key), found.shim_alive ? "running" : "ended");
+    runner(key).lease = found.spec.lease;
     feed(found_input(found, asked ? *asked : Asked{}));
   }
   return ok();
@@ -121,6 +126,7 @@ void Agent::feed(const Input& input) {
   if (const Cleaned* cleaned = std::get_if<Cleaned>(&input); cleaned && cleaned->done) {
     runners_.erase(cleaned->key);
   }
+  if (const Linked* linked = std::get_if<Linked>(&input)) renew(linked->key);
   arrange_tick();
 }
 
@@ -177,9 +183,13 @@ void Agent::on_desired(const pb::DesiredState& message) {
   for (const pb::AttemptKey& one : message.released()) {
     if (const Result<AttemptKey> key = wire::from_proto(one)) desired.released.push_back(*key);
   }
+  if (message.whole()) on_answered(synchronize_.dialled_at());
   feed(desired);
   for (const pb::SessionOrder& order : message.sessions()) sessions_.serve(order);
-  if (message.whole()) reports_.try_now();
+  if (message.whole()) {
+    reports_.try_now();
+    reports_.sign_of_life();  // the call may have been dialled long before it was answered
+  }
 }
 
 pb::SynchronizeRequest Agent::hello() const {
@@ -191,7 +201,43 @@ pb::SynchronizeRequest Agent::hello() const {
   for (const ObservedAttempt& one : observed_all(state_)) {
     *request.add_observed() = wire::to_proto(one);
   }
+  // A message too large for the controller would keep the node away for good; lists of files are for people.
+  if (request.ByteSizeLong() > kHelloBytesMax) {
+    for (pb::ObservedAttempt& one : *request.mutable_observed()) {
+      if (one.has_wrote()) one.mutable_wrote()->clear_notable();
+    }
+  }
   return request;
+}
+
+// The node's own processes and those of the controller agree on nothing but the order of messages: a call that was
+// answered was sent before the controller heard of us, so that it counts our silence from later than we do.
+void Agent::on_answered(Time sent) {
+  answered_ = std::max(answered_, sent);
+  for (const auto& [key, attempt] : state_.attempts) renew(key);
+}
+
+// The link is the loop's only while the core waits for nothing from the worker.
+void Agent::renew(const AttemptKey& key) {
+  const auto attempt = state_.attempts.find(key);
+  const auto found = runners_.find(key);
+  if (attempt == state_.attempts.end() || found == runners_.end()) return;
+  const Stage& stage = attempt->second.stage;
+  if (!std::holds_alternative<Running>(stage) && !std::holds_alternative<Stopping>(stage)) return;
+  const Runner& runner = *found->second;
+  if (runner.lease.us == 0 || !runner.link || answered_.us == 0) return;
+  log_failure(key, "renewing its lease", runner.link->renew_lease(answered_ + runner.lease));
+}
+
+void Agent::report_now_and_then() {
+  for (const auto& [key, attempt] : state_.attempts) {
+    if (!std::holds_alternative<Running>(attempt.stage)) continue;
+    runner(key).worker.post([this, key = key] {
+      if (const Result<Usage> used = sandboxes_.usage(key)) post(Used{key, *used});
+    });
+  }
+  reports_.sign_of_life();
+  loop_.post_after(options_.report_every, [this] { report_now_and_then(); });
 }
 
 void Agent::collect() {
@@ -261,7 +307,10 @@ Result<std::string> Agent::serve_socket(const AttemptSpec& spec) {
 
 void Agent::perform(const StartAttempt& effect) {
   Runner& runner = this->runner(effect.spec.key);
-  runner.worker.post([this, &runner, spec = effect.spec] {
+  AttemptSpec spec = effect.spec;
+  runner.lease = spec.lease;
+  if (spec.lease.us != 0) spec.lease_until = answered_ + spec.lease;
+  runner.worker.post([this, &runner, spec] {
     const Result<std::string> socket = serve_socket(spec);
     Status started = ok();
     if (socket) {
@@ -347,7 +396,9 @@ void Agent::perform(const Measure& effect) {
   runner(effect.key).worker.post([this, key = effect.key] {
     Result<WrittenSummary> wrote = sandboxes_.written(key);
     if (!wrote) log::warning("{}: what it wrote: {}", to_string(key), wrote.error().message);
-    post(Measured{key, wrote ? std::optional(std::move(*wrote)) : std::nullopt});
+    const Result<Usage> used = sandboxes_.usage(key);
+    post(Measured{key, wrote ? std::optional(std::move(*wrote)) : std::nullopt,
+                  used ? std::optional(*used) : std::nullopt});
   });
 }
 

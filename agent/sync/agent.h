@@ -40,6 +40,7 @@ struct AgentOptions {
   std::string sockets_folder;
   std::string fs_socket = {};  // of devrun-fs; empty: the node has none
   std::string keeper_socket = {};
+  Duration report_every = seconds(10);  // signs of life, with what attempts use; renews leases
 };
 
 using ConnectShim = std::function<Result<std::unique_ptr<shim::ShimLink>>(
@@ -66,6 +67,9 @@ class Agent {
   void on_desired(const devrun::v1::DesiredState& message);
   devrun::v1::SynchronizeRequest hello() const;
   void collect();
+  void report_now_and_then();
+  void on_answered(Time sent);
+  void renew(const AttemptKey& key);
 
   Runner& runner(const AttemptKey& key);
   void link(Runner& runner);  // worker
@@ -96,6 +100,8 @@ class Agent {
   State state_;
   std::optional<Time> tick_at_;
   std::string trouble_;  // of the node as such; empty: none
+  Time
+      answered_;  // boot_clock() at the sending of the newest call that was answered: leases count from then
   Reports reports_;
   Synchronize synchronize_;
   std::unique_ptr<Gateway> gateway_;

@@ -1,4 +1,4 @@
-// Pauses between tries: 50 ms, doubled up to 2 s, each made up to a quarter longer or shorter by chance, so that the
+// Pauses between tries: 50 ms, doubled up to 1 s, each made up to a quarter longer or shorter by chance, so that the
 // agents of a cluster do not come back all at once.
 #pragma once
 
@@ -22,7 +22,7 @@ class Backoff {
 
  private:
   static constexpr int64_t kFirstUs = 50'000;
-  static constexpr int64_t kMostUs = 2'000'000;
+  static constexpr int64_t kMostUs = 1'000'000;
   std::minstd_rand random_;
   int tries_ = 0;
 };

@@ -14,9 +14,13 @@ const std::string_view kUsage =
     "         [--address ADDRESS] [--devrun PROGRAM] [--keeper SOCKET] [--fs SOCKET] [--live DIR "
     "--dev-containers]\n"
     "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
-    "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE]\n";
+    "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE] [--scratch "
+    "SIZE]\n"
+    "         [--report-every SPAN]\n";
 
 namespace {
+
+constexpr int64_t kScratchBytesMin = 16 << 20;
 
 Result<int64_t> parse_cpus(const std::string& text) {
   double cpus = 0;
@@ -41,6 +45,15 @@ Status parse_share(const std::string& text, Flags& flags) {
   return Error{Code::kInvalid, "--gpu-share " + text + ": expected K/N, as 1/3", {}};
 }
 
+Result<int64_t> parse_scratch(const std::string& text) {
+  const int64_t bytes = TRY(parse_size(text));
+  if (bytes == 0 || bytes >= kScratchBytesMin) return bytes;
+  return Error{Code::kInvalid,
+               fmt::format("--scratch {}: expected {} or more, or 0 for no limit", text,
+                           format_size(kScratchBytesMin)),
+               {}};
+}
+
 Status check(const Flags& flags) {
   const std::vector<std::pair<std::string_view, const std::string*>> needed = {
       {"--name", &flags.name}, {"--state", &flags.state},      {"--controller", &flags.controller},
@@ -54,6 +67,9 @@ Status check(const Flags& flags) {
   }
   if (!flags.dev_containers && flags.fs.empty()) {
     return Error{Code::kInvalid, "--fs, devrun-fs's socket, is missing", {}};
+  }
+  if (flags.report_every < milliseconds(10)) {
+    return Error{Code::kInvalid, "--report-every: expected 10ms or more", {}};
   }
   return ok();
 }
@@ -89,8 +105,8 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       continue;
     }
     const auto text = texts.find(word);
-    const std::string_view others[] = {"--cpus", "--memory", "--pool", "--gpu-share",
-                                       "--output-max"};
+    const std::string_view others[] = {"--cpus",       "--memory",       "--pool",   "--gpu-share",
+                                       "--output-max", "--report-every", "--scratch"};
     if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
@@ -106,6 +122,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       flags.output_bytes_max = TRY(parse_size(words[i]));
     } else if (word == "--memory") {
       flags.memory_bytes = TRY(parse_size(words[i]));
+    } else if (word == "--scratch") {
+      flags.scratch_bytes = TRY(parse_scratch(words[i]));
+    } else if (word == "--report-every") {
+      flags.report_every = TRY(parse_duration(words[i]));
     } else {
       flags.pools.push_back(words[i]);
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/base/time.h"
 
 namespace devrun::agent {
 
@@ -28,6 +29,8 @@ struct Flags {
   std::optional<int64_t> output_bytes_max;  // of an attempt's log
   std::optional<int64_t> cpu_milli, memory_bytes;  // the machine's, if not given
   std::vector<std::string> pools;
+  Duration report_every = seconds(10);  // signs of life
+  int64_t scratch_bytes = 0;            // what an attempt may write to disk; 0: no limit
   bool dev_containers = false;
   bool help = false;
 };

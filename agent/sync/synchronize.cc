@@ -1,6 +1,7 @@
 #include "agent/sync/synchronize.h"
 
 #include "common/base/log.h"
+#include "common/runtime/boot_clock.h"
 #include "common/wire/error.h"
 
 namespace devrun::agent {
@@ -73,6 +74,7 @@ void Synchronize::dial() {
   generation_.reset();
   broken_ = false;
   call_.reset();
+  dialled_at_ = boot_clock();
   call_ = std::make_unique<Call>(*this, ++call_number_, handlers_.request());
 }
 

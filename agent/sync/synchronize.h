@@ -24,6 +24,7 @@ class Synchronize {
   Synchronize(devrun::v1::Agent::Stub& stub, Loop& loop, uint32_t seed, Handlers handlers);
   ~Synchronize();
   void dial();
+  Time dialled_at() const { return dialled_at_; }  // boot_clock(), of the present call
 
  private:
   class Call;
@@ -35,6 +36,7 @@ class Synchronize {
   Backoff backoff_;
   Handlers handlers_;
   uint64_t call_number_ = 0;
+  Time dialled_at_;
   std::optional<uint64_t> generation_;  // of this call's newest message
   bool broken_ = false;                 // nothing of this call is taken any more
   bool told_of_failure_ = false;        // one line in the log for each outage

@@ -17,7 +17,7 @@ namespace {
 constexpr auto kConflictPatience = std::chrono::seconds(15);
 constexpr int kBackoffMs = 50;
 constexpr auto kLookUpEvery = std::chrono::milliseconds(20);  // whether we leave
-constexpr int kBackoffMaxMs = 2000;
+constexpr int kBackoffMaxMs = 1000;
 constexpr size_t kMarkBytesMax = 4096;
 
 // SIGURG interrupts a write that nobody takes when the driver wants to leave.
@@ -83,7 +83,7 @@ void AttachSession::restore_screen() {
 }
 
 Result<std::optional<Attached>> AttachSession::read_once() {
-  AttachStart start{options_.what, decoder_.offset(), false};
+  AttachStart start{.what = options_.what, .output_from = decoder_.offset(), .attempt = attempt_};
   {
     const std::lock_guard lock(mutex_);
     start.write_stdin = stdin_open_;
@@ -188,7 +188,7 @@ std::optional<Attached> AttachSession::wait_before_reconnecting() {
 }
 
 Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
-  if (auto* state = std::get_if<AttachState>(&news)) take_state(std::move(*state));
+  if (auto* state = std::get_if<AttachState>(&news)) TRY(take_state(std::move(*state)));
   if (const auto* output = std::get_if<AttachOutput>(&news)) TRY(take_output(*output));
   if (auto* end = std::get_if<AttachEnd>(&news)) {
     TRY(write_lines(console_.out(), out_lines_.finish()));
@@ -209,13 +209,33 @@ Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   return ok();
 }
 
-void AttachSession::take_state(AttachState&& state) {
+// The output of another attempt begins at its own first byte.
+Status AttachSession::begin_attempt(const AttachState& state) {
+  TRY(write_lines(console_.out(), out_lines_.finish()));
+  TRY(write_lines(console_.err(), err_lines_.finish()));
+  decoder_ = {};
+  output_is_cut_ = false;
+  mark_.clear();
+  if (!options_.quiet) {
+    console_.say(fmt::format("job {}: attempt {} begins{}{}", job_, state.attempt,
+                             state.node.empty() ? "" : " on ", state.node));
+  }
+  const std::lock_guard lock(mutex_);
+  output_read_ = 0;
+  told_output_read_ = 0;
+  return ok();
+}
+
+Status AttachSession::take_state(AttachState&& state) {
+  if (attempt_ != 0 && state.attempt > attempt_) TRY(begin_attempt(state));
+  if (state.attempt != 0) attempt_ = state.attempt;
   const bool has_program =
       state.state == JobState::kRunning || state.state == JobState::kCompleting;
   if (has_program) session_exists_ = true;
   if (has_program) enter_raw_mode();
   const std::lock_guard lock(mutex_);
   state_ = std::move(state);
+  return ok();
 }
 
 void AttachSession::enter_raw_mode() {

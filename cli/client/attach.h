@@ -47,6 +47,8 @@ struct AttachOptions {
   std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
   std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
   bool keeps = true;  // leaving on purpose need not be said: the job outlives us in any case
+  // After a cancellation: how long an end that does not come is waited for. Longer than the grace that programs get.
+  std::chrono::milliseconds cancel_patience = std::chrono::seconds(30);
 };
 
 struct Attached {
@@ -89,7 +91,8 @@ class AttachSession {
   Status write_piece(const OutputPiece& piece);
   Status write_lines(int fd, const std::string& lines);
   Status write_to(int fd, std::string_view bytes);
-  void take_state(AttachState&& state);
+  Status take_state(AttachState&& state);
+  Status begin_attempt(const AttachState& state);
   void enter_raw_mode();
   void restore_screen();
   Attached broken_pipe();
@@ -108,6 +111,7 @@ class AttachSession {
   void send_pending();
   bool send_one(AttachStream& stream);
   void say_why_it_waits();
+  void leave_if_no_end_comes();
   void leave(Attached::How how);
   void hang_up(AttachStream& stream);
   bool before_program();
@@ -127,6 +131,7 @@ class AttachSession {
   RecordDecoder decoder_;
   std::string mark_;
   bool output_is_cut_ = false;
+  uint32_t attempt_ = 0;  // whose output is being read
   LinePrefixer out_lines_;
   LinePrefixer err_lines_;
   bool began_ = false;  // the first byte of output has come
@@ -141,8 +146,8 @@ class AttachSession {
   Clock::time_point started_at_;
   std::optional<Clock::time_point> interrupted_at_;
   bool cancelling_ = false;
+  Clock::time_point cancelled_at_;
   std::string said_reason_;
-  uint64_t told_output_read_ = 0;
   bool hung_up_ = false;
 
   std::mutex write_mutex_;
@@ -153,6 +158,7 @@ class AttachSession {
   bool stdin_placed_ = false;  // the offset of our first byte is known
   AttachState state_;
   uint64_t output_read_ = 0;
+  uint64_t told_output_read_ = 0;  // of it, to the controller
   bool resize_pending_ = false;
   std::deque<int> signals_pending_;
   std::optional<Attached::How> leaving_;

@@ -16,6 +16,7 @@ constexpr auto kSayWhyAfter = std::chrono::seconds(1);
 constexpr auto kTwoInterruptsWithin = std::chrono::seconds(2);
 constexpr int kBackgroundPollMs = 250;
 constexpr int kUnblockReaderMs = 20;
+constexpr int kCancelPollMs = 100;
 constexpr uint64_t kTellOutputReadEvery = 256 << 10;
 constexpr size_t kSignalsPendingMax = 16;
 constexpr auto kSessionEndPatience = std::chrono::seconds(1);
@@ -53,6 +54,7 @@ void AttachSession::drive() {
     if (polled[1].revents != 0) take_signals();
     if (polled[2].revents != 0) read_stdin();
     say_why_it_waits();
+    leave_if_no_end_comes();
     send_pending();
   }
 }
@@ -60,6 +62,7 @@ void AttachSession::drive() {
 int AttachSession::poll_timeout_ms() {
   const std::lock_guard lock(mutex_);
   if (leaving_) return kUnblockReaderMs;
+  if (cancelling_) return kCancelPollMs;
   if (state_.state != JobState::kQueued || !said_reason_.empty()) return -1;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       started_at_ + kSayWhyAfter - Clock::now());
@@ -143,6 +146,7 @@ void AttachSession::cancel_job() {
   if (cancelling_) return;
   if (options_.session) return leave(Attached::How::kLeft);  // the job is not ours to end
   cancelling_ = true;
+  cancelled_at_ = Clock::now();
   const auto cancelled = controller_.cancel(options_.what.task_key(), 0);
   if (cancelled) {
     if (!options_.quiet)
@@ -234,6 +238,23 @@ bool AttachSession::send_one(AttachStream& stream) {
   const std::string bytes(chunk->bytes);  // the reader may drop them from the window meanwhile
   lock.unlock();
   return stream.send_stdin(chunk->offset, bytes, chunk->eof);
+}
+
+// The cancellation is on record and is carried out as soon as it can be; nobody has to watch that.
+void AttachSession::leave_if_no_end_comes() {
+  if (!cancelling_ || Clock::now() < cancelled_at_ + options_.cancel_patience) return;
+  std::string why = "it has not ended yet";
+  {
+    const std::lock_guard lock(mutex_);
+    if (leaving_) return;
+    if (state_.state == JobState::kUnreachable) {
+      why = state_.reason.empty() ? "its node is silent" : state_.reason;
+      why += ", so that its end cannot be seen; it ends when the node is back";
+    }
+  }
+  console_.say(fmt::format("job {} is cancelled, but {}", job_, why),
+               fmt::format("devrun show {}", job_));
+  leave(Attached::How::kLeft);
 }
 
 void AttachSession::say_why_it_waits() {

@@ -23,7 +23,7 @@ Result<AttachNews> news_of(pb::AttachReply&& in) {
   switch (in.kind_case()) {
     case pb::AttachReply::kState:
       return AttachNews{AttachState{TRY(wire::from_proto(in.state().state())), in.state().node(),
-                                    in.state().reason()}};
+                                    in.state().reason(), in.state().attempt()}};
     case pb::AttachReply::kOutput:
       return AttachNews{
           AttachOutput{in.output().offset(), std::move(*in.mutable_output()->mutable_data())}};
@@ -54,6 +54,7 @@ class GrpcAttachStream : public AttachStream {
     first.set_output_from(start.output_from);
     first.set_write_stdin(start.write_stdin);
     if (start.begin) *first.mutable_begin() = to_proto(*start.begin);
+    first.set_attempt(start.attempt);
     if (start.session) {
       auto& session = *first.mutable_session();
       session.set_id(start.session->id);

@@ -38,12 +38,14 @@ struct AttachStart {
   bool write_stdin = false;
   std::optional<SessionWish> session = {};  // instead of the job's own streams
   std::optional<LogBegin> begin = {};       // instead of output_from
+  uint32_t attempt = 0;                     // whose output output_from counts; 0: the newest one
 };
 
 struct AttachState {
   JobState state = JobState::kQueued;
   std::string node;
-  std::string reason;  // why it waits, or why it is UNREACHABLE
+  std::string reason;    // why it waits, or why it is UNREACHABLE
+  uint32_t attempt = 0;  // whose output follows; 0: none has been placed
 };
 struct AttachOutput {
   uint64_t offset = 0;

@@ -12,7 +12,7 @@ namespace {
 constexpr int kUnreadBytesMax = 4 << 20;  // of a stream
 constexpr int kConnectMs = 3000;
 constexpr int kBackoffMs = 50;
-constexpr int kBackoffMaxMs = 2000;
+constexpr int kBackoffMaxMs = 1000;
 constexpr int kReplyBytesMax = 64 << 20;
 
 std::string where(const Target& target) {

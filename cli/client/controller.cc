@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "cli/client/call.h"
 #include "cli/client/records_wire.h"
@@ -19,6 +20,8 @@ namespace {
 constexpr auto kCallLimit = std::chrono::seconds(60);
 // While the controller restarts; a controller that is down is said to be down after it.
 constexpr auto kSubmitPatience = std::chrono::milliseconds(1200);
+constexpr auto kTryAgainEvery = std::chrono::milliseconds(500);
+constexpr auto kLookAtInterruptsEvery = std::chrono::milliseconds(50);
 
 template <typename Request, typename Reply>
 Result<Reply> call(pb::Client::Stub& stub, const Target& target,
@@ -50,13 +53,15 @@ Result<WhoAmI> Controller::hello() {
   return WhoAmI{reply.version(), reply.role(), reply.user(), reply.volume(), reply.job()};
 }
 
-Result<Submitted> Controller::submit(const Submission& submission) {
+Result<Submitted> Controller::submit(const Submission& submission,
+                                     const std::function<void(const Error&)>& waits) {
   pb::SubmitRequest request;
   request.set_request_id(submission.request_id);
   *request.mutable_spec() = wire::to_proto(submission.spec);
   request.set_env(submission.env);
   request.set_snapshot(submission.snapshot);
   const auto give_up = std::chrono::steady_clock::now() + kSubmitPatience;
+  bool said = false;
   for (;;) {
     grpc::ClientContext context;  // no deadline: a snapshot may have to wait for dirty data
     {
@@ -81,7 +86,25 @@ Result<Submitted> Controller::submit(const Submission& submission) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     const bool away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    if (!away || left.count() <= 0 || !wait_connected(left)) return call_error(status, target_);
+    if (!away) return call_error(status, target_);
+    if (left.count() > 0 && wait_connected(left)) continue;
+    if (!waits) return call_error(status, target_);
+    if (!said) waits(call_error(status, target_));
+    said = true;
+    wait_for_another_try();
+  }
+}
+
+// Behind a container's socket there is somebody, though not the controller: then the connection says nothing. Elsewhere
+// it comes back only while it is waited for.
+void Controller::wait_for_another_try() {
+  const auto until = std::chrono::steady_clock::now() + kTryAgainEvery;
+  while (std::chrono::steady_clock::now() < until) {
+    {
+      const std::lock_guard lock(connection_->mutex);
+      if (connection_->interrupted) return;
+    }
+    if (wait_connected(kLookAtInterruptsEvery)) std::this_thread::sleep_for(kLookAtInterruptsEvery);
   }
 }
 
@@ -147,7 +170,7 @@ Result<JobState> Controller::cancel(const TaskKey& task, int signal) {
 }
 
 Status Controller::read_log(const LogQuery& query,
-                            const std::function<Status(uint64_t, std::string_view)>& bytes) {
+                            const std::function<Status(const LogPiece&)>& piece) {
   pb::ReadLogRequest request;
   request.set_job(query.what.job);
   request.set_task(query.what.task);
@@ -155,12 +178,15 @@ Status Controller::read_log(const LogQuery& query,
   request.set_offset(query.offset);
   request.set_follow(query.follow);
   if (query.begin) *request.mutable_begin() = to_proto(*query.begin);
+  request.set_attempt(query.attempt);
   grpc::ClientContext context;
   const auto reader = connection_->stub->ReadLog(&context, request);
   pb::LogChunk chunk;
   Status taken = ok();
   while (taken && reader->Read(&chunk)) {
-    if (chunk.has_output()) taken = bytes(chunk.output().offset(), chunk.output().data());
+    if (chunk.has_output()) {
+      taken = piece({chunk.attempt(), chunk.output().offset(), chunk.output().data()});
+    }
   }
   if (!taken) context.TryCancel();
   const grpc::Status status = reader->Finish();

@@ -49,6 +49,12 @@ struct LogQuery {
   uint64_t offset = 0;
   bool follow = false;
   std::optional<LogBegin> begin = {};  // instead of `offset`
+  uint32_t attempt = 0;  // whose output; 0: the newest one's. Those after it follow with `follow`
+};
+struct LogPiece {
+  uint32_t attempt = 0;  // a new one's output begins at offset 0
+  uint64_t offset = 0;
+  std::string_view bytes;
 };
 
 class Controller {
@@ -61,7 +67,8 @@ class Controller {
   Result<WhoAmI> hello();
   // Tries again for a short while if the controller is away, with the same request id. `interrupt`
   // (any thread) ends it.
-  Result<Submitted> submit(const Submission& submission);
+  Result<Submitted> submit(const Submission& submission,
+                           const std::function<void(const Error&)>& waits = {});
   void interrupt();
   // Whether it is connected, waiting at most so long. After a break only this brings the connection
   // back: a call on a broken one fails at once, and nobody would drive the new one's handshake.
@@ -78,9 +85,8 @@ class Controller {
   Result<JobRecord> get_job(const TaskKey& task);
   // 0: TERM, grace, KILL; else that signal alone. The state before it.
   Result<JobState> cancel(const TaskKey& task, int signal);
-  // Calls `bytes` with each piece of the log, which begins at `query.offset`, or where `query.begin` says.
-  Status read_log(const LogQuery& query,
-                  const std::function<Status(uint64_t offset, std::string_view)>& bytes);
+  // Calls `piece` with each piece of the log, which begins at `query.offset`, or where `query.begin` says.
+  Status read_log(const LogQuery& query, const std::function<Status(const LogPiece&)>& piece);
 
   // ── volumes and snapshots (volumes.cc); those with words may take minutes ──
   Status create_volume(const VolumeRequest& request, const ProgressWords& words);
@@ -113,6 +119,7 @@ class Controller {
   Result<std::vector<AttemptKey>> declare_node_lost(const std::string& name);
 
  private:
+  void wait_for_another_try();
   struct Connection;
 
   Target target_;

@@ -16,6 +16,7 @@ Result<AttemptRecord> from_proto(const devrun::v1::AttemptInfo& in) {
   if (in.has_wrote()) out.wrote = wire::from_proto(in.wrote());
   out.timeline = wire::from_proto(in.timeline());
   out.gpus.assign(in.gpus().begin(), in.gpus().end());
+  if (in.has_usage()) out.usage = wire::from_proto(in.usage());
   return out;
 }
 

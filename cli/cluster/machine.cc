@@ -24,7 +24,7 @@ std::string endpoint(uint16_t port) {
   return fmt::format("127.0.0.1:{}", port);
 }
 
-void append(std::vector<std::string>& words, std::initializer_list<std::string> more) {
+void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
   words.insert(words.end(), more.begin(), more.end());
 }
 
@@ -149,6 +149,7 @@ Daemon controller(const Layout& layout, const Programs& programs, const Record& 
                       {programs.controller, "--store", layout.store(), "--state",
                        layout.controller(), "--listen", endpoint(record.controller_port), "--ca",
                        authority_file(layout), "--cert", keys.certificate, "--key", keys.key});
+  append(out.words, record.controller_flags);
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;
 }
@@ -186,6 +187,7 @@ Daemon node_agent(const Layout& layout, const Programs& programs, const Record& 
   }
   append(out.words, {"--fs", layout.socket(fs_name(node)), "--gpus", programs.gpus, "--gpu-root",
                      record.gpu_root, "--gpu-share", fmt::format("{}/{}", index, record.nodes)});
+  append(out.words, record.agent_flags);
   return out;
 }
 
@@ -194,6 +196,7 @@ Daemon storage_agent(const Layout& layout, const Programs& programs, const Recor
       agent_name(kStorageAgent), layout.node(kStorageAgent),
       agent_words(layout, programs, record, kStorageAgent, node_address(0), machine_resources()));
   append(out.words, {"--live", layout.volumes(), "--dev-containers"});
+  append(out.words, record.agent_flags);
   return out;
 }
 

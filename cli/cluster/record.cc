@@ -27,6 +27,19 @@ Result<int64_t> number(const nlohmann::json& json, const char* name, int64_t min
   return value;
 }
 
+Result<std::vector<std::string>> words(const nlohmann::json& json, const char* name) {
+  std::vector<std::string> out;
+  const auto found = json.find(name);
+  if (found == json.end()) return out;
+  const Error bad{Code::kCorrupt, fmt::format("'{}' is not a list of words", name), {}};
+  if (!found->is_array()) return bad;
+  for (const auto& word : *found) {
+    if (!word.is_string()) return bad;
+    out.push_back(word.get<std::string>());
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> Record::node_names() const {
@@ -40,14 +53,16 @@ std::string node_address(int index) {
 }
 
 std::string to_json(const Record& record) {
-  const nlohmann::ordered_json json = {{"version", kVersion},
-                                       {"nodes", record.nodes},
-                                       {"controller_port", record.controller_port},
-                                       {"nfs_port", record.nfs_port},
-                                       {"store_is_image", record.store_is_image},
-                                       {"output_bytes_max", record.output_bytes_max},
-                                       {"gpu_root", record.gpu_root},
-                                       {"cache_bytes", record.cache_bytes}};
+  nlohmann::ordered_json json = {{"version", kVersion},
+                                 {"nodes", record.nodes},
+                                 {"controller_port", record.controller_port},
+                                 {"nfs_port", record.nfs_port},
+                                 {"store_is_image", record.store_is_image},
+                                 {"output_bytes_max", record.output_bytes_max},
+                                 {"gpu_root", record.gpu_root},
+                                 {"cache_bytes", record.cache_bytes}};
+  if (!record.controller_flags.empty()) json["controller_flags"] = record.controller_flags;
+  if (!record.agent_flags.empty()) json["agent_flags"] = record.agent_flags;
   return json.dump(2) + "\n";
 }
 
@@ -78,6 +93,8 @@ Result<Record> parse_record(std::string_view text) {
   if (json.contains("cache_bytes")) {  // not in those of older versions
     out.cache_bytes = TRY(number(json, "cache_bytes", 0, std::numeric_limits<int64_t>::max()));
   }
+  out.controller_flags = TRY(words(json, "controller_flags"));
+  out.agent_flags = TRY(words(json, "agent_flags"));
   return out;
 }
 

@@ -19,6 +19,9 @@ struct Record {
   int64_t output_bytes_max = 0;             // of a job's output on a node; 0: the agent's default
   std::string gpu_root = "/";               // where the GPUs' driver is installed
   int64_t cache_bytes = int64_t{20} << 30;  // of each node's disk cache, at most; 0: none
+  // More words for the daemons' command lines, which an operator has put into the file: `devrun-controller --help`.
+  std::vector<std::string> controller_flags = {};
+  std::vector<std::string> agent_flags = {};
 
   // node1, node2, …
   std::vector<std::string> node_names() const;

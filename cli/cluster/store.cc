@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/loop.h>
 #include <linux/magic.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -20,13 +18,13 @@
 #include "common/runtime/child.h"
 #include "common/runtime/fd.h"
 #include "common/runtime/file.h"
+#include "common/runtime/loop_device.h"
 
 namespace devrun::cluster {
 
 namespace {
 
 constexpr int64_t kImageBytesDefaultMax = 20LL << 30;
-constexpr int kLoopTriesMax = 32;
 
 Result<Space> space_of(const std::string& folder) {
   struct statvfs st {};
@@ -54,26 +52,10 @@ Status allocate_and_format(const std::string& path, int64_t bytes) {
   return ok();
 }
 
-Result<UniqueFd> configure_loop(int image, std::string& device) {
-  const UniqueFd control = TRY(open_file("/dev/loop-control", O_RDWR));
-  for (int i = 0; i < kLoopTriesMax; ++i) {
-    const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
-    if (number < 0) return errno_error("find a free loop device", errno);
-    device = fmt::format("/dev/loop{}", number);
-    UniqueFd loop = TRY(open_file(device, O_RDWR));
-    loop_config config{};
-    config.fd = static_cast<uint32_t>(image);
-    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
-    if (::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0) return loop;
-    if (errno != EBUSY) return errno_error(fmt::format("set up {}", device), errno);
-  }
-  return Error{Code::kExhausted, "every free loop device was taken by others at once", "devrun up"};
-}
-
 Status mount_image(const Layout& layout) {
   const UniqueFd image = TRY(open_file(layout.image(), O_RDWR));
   std::string device;
-  const UniqueFd loop = TRY(configure_loop(image.get(), device));
+  const UniqueFd loop = TRY(attach_loop(image.get(), device));
   if (::mount(device.c_str(), layout.store().c_str(), "btrfs", MS_NOATIME | MS_NODEV,
               "nodiscard") != 0) {
     Error error = errno_error(fmt::format("mount {}", layout.image()), errno);

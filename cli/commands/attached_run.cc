@@ -155,7 +155,8 @@ Result<int> follow_job(Controller& controller, Context& context, Signals& signal
 }
 
 Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
-                                       const Submission& submission) {
+                                       const Submission& submission,
+                                       const std::function<void(const Error&)>& waits) {
   const UniqueFd done(::eventfd(0, EFD_CLOEXEC));
   std::thread watcher([&] {
     for (;;) {
@@ -168,7 +169,7 @@ Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
       if (ends_us) controller.interrupt();
     }
   });
-  auto out = controller.submit(submission);
+  auto out = controller.submit(submission, waits);
   ::eventfd_write(done.get(), 1);
   watcher.join();
   return out;
@@ -185,10 +186,21 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
                      const Sending& sending) {
   Signals signals = TRY(Signals::take());
   Controller controller(target);
-  const auto submitted = submit_interruptibly(controller, signals, submission);
+  const auto say_waiting = [&](const Error& error) {
+    if (!sending.quiet)
+      context.console.say(error.message + "; waiting for it", "Ctrl-C, to give up");
+  };
+  const auto submitted = submit_interruptibly(
+      controller, signals, submission,
+      sending.wait_for_controller ? std::function<void(const Error&)>(say_waiting) : nullptr);
   if (!submitted && submitted.error().code == Code::kCancelled) {
     context.console.say(submitted.error());
     return kStatusCancelled;
+  }
+  if (!submitted && submitted.error().code == Code::kUnavailable) {
+    Error error = submitted.error();
+    error.hint += ", or the same with --wait-for-controller";
+    return error;
   }
   if (!submitted) return submitted.error();
   if (sending.detach) return print_submitted(context.console, *submitted, sending.json);

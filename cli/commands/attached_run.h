@@ -31,7 +31,8 @@ Result<int> follow_job(Controller& controller, Context& context, Signals& signal
 
 // Submit, ended by a Ctrl-C.
 Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
-                                       const Submission& submission);
+                                       const Submission& submission,
+                                       const std::function<void(const Error&)>& waits = {});
 
 // The job's id alone, or one JSON record; nobody reading it is no reason to keep it from the shell.
 Result<int> print_submitted(const Console& console, const Submitted& submitted, bool json);
@@ -44,6 +45,7 @@ struct Sending {
   std::string detach_keys = {};   // bytes
   std::string near_command = {};  // as in Following
   bool keeps = true;
+  bool wait_for_controller = false;
 };
 
 // Submits (a Ctrl-C ends that), then prints the id or follows the job to its end.

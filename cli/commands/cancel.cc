@@ -1,10 +1,8 @@
 // `devrun cancel`: ends jobs, or sends them one signal.
 #include <fmt/format.h>
 
-#include <charconv>
-#include <csignal>
-
 #include "cli/commands/connect.h"
+#include "cli/commands/signal_names.h"
 
 namespace devrun::cli {
 
@@ -22,31 +20,6 @@ constexpr Option kOptions[] = {
 constexpr Example kExamples[] = {
     {"devrun cancel 42 43", "ends both"},
     {"devrun cancel --signal USR1 42", "sends USR1 to the program of job 42"}};
-
-struct Named {
-  std::string_view name;
-  int number;
-};
-constexpr Named kSignals[] = {
-    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"ABRT", SIGABRT},  {"KILL", SIGKILL},
-    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE}, {"ALRM", SIGALRM},  {"TERM", SIGTERM},
-    {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"WINCH", SIGWINCH}};
-
-Result<int> parse_signal(std::string_view text) {
-  std::string_view name = text;
-  if (name.starts_with("SIG")) name.remove_prefix(3);
-  for (const Named& signal : kSignals) {
-    if (signal.name == name) return signal.number;
-  }
-  int number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed == std::errc{} && end == text.data() + text.size() && number >= 1 && number <= 64)
-    return number;
-  return Error{
-      Code::kInvalid,
-      fmt::format("--signal: '{}' is no signal: expected a name such as USR1, or a number", text),
-      {}};
-}
 
 Result<int> cancel(const std::vector<AttemptKey>& jobs, int signal, bool quiet, Context& context) {
   const auto controller = TRY(controller_of(context));
@@ -68,7 +41,12 @@ Result<int> cancel(const std::vector<AttemptKey>& jobs, int signal, bool quiet, 
 Result<Action> parse(const Arguments& arguments) {
   const auto jobs = TRY(some_jobs(arguments));
   const auto text = arguments.value("signal");
-  const int signal = text ? TRY(parse_signal(*text)) : 0;
+  int signal = 0;
+  if (text) {
+    const Result<int> parsed = parse_signal(*text);
+    if (!parsed) return Error(parsed.error()).context("--signal");
+    signal = *parsed;
+  }
   const bool quiet = arguments.has("quiet");
   return Action([=](Context& context) { return cancel(jobs, signal, quiet, context); });
 }

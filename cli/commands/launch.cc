@@ -11,6 +11,7 @@
 #include "cli/commands/connect.h"
 #include "cli/launch/plan.h"
 #include "cli/launch/script.h"
+#include "common/model/limits.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cli {
@@ -199,6 +200,19 @@ std::string name_of_file(const std::string& path) {
   return dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
 }
 
+// `recover_on_exit_codes` alone, and no number at all, mean without a count: as often as there can be attempts. A lost
+// node is always recovered from.
+void ask_for_retries(const launch::JobRecovery& recovery, JobSpec& spec) {
+  const int64_t restarts = recovery.max_restarts_on_errors.value_or(0);
+  spec.retries =
+      restarts > 0 ? static_cast<uint32_t>(std::min<int64_t>(restarts, kRetriesMax)) : kRetriesMax;
+  if (restarts > 0 && recovery.recover_on_exit_codes.empty()) return;
+  for (const auto status : recovery.recover_on_exit_codes) {
+    if (status > 0 && status < 256) spec.retry_on.push_back(static_cast<int32_t>(status));
+  }
+  spec.retry_on.push_back(kStatusDevrun);
+}
+
 Result<Submission> submission_for(const LaunchOptions& options, const launch::TaskPlan& task,
                                   const Context& context, const Target& target) {
   Submission out;
@@ -220,6 +234,7 @@ Result<Submission> submission_for(const LaunchOptions& options, const launch::Ta
   spec.per_node = task.per_node;
   spec.nodes = task.nodes;
   spec.priority = task.priority;
+  if (task.recovery) ask_for_retries(*task.recovery, spec);
   std::vector<std::string> settings;
   for (const launch::Value& value : scripts.env) settings.push_back(value.name + "=" + value.value);
   out.env = TRY(environment_block(context.surroundings.environment, settings));

@@ -51,6 +51,7 @@ struct LogWish {
     if (!tail && since.us == 0) return std::nullopt;
     return LogBegin{tail, since, out, err, tail ? kTailBytesMax : 0};
   }
+  uint32_t attempt = 0;  // 0: the newest
 };
 
 // Writes one rank's pieces; with a tail it holds lines back until `live_from`, the log's length
@@ -66,6 +67,15 @@ class RankLog {
         prefixed_(!prefix.empty()),
         holding_(wish.tail.has_value()) {}
 
+  Status feed(const LogPiece& piece) {
+    if (attempt_ != 0 && piece.attempt > attempt_) {
+      TRY(finish());
+      decoder_ = {};
+      console_.say(fmt::format("attempt {} begins", piece.attempt));
+    }
+    attempt_ = piece.attempt;
+    return feed(piece.offset, piece.bytes);
+  }
   Status feed(uint64_t offset, std::string_view bytes) {
     if (!began_) decoder_.begin_at(offset);
     began_ = true;
@@ -79,6 +89,7 @@ class RankLog {
   }
   uint64_t offset() const { return decoder_.offset(); }
   bool began() const { return began_; }
+  uint32_t attempt() const { return attempt_; }
 
   Status release() {
     holding_ = false;
@@ -160,6 +171,7 @@ class RankLog {
   bool holding_;
   bool began_ = false;
   RecordDecoder decoder_;
+  uint32_t attempt_ = 0;  // whose output is being read
   std::deque<Held> held_;
   size_t held_lines_ = 0;
   size_t held_bytes_ = 0;
@@ -169,15 +181,14 @@ constexpr auto kLookUpEvery = std::chrono::milliseconds(500);
 
 // With a tail and -f: what there is now decides which lines are the last; then on from there.
 Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, RankLog& log) {
-  const auto feed = [&](uint64_t offset, std::string_view bytes) {
-    return log.feed(offset, bytes);
-  };
+  const auto feed = [&](const LogPiece& piece) { return log.feed(piece); };
   if (wish.tail && wish.follow) {
     query.follow = false;
     TRY(controller.read_log(query, feed));
     TRY(log.release());
     if (log.began()) {
       query.offset = log.offset();
+      query.attempt = log.attempt();
       query.begin.reset();
     }
     query.follow = true;
@@ -191,6 +202,7 @@ Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, Ra
     if (!log.began()) continue;
     query.offset = log.offset();
     query.begin.reset();
+    query.attempt = log.attempt();
   }
 }
 
@@ -201,7 +213,8 @@ Result<int> logs(const LogWish& wish, Context& context) {
   std::mutex mutex;
   std::vector<Status> statuses(ranks, ok());
   const auto one = [&](uint32_t index) {
-    LogQuery query{wish.key, 0, wish.follow, wish.begin()};
+    LogQuery query{
+        .what = wish.key, .follow = wish.follow, .begin = wish.begin(), .attempt = wish.attempt};
     if (wish.all_ranks) query.what.rank = index;
     RankLog log(wish, context.console, mutex, ranks > 1 ? fmt::format("[{}] ", index) : "");
     statuses[index] = read_rank(*controller, wish, query, log);
@@ -220,6 +233,7 @@ Result<int> logs(const LogWish& wish, Context& context) {
 Result<Action> parse(const Arguments& arguments) {
   LogWish wish;
   wish.key = TRY(one_job(arguments));
+  if (arguments.words.front().find('#') != std::string::npos) wish.attempt = wish.key.attempt;
   wish.follow = arguments.has("follow");
   const bool only_out = arguments.has("stdout");
   const bool only_err = arguments.has("stderr");

@@ -41,7 +41,7 @@ constexpr Example kExamples[] = {
 };
 
 bool choose_tty(const RunOptions& options, const Context& context) {
-  if (options.detach || options.tty == TtyChoice::kNever) return false;
+  if (options.detach || options.tty == TtyChoice::kNever || options.retries > 0) return false;
   if (options.tty == TtyChoice::kAlways) return true;
   return !options.no_stdin && is_terminal(context.in) && is_terminal(context.console.out());
 }
@@ -85,7 +85,9 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   spec.program.tty = choose_tty(options, context);
   if (spec.program.tty) spec.program.terminal = terminal_size(context.in);
   const bool stdin_open = ::fcntl(context.in, F_GETFD) >= 0;
-  spec.program.reads_stdin = !options.detach && !options.no_stdin && stdin_open;
+  // What one attempt has taken of it no other could read again.
+  spec.program.reads_stdin =
+      !options.detach && !options.no_stdin && stdin_open && options.retries == 0;
   spec.per_node = options.per_node;
   spec.nodes = options.nodes;
   spec.pool = options.pool;
@@ -96,6 +98,10 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   spec.priority = options.priority;
   spec.cancel_on_disconnect = options.disconnect_grace.has_value();
   spec.disconnect_grace = options.disconnect_grace.value_or(Duration{});
+  spec.retries = options.retries;
+  spec.retry_on = options.retry_on;
+  spec.warn_signal = options.warn_signal;
+  spec.warn_before = options.warn_before;
   out.env = TRY(environment_block(context.surroundings.environment, options.env));
   return out;
 }
@@ -149,6 +155,7 @@ Result<int> run(const RunOptions& options, Context& context) {
   sending.detach_keys = options.detach_keys;
   sending.keeps = !options.disconnect_grace;
   sending.near_command = near;
+  sending.wait_for_controller = options.wait_for_controller;
   return send_job(target, context, TRY(submission_for(options, context, target)), sending);
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "cli/client/detach_keys.h"
+#include "cli/commands/signal_names.h"
 #include "common/base/units.h"
 #include "common/model/limits.h"
 
@@ -19,6 +20,7 @@ constexpr int64_t kCpuMilliMax = 1'000'000'000;
 constexpr int32_t kGpusMax = 1024;
 constexpr size_t kArrayRangesMax = 1000;
 constexpr Duration kDisconnectGraceDefault = seconds(15);
+constexpr size_t kRetryOnMax = 64;
 
 constexpr std::array<Option, 33> kOptions{{
     {.letter = 'g',
@@ -105,17 +107,19 @@ constexpr std::array<Option, 33> kOptions{{
      .fallback = "no limit",
      .example = "--time 2h"},
     {.name = "signal",
-     .value = "SIG@SECONDS",
-     .meaning = "send this signal so long before the time limit",
-     .supported = false},
+     .value = "SIG@SPAN",
+     .meaning = "send this signal so long before the time limit, plain numbers are seconds",
+     .example = "--time 2h --signal USR1@60"},
     {.name = "retries",
      .value = "N",
-     .meaning = "try again so often if the program fails",
-     .supported = false},
+     .meaning = "try again so often if the job fails; it then reads no stdin and gets no terminal",
+     .fallback = "0",
+     .example = "--retries 3"},
     {.name = "retry-on",
      .value = "CODE,…",
-     .meaning = "retry only for these statuses",
-     .supported = false},
+     .meaning = "retry only for these statuses; 125 stands for a lost node, 124 for the time limit",
+     .fallback = "any failure but the time limit",
+     .example = "--retries 3 --retry-on 75,125"},
     {.name = "fresh", .meaning = "retry in the snapshot alone", .supported = false},
     {.name = "live",
      .value = "PATH",
@@ -133,8 +137,8 @@ constexpr std::array<Option, 33> kOptions{{
      .fallback = "keep",
      .example = "--on-disconnect cancel:15m"},
     {.name = "wait-for-controller",
-     .meaning = "wait for a controller that is away",
-     .supported = false},
+     .meaning = "wait for a controller that is away; the snapshot is taken when it is back",
+     .example = "--wait-for-controller"},
     {.name = "detach-keys",
      .value = "KEYS",
      .meaning = "the keys that detach from a terminal",
@@ -189,6 +193,12 @@ template <typename T>
 Result<T> of(const Given& given, Result<T>&& value) {
   if (value) return std::move(value);
   return std::move(value).error().context(given.as_typed);
+}
+
+Result<uint32_t> parse_retries(const std::string& text) {
+  const auto retries = whole_number<uint32_t>(text);
+  if (retries && *retries <= kRetriesMax) return *retries;
+  return bad_value(text, fmt::format("a number of further attempts from 0 to {}", kRetriesMax));
 }
 
 Result<uint32_t> parse_nodes(const std::string& text) {
@@ -275,6 +285,13 @@ Status read_placement(const Given& given, RunOptions& out) {
   if (name == "pool") out.pool = TRY(of(given, not_empty(value, "the name of a pool")));
   if (name == "priority") out.priority = TRY(of(given, parse_priority(value)));
   if (name == "time") out.time_limit = TRY(of(given, parse_time_limit(value)));
+  if (name == "retries") out.retries = TRY(of(given, parse_retries(value)));
+  if (name == "retry-on") out.retry_on = TRY(of(given, parse_statuses(value)));
+  if (name == "signal") {
+    const WarnText warn = TRY(of(given, parse_warn(value)));
+    out.warn_signal = warn.signal;
+    out.warn_before = warn.before;
+  }
   if (name == "after-ok") out.after_ok.push_back(TRY(of(given, parse_job(value))));
   if (name == "array") {
     ArrayText array = TRY(of(given, parse_array(value)));
@@ -300,6 +317,7 @@ Status read_manner(const Given& given, RunOptions& out) {
   if (name == "tty") out.tty = TtyChoice::kAlways;
   if (name == "no-tty") out.tty = TtyChoice::kNever;
   if (name == "json") out.json = true;
+  if (name == "wait-for-controller") out.wait_for_controller = true;
   if (name == "quiet") out.quiet = true;
   return ok();
 }
@@ -320,6 +338,15 @@ Status check_together(const RunOptions& options) {
     return wrong("--json needs -d: without it stdout is the program's");
   if (!options.array.empty() && !options.detach)
     return wrong("--array needs -d: its tasks have no common stdout");
+  if (options.retries == 0 && !options.retry_on.empty())
+    return wrong("--retry-on needs --retries N");
+  if (options.retries > 0 && options.tty == TtyChoice::kAlways)
+    return wrong(
+        "-t and --retries do not go together: a job that may be run again has no terminal");
+  if (options.warn_signal != 0 && options.time_limit.us == 0)
+    return wrong("--signal needs --time: it is sent before the time limit");
+  if (options.warn_signal != 0 && options.warn_before > options.time_limit)
+    return wrong("--signal: it would have to be sent before the job begins");
   return ok();
 }
 
@@ -357,6 +384,34 @@ Result<Resources> parse_gpus(std::string_view text) {
     return bad;
   }
   out.gpus = *count;
+  return out;
+}
+
+Result<std::vector<int32_t>> parse_statuses(std::string_view text) {
+  std::vector<int32_t> out;
+  std::string_view rest = text;
+  for (;;) {
+    const size_t comma = rest.find(',');
+    const auto status = whole_number<int32_t>(rest.substr(0, comma));
+    if (!status || *status < 1 || *status > 255 || out.size() == kRetryOnMax)
+      return bad_value(text, "a list of exit statuses from 1 to 255 such as 75,137");
+    out.push_back(*status);
+    if (comma == std::string_view::npos) return out;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+Result<WarnText> parse_warn(std::string_view text) {
+  const size_t at = text.find('@');
+  if (at == std::string_view::npos) {
+    return bad_value(text, "a signal and how long before the limit, such as TERM@60 or USR1@2m");
+  }
+  WarnText out;
+  out.signal = TRY(parse_signal(text.substr(0, at)));
+  const std::string_view span = text.substr(at + 1);
+  const auto plain_seconds = whole_number<uint32_t>(span);
+  out.before = plain_seconds ? seconds(*plain_seconds) : TRY(parse_duration(span));
+  if (out.before.us <= 0) return bad_value(text, "a time before the limit, such as TERM@60");
   return out;
 }
 

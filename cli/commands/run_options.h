@@ -29,6 +29,11 @@ struct RunOptions {
   TtyChoice tty = TtyChoice::kIfTerminals;
   Duration time_limit;
   int32_t priority = 0;
+  uint32_t retries = 0;
+  std::vector<int32_t> retry_on;
+  int warn_signal = 0;
+  Duration warn_before;
+  bool wait_for_controller = false;
   bool json = false;
   bool quiet = false;
   std::vector<ArrayRange> array;
@@ -50,5 +55,11 @@ struct ArrayText {
 Result<ArrayText> parse_array(std::string_view text);  // 0-99[%MAX], 1,5,7-9, 0-100:10
 Result<int64_t> parse_cpus(std::string_view text);     // thousandths
 Result<Resources> parse_gpus(std::string_view text);   // N[:TYPE]
+Result<std::vector<int32_t>> parse_statuses(std::string_view text);  // 75,137
+struct WarnText {
+  int signal = 0;
+  Duration before;
+};
+Result<WarnText> parse_warn(std::string_view text);  // TERM@60, USR1@2m
 
 }  // namespace devrun::cli

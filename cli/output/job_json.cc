@@ -72,6 +72,15 @@ Json json_of(const std::optional<WrittenSummary>& wrote) {
           {"notable", std::move(notable)}};
 }
 
+Json json_of(const std::optional<Usage>& usage) {
+  if (!usage) return nullptr;
+  return {{"cpu_us", usage->cpu.us},
+          {"memory_peak_bytes", usage->memory_peak_bytes},
+          {"memory_bytes", usage->memory_bytes},
+          {"read_bytes", usage->read_bytes},
+          {"written_bytes", usage->written_bytes}};
+}
+
 Json json_of(const Resources& resources) {
   return {{"cpu_milli", resources.cpu_milli},
           {"memory_bytes", resources.memory_bytes},
@@ -90,6 +99,7 @@ Json json_of(const AttemptRecord& attempt) {
   out["output_bytes"] = attempt.output_bytes;
   if (!attempt.gpus.empty()) out["gpus"] = attempt.gpus;
   out["wrote"] = json_of(attempt.wrote);
+  out["usage"] = json_of(attempt.usage);
   out["timeline"] = json_of(attempt.timeline);
   return out;
 }
@@ -139,6 +149,10 @@ Json json_of(const JobRecord& job) {
   out["time_limit_us"] = job.spec.time_limit.us;
   if (job.spec.cancel_on_disconnect) out["disconnect_grace_us"] = job.spec.disconnect_grace.us;
   out["priority"] = job.spec.priority;
+  out["retries"] = job.spec.retries;
+  out["retry_on"] = job.spec.retry_on;
+  out["warn_signal"] = job.spec.warn_signal;
+  out["warn_before_us"] = job.spec.warn_before.us;
   out["timeline"] = json_of(job.timeline);
   out["attempts"] = Json::array();
   for (const AttemptRecord& attempt : job.attempts) out["attempts"].push_back(json_of(attempt));

@@ -92,6 +92,18 @@ std::string attempt_name(const JobRecord& job, const AttemptKey& key) {
                      key.attempt == 1 ? "" : fmt::format("#{}", key.attempt));
 }
 
+std::string usage_text(const Usage& usage) {
+  std::string out = fmt::format("  used {} of CPU time", format_duration(usage.cpu));
+  if (usage.memory_bytes > 0) out += fmt::format(", {} of memory", format_size(usage.memory_bytes));
+  if (usage.memory_peak_bytes > 0) {
+    const std::string peak = format_size(usage.memory_peak_bytes);
+    out += usage.memory_bytes > 0 ? fmt::format(" ({} at most)", peak)
+                                  : fmt::format(", at most {} of memory", peak);
+  }
+  return out + fmt::format(", read {}, wrote {}\n", format_size(usage.read_bytes),
+                           format_size(usage.written_bytes));
+}
+
 std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   std::string out =
       fmt::format("\nattempt {} on {}: {}", attempt_name(job, attempt.key),
@@ -102,6 +114,7 @@ std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   if (attempt.ending && !attempt.ending->reason.empty()) {
     out += fmt::format("  {}\n", printable(attempt.ending->reason));
   }
+  if (attempt.usage) out += usage_text(*attempt.usage);
   if (attempt.wrote && attempt.wrote->files > 0) {
     out += fmt::format("  wrote {} file{}, {}, kept on {} in {}\n", attempt.wrote->files,
                        attempt.wrote->files == 1 ? "" : "s", format_size(attempt.wrote->bytes),
@@ -262,6 +275,18 @@ std::string job_text(const JobRecord& job, Time now) {
                    job.spec.nodes > 1 ? fmt::format(" on each of {} nodes", job.spec.nodes) : ""));
   if (!job.spec.pool.empty()) line(out, "pool", job.spec.pool);
   if (job.spec.time_limit.us > 0) line(out, "time limit", format_duration(job.spec.time_limit));
+  if (job.spec.warn_signal != 0) {
+    line(out, "signal",
+         fmt::format("{}, {} before it", job.spec.warn_signal,
+                     format_duration(job.spec.warn_before)));
+  }
+  if (job.spec.retries > 0) {
+    line(out, "retries",
+         fmt::format("{}{}", job.spec.retries,
+                     job.spec.retry_on.empty()
+                         ? ""
+                         : fmt::format(", on status {}", fmt::join(job.spec.retry_on, ", "))));
+  }
   if (job.spec.priority != 0) line(out, "priority", fmt::format("{}", job.spec.priority));
   if (job.timeline.submitted.us != 0) {
     line(out, "submitted",

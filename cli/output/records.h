@@ -22,6 +22,7 @@ struct AttemptRecord {
   std::optional<WrittenSummary> wrote;
   Timeline timeline;
   std::vector<uint32_t> gpus = {};  // of its node's, by index
+  std::optional<Usage> usage = {};
 };
 
 struct JobRecord {

@@ -25,6 +25,9 @@ constexpr Duration seconds(int64_t n) {
 constexpr Duration milliseconds(int64_t n) {
   return {n * 1'000};
 }
+constexpr Duration operator+(Duration a, Duration b) {
+  return {a.us + b.us};
+}
 constexpr Time operator+(Time t, Duration d) {
   return {t.us + d.us};
 }

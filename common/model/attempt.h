@@ -38,6 +38,12 @@ struct AttemptSpec {
   uint32_t array_index = 0;         // of an array: this task's place in it
   uint32_t array_tasks = 0;         // 0: no array
   std::vector<uint32_t> gpus = {};  // of the node's, by index: these alone
+  // Of an attempt that may be run again: it ends itself once its node has had no answer of the controller for so long,
+  // and the controller, which hears nothing for longer, starts the next one only then. 0: it runs on, come what may.
+  Duration lease = {};
+  Duration time_limit = {};  // 0: none; the node keeps it too, for a controller that is away
+  // On the node's CLOCK_BOOTTIME: when the lease ends unless it is renewed. The agent's to fill in, kept nowhere; 0: never.
+  Time lease_until = {};
   bool operator==(const AttemptSpec&) const = default;
 };
 
@@ -67,6 +73,7 @@ struct ObservedAttempt {
   std::optional<WrittenSummary> wrote;  // with kEnded
   Timeline timeline;                    // the agent's part of it
   bool setup_done = false;              // with kSettingUp: it waits for the other ranks
+  std::optional<Usage> usage = {};
   bool operator==(const ObservedAttempt&) const = default;
 };
 

@@ -89,6 +89,11 @@ struct JobSpec {
   // Cancelled once nobody has been attached for so long, unless its caller left it on purpose.
   bool cancel_on_disconnect = false;
   Duration disconnect_grace = {};
+  uint32_t retries = 0;  // further attempts after one that failed
+  std::vector<int32_t> retry_on =
+      {};                   // statuses; none: any failure but a cancellation and the time limit
+  int32_t warn_signal = 0;  // sent once, warn_before before the time limit; 0: none
+  Duration warn_before = {};
   bool operator==(const JobSpec&) const = default;
 };
 
@@ -123,6 +128,16 @@ struct Ending {
   std::string reason;  // for people: "killed by signal 9", "cannot mount the snapshot: …"
   std::string hint;    // the next command, may be empty
   bool operator==(const Ending&) const = default;
+};
+
+// What an attempt has used; 0 where its node cannot tell.
+struct Usage {
+  Duration cpu;
+  int64_t memory_peak_bytes = 0;
+  int64_t memory_bytes = 0;  // now; 0 of one that has ended
+  int64_t read_bytes = 0;    // from disks
+  int64_t written_bytes = 0;
+  bool operator==(const Usage&) const = default;
 };
 
 // A file that an attempt wrote (an entry of the upper layer), as listed at the end of a run.

@@ -9,6 +9,9 @@ namespace devrun {
 // Below it no container comes up; whoever asks for less has most likely left out the unit.
 inline constexpr int64_t kMemoryBytesMin = 4 << 20;
 
+// Further attempts of a job.
+inline constexpr uint32_t kRetriesMax = 100;
+
 // Names stand in lists and file names for people: one line of text.
 inline bool has_control_characters(std::string_view text) {
   for (const char c : text) {

@@ -17,6 +17,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_array_index(in.array_index);
   out.set_array_tasks(in.array_tasks);
   out.mutable_gpus()->Add(in.gpus.begin(), in.gpus.end());
+  out.set_lease_us(in.lease.us);
+  out.set_time_limit_us(in.time_limit.us);
   return out;
 }
 
@@ -35,6 +37,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.array_index = in.array_index();
   out.array_tasks = in.array_tasks();
   out.gpus.assign(in.gpus().begin(), in.gpus().end());
+  out.lease = {in.lease_us()};
+  out.time_limit = {in.time_limit_us()};
   return out;
 }
 
@@ -47,6 +51,7 @@ pb::ObservedAttempt to_proto(const ObservedAttempt& in) {
   if (in.wrote) *out.mutable_wrote() = to_proto(*in.wrote);
   *out.mutable_timeline() = to_proto(in.timeline);
   out.set_setup_done(in.setup_done);
+  if (in.usage) *out.mutable_usage() = to_proto(*in.usage);
   return out;
 }
 
@@ -65,6 +70,7 @@ Result<ObservedAttempt> from_proto(const pb::ObservedAttempt& in) {
   if (in.has_wrote()) out.wrote = from_proto(in.wrote());
   out.timeline = from_proto(in.timeline());
   out.setup_done = in.setup_done();
+  if (in.has_usage()) out.usage = from_proto(in.usage());
   return out;
 }
 

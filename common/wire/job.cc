@@ -129,6 +129,10 @@ pb::JobSpec to_proto(const JobSpec& in) {
   out.set_dev_container(in.dev_container);
   out.set_cancel_on_disconnect(in.cancel_on_disconnect);
   out.set_disconnect_grace_us(in.disconnect_grace.us);
+  out.set_retries(in.retries);
+  out.mutable_retry_on()->Add(in.retry_on.begin(), in.retry_on.end());
+  out.set_warn_signal(in.warn_signal);
+  out.set_warn_before_us(in.warn_before.us);
   return out;
 }
 
@@ -151,6 +155,10 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   out.dev_container = in.dev_container();
   out.cancel_on_disconnect = in.cancel_on_disconnect();
   out.disconnect_grace = {in.disconnect_grace_us()};
+  out.retries = in.retries();
+  out.retry_on.assign(in.retry_on().begin(), in.retry_on().end());
+  out.warn_signal = in.warn_signal();
+  out.warn_before = {in.warn_before_us()};
   return out;
 }
 
@@ -207,6 +215,24 @@ WrittenSummary from_proto(const pb::WrittenSummary& in) {
     out.notable.push_back({file.path(), static_cast<char>(file.kind()), file.size_bytes()});
   }
   return out;
+}
+
+pb::Usage to_proto(const Usage& in) {
+  pb::Usage out;
+  out.set_cpu_us(in.cpu.us);
+  out.set_memory_peak_bytes(in.memory_peak_bytes);
+  out.set_memory_bytes(in.memory_bytes);
+  out.set_read_bytes(in.read_bytes);
+  out.set_written_bytes(in.written_bytes);
+  return out;
+}
+
+Usage from_proto(const pb::Usage& in) {
+  return {{in.cpu_us()},
+          in.memory_peak_bytes(),
+          in.memory_bytes(),
+          in.read_bytes(),
+          in.written_bytes()};
 }
 
 pb::Timeline to_proto(const Timeline& in) {

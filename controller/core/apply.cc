@@ -95,6 +95,8 @@ struct Apply {
     Task& task = make_task(placed, e.task.task);
     task.attempt = e.attempt;
     task.placed = at;
+    task.lease = e.lease;
+    placed.again.erase(e.task.task);
     task.ranks.assign(e.nodes.size(), {});
     for (uint32_t i = 0; i < e.nodes.size(); ++i) {
       task.ranks[i].node = e.nodes[i];
@@ -119,6 +121,7 @@ struct Apply {
     rank.output_bytes = e.observed.output_bytes;
     rank.wrote = e.observed.wrote;
     rank.timeline = e.observed.timeline;
+    rank.usage = e.observed.usage;
     if (e.observed.phase != Phase::kEnded) return;
     end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}));
   }
@@ -127,7 +130,7 @@ struct Apply {
     Job& of = job(e.task.job);
     const bool whole = e.task.task == kNoTask;
     for (auto& [index, task] : of.tasks) {
-      if ((!whole && index != e.task.task) || task.outcome || task.attempt == 0) continue;
+      if ((!whole && index != e.task.task) || task.outcome || !is_placed(task)) continue;
       if (e.signal == 0) {
         task.stop = EndCause::kCancelled;
       } else {
@@ -143,7 +146,8 @@ struct Apply {
   void operator()(const TaskEnded& e) {
     Job& of = job(e.task.job);
     Task& task = make_task(of, e.task.task);
-    if (task.attempt != 0) --of.running_tasks;
+    if (is_placed(task)) --of.running_tasks;
+    of.again.erase(e.task.task);
     task.outcome = Outcome{e.state, e.ending, at};
     if (e.journaled.us != 0) of.timeline.journaled = e.journaled;
     --of.open_tasks;
@@ -173,6 +177,31 @@ struct Apply {
   }
 
   void operator()(const JobKept& e) { job(e.job).kept = true; }
+  void operator()(const TaskRetried& e) {
+    Job& of = job(e.task.job);
+    Task& task = of.tasks.at(e.task.task);
+    task.past.push_back({task.placed, std::move(task.ranks), e.ending, at});
+    task.ranks.clear();
+    task.placed = {};
+    task.lease = {};
+    task.not_before = e.not_before;
+    task.first_failed.reset();
+    task.stop.reset();
+    task.deliver_signal = 0;
+    task.deliver_sequence = 0;
+    task.warned = false;
+    --of.running_tasks;
+    if (!of.spec.array.empty()) of.again.insert(e.task.task);
+    settle(ledger, of, at);
+  }
+
+  void operator()(const TimeLimitNear& e) {
+    Job& of = job(e.task.job);
+    Task& task = of.tasks.at(e.task.task);
+    task.warned = true;
+    task.deliver_signal = of.spec.warn_signal;
+    ++task.deliver_sequence;
+  }
 
   void operator()(const TimeLimitReached& e) {
     job(e.task.job).tasks.at(e.task.task).stop = EndCause::kTimedOut;

@@ -11,7 +11,7 @@ namespace {
 const Ending kNeverRan{EndCause::kCancelled, 130, "cancelled before it started", {}};
 
 bool runs(const Task& task) {
-  return task.attempt != 0 && !task.outcome;
+  return is_placed(task) && !task.outcome;
 }
 
 Result<Reply> deliver(Turn& turn, const Job& job, const Cancel& input, JobState before) {
@@ -62,7 +62,13 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
     send_desired(turn, task);
     turn.act(TaskChanged{task});
   }
-  for (const TaskKey& task : waiting) end_task(turn, task, JobState::kCancelled, kNeverRan);
+  for (const TaskKey& task : waiting) {
+    const Task* known = find_task(turn.state, task);
+    Ending ending = kNeverRan;
+    if (known != nullptr && known->attempt != 0)
+      ending.reason = "cancelled before its next attempt";
+    end_task(turn, task, JobState::kCancelled, std::move(ending));
+  }
   if (closes) cancelled_whole(turn, job->id);
   return Reply{Cancelled{before}};
 }

@@ -106,6 +106,7 @@ void rank_ended(Turn& turn, TaskKey key) {
                                [](const Rank& rank) { return rank.ending.has_value(); });
   if (all && !task->outcome) {
     Ending ending = ending_of_task(*task);
+    if (may_retry(*find_job(turn.state, key.job), *task, ending)) return retry(turn, key, ending);
     const JobState state = state_of_ending(ending);
     end_task(turn, key, state, std::move(ending));
   } else if (!all && task->first_failed) {
@@ -114,15 +115,27 @@ void rank_ended(Turn& turn, TaskKey key) {
 }
 
 void enforce_time_limits(Turn& turn) {
+  std::vector<TaskKey> near;
   std::vector<TaskKey> over;
   for (const auto& [name, node] : turn.state.nodes) {
     for (const AttemptKey& key : node.live) {
-      const Duration limit = turn.state.jobs.at(key.job).spec.time_limit;
+      const JobSpec& spec = turn.state.jobs.at(key.job).spec;
+      const Duration limit = spec.time_limit;
       const Task& task = *find_task(turn.state, key.task_key());
       const Time started = task.ranks[key.rank].timeline.started;
-      if (limit.us == 0 || started.us == 0 || task.stop || turn.now - started < limit) continue;
+      if (limit.us == 0 || started.us == 0 || task.stop) continue;
+      const Duration ran = turn.now - started;
+      if (spec.warn_signal != 0 && !task.warned && ran + spec.warn_before >= limit) {
+        near.push_back(key.task_key());
+      }
+      if (ran < limit) continue;
       if (over.empty() || over.back() != key.task_key()) over.push_back(key.task_key());
     }
+  }
+  for (const TaskKey& key : near) {
+    if (find_task(turn.state, key)->warned) continue;
+    turn.happened(TimeLimitNear{key});
+    send_desired(turn, key);
   }
   for (const TaskKey& key : over) {
     if (find_task(turn.state, key)->stop) continue;  // found on two nodes

@@ -25,7 +25,8 @@ struct TaskPlaced {
   uint32_t attempt = 1;
   std::vector<std::string> nodes;  // by rank
   std::vector<std::vector<uint32_t>> gpus =
-      {};  // by rank, of its node's by index; empty: none asked for
+      {};               // by rank, of its node's by index; empty: none asked for
+  Duration lease = {};  // AttemptSpec.lease
   bool operator==(const TaskPlaced&) const = default;
 };
 struct AttemptReported {
@@ -54,6 +55,18 @@ struct NodeDeclaredLost {
   std::string reason;
   bool operator==(const NodeDeclaredLost&) const = default;
 };
+// All ranks of the present attempt have ended, it has failed, and another one is to follow.
+struct TaskRetried {
+  TaskKey task;
+  Ending ending;
+  Time not_before;
+  bool operator==(const TaskRetried&) const = default;
+};
+// The job's own signal before its time limit is due.
+struct TimeLimitNear {
+  TaskKey task;
+  bool operator==(const TimeLimitNear&) const = default;
+};
 struct TimeLimitReached {
   TaskKey task;
   bool operator==(const TimeLimitReached&) const = default;
@@ -66,7 +79,8 @@ struct JobKept {
 };
 
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
-                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept>;
+                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
+                               TaskRetried, TimeLimitNear>;
 
 struct Event {
   Time at;

@@ -149,10 +149,7 @@ std::string of_rooms(const State& state, const JobSpec& spec) {
                      say_need(spec.per_node));
 }
 
-}  // namespace
-
-std::string explain(const State& state, const Job& job) {
-  if (!next_task(job)) return {};
+std::string of_queue(const State& state, const Job& job) {
   if (const Job* unmet = first_unmet(state, job)) {
     return fmt::format("job {} has to succeed first", unmet->id);
   }
@@ -162,6 +159,30 @@ std::string explain(const State& state, const Job& job) {
   const std::string reason = of_rooms(state, job.spec);
   const std::string troubled = troubled_node(state, job.spec);
   return troubled.empty() ? reason : fmt::format("{}; {}", reason, troubled);
+}
+
+}  // namespace
+
+std::string explain_task(const State& state, const Job& job, const Task& task, Time now) {
+  if (task.past.empty()) return of_queue(state, job);
+  const PastAttempt& past = task.past.back();
+  const std::string_view why = past.ending.reason;
+  const std::string before = fmt::format("attempt {} ended with {}{}{}", task.attempt,
+                                         past.ending.status, why.empty() ? "" : ": ", why);
+  const std::string next =
+      fmt::format("attempt {} of {}", task.attempt + 1, uint64_t{job.spec.retries} + 1);
+  if (now < task.not_before) {
+    return fmt::format("{}; {} begins after a pause of {}", before, next,
+                       format_duration(task.not_before - past.ended));
+  }
+  return fmt::format("{}; {} waits: {}", before, next, of_queue(state, job));
+}
+
+std::string explain(const State& state, const Job& job, Time now) {
+  const std::optional<int32_t> next = next_task(job);
+  if (!next) return {};
+  const Task* task = find_task(state, {job.id, *next});
+  return task == nullptr ? of_queue(state, job) : explain_task(state, job, *task, now);
 }
 
 }  // namespace devrun::controller

@@ -53,6 +53,7 @@ struct DeclareLost {
   std::string node;
   std::string reason;
 };
+// Once a second.
 struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
 struct Place {};

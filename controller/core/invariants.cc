@@ -49,6 +49,14 @@ void check_task(const Ledger& ledger, TaskKey key, const Task& task, Problems& o
       out.push_back(fmt::format("{} has an outcome, but rank {} lives", to_string(key), i));
     }
   }
+  if (task.past.size() != (is_placed(task) ? task.attempt - 1 : task.attempt)) {
+    out.push_back(fmt::format("{} has not kept all its past attempts", to_string(key)));
+  }
+  for (const PastAttempt& past : task.past) {
+    for (const Rank& rank : past.ranks) {
+      if (!rank.ending) out.push_back(fmt::format("{}: a past attempt lives", to_string(key)));
+    }
+  }
   if (nodes.size() != task.ranks.size()) {
     out.push_back(fmt::format("{} has two ranks on one node", to_string(key)));
   }
@@ -65,7 +73,7 @@ void check_job(const Ledger& ledger, const Job& job, Problems& out) {
       continue;
     }
     ++open;
-    if (task.attempt != 0) ++running;
+    if (is_placed(task)) ++running;
   }
   if (open != job.open_tasks || running != job.running_tasks || failed != job.failed_tasks) {
     out.push_back(fmt::format("job {}: its counts are wrong", job.id));

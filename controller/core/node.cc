@@ -44,6 +44,8 @@ void synchronize(Turn& turn, const Synchronized& input) {
   presence.last_heard = turn.now;
   presence.trouble = input.trouble;
   presence.files = input.files;
+  presence.silent = {};
+  presence.usage.clear();
   presence.retained.clear();
   presence.strays.clear();
   std::set<AttemptKey> known;

@@ -5,10 +5,13 @@
 namespace devrun::controller {
 
 void place(Turn& turn) {
-  for (Placement& placement : plan(turn.state)) {
+  for (Placement& placement : plan(turn.state, turn.now)) {
     const TaskKey task = placement.task;
-    turn.happened(
-        TaskPlaced{task, placement.attempt, std::move(placement.nodes), std::move(placement.gpus)});
+    // The last one that may be is never given up by its node.
+    const bool may_follow = placement.attempt <= find_job(turn.state, task.job)->spec.retries;
+    turn.happened(TaskPlaced{task, placement.attempt, std::move(placement.nodes),
+                             std::move(placement.gpus),
+                             may_follow ? turn.state.policy.lease : Duration{}});
     send_desired(turn, task);
     turn.act(TaskChanged{task});
   }

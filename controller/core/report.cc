@@ -39,11 +39,15 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   const bool setup_done = observed.setup_done && !rank->setup_done;
   const bool news = !rank->reported || observed.phase != rank->phase || setup_done ||
                     observed.timeline != rank->timeline;
+  if (observed.usage && observed.phase != Phase::kEnded) {
+    turn.presence(node).usage[key] = *observed.usage;
+  }
   if (!news) return;
   turn.happened(AttemptReported{node, observed});
   turn.act(TaskChanged{key.task_key()});
   if (setup_done) send_desired(turn, key.task_key());  // it may have been the last
   if (observed.phase != Phase::kEnded) return;
+  turn.presence(node).usage.erase(key);
   turn.presence(node).retained.insert(key);
   turn.act(ExpectOutput{key, observed.output_bytes});
   rank_ended(turn, key.task_key());

@@ -47,6 +47,9 @@ void each_waiting_task(const Job& job, Visit visit) {
     visit(kNoTask);
     return;
   }
+  for (const int32_t task : job.again) {
+    if (!visit(task)) return;
+  }
   std::set<int32_t> seen;  // ranges may overlap
   const uint64_t size = array_size(job.spec);
   for (uint64_t i = job.array_passed; i < size; ++i) {
@@ -58,7 +61,7 @@ void each_waiting_task(const Job& job, Visit visit) {
 
 }  // namespace
 
-std::vector<Placement> plan(const State& state) {
+std::vector<Placement> plan(const State& state, Time now) {
   std::vector<Placement> placements;
   if (state.queue.empty()) return placements;
   std::vector<Room> rooms = connected_rooms(state);
@@ -70,12 +73,15 @@ std::vector<Placement> plan(const State& state) {
     uint32_t running = job.running_tasks;
     each_waiting_task(job, [&](int32_t task) {
       if (at_array_limit(job, running)) return false;
+      const Task* before = find_task(state, {job.id, task});
+      if (before != nullptr && before->not_before > now) return true;
       Placement placement = take_nodes(rooms, job.spec);
       if (placement.nodes.empty()) {
         without_room.insert(shape(job.spec));
         return false;
       }
       placement.task = {job.id, task};
+      placement.attempt = before == nullptr ? 1 : before->attempt + 1;
       placements.push_back(std::move(placement));
       ++running;
       return true;

@@ -20,9 +20,11 @@ struct Placement {
   std::vector<std::vector<uint32_t>> gpus = {};  // by rank, by index; empty: none asked for
 };
 
-std::vector<Placement> plan(const State& state);
+std::vector<Placement> plan(const State& state, Time now);
 
 // One sentence for people: why the job's next task is not placed; empty if nothing of it waits.
-std::string explain(const State& state, const Job& job);
+std::string explain(const State& state, const Job& job, Time now);
+// Of a task that waits: between two attempts also how the last one ended.
+std::string explain_task(const State& state, const Job& job, const Task& task, Time now);
 
 }  // namespace devrun::controller

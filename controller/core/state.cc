@@ -27,10 +27,11 @@ const Task* find_task(const Ledger& ledger, TaskKey key) {
 
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key) {
   const Task* task = find_task(ledger, key.task_key());
-  if (task == nullptr || task->attempt != key.attempt || key.rank >= task->ranks.size()) {
-    return nullptr;
-  }
-  return &task->ranks[key.rank];
+  if (task == nullptr || key.attempt == 0) return nullptr;
+  const bool is_past = key.attempt <= task->past.size();
+  if (!is_past && key.attempt != task->attempt) return nullptr;
+  const std::vector<Rank>& ranks = is_past ? task->past[key.attempt - 1].ranks : task->ranks;
+  return key.rank < ranks.size() ? &ranks[key.rank] : nullptr;
 }
 
 bool is_connected(const State& state, const std::string& node) {
@@ -115,9 +116,10 @@ std::optional<int32_t> next_task(const Job& job) {
   if (job.closed || job.outcome) return std::nullopt;
   if (job.spec.array.empty()) {
     const Task& task = job.tasks.at(kNoTask);
-    if (task.attempt != 0 || task.outcome) return std::nullopt;
+    if (is_placed(task) || task.outcome) return std::nullopt;
     return kNoTask;
   }
+  if (!job.again.empty()) return *job.again.begin();
   if (job.array_passed >= array_size(job.spec)) return std::nullopt;
   return array_task_at(job.spec, job.array_passed);
 }

@@ -6,8 +6,9 @@
 //
 //   QUEUED ──TaskPlaced──▶ ranks: STARTING ─▶ SETTING_UP ─▶ RUNNING ─▶ COMPLETING ─▶ ended
 //   ──TaskEnded──▶ outcome
-//      └──────────────────────────── TaskEnded (cancelled, dependency failed)
-//      ────────────────────────────▶
+//      │└─────────────────────────── TaskEnded (cancelled, dependency failed)
+//      │ ────────────────────────────▶
+//      └◀── TaskRetried (the attempt has failed and another may follow; its ranks become `past`)
 //
 // Array tasks come into being when they are placed or ended; `array_passed` counts the positions
 // behind.
@@ -39,6 +40,7 @@ struct Rank {
   std::optional<WrittenSummary> wrote;
   Timeline timeline;                // the agent's part
   std::vector<uint32_t> gpus = {};  // of its node's, by index
+  std::optional<Usage> usage = {};  // with the ending
   bool operator==(const Rank&) const = default;
 };
 
@@ -49,10 +51,23 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-struct Task {
-  uint32_t attempt = 0;  // 0: not placed yet
+// An attempt that has failed and was followed, or will be, by another.
+struct PastAttempt {
   Time placed;
   std::vector<Rank> ranks;
+  Ending ending;
+  Time ended;
+  bool operator==(const PastAttempt&) const = default;
+};
+
+struct Task {
+  uint32_t attempt = 0;  // the newest that was placed; 0: none
+  Time placed;
+  Duration lease;                 // of that attempt; 0: none
+  std::vector<Rank> ranks;        // of that attempt; none while the task waits to be placed (again)
+  std::vector<PastAttempt> past;  // the first is attempt 1
+  Time not_before;                // of the next attempt
+  bool warned = false;            // the signal before the time limit has been sent to this attempt
   std::optional<uint32_t>
       first_failed;              // the rank whose ending is the task's; the others are stopped
   std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
@@ -62,6 +77,10 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
+inline bool is_placed(const Task& task) {
+  return !task.ranks.empty();
+}
+
 struct Job {
   JobId id = 0;
   std::string request_id;
@@ -69,6 +88,7 @@ struct Job {
   Timeline timeline;
   std::map<int32_t, Task> tasks;
   uint64_t array_passed = 0;
+  std::set<int32_t> again;     // of an array: tasks behind that wait for another attempt
   uint32_t running_tasks = 0;  // placed, without outcome
   uint32_t open_tasks = 0;     // in `tasks`, without outcome
   uint32_t failed_tasks = 0;   // ended otherwise than SUCCEEDED
@@ -111,27 +131,45 @@ struct NodePresence {
   Counts files;                   // what its file system counts, for people
   std::set<AttemptKey> retained;  // ended; the agent keeps them until their output is stored here
   std::set<AttemptKey> strays;    // run there although they are over for us: to be killed
+  // How long it has not been connected, counted while this controller ran: by ticks, so that neither an outage of ours
+  // nor a step of the clock counts.
+  Duration silent;
+  std::map<AttemptKey, Usage> usage;  // of what lives there, as last told
 };
 
 struct Presence {
-  Time started;  // of this controller
+  Time started;    // of this controller
+  Time last_tick;  // 0: none yet
   std::map<std::string, NodePresence> nodes;
+};
+
+// Spans that an operator may choose (controller/rpc/flags.cc).
+struct Policy {
+  // Longer than the outage of a controller that jobs are promised to live through.
+  Duration lease = seconds(15 * 60);
+  // Clocks drift, and a container needs a moment to die.
+  Duration lease_margin = seconds(30);
+  Duration retry_pause = seconds(1);  // before the second attempt; doubled for each further one
+  Duration retry_pause_max = seconds(60);
 };
 
 struct State : Ledger {
   Presence presence;
+  Policy policy;
 };
 
 inline constexpr Duration kSilentAfter = seconds(15);
+inline constexpr Duration kTickCountsAtMost = seconds(2);
 inline constexpr size_t kAttemptsPerNodeMax = 1024;
 inline constexpr uint64_t kArrayTasksMax = 100'000;
 
 // ── looking things up ──
 const Job* find_job(const Ledger& ledger, JobId id);
 const Task* find_task(const Ledger& ledger, TaskKey key);
-// nullptr unless the key's attempt is the task's present one.
+// Of the task's present attempt or one of its past ones.
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
 bool is_connected(const State& state, const std::string& node);
+JobState state_of_ending(const Ending& ending);
 // Why nothing is placed on a node that is connected; empty: no reason.
 const std::string& trouble_of(const State& state, const std::string& node);
 bool is_silent(const State& state, const std::string& node, Time now);

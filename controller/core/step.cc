@@ -38,6 +38,7 @@ struct Dispatch {
   }
   Result<Reply> operator()(const Tick&) {
     enforce_time_limits(turn);
+    enforce_leases(turn);
     return Reply{};
   }
   Result<Reply> operator()(const Place&) {

@@ -29,17 +29,18 @@ void node_gone(Turn& turn, const NodeGone& input);
 void report(Turn& turn, const std::string& node, const ObservedAttempt& observed);
 void output_stored(Turn& turn, const OutputStored& input);
 void enforce_time_limits(Turn& turn);
+void enforce_leases(Turn& turn);
 void place(Turn& turn);
 
-// After a rank of the task has ended: stops the others if it failed, ends the task if it was the
-// last.
+// After a rank of the task has ended: stops the others if it failed; if it was the last, ends the task or lets it wait
+// for another attempt (retry.cc).
 void rank_ended(Turn& turn, TaskKey task);
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending);
+bool may_retry(const Job& job, const Task& task, const Ending& ending);
+void retry(Turn& turn, TaskKey task, Ending ending);
 // After the whole of an array has been cancelled: what waits for it may be over with it.
 void cancelled_whole(Turn& turn, JobId job);
 // Tells the agents of all ranks that have not ended.
 void send_desired(Turn& turn, TaskKey task);
-
-JobState state_of_ending(const Ending& ending);
 
 }  // namespace devrun::controller

@@ -59,7 +59,7 @@ bool known_task(const Job& job, int32_t task) {
 
 JobState task_state(const State& state, const Task& task, Time now) {
   if (task.outcome) return task.outcome->state;
-  if (task.attempt == 0) return JobState::kQueued;
+  if (!is_placed(task)) return JobState::kQueued;
   if (silent_node(state, task, now) != nullptr) return JobState::kUnreachable;
   Phase least = Phase::kEnded;
   for (const Rank& rank : task.ranks) least = std::min(least, rank.phase);
@@ -83,7 +83,13 @@ std::string job_reason(const State& state, const Job& job, Time now) {
       return say_silence(state, *node, now);
     }
   }
-  return explain(state, job);
+  return explain(state, job, now);
+}
+
+uint64_t output_of(const TaskView& view, uint32_t attempt, uint32_t rank) {
+  const bool is_past = attempt >= 1 && attempt <= view.past_output.size();
+  const std::vector<int64_t>& bytes = is_past ? view.past_output[attempt - 1] : view.output_bytes;
+  return rank < bytes.size() ? static_cast<uint64_t>(bytes[rank]) : 0;
 }
 
 TaskCounts task_counts(const Job& job) {
@@ -127,19 +133,23 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
       view.state = JobState::kCancelled;
       view.ending = Ending{EndCause::kCancelled, 130, "cancelled", {}};
     } else {
-      view.reason = explain(state, *job);
+      view.reason = explain(state, *job, now);
     }
     return view;
   }
   view.state = task_state(state, *task, now);
   view.attempt = task->attempt;
+  for (const PastAttempt& past : task->past) {
+    std::vector<int64_t>& bytes = view.past_output.emplace_back();
+    for (const Rank& rank : past.ranks) bytes.push_back(rank.output_bytes);
+  }
   if (task->outcome) view.ending = task->outcome->ending;
   for (const Rank& rank : task->ranks) {
     view.output_bytes.push_back(rank.output_bytes);
     view.nodes.push_back(rank.node);
   }
   if (task->ranks.empty()) {
-    if (!task->outcome) view.reason = explain(state, *job);
+    if (!task->outcome) view.reason = explain_task(state, *job, *task, now);
     return view;
   }
   view.node = task->ranks[0].node;
@@ -170,10 +180,12 @@ std::optional<DesiredRank> desired(const State& state, const std::string& node,
     return std::nullopt;
   }
   const Task& task = *find_task(state, key.task_key());
-  if (task.stop || task.first_failed) {
+  const bool is_past = key.attempt <= task.past.size();
+  if (is_past || task.stop || task.first_failed) {
     out.attempt.goal = Goal::kStop;
     out.attempt.stop_cause = task.stop.value_or(EndCause::kCancelled);
   }
+  if (is_past) return out;
   out.attempt.go = setup_is_done(state.jobs.at(key.job), task);
   out.deliver_signal = task.deliver_signal;
   out.deliver_sequence = task.deliver_sequence;
@@ -205,11 +217,15 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   spec.program.sealed_env.clear();
   spec.resources = job->spec.per_node;
   spec.ranks = job->spec.nodes;
-  for (const Rank& rank : task->ranks) {
+  const bool is_past = key.attempt <= task->past.size();
+  for (const Rank& rank : is_past ? task->past[key.attempt - 1].ranks : task->ranks) {
     spec.rank_addresses.push_back(state.nodes.at(rank.node).hello.address);
   }
   spec.dev_container = job->spec.dev_container;
-  if (key.rank < task->ranks.size()) spec.gpus = task->ranks[key.rank].gpus;
+  const Rank* rank = find_rank(state, key);
+  if (rank != nullptr) spec.gpus = rank->gpus;
+  spec.lease = is_past ? Duration{} : task->lease;
+  spec.time_limit = job->spec.time_limit;
   if (key.task != kNoTask) {
     spec.array_index = static_cast<uint32_t>(array_position_of(job->spec, key.task));
     spec.array_tasks = static_cast<uint32_t>(array_size(job->spec));

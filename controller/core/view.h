@@ -14,16 +14,20 @@ namespace devrun::controller {
 // A task as its watchers see it.
 struct TaskView {
   JobState state = JobState::kQueued;
-  std::string node;                     // of rank 0
-  std::vector<std::string> nodes = {};  // by rank
-  std::string reason;                   // why it waits or is UNREACHABLE
-  uint32_t attempt = 0;
+  std::string node;                                    // of rank 0
+  std::vector<std::string> nodes = {};                 // by rank
+  std::string reason;                                  // why it waits or is UNREACHABLE
+  uint32_t attempt = 0;                                // the newest that was placed
+  std::vector<std::vector<int64_t>> past_output = {};  // of those before it, by rank; final
   std::optional<Ending> ending;
   std::vector<int64_t> output_bytes;    // by rank; final once the task has ended
   std::optional<WrittenSummary> wrote;  // of rank 0
   Timeline timeline;                    // the controller's and rank 0's
   bool operator==(const TaskView&) const = default;
 };
+
+// Final bytes of an attempt's output, once it has ended. 0 if it left none, or is not there (yet).
+uint64_t output_of(const TaskView& view, uint32_t attempt, uint32_t rank);
 
 // Of an array; all zero of any other job.
 TaskCounts task_counts(const Job& job);

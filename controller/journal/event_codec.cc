@@ -39,6 +39,7 @@ struct Encode {
     for (const auto& indices : e.gpus) {
       m.add_gpus()->mutable_index()->Add(indices.begin(), indices.end());
     }
+    m.set_lease_us(e.lease.us);
   }
   void operator()(const AttemptReported& e) {
     auto& m = *out.mutable_attempt_reported();
@@ -68,6 +69,13 @@ struct Encode {
   void operator()(const TimeLimitReached& e) {
     set_task(*out.mutable_time_limit_reached(), e.task);
   }
+  void operator()(const TaskRetried& e) {
+    auto& m = *out.mutable_task_retried();
+    set_task(m, e.task);
+    *m.mutable_ending() = to_proto(e.ending);
+    m.set_not_before_us(e.not_before.us);
+  }
+  void operator()(const TimeLimitNear& e) { set_task(*out.mutable_time_limit_near(), e.task); }
 };
 
 Result<EventKind> decode_kind(const pb::Event& in) {
@@ -79,7 +87,11 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kTaskPlaced: {
       const auto& m = in.task_placed();
-      TaskPlaced placed{{m.job(), m.task()}, m.attempt(), {m.nodes().begin(), m.nodes().end()}, {}};
+      TaskPlaced placed{{m.job(), m.task()},
+                        m.attempt(),
+                        {m.nodes().begin(), m.nodes().end()},
+                        {},
+                        {m.lease_us()}};
       for (const pb::GpuIndices& of : m.gpus()) {
         placed.gpus.emplace_back(of.index().begin(), of.index().end());
       }
@@ -110,6 +122,13 @@ Result<EventKind> decode_kind(const pb::Event& in) {
           TimeLimitReached{{in.time_limit_reached().job(), in.time_limit_reached().task()}}};
     case pb::Event::kJobKept:
       return EventKind{JobKept{in.job_kept().job()}};
+    case pb::Event::kTaskRetried: {
+      const auto& m = in.task_retried();
+      return EventKind{
+          TaskRetried{{m.job(), m.task()}, TRY(from_proto(m.ending())), {m.not_before_us()}}};
+    }
+    case pb::Event::kTimeLimitNear:
+      return EventKind{TimeLimitNear{{in.time_limit_near().job(), in.time_limit_near().task()}}};
     case pb::Event::KIND_NOT_SET:
       break;
   }

@@ -27,11 +27,29 @@ constexpr size_t kTroubleBytesMax = 1024;
 constexpr size_t kCountsMax = 128;
 constexpr size_t kCountNameBytesMax = 64;
 
-Result<std::vector<ObservedAttempt>> observed_of(
-    const google::protobuf::RepeatedPtrField<pb::ObservedAttempt>& in) {
+// What cannot be read of one attempt must not hold back the news of all others, and a node that sends it would send it
+// again. If its key can be read, its end counts, if that is what was told, as a lost one; else it is left out.
+std::vector<ObservedAttempt> observed_of(
+    const std::string& node, const google::protobuf::RepeatedPtrField<pb::ObservedAttempt>& in) {
   std::vector<ObservedAttempt> out;
   out.reserve(static_cast<size_t>(in.size()));
-  for (const pb::ObservedAttempt& observed : in) out.push_back(TRY(wire::from_proto(observed)));
+  for (const pb::ObservedAttempt& observed : in) {
+    Result<ObservedAttempt> read = wire::from_proto(observed);
+    if (read) {
+      out.push_back(std::move(*read));
+      continue;
+    }
+    const Result<AttemptKey> key = wire::from_proto(observed.key());
+    log::error("{}: news of {} cannot be read: {}", node, key ? folder_name(*key) : "an attempt",
+               read.error().message);
+    if (!key || observed.phase() != pb::PHASE_ENDED) continue;
+    ObservedAttempt lost;
+    lost.key = *key;
+    lost.phase = Phase::kEnded;
+    lost.timeline = wire::from_proto(observed.timeline());
+    lost.ending = Ending{EndCause::kLost, 125, "its node could not say how it ended", {}};
+    out.push_back(std::move(lost));
+  }
   return out;
 }
 
@@ -62,7 +80,7 @@ Result<Synchronized> read(const grpc::CallbackServerContext& context,
   if (input.hello.boot_id.empty()) {
     return Error{Code::kInvalid, "hello.boot_id is missing", {}};
   }
-  input.observed = TRY(observed_of(request.observed()));
+  input.observed = observed_of(input.hello.name, request.observed());
   input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
   input.files = counts_of(request.condition());
   return input;
@@ -72,7 +90,7 @@ Result<Reported> read(const grpc::CallbackServerContext& context,
                       const pb::ReportRequest& request) {
   const Peer peer = TRY(identify(context, "Report"));
   TRY(check_name(peer, request.node()));
-  Reported input{request.node(), TRY(observed_of(request.observed())), {}};
+  Reported input{request.node(), observed_of(request.node(), request.observed()), {}};
   if (request.has_condition() && !request.condition().only_files()) {
     input.trouble = request.condition().trouble().substr(0, kTroubleBytesMax);
   }

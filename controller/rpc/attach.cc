@@ -25,10 +25,15 @@ void AttachCall::finish(const grpc::Status& status) {
   Finish(status);
 }
 
+std::shared_ptr<Channel> AttachCall::channel() {
+  const std::lock_guard lock(mutex_);
+  return channel_;
+}
+
 void AttachCall::OnDone() {
-  if (channel_) {
-    channel_->leave_writer(this);
-    attendance_.left(channel_->key().job, clock_now());
+  if (const auto last = channel()) {
+    last->leave_writer(this);
+    attendance_.left(last->key().job, clock_now());
   }
   self_.reset();
 }
@@ -51,7 +56,7 @@ void AttachCall::task_changed(const TaskView& view) {
 
 void AttachCall::OnReadDone(bool done) {
   if (!done) return;  // nothing more to say; it may still listen
-  if (!channel_) {
+  if (!channel()) {
     if (request_.kind_case() != pb::AttachRequest::kStart) {
       finish(to_status(Error{Code::kInvalid, "Attach must begin with `start`", {}}));
       return;
@@ -95,8 +100,9 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   const Who who = TRY(resolve(state, peer_));
   const TaskKey key{start.job(), start.task()};
   const TaskView view = TRY(visible_task(state, who, key, start.rank(), now));
-  const auto channel =
-      hub_.channel({key.job, key.task, start.rank(), std::max<uint32_t>(1, view.attempt)});
+  const uint32_t newest = std::max<uint32_t>(1, view.attempt);
+  const uint32_t attempt = start.attempt() == 0 ? newest : std::min(start.attempt(), newest);
+  const auto channel = hub_.channel({key.job, key.task, start.rank(), attempt});
   const std::shared_ptr<AttachCall> self = shared_from_this();
   TRY(channel->watch(std::static_pointer_cast<StreamEnd>(self)));
   if (start.write_stdin()) TRY(channel->become_writer(self));
@@ -108,7 +114,9 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   if (start.write_stdin() && ours && untouched) channel->stdin_begins();
   const std::lock_guard lock(mutex_);
   writer_ = start.write_stdin();
+  task_ = key;
   rank_ = start.rank();
+  attempt_ = attempt;
   view_ = view;
   tell_state_ = true;
   channel_ = channel;
@@ -118,6 +126,7 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
 }
 
 Status AttachCall::take(const pb::AttachRequest& request) {
+  const std::shared_ptr<Channel> to = channel();
   switch (request.kind_case()) {
     case pb::AttachRequest::kStdin: {
       if (!writer_) return Error{Code::kDenied, "this call did not ask to write stdin", {}};
@@ -125,17 +134,17 @@ Status AttachCall::take(const pb::AttachRequest& request) {
       if (chunk.data().size() > kChunkBytesMax) {
         return Error{Code::kInvalid, "stdin chunk of more than 256 KiB", {}};
       }
-      return channel_->put_stdin(chunk.offset(), chunk.data(), chunk.eof());
+      return to->put_stdin(chunk.offset(), chunk.data(), chunk.eof());
     }
     case pb::AttachRequest::kResize:
-      channel_->resize(wire::from_proto(request.resize()));
+      to->resize(wire::from_proto(request.resize()));
       return ok();
     case pb::AttachRequest::kSignal:
       if (request.signal() < 1 || request.signal() > 64) {
         return Error{Code::kInvalid, fmt::format("there is no signal {}", request.signal()),
                      "kill -l"};
       }
-      return channel_->signal(request.signal());
+      return to->signal(request.signal());
     case pb::AttachRequest::kOutputRead: {
       const std::lock_guard lock(mutex_);
       read_ = std::max(read_, std::min(request.output_read(), sent_));
@@ -191,11 +200,29 @@ bool AttachCall::fill_output(pb::AttachReply& reply) {
   return true;
 }
 
+uint64_t AttachCall::final_bytes() const {
+  return output_of(view_, attempt_, rank_);
+}
+
+void AttachCall::follow_attempts() {
+  while (attempt_ < view_.attempt && sent_ >= final_bytes() &&
+         sent_ >= channel_->output().length()) {
+    const auto next = hub_.channel({task_.job, task_.task, rank_, attempt_ + 1});
+    if (const Status watched = next->watch(shared_from_this()); !watched) {
+      finished_ = true;
+      Finish(to_status(watched.error()));
+      return;
+    }
+    channel_ = next;
+    ++attempt_;
+    sent_ = read_ = 0;
+    tell_state_ = true;
+  }
+}
+
 bool AttachCall::fill_end(pb::AttachReply& reply) {
   if (!is_final(view_.state) || ended_) return false;
-  const uint64_t final_bytes =
-      rank_ < view_.output_bytes.size() ? static_cast<uint64_t>(view_.output_bytes[rank_]) : 0;
-  if (sent_ < final_bytes || sent_ < channel_->output().length()) return false;
+  if (sent_ < final_bytes() || sent_ < channel_->output().length()) return false;
   ended_ = true;
   pb::AttachEnd& end = *reply.mutable_end();
   end.set_state(wire::to_proto(view_.state));
@@ -212,13 +239,16 @@ bool AttachCall::fill(pb::AttachReply& reply) {
     state.set_state(wire::to_proto(view_.state));
     state.set_node(view_.node);
     state.set_reason(in_utf8(view_.reason));
+    state.set_attempt(view_.attempt == 0 ? 0 : attempt_);
     return true;
   }
   return fill_stdin(reply) || fill_output(reply) || fill_end(reply);
 }
 
 void AttachCall::pump() {
-  if (writing_ || finished_ || !placed_ || !fill(reply_)) return;
+  if (writing_ || finished_ || !placed_) return;
+  follow_attempts();
+  if (finished_ || !fill(reply_)) return;
   writing_ = true;
   StartWrite(&reply_);
 }

@@ -43,6 +43,9 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   bool fill_stdin(pb::AttachReply& reply);
   bool fill_output(pb::AttachReply& reply);
   bool fill_end(pb::AttachReply& reply);
+  uint64_t final_bytes() const;  // under mutex_: of the present attempt's output, once it has ended
+  void follow_attempts();  // under mutex_: on to the next one once all of this one's output is sent
+  std::shared_ptr<Channel> channel();
 
   CoreLoop& core_;
   StreamHub& hub_;
@@ -51,11 +54,14 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   std::shared_ptr<AttachCall> self_;  // until OnDone
   pb::AttachRequest request_;         // the read in progress
   pb::AttachReply reply_;             // the write in progress
-  std::shared_ptr<Channel> channel_;  // set once, before the second read
-  uint32_t rank_ = 0;
   bool writer_ = false;
 
   std::mutex mutex_;
+  std::shared_ptr<Channel>
+      channel_;  // of the attempt whose output is sent; set before the second read
+  uint32_t attempt_ = 0;
+  TaskKey task_;
+  uint32_t rank_ = 0;
   TaskView view_;
   bool tell_state_ = false;
   std::optional<uint64_t> told_taken_;

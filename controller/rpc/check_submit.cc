@@ -17,6 +17,7 @@ constexpr size_t kNameBytesMax = 128;
 constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kGroupsMax = 256;
 constexpr size_t kAfterMax = 256;
+constexpr size_t kRetryOnMax = 64;
 constexpr int64_t kDefaultCpuMilli = 1000;
 
 template <typename... Args>
@@ -113,6 +114,34 @@ Status check_resources(const JobSpec& spec) {
   return ok();
 }
 
+Status check_retries(const JobSpec& spec) {
+  if (spec.retries > kRetriesMax)
+    return invalid("{} retries: at most {}", spec.retries, kRetriesMax);
+  if (spec.retries == 0 && !spec.retry_on.empty()) {
+    return invalid("statuses to retry on, without retries: expected --retries N with --retry-on");
+  }
+  if (spec.retry_on.size() > kRetryOnMax) {
+    return invalid("{} statuses to retry on: at most {}", spec.retry_on.size(), kRetryOnMax);
+  }
+  for (const int32_t status : spec.retry_on) {
+    if (status < 1 || status > 255)
+      return invalid("status {} to retry on: expected 1 to 255", status);
+  }
+  if (spec.retries != 0 && spec.dev_container) return invalid("a dev container is not run again");
+  if (spec.retries != 0 && (spec.program.reads_stdin || spec.program.tty)) {
+    return invalid("a job that may be run again has no stdin: what one attempt took is gone");
+  }
+  if (spec.warn_signal == 0) return ok();
+  if (spec.warn_signal < 1 || spec.warn_signal > 64) {
+    return Error{Code::kInvalid, fmt::format("there is no signal {}", spec.warn_signal), "kill -l"};
+  }
+  if (spec.time_limit.us == 0 || spec.warn_before.us < 0 || spec.warn_before > spec.time_limit) {
+    return invalid(
+        "a signal before the time limit: expected --time, and no more than that before it");
+  }
+  return ok();
+}
+
 Status check_array(const JobSpec& spec) {
   if (spec.array.empty()) return ok();
   for (const ArrayRange& range : spec.array) {
@@ -172,6 +201,7 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_program(spec.program));
   TRY(check_env(request.env()));
   TRY(check_resources(spec));
+  TRY(check_retries(spec));
   TRY(check_array(spec));
   TRY(check_dev_container(spec));
   if (spec.name.empty()) {

@@ -22,6 +22,16 @@ void add_span(CLI::App& app, const char* name, Duration& span, const char* meani
 
 }  // namespace
 
+void add_policy_flags(CLI::App& app, Policy& out) {
+  add_span(app, "--lease", out.lease,
+           "how long a node without an answer keeps an attempt that may be run again (15m)");
+  add_span(app, "--lease-margin", out.lease_margin,
+           "how much longer it is waited for before that is done (30s)");
+  add_span(app, "--retry-pause", out.retry_pause,
+           "before a second attempt; doubled for each further one (1s)");
+  add_span(app, "--retry-pause-max", out.retry_pause_max, "but never more than that (1m)");
+}
+
 void add_collecting_flags(CLI::App& app, CollectOptions& out) {
   app.add_option("--keep-snapshots", out.snapshots.count,
                  "unpinned snapshots of a volume that stay (1000)");

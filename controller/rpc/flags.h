@@ -1,14 +1,16 @@
-// What devrun-controller's command line says about collecting and checking.
+// What devrun-controller's command line says about leases, retries, collecting and checking.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "controller/core/state.h"
 #include "controller/rpc/collecting.h"
 #include "controller/storage/fsck.h"
 
 namespace devrun::controller {
 
+void add_policy_flags(CLI::App& app, Policy& out);
 void add_collecting_flags(CLI::App& app, CollectOptions& out);
 
 // Tells on stdout what is damaged; the exit status: 0 for a whole store, 1 for a damaged one.

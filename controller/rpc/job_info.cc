@@ -21,24 +21,59 @@ JobState rank_state(const State& state, const Task& task, const Rank& rank, Time
   return task_state(state, alone, now);
 }
 
+pb::AttemptInfo attempt_info(const AttemptKey& key, const Rank& rank, JobState state,
+                             Detail detail) {
+  pb::AttemptInfo out;
+  *out.mutable_key() = wire::to_proto(key);
+  out.set_node(rank.node);
+  out.set_state(wire::to_proto(state));
+  if (rank.ending) *out.mutable_ending() = wire::to_proto(*rank.ending);
+  out.set_output_bytes(rank.output_bytes);
+  if (rank.wrote && detail == Detail::kFull) *out.mutable_wrote() = wire::to_proto(*rank.wrote);
+  if (rank.usage) *out.mutable_usage() = wire::to_proto(*rank.usage);
+  out.mutable_gpus()->Add(rank.gpus.begin(), rank.gpus.end());
+  return out;
+}
+
+const Usage* live_usage(const State& state, const Rank& rank, const AttemptKey& key) {
+  const auto node = state.presence.nodes.find(rank.node);
+  if (rank.ending || node == state.presence.nodes.end()) return nullptr;
+  const auto usage = node->second.usage.find(key);
+  return usage == node->second.usage.end() ? nullptr : &usage->second;
+}
+
+void add_past_attempts(pb::JobInfo& out, const Job& job, int32_t index, const Task& task,
+                       Detail detail) {
+  for (uint32_t n = 0; n < task.past.size(); ++n) {
+    const PastAttempt& past = task.past[n];
+    for (uint32_t i = 0; i < past.ranks.size(); ++i) {
+      if (static_cast<size_t>(out.attempts_size()) >= kAttemptsShownMax) return;
+      const Rank& rank = past.ranks[i];
+      pb::AttemptInfo& attempt = *out.add_attempts();
+      attempt = attempt_info({job.id, index, i, n + 1}, rank,
+                             state_of_ending(rank.ending.value_or(past.ending)), detail);
+      Timeline timeline = rank.timeline;
+      timeline.placed = past.placed;
+      *attempt.mutable_timeline() = wire::to_proto(timeline);
+    }
+  }
+}
+
 void add_attempts(pb::JobInfo& out, const State& state, const Job& job, Time now, Detail detail,
                   std::optional<int32_t> only) {
   const bool live_alone = detail == Detail::kLiveRow && !job.spec.array.empty();
   const size_t attempts_max = live_alone ? kLiveAttemptsMax : kAttemptsShownMax;
   for (const auto& [index, task] : job.tasks) {
     if ((live_alone && task.outcome) || (only && index != *only)) continue;
+    if (detail == Detail::kFull) add_past_attempts(out, job, index, task, detail);
     for (uint32_t i = 0; i < task.ranks.size(); ++i) {
       if (static_cast<size_t>(out.attempts_size()) >= attempts_max) return;
       const Rank& rank = task.ranks[i];
       pb::AttemptInfo& attempt = *out.add_attempts();
-      *attempt.mutable_key() = wire::to_proto(AttemptKey{job.id, index, i, task.attempt});
-      attempt.set_node(rank.node);
-      attempt.set_state(wire::to_proto(rank_state(state, task, rank, now)));
-      if (rank.ending) *attempt.mutable_ending() = wire::to_proto(*rank.ending);
-      attempt.set_output_bytes(rank.output_bytes);
-      attempt.mutable_gpus()->Add(rank.gpus.begin(), rank.gpus.end());
-      if (rank.wrote && detail == Detail::kFull) {
-        *attempt.mutable_wrote() = wire::to_proto(*rank.wrote);
+      const AttemptKey key{job.id, index, i, task.attempt};
+      attempt = attempt_info(key, rank, rank_state(state, task, rank, now), detail);
+      if (const Usage* usage = live_usage(state, rank, key)) {
+        *attempt.mutable_usage() = wire::to_proto(*usage);
       }
       *attempt.mutable_timeline() = wire::to_proto(rank_timeline(job, task, rank));
     }

@@ -1,5 +1,7 @@
 #include "controller/rpc/log_call.h"
 
+#include <fmt/format.h>
+
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
 
@@ -38,12 +40,20 @@ Status LogCall::connect(const State& state, Time now) {
   const Who who = TRY(resolve(state, peer_));
   const TaskKey key{request_.job(), request_.task()};
   const TaskView view = TRY(visible_task(state, who, key, request_.rank(), now));
-  const auto channel =
-      hub_.channel({key.job, key.task, request_.rank(), std::max<uint32_t>(1, view.attempt)});
+  const uint32_t newest = std::max<uint32_t>(1, view.attempt);
+  const uint32_t attempt = request_.attempt() == 0 ? newest : request_.attempt();
+  if (attempt > newest) {
+    return Error{Code::kNotFound,
+                 fmt::format("job {} has no attempt {}: it has had {}", to_string(key), attempt,
+                             view.attempt),
+                 "devrun show " + to_string(key)};
+  }
+  const auto channel = hub_.channel({key.job, key.task, request_.rank(), attempt});
   if (request_.follow()) TRY(channel->watch(shared_from_this()));
   const std::lock_guard lock(mutex_);
   channel_ = channel;
   view_ = view;
+  attempt_ = attempt;
   if (request_.follow()) hub_.watch(key, shared_from_this());
   return ok();
 }
@@ -70,23 +80,41 @@ void LogCall::OnCancel() {
   finish({grpc::StatusCode::CANCELLED, "the reader has gone"});
 }
 
+// A reader that follows is led through all attempts; any other wants this one.
+void LogCall::follow_attempts() {
+  while (request_.follow() && attempt_ < view_.attempt &&
+         sent_ >= output_of(view_, attempt_, request_.rank()) &&
+         sent_ >= channel_->output().length()) {
+    const auto next =
+        hub_.channel({request_.job(), request_.task(), request_.rank(), attempt_ + 1});
+    if (const Status watched = next->watch(shared_from_this()); !watched) {
+      return finish(to_status(watched.error()));
+    }
+    channel_ = next;
+    ++attempt_;
+    sent_ = 0;
+  }
+}
+
 void LogCall::pump() {
   if (writing_ || finished_ || !channel_ || !placed_) return;
+  follow_attempts();
+  if (finished_) return;
   pb::OutputChunk& output = *chunk_.mutable_output();
   const Status read = channel_->output().read(sent_, kChunkBytesMax, *output.mutable_data());
   if (!read) return finish(to_status(read.error()));
   output.set_offset(sent_);
   sent_ += output.data().size();
-  const uint32_t rank = request_.rank();
-  const uint64_t final_bytes =
-      rank < view_.output_bytes.size() ? static_cast<uint64_t>(view_.output_bytes[rank]) : 0;
-  const bool all_sent = sent_ >= channel_->output().length();
-  ended_ = is_final(view_.state) && all_sent && sent_ >= final_bytes;
+  const bool all_sent =
+      sent_ >= channel_->output().length() && sent_ >= output_of(view_, attempt_, request_.rank());
+  const bool is_past = attempt_ < view_.attempt;
+  ended_ = (is_past || is_final(view_.state)) && all_sent;
   if (output.data().empty() && !ended_) {
     if (!request_.follow()) finish(grpc::Status::OK);
     return;
   }
   chunk_.set_ended(ended_);
+  chunk_.set_attempt(attempt_);
   writing_ = true;
   StartWrite(&chunk_);
 }

@@ -35,6 +35,7 @@ class LogCall final : public grpc::ServerWriteReactor<pb::LogChunk>,
   void find_begin();                             // core's thread
   void begin(uint64_t offset);                   // under mutex_
   void pump();                                   // likewise
+  void follow_attempts();                        // likewise
 
   CoreLoop& core_;
   StreamHub& hub_;
@@ -46,6 +47,7 @@ class LogCall final : public grpc::ServerWriteReactor<pb::LogChunk>,
   std::shared_ptr<Channel> channel_;
   TaskView view_;
   bool placed_ = false;  // sent_ is where to begin
+  uint32_t attempt_ = 0;
   uint64_t sent_ = 0;
   bool ended_ = false;
   bool writing_ = false;

@@ -149,8 +149,10 @@ class ServerParts final : public Server {
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
                                               std::unique_ptr<storage::Storage> storage) {
-  auto server = std::make_unique<ServerParts>(TRY(open_state(options.state_folder)),
-                                              std::move(storage), options.collect);
+  Opened opened = TRY(open_state(options.state_folder));
+  opened.state.policy = options.policy;
+  auto server =
+      std::make_unique<ServerParts>(std::move(opened), std::move(storage), options.collect);
   TRY(server->listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "controller/core/state.h"
 #include "controller/rpc/collecting.h"
 #include "controller/storage/storage.h"
 
@@ -17,6 +18,7 @@ struct ServerOptions {
   std::string certificate_pem;
   std::string key_pem;
   CollectOptions collect = {};
+  Policy policy = {};
 };
 
 class Server {

@@ -261,6 +261,21 @@ def finish(child, stdin=b"", limit_s=COMMAND_LIMIT_S):
     return Done(child.returncode, out, err.decode(errors="replace"))
 
 
+def with_flags(cluster, controller=(), agent=()):
+    """Starts controller and agents anew with more flags."""
+    path = os.path.join(cluster.folder, "cluster.json")
+    with open(path, encoding="utf-8") as file:
+        record = json.load(file)
+    record["controller_flags"] = list(controller)
+    record["agent_flags"] = list(agent)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(record, file)
+    agents = [f"node{i + 1}.agent" for i in range(cluster.nodes)] if agent else []
+    for daemon in ["controller", *agents]:
+        cluster.kill(daemon)
+    cluster.mend()
+
+
 def own_cluster(nodes, driver="btrfs", environment=None):
     """For a test that kills or ends what others need: a cluster of its own, which must leave nothing."""
     def decorate(function):

@@ -320,6 +320,33 @@ TEST(Reconcile, TheProgramWaitsForTheSetupOfAllRanks) {
   EXPECT_EQ(node(delta({item})), "");
 }
 
+// The controller ends what has reached its limit; where it is away, the node does.
+TEST(Reconcile, ATimeLimitIsKeptWithoutTheController) {
+  Node node;
+  DesiredItem item = wanted(kKey);
+  item.spec->time_limit = seconds(60);
+  node(whole({item}));
+  node(Linked{kKey});
+  node(ShimChanged{kKey, node.now, {}, {}, {}, 0});
+  EXPECT_EQ(next_tick(node.state), node.now + seconds(60) + kTimeLimitSlack);
+  EXPECT_EQ(node.at(seconds(61), Tick{}), "");
+  EXPECT_EQ(node.at(seconds(1), Tick{}), "remember 7 seq=0 stop=timed-out\nsignal 7 15\n");
+  EXPECT_EQ(node(delta({wanted(kKey)})), "") << "nor is it taken back";
+  node(exits(kTerminated));
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended timed-out 124\n");
+}
+
+TEST(Reconcile, WhatAnAttemptUsesIsToldWhileItRuns) {
+  Node node;
+  run(node);
+  EXPECT_EQ(node(Used{kKey, Usage{seconds(1), 2, 3, 4, 5}}), "report 7 running\n");
+  EXPECT_EQ(node.observed().usage, (Usage{seconds(1), 2, 3, 4, 5}));
+  node(exits(kExitedOk));
+  EXPECT_EQ(node(Used{kKey, Usage{seconds(9), 2, 3, 4, 5}}), "");
+  node(Measured{kKey, {}, Usage{seconds(2), 3, 0, 4, 5}});
+  EXPECT_EQ(node.observed().usage, (Usage{seconds(2), 3, 0, 4, 5}));
+}
+
 TEST(Reconcile, ALongMeasurementIsToldAsCompleting) {
   Node node;
   run(node);

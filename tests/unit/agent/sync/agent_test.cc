@@ -13,6 +13,7 @@
 
 #include "agent/keeper/keeper_server.h"
 #include "agent/sync/state_lock.h"
+#include "common/runtime/boot_clock.h"
 #include "common/runtime/unix_socket.h"
 #include "common/wire/keeper_client.h"
 #include "tests/unit/agent/sync/memory_node.h"
@@ -55,6 +56,7 @@ class AgentTest : public testing::Test {
     options.sockets_folder = folder_.path() + "/sockets";
     options.fs_socket = fs_socket_;
     options.keeper_socket = keeper_socket_;
+    options.report_every = milliseconds(20);
     agent_ = std::make_unique<Agent>(std::move(options), node_,
                                      [this](const std::string& folder, shim::Handlers handlers) {
                                        return node_.connect(folder, std::move(handlers));
@@ -108,6 +110,57 @@ TEST_F(AgentTest, RunsShipsReportsReleases) {
   controller_->release(kKey);
   ASSERT_TRUE(wait_for([this] { return node_.program(kKey).released; }));
   EXPECT_TRUE(wait_for([this] { return std::filesystem::is_empty(folder_.path() + "/sockets"); }));
+}
+
+TEST_F(AgentTest, NewsThatAreRefusedHoldUpNoOthers) {
+  constexpr AttemptKey kBad{.job = 7};
+  controller_->refuse_reports_about(kBad);
+  start_agent();
+  controller_->desire(spec_of(kBad));
+  run();
+  ASSERT_TRUE(wait_for([&] { return node_.program(kBad).started; }));
+  node_.exit(kBad, kExitedThree);
+  node_.exit(kKey, kExitedThree);
+  EXPECT_TRUE(wait_for([this] { return controller_->reported()[kKey].ending == kExitedThree; }));
+  EXPECT_FALSE(controller_->reported()[kBad].ending);
+}
+
+TEST_F(AgentTest, WhatAttemptsUseIsToldNowAndThen) {
+  start_agent();
+  run();
+  EXPECT_TRUE(wait_for([this] { return controller_->reported()[kKey].usage.has_value(); }));
+  EXPECT_EQ(controller_->reported()[kKey].usage->cpu, milliseconds(7));
+}
+
+// By every answer of the controller, also from another agent and another controller, and by nothing else.
+TEST_F(AgentTest, LeasesAreRenewedWhileTheControllerAnswers) {
+  start_agent();
+  AttemptSpec spec = spec_of(kKey);
+  spec.lease = seconds(60);
+  controller_->desire(spec);
+  const auto lease = [this] { return node_.program(kKey).lease_until; };
+  ASSERT_TRUE(wait_for([&] { return lease().us != 0; }));
+  EXPECT_GT(node_.program(kKey).spec.lease_until.us, 0) << "the shim has one from its first moment";
+  Time before = lease();
+  EXPECT_TRUE(wait_for([&] { return lease() > before; }));
+  EXPECT_LE(lease(), boot_clock() + seconds(60));
+
+  agent_.reset();
+  before = lease();
+  start_agent();
+  EXPECT_TRUE(wait_for([&] { return lease() > before; }));
+
+  restart_controller();
+  before = lease();
+  EXPECT_TRUE(wait_for([&] { return lease() > before; }));
+}
+
+TEST_F(AgentTest, AnAttemptWithoutALeaseIsNeverGivenOne) {
+  start_agent();
+  run();
+  EXPECT_TRUE(wait_for([this] { return controller_->reported()[kKey].usage.has_value(); }));
+  EXPECT_EQ(node_.program(kKey).lease_until, Time{});
+  EXPECT_EQ(node_.program(kKey).spec.lease_until, Time{});
 }
 
 // Something that accepts connections, as devrun-fs does, and can be killed.

@@ -42,6 +42,7 @@ class MemoryNode final : public sandbox::Sandboxes {
     bool killed = false;
     bool killed_without_shim = false;
     bool released = false;
+    Time lease_until = {};  // as last renewed
   };
   Program program(const AttemptKey& key);  // a copy; default if there is none
 
@@ -52,6 +53,9 @@ class MemoryNode final : public sandbox::Sandboxes {
                const sandbox::Progress& progress) override;
   Result<std::vector<sandbox::Found>> find() override;
   Status kill(const AttemptKey& key) override;
+  Result<Usage> usage(const AttemptKey&) override {
+    return Usage{milliseconds(7), 1 << 20, 0, 0, 0};
+  }
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
   // No program here has sessions: those are tested on real containers (tests/e2e/test_shell.py).

@@ -152,12 +152,22 @@ grpc::Status TestController::Synchronize(grpc::ServerContext* context,
   }
 }
 
+void TestController::refuse_reports_about(const AttemptKey& key) {
+  const std::lock_guard lock(mutex_);
+  refuse_about_ = key;
+}
+
 grpc::Status TestController::Report(grpc::ServerContext*, const pb::ReportRequest* request,
                                     pb::ReportReply*) {
   const std::lock_guard lock(mutex_);
   if (refuse_reports_ > 0) {
     --refuse_reports_;
     return {grpc::StatusCode::UNAVAILABLE, "not now"};
+  }
+  for (const pb::ObservedAttempt& one : request->observed()) {
+    if (refuse_about_ && *wire::from_proto(one.key()) == *refuse_about_) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "it cannot be read"};
+    }
   }
   for (const pb::ObservedAttempt& one : request->observed()) {
     take(*wire::from_proto(one));

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class TestController final : public devrun::v1::Agent::Service {
   void release(const AttemptKey& key);
   void send(const AttemptKey& key, const devrun::v1::StreamsDown& down);
   void refuse_reports(int times);
+  void refuse_reports_about(const AttemptKey& key);  // for good, as if they could not be read
   // Takes what has been stored of an earlier controller's life.
   void remember(const TestController& other);
 
@@ -68,6 +70,7 @@ class TestController final : public devrun::v1::Agent::Service {
   std::map<AttemptKey, ObservedAttempt> reported_;
   std::string trouble_;
   int refuse_reports_ = 0;
+  std::optional<AttemptKey> refuse_about_;
   std::map<AttemptKey, Log> logs_;
   std::map<AttemptKey, grpc::ServerReaderWriter<devrun::v1::StreamsDown, devrun::v1::StreamsUp>*>
       streams_;

@@ -324,6 +324,27 @@ TEST_F(Attach, TwoInterruptsCancel) {
   EXPECT_EQ(words_, "devrun: cancelling job 42; Ctrl-C again: do not wait for its end\n");
 }
 
+TEST_F(Attach, ACancellationWhoseEndDoesNotComeIsNotWaitedForWithoutALimit) {
+  options_.cancel_patience = std::chrono::milliseconds(200);
+  fake_.change([](FakeController::Job& job) {
+    job.state = pb::UNREACHABLE;
+    job.reason = "node1 has been silent for 20s";
+  });
+  start(false, true);
+  ASSERT_TRUE(err_text_->wait_for("out of reach"));
+  ::kill(::getpid(), SIGINT);
+  ASSERT_TRUE(fake_.wait_until([](const auto& job) { return job.signals.size() == 1; }));
+  ::kill(::getpid(), SIGINT);
+  const auto result = finish();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->how, Attached::How::kLeft);
+  EXPECT_TRUE(fake_.job().cancelled);
+  EXPECT_NE(words_.find("job 42 is cancelled, but node1 has been silent for 20s, so that its end "
+                        "cannot be seen; it ends when the node is back. Try: devrun show 42"),
+            std::string::npos)
+      << words_;
+}
+
 TEST_F(Attach, AWaitingJobIsCancelledByOneInterrupt) {
   fake_.change([](FakeController::Job& job) { job.state = pb::QUEUED; });
   start(false, true);

@@ -68,8 +68,16 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"--cpus",
              "devrun: --cpus needs a value: --cpus N, such as --cpus 0.5. Try: devrun help run"},
         Case{"--detach=yes true", "devrun: --detach takes no value. Try: devrun help run"},
-        Case{"--retries 3 true",
-             "devrun: --retries is not supported yet in this version. Try: devrun help run"},
+        Case{"--retries x true",
+             "devrun: --retries: 'x' is not a number of further attempts from 0 to 100. "
+             "Try: devrun help run"},
+        Case{"--retry-on 75 true", "devrun: --retry-on needs --retries N. Try: devrun help run"},
+        Case{"--retries 2 --retry-on 75,x true",
+             "devrun: --retry-on: '75,x' is not a list of exit statuses from 1 to 255 such as "
+             "75,137. Try: devrun help run"},
+        Case{"--time 1h --signal TERM true",
+             "devrun: --signal: 'TERM' is not a signal and how long before the limit, such as "
+             "TERM@60 or USR1@2m. Try: devrun help run"},
         Case{"--live=/x true",
              "devrun: --live is not supported yet in this version. Try: devrun help run"},
         Case{"--volume a@ true",

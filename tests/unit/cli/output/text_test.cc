@@ -206,7 +206,7 @@ TEST(Json, OneJob) {
       "\"per_node\":{\"cpu_milli\":2500,\"memory_bytes\":17179869184,\"gpus\":2,\"gpu_type\":"
       "\"a100\"},"
       "\"nodes\":1,\"pool\":\"\",\"array\":[],\"tasks\":null,\"after_ok\":[],\"time_limit_us\":0,"
-      "\"priority\":0,"
+      "\"priority\":0,\"retries\":0,\"retry_on\":[],\"warn_signal\":0,\"warn_before_us\":0,"
       "\"timeline\":{\"submitted_us\":1767225600000000,\"snapshot_taken_us\":1767225600004200,"
       "\"journaled_us\":1767225600005000},\"attempts\":[]}\n");
 }

@@ -1,0 +1,81 @@
+// Another attempt after one that failed, and the end of attempts on nodes that have been silent for longer than a lease.
+//
+// An attempt that may be followed holds a lease (AttemptSpec.lease), which its node renews with every answered call. A
+// node without answers ends it at expiry, by itself; here that counts as done once the node has been silent for the
+// lease and a margin more. So at most one attempt of a task runs, although nobody can ask the node. An attempt without a
+// lease is waited for, until its node says what became of it or an operator says that it is lost.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/units.h"
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr uint32_t kDoublingsMax = 20;
+
+Duration pause_before(const Policy& policy, uint32_t attempt) {
+  const uint32_t doublings = std::min(attempt - 1, kDoublingsMax);
+  return {std::min(policy.retry_pause.us << doublings, policy.retry_pause_max.us)};
+}
+
+// All leased attempts of the node are over.
+void expire(Turn& turn, const std::string& name, Duration silent) {
+  const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
+  for (const AttemptKey& key : live) {
+    const Duration lease = find_task(turn.state, key.task_key())->lease;
+    if (lease.us == 0 || silent < lease + turn.state.policy.lease_margin) continue;
+    ObservedAttempt gone;
+    gone.key = key;
+    gone.phase = Phase::kEnded;
+    gone.timeline = find_rank(turn.state, key)->timeline;
+    gone.ending = Ending{EndCause::kLost, 125,
+                         fmt::format("{} has been silent for longer than the attempt's lease of {}",
+                                     name, format_duration(lease)),
+                         "devrun logs " + to_string(key.task_key())};
+    turn.happened(AttemptReported{name, gone});
+    turn.act(TaskChanged{key.task_key()});
+    rank_ended(turn, key.task_key());
+  }
+}
+
+}  // namespace
+
+bool may_retry(const Job& job, const Task& task, const Ending& ending) {
+  if (task.attempt > job.spec.retries || task.stop == EndCause::kCancelled || job.closed) {
+    return false;
+  }
+  if (ending.cause == EndCause::kCancelled || state_of_ending(ending) == JobState::kSucceeded) {
+    return false;
+  }
+  const std::vector<int32_t>& on = job.spec.retry_on;
+  if (!on.empty()) return std::find(on.begin(), on.end(), ending.status) != on.end();
+  return ending.cause != EndCause::kTimedOut;
+}
+
+void retry(Turn& turn, TaskKey key, Ending ending) {
+  const Task& task = *find_task(turn.state, key);
+  const Time not_before = turn.now + pause_before(turn.state.policy, task.attempt);
+  turn.happened(TaskRetried{key, std::move(ending), not_before});
+  turn.act(TaskChanged{key});
+}
+
+void enforce_leases(Turn& turn) {
+  Presence& all = turn.state.presence;
+  const Duration past = turn.now - all.last_tick;
+  const Duration counts =
+      all.last_tick.us == 0 ? Duration{} : std::clamp(past, Duration{}, kTickCountsAtMost);
+  all.last_tick = turn.now;
+  std::vector<std::string> silent;
+  for (const auto& [name, node] : turn.state.nodes) {
+    NodePresence& presence = turn.presence(name);
+    presence.silent = presence.session != 0 ? Duration{} : presence.silent + counts;
+    if (presence.silent.us != 0 && !node.live.empty()) silent.push_back(name);
+  }
+  for (const std::string& name : silent) expire(turn, name, turn.presence(name).silent);
+}
+
+}  // namespace devrun::controller
