@@ -200,7 +200,8 @@ class Cluster:
         pid = self.pid(daemon)
         assert pid, f"{daemon} runs"
         os.kill(pid, number)
-        wait_until(lambda: self.pid(daemon) is None, f"the end of {daemon}")
+        # Its keeper may have started another one by then.
+        wait_until(lambda: self.pid(daemon) != pid, f"the end of {daemon}")
 
     def mend(self):
         """`devrun up` again: starts what is missing."""
