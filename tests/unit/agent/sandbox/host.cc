@@ -103,7 +103,7 @@ Host::~Host() {
   }
   EXPECT_EQ(mounts_below(), std::vector<std::string>{});
   EXPECT_TRUE(eventually([&] { return processes_naming().empty(); })) << processes_naming().front();
-  for (const char* controller : {"cpu", "memory"}) {
+  for (const char* controller : {"cpu", "memory", "pids", "devices"}) {
     ::rmdir(("/sys/fs/cgroup/" + std::string(controller) + "/" + options().cgroup_parent).c_str());
   }
   Status removed = remove_tree(folder_);
