@@ -53,9 +53,12 @@ Result<Sample> make_sample(const Settings& settings, const std::string& kind, in
   return out;
 }
 
-void change_some(const std::string& live, uint64_t files, std::mt19937_64& random) {
+void change_some(const std::string& live, uint64_t files, std::mt19937_64& random, Changes where) {
+  const uint64_t folder = random() % (files / kFilesInFolder) * kFilesInFolder;
   for (int i = 0; i < kChanged; ++i) {
-    const Result<UniqueFd> fd = open_file(file_path(live, random() % files), O_WRONLY);
+    const uint64_t file =
+        where == Changes::kTogether ? folder + random() % kFilesInFolder : random() % files;
+    const Result<UniqueFd> fd = open_file(file_path(live, file), O_WRONLY);
     if (fd) (void)write_all(fd->get(), fmt::format("{}", random()));
   }
 }

@@ -31,8 +31,12 @@ Result<Sample> make_sample(const Settings& settings, const std::string& kind, in
 // `bytes(i)` of incompressible data in file i, a hundred files in a folder.
 Status generate(const std::string& root, uint64_t files, uint64_t (*bytes)(uint64_t));
 
-// Ten of the files, anywhere.
-void change_some(const std::string& live, uint64_t files, std::mt19937_64& random);
+// Where the files lie that are changed: anywhere, or side by side in one folder as a person's edits.
+enum class Changes { kScattered, kTogether };
+
+// Ten of the files.
+void change_some(const std::string& live, uint64_t files, std::mt19937_64& random,
+                 Changes where = Changes::kScattered);
 
 // A snapshot of `v`, in milliseconds.
 Result<double> take(storage::Storage& storage);

@@ -28,12 +28,13 @@ constexpr int kSnapshots = 1000;
 constexpr uint64_t kMediumFiles = 57'000;
 
 // The bare ioctl, with as many files changed before it.
-Result<Percentiles> native_snapshots(const Sample& store, uint64_t files, std::mt19937_64& random) {
+Result<Percentiles> native_snapshots(const Sample& store, uint64_t files, std::mt19937_64& random,
+                                     Changes where) {
   const UniqueFd live = TRY(open_file(store.live, O_RDONLY | O_DIRECTORY));
   const UniqueFd parent = TRY(open_file(store.disk->path(), O_RDONLY | O_DIRECTORY));
   std::vector<double> times;
   for (int i = 0; i < 100; ++i) {
-    change_some(store.live, files, random);
+    change_some(store.live, files, random, where);
     Status done = ok();
     times.push_back(milliseconds_of(
         [&] { done = storage::btrfs::snapshot_read_only(live.get(), parent.get(), "native"); }));
@@ -69,6 +70,20 @@ Result<double> memory_of(const Settings& settings, const std::string& store) {
 }  // namespace
 
 namespace {
+
+// As a person edits: files of one folder.
+Status edits_together(const Sample& store, uint64_t files, std::vector<Row>& rows) {
+  std::mt19937_64 random(6);
+  const Percentiles native = TRY(native_snapshots(store, files, random, Changes::kTogether));
+  std::vector<double> times;
+  for (int i = 0; i < 100; ++i) {
+    change_some(store.live, files, random, Changes::kTogether);
+    times.push_back(TRY(take(*store.storage)));
+  }
+  const Percentiles all = percentiles(times);
+  rows.push_back({"  … 10 changed in one folder", "ms", all.p50, all.p95, native.p50, 20});
+  return ok();
+}
 
 // As people submit: what the last one left to settle and to delete is done when the next one comes.
 Status with_pauses(const Sample& store, uint64_t files, std::vector<Row>& rows) {
@@ -153,7 +168,8 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
   const double first = TRY(take(*store.storage));
   rows.push_back({"btrfs, " + size + ": the first snapshot", "ms", first});
   std::mt19937_64 random(2);
-  const Percentiles native = TRY(native_snapshots(store, settings.files, random));
+  const Percentiles native =
+      TRY(native_snapshots(store, settings.files, random, Changes::kScattered));
   std::vector<double> times;
   std::vector<double> flushes;  // while a snapshot is waited for
   const uint64_t flushes_before = store.disk->flushes();
@@ -180,6 +196,7 @@ Status large_volume(const Settings& settings, std::vector<Row>& rows) {
     rows.push_back(
         {fmt::format("  snapshots {} to {}", from + 1, from + 100), "ms", part.p50, part.p95});
   }
+  TRY(edits_together(store, settings.files, rows));
   TRY(with_pauses(store, settings.files, rows));
   TRY(send_neighbours(store, rows));
   TRY(compare_neighbours(*store.storage, rows));

@@ -7,17 +7,16 @@
 // A thread settles the volumes' snapshots soon after they were acknowledged.
 #pragma once
 
-#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 
 #include "controller/storage/bodies.h"
 #include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
+#include "controller/storage/settler.h"
 #include "controller/storage/space_reserve.h"
 #include "controller/storage/storage.h"
 #include "controller/storage/traces.h"
@@ -96,8 +95,7 @@ class FolderStorage final : public Storage {
   Status refuse_if_full(const std::string& volume);
   // An empty snapshot name: the live state, of which a snapshot is taken.
   Result<OpenTree> open_tree(const SnapshotName& name);
-  void settle_soon();
-  void settle_loop();
+  void commit();
   void settle_all();
   void bound_memory();
 
@@ -117,10 +115,7 @@ class FolderStorage final : public Storage {
   std::map<std::string, Error> damaged_;  // volumes that could not be opened
   std::set<std::string> being_made_;
   uint64_t imports_ = 0;
-  bool settle_wanted_ = false;
-  bool stopping_ = false;
-  std::condition_variable wake_;
-  std::thread settler_;
+  Settler settler_;
 };
 
 }  // namespace devrun::storage

@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "common/base/log.h"
 #include "common/tree/paths.h"
 
@@ -10,7 +12,8 @@ namespace devrun::storage {
 
 namespace {
 constexpr int kNiceness = 10;  // runs and snapshots come first
-}
+constexpr auto kRest = std::chrono::seconds(5);
+}  // namespace
 
 ProvisionalHasher::~ProvisionalHasher() {
   {
@@ -25,7 +28,7 @@ void ProvisionalHasher::hash_later(const tree::Body& body, uint64_t size) {
   {
     const std::lock_guard lock(mutex_);
     if (!asked_.insert(body.id).second) return;
-    queue_.push_back({body, size});
+    queue_.push_back({body, size, Clock::now() + kRest});
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   changed_.notify_all();
@@ -42,32 +45,54 @@ void ProvisionalHasher::forget(const tree::Body& body) {
   if (hashed_.erase(body.id) > 0) asked_.erase(body.id);
 }
 
-void ProvisionalHasher::wait_until_idle() const {
+void ProvisionalHasher::abandon(const tree::Body& body) {
+  const std::lock_guard lock(mutex_);
+  const auto is_it = [&body](const Wanted& wanted) { return wanted.body.id == body.id; };
+  if (std::erase_if(queue_, is_it) > 0) asked_.erase(body.id);
+  if (busy_ == body.id) abandoned_ = true;
+}
+
+void ProvisionalHasher::wait_until_idle() {
   std::unique_lock lock(mutex_);
+  ++hurried_;
+  changed_.notify_all();
   changed_.wait(lock, [this] { return queue_.empty() && !busy_; });
+  --hurried_;
+}
+
+bool ProvisionalHasher::wait_for_next(std::unique_lock<std::mutex>& lock) {
+  while (!stopping_) {
+    if (queue_.empty()) {
+      changed_.wait(lock);
+    } else if (hurried_ > 0 || Clock::now() >= queue_.front().not_before) {
+      return true;
+    } else {
+      changed_.wait_until(lock, queue_.front().not_before);
+    }
+  }
+  return false;
 }
 
 void ProvisionalHasher::run() {
   // Of this thread alone, on Linux.
   (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
-  const auto stopping = [this] {
+  const auto ended = [this] {
     const std::lock_guard lock(mutex_);
-    return stopping_;
+    return stopping_ || abandoned_;
   };
   std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [this] { return !queue_.empty() || stopping_; });
-    if (stopping_) return;
+  while (wait_for_next(lock)) {
     const Wanted next = queue_.front();
     queue_.pop_front();
-    busy_ = true;
+    busy_ = next.body.id;
+    abandoned_ = false;
     lock.unlock();
-    const Result<tree::Body> named = hash_(next.body, next.size, stopping);
-    if (!named && !stopping()) {
+    const Result<tree::Body> named = hash_(next.body, next.size, ended);
+    if (!named && !ended()) {
       log::warning("{} stays provisional: {}", tree::body_path(next.body), named.error().message);
     }
     lock.lock();
-    busy_ = false;
+    busy_.reset();
     if (named) hashed_.emplace(next.body.id, *named);
     changed_.notify_all();
   }

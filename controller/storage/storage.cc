@@ -20,9 +20,6 @@ namespace devrun::storage {
 
 namespace {
 
-// Long enough that a burst of snapshots is settled at once and a starting job has the disk for
-// itself.
-constexpr auto kSettleDelay = std::chrono::milliseconds(500);
 constexpr size_t kKnownTreesBytesMax = size_t{1} << 30;
 constexpr size_t kVolumeNameBytesMax = 63;
 constexpr unsigned kFreePercentMin = 5;
@@ -40,7 +37,15 @@ FolderStorage::FolderStorage(const std::string& store, std::unique_ptr<Driver> d
       files_(store + "/export", !driver_->freezes(), &bodies_.uses()),
       reserve_(store),
       collector_(store + "/export", files_, bodies_.uses(), fault_),
-      traces_(store + "/export") {}
+      traces_(store + "/export"),
+      settler_(
+          [this] {
+            settle_all();
+            bound_memory();
+          },
+          [this] {
+            if (driver_->freezes()) commit();
+          }) {}
 
 std::string FolderStorage::volume_folder(std::string_view name) const {
   return fmt::format("{}/volumes/{}", store_, name);
@@ -65,7 +70,7 @@ Status FolderStorage::load() {
     }
   }
   reserve_.fill();
-  settler_ = std::thread([this] { settle_loop(); });
+  settler_.start();
   return ok();
 }
 
@@ -88,35 +93,14 @@ Status FolderStorage::open_volume(const std::string& name) {
 }
 
 FolderStorage::~FolderStorage() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (settler_.joinable()) settler_.join();
+  settler_.stop();
   settle_all();
 }
 
-void FolderStorage::settle_soon() {
-  {
-    const std::lock_guard lock(mutex_);
-    settle_wanted_ = true;
-  }
-  wake_.notify_all();
-}
-
-void FolderStorage::settle_loop() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return settle_wanted_ || stopping_; });
-    if (stopping_) return;
-    wake_.wait_for(lock, kSettleDelay, [this] { return stopping_; });
-    settle_wanted_ = false;
-    lock.unlock();
-    settle_all();
-    bound_memory();
-    lock.lock();
-  }
+void FolderStorage::commit() {
+  const Result<UniqueFd> store = open_file(store_, O_RDONLY | O_DIRECTORY);
+  const Status committed = store ? driver_->commit(store->get()) : Status(store.error());
+  if (!committed) log::warning("{}: {}", store_, committed.error().message);
 }
 
 std::vector<std::shared_ptr<Volume>> FolderStorage::all_volumes() {
@@ -212,7 +196,7 @@ Result<Snapshot> FolderStorage::take_snapshot(const std::string& volume) {
   const std::shared_ptr<Volume> found = TRY(find(volume));
   TRY(refuse_if_full(volume));
   Result<Snapshot> out = found->take_snapshot();
-  if (out) settle_soon();
+  if (out) settler_.taken();
   return out;
 }
 

@@ -219,7 +219,11 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
 
 void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
   for (const ProvisionalFile& file : files) {
-    provisional_.insert_or_assign(file.inode, file);
+    const auto [at, added] = provisional_.try_emplace(file.inode, file);
+    if (!added) {
+      if (at->second.body.id != file.body.id) bodies_.hasher().abandon(at->second.body);
+      at->second = file;
+    }
     bodies_.hasher().hash_later(file.body, file.size);
   }
 }
