@@ -104,6 +104,15 @@ bool remove_cgroup_tree(const fs::path& folder) {
   return ::rmdir(folder.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR;
 }
 
+// A thread of a killed devrun-fs may wait in the kernel for a page that only it could have filled, holding what an
+// ordinary unmount waits for, both for ever. By force, the connection ends first.
+void unmount_by_force(const Layout& layout) {
+  const Census census = take_census(layout);
+  for (auto mount = census.own_mounts.rbegin(); mount != census.own_mounts.rend(); ++mount) {
+    ::umount2(mount->c_str(), MNT_FORCE);
+  }
+}
+
 // Each controller of v1 has its own tree, and so has v2 beside it. Returns the one that stays.
 std::optional<fs::path> remove_cgroups(const std::string& name) {
   const fs::path top = "/sys/fs/cgroup";
@@ -152,6 +161,7 @@ Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) 
     const std::vector<ProcessId> left = await_ends(members_of(layout, &stage), stage.unasked);
     (void)end_processes(left, stage.grace, stage.after_kill);
   }
+  unmount_by_force(layout);
   // Whoever came in between, or was stuck until the servers went.
   (void)end_processes(members_of(layout, nullptr), Duration{}, seconds(5));
   const std::vector<Member> left = take_census(layout).members;
@@ -164,6 +174,7 @@ Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) 
 }
 
 Status verify_nothing_left(const Layout& layout) {
+  unmount_by_force(layout);
   Census census = take_census(layout);
   for (auto mount = census.own_mounts.rbegin(); mount != census.own_mounts.rend(); ++mount) {
     ::umount2(mount->c_str(), MNT_DETACH);

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import stat
 import time
 
@@ -133,6 +134,29 @@ def test_another_build_takes_over_under_load(cluster):
     assert cluster.devrun("exec", str(reader), "--", "touch", "/tmp/stop").status == 0
     record = cluster.await_end(reader)
     assert record["state"] == "SUCCEEDED", (record, cluster.devrun("logs", str(reader)))
+
+
+@own_cluster(nodes=1)
+def test_down_ends_a_node_whose_file_system_server_stands_still(cluster):
+    """Readers wait in the kernel then, and threads of the server may too, for one another."""
+    python = fill(cluster)
+    reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
+    wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
+    server = cluster.pid("node1.fs")
+    os.kill(server, signal.SIGSTOP)
+    folder = f"/proc/{server}/task"
+    wait_until(lambda: all(stands_still(f"{folder}/{thread}/stat") for thread in os.listdir(folder)), "it stands still")
+    done = cluster.devrun("down", "--store", cluster.folder, limit_s=60)
+    assert done.status == 0, done
+    # Only what waits for its parent may be left of it.
+    wait_until(lambda: not os.path.exists(folder) or all(stands_still(f"{folder}/{thread}/stat", "Z")
+                                                         for thread in os.listdir(folder)), "its threads have gone too")
+
+
+def stands_still(stat_file, states="TD"):
+    """Whether the thread is in one of those states: stopped, or waiting in the kernel, and cannot be woken."""
+    with open(stat_file, encoding="utf-8", errors="replace") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] in states
 
 
 def no_takeover(cluster):
