@@ -20,6 +20,7 @@
 #include "agent/shim/process_file.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 
 namespace devrun::sandbox {
 
@@ -76,12 +77,10 @@ shim::ContainerOrder order_of(const AttemptSpec& of, const SessionSpec& session,
 }
 
 Status start_shim(const Options& options, const Places& attempt, const std::string& folder) {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  const UniqueFd ready(fds[0]);
-  UniqueFd low(fds[1]);
-  UniqueFd write(::fcntl(low.get(), F_DUPFD_CLOEXEC, kAboveThat));
-  low.reset();
+  Pipe pipe = TRY(make_pipe());
+  const UniqueFd ready = std::move(pipe.read);
+  UniqueFd write(::fcntl(pipe.write.get(), F_DUPFD_CLOEXEC, kAboveThat));
+  pipe.write.reset();
   if (!write) return errno_error("duplicate a descriptor", errno);
   DaemonOptions daemon;
   daemon.argv = {options.shim_program,

@@ -14,6 +14,7 @@
 #include "agent/shim/process_file.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 
 namespace devrun::sandbox {
 
@@ -24,19 +25,11 @@ constexpr int kGoNumber = 61;
 constexpr int kAboveThose = 200;
 constexpr Duration kEndPatience = seconds(10);
 
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
 // Numbers that cannot clash with those that the shim gets.
-Result<Pipe> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  const UniqueFd first(fds[0]);
-  const UniqueFd second(fds[1]);
-  Pipe pipe{UniqueFd(::fcntl(first.get(), F_DUPFD_CLOEXEC, kAboveThose)),
-            UniqueFd(::fcntl(second.get(), F_DUPFD_CLOEXEC, kAboveThose))};
+Result<Pipe> make_high_pipe() {
+  const Pipe low = TRY(make_pipe());
+  Pipe pipe{UniqueFd(::fcntl(low.read.get(), F_DUPFD_CLOEXEC, kAboveThose)),
+            UniqueFd(::fcntl(low.write.get(), F_DUPFD_CLOEXEC, kAboveThose))};
   if (!pipe.read || !pipe.write) return errno_error("duplicate a descriptor", errno);
   return pipe;
 }
@@ -68,8 +61,8 @@ std::string container_id(const Options& options, const Places& places) {
 
 Status run(Setup& setup) {
   TRY(write_order(setup));
-  Pipe ready = TRY(make_pipe());
-  Pipe go = TRY(make_pipe());
+  Pipe ready = TRY(make_high_pipe());
+  Pipe go = TRY(make_high_pipe());
   const Options& options = setup.ground.options;
   DaemonOptions daemon;
   daemon.argv = {options.shim_program,

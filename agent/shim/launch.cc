@@ -13,6 +13,7 @@
 
 #include "agent/shim/abstract_sockets.h"
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 #include "common/runtime/unix_socket.h"
 
 namespace devrun::shim {
@@ -21,18 +22,12 @@ namespace {
 
 constexpr int kPipeBytes = 1 << 20;
 
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe(const LaunchOptions& options) {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  Pipe pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-  ::fcntl(fds[0], F_SETPIPE_SZ, kPipeBytes);  // a refusal leaves 64 KiB, which works too
+Result<Pipe> make_stream(const LaunchOptions& options) {
+  Pipe pipe = TRY(make_pipe());
+  const int fd = pipe.read.get();
+  ::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // a refusal leaves 64 KiB, which works too
   // Both ends are one inode.
-  if (::fchown(fds[0], options.order.uid, options.order.gid) != 0)
+  if (::fchown(fd, options.order.uid, options.order.gid) != 0)
     return errno_error("chown a pipe", errno);
   return pipe;
 }
@@ -101,8 +96,8 @@ Result<std::vector<UniqueFd>> make_handover(const LaunchOptions& options, Launch
   make_nonblocking(out.control.get());
   theirs.push_back(TRY(open_file(options.order_path, O_RDONLY)));
   if (options.order.tty || options.order.idle) return theirs;
-  Pipe stdout_pipe = TRY(make_pipe(options));
-  Pipe stderr_pipe = TRY(make_pipe(options));
+  Pipe stdout_pipe = TRY(make_stream(options));
+  Pipe stderr_pipe = TRY(make_stream(options));
   out.out = std::move(stdout_pipe.read);
   out.err = std::move(stderr_pipe.read);
   make_nonblocking(out.out.get());
@@ -110,7 +105,7 @@ Result<std::vector<UniqueFd>> make_handover(const LaunchOptions& options, Launch
   theirs.push_back(std::move(stdout_pipe.write));
   theirs.push_back(std::move(stderr_pipe.write));
   if (options.order.reads_stdin) {
-    Pipe stdin_pipe = TRY(make_pipe(options));
+    Pipe stdin_pipe = TRY(make_stream(options));
     out.in = std::move(stdin_pipe.write);
     make_nonblocking(out.in.get());
     theirs.push_back(std::move(stdin_pipe.read));
@@ -120,10 +115,9 @@ Result<std::vector<UniqueFd>> make_handover(const LaunchOptions& options, Launch
 
 Result<Launched> launch(const LaunchOptions& options) {
   Launched out;
-  int go[2];
-  if (::pipe2(go, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  const UniqueFd go_read(go[0]);
-  out.go.reset(go[1]);
+  Pipe go = TRY(make_pipe());
+  const UniqueFd go_read = std::move(go.read);
+  out.go = std::move(go.write);
   const UniqueFd log = TRY(open_file(options.log, O_WRONLY | O_CREAT | O_APPEND, 0640));
   const std::vector<UniqueFd> theirs = TRY(make_handover(options, out));
   std::vector<std::string> text = crun_words(options, theirs.size());
@@ -137,7 +131,7 @@ Result<Launched> launch(const LaunchOptions& options) {
   out.crun = ::fork();
   if (out.crun < 0) return errno_error("fork", errno);
   if (out.crun == 0) {
-    ::close(go[1]);
+    ::close(out.go.get());
     become_crun(shim, words.data(), theirs, cgroup_files, go_read.get(), log.get());
   }
   return out;

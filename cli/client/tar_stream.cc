@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "common/runtime/pipe.h"
+
 namespace devrun::cli {
 
 namespace {
@@ -14,10 +16,9 @@ constexpr int kStatusNotFound = 127;
 }
 
 Result<TarStream> TarStream::of_folder(const std::string& folder) {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  UniqueFd read(fds[0]);
-  const UniqueFd write(fds[1]);
+  Pipe pipe = TRY(make_pipe());
+  UniqueFd read = std::move(pipe.read);
+  const UniqueFd write = std::move(pipe.write);
   const std::string directory = "--directory=" + folder;
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("fork", errno);

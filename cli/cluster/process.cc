@@ -7,11 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <thread>
 
+#include "common/base/parse_number.h"
 #include "common/runtime/fd.h"
 #include "common/runtime/file.h"
 
@@ -29,14 +29,6 @@ int pidfd_open(pid_t pid) {
 }
 void pidfd_signal(int fd, int signal) {
   ::syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0);
-}
-
-template <typename T>
-std::optional<T> parse_number(std::string_view text) {
-  T out{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return out;
 }
 
 // A descriptor that stands for exactly this process, or none if it has gone.

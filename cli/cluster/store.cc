@@ -19,6 +19,7 @@
 #include "common/runtime/fd.h"
 #include "common/runtime/file.h"
 #include "common/runtime/loop_device.h"
+#include "common/runtime/pipe.h"
 
 namespace devrun::cluster {
 
@@ -177,10 +178,9 @@ Status mount_store(const Layout& layout, bool image, int mount_namespace) {
 }
 
 Status run_in_namespace(int mount_namespace, const std::function<Status()>& action) {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  UniqueFd reader(fds[0]);
-  UniqueFd writer(fds[1]);
+  Pipe pipe = TRY(make_pipe());
+  UniqueFd reader = std::move(pipe.read);
+  UniqueFd writer = std::move(pipe.write);
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("fork", errno);
   if (pid == 0) {

@@ -7,23 +7,9 @@
 
 #include "cli/commands/attached_run.h"
 #include "cli/commands/inside.h"
+#include "common/runtime/pipe.h"
 
 namespace devrun::cli {
-
-namespace {
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-}  // namespace
 
 Result<int> run_inner_session(Controller& controller, Context& context, Signals& signals,
                               const AttemptKey& key, const std::vector<std::string>& words,

@@ -8,6 +8,7 @@
 
 #include "cli/client/detach_keys.h"
 #include "cli/commands/signal_names.h"
+#include "common/base/parse_number.h"
 #include "common/base/units.h"
 #include "common/model/limits.h"
 
@@ -155,14 +156,6 @@ constexpr std::array<Option, 33> kOptions{{
     {.name = "version", .meaning = "print the version"},
 }};
 
-template <typename T>
-std::optional<T> whole_number(std::string_view text) {
-  T value{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 Error bad_value(std::string_view text, std::string_view expected) {
   return {Code::kInvalid, fmt::format("'{}' is not {}", text, expected), {}};
 }
@@ -173,15 +166,15 @@ Result<ArrayRange> parse_range(std::string_view text, std::string_view whole) {
   ArrayRange out;
   const size_t colon = text.find(':');
   if (colon != std::string_view::npos) {
-    const auto step = whole_number<int32_t>(text.substr(colon + 1));
+    const auto step = parse_number<int32_t>(text.substr(colon + 1));
     if (!step || *step < 1) return bad;
     out.step = *step;
     text = text.substr(0, colon);
   }
   const size_t dash = text.find('-');
-  const auto first = whole_number<int32_t>(text.substr(0, dash));
+  const auto first = parse_number<int32_t>(text.substr(0, dash));
   const auto last =
-      dash == std::string_view::npos ? first : whole_number<int32_t>(text.substr(dash + 1));
+      dash == std::string_view::npos ? first : parse_number<int32_t>(text.substr(dash + 1));
   if (!first || !last || *first < 0 || *last < *first) return bad;
   out.first = *first;
   out.last = *last;
@@ -196,19 +189,19 @@ Result<T> of(const Given& given, Result<T>&& value) {
 }
 
 Result<uint32_t> parse_retries(const std::string& text) {
-  const auto retries = whole_number<uint32_t>(text);
+  const auto retries = parse_number<uint32_t>(text);
   if (retries && *retries <= kRetriesMax) return *retries;
   return bad_value(text, fmt::format("a number of further attempts from 0 to {}", kRetriesMax));
 }
 
 Result<uint32_t> parse_nodes(const std::string& text) {
-  const auto nodes = whole_number<uint32_t>(text);
+  const auto nodes = parse_number<uint32_t>(text);
   if (nodes && *nodes >= 1 && *nodes <= kNodesMax) return *nodes;
   return bad_value(text, fmt::format("a number of nodes from 1 to {}", kNodesMax));
 }
 
 Result<int32_t> parse_priority(const std::string& text) {
-  if (const auto priority = whole_number<int32_t>(text)) return *priority;
+  if (const auto priority = parse_number<int32_t>(text)) return *priority;
   return bad_value(text, "a whole number");
 }
 
@@ -370,14 +363,14 @@ Result<int64_t> parse_cpus(std::string_view text) {
 
 Result<Resources> parse_gpus(std::string_view text) {
   const size_t colon = text.find(':');
-  const auto count = whole_number<int32_t>(text.substr(0, colon));
+  const auto count = parse_number<int32_t>(text.substr(0, colon));
   Resources out;
   if (colon != std::string_view::npos) out.gpu_type = text.substr(colon + 1);
   const bool empty_type = colon != std::string_view::npos && out.gpu_type.empty();
   if (!count || *count < 0 || *count > kGpusMax || empty_type) {
     Error bad = bad_value(text, "a number of GPUs such as 2 or 2:a100");
     // In task files the type comes first.
-    const auto turned = whole_number<int32_t>(out.gpu_type);
+    const auto turned = parse_number<int32_t>(out.gpu_type);
     if (colon != std::string_view::npos && colon > 0 && turned && *turned > 0) {
       bad.message += fmt::format(", did you mean {}:{}?", *turned, text.substr(0, colon));
     }
@@ -392,7 +385,7 @@ Result<std::vector<int32_t>> parse_statuses(std::string_view text) {
   std::string_view rest = text;
   for (;;) {
     const size_t comma = rest.find(',');
-    const auto status = whole_number<int32_t>(rest.substr(0, comma));
+    const auto status = parse_number<int32_t>(rest.substr(0, comma));
     if (!status || *status < 1 || *status > 255 || out.size() == kRetryOnMax)
       return bad_value(text, "a list of exit statuses from 1 to 255 such as 75,137");
     out.push_back(*status);
@@ -409,7 +402,7 @@ Result<WarnText> parse_warn(std::string_view text) {
   WarnText out;
   out.signal = TRY(parse_signal(text.substr(0, at)));
   const std::string_view span = text.substr(at + 1);
-  const auto plain_seconds = whole_number<uint32_t>(span);
+  const auto plain_seconds = parse_number<uint32_t>(span);
   out.before = plain_seconds ? seconds(*plain_seconds) : TRY(parse_duration(span));
   if (out.before.us <= 0) return bad_value(text, "a time before the limit, such as TERM@60");
   return out;
@@ -420,7 +413,7 @@ Result<ArrayText> parse_array(std::string_view text) {
   std::string_view ranges = text;
   const size_t percent = text.find('%');
   if (percent != std::string_view::npos) {
-    const auto most = whole_number<uint32_t>(text.substr(percent + 1));
+    const auto most = parse_number<uint32_t>(text.substr(percent + 1));
     if (!most || *most < 1)
       return bad_value(text.substr(percent), "a number of tasks at a time such as %10");
     out.running_max = *most;

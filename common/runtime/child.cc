@@ -13,6 +13,7 @@
 
 #include "common/runtime/fd.h"
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 
 namespace devrun {
 
@@ -39,17 +40,6 @@ std::vector<char*> to_argv(const std::vector<std::string>& argv) {
 int status_of(int wait_status) {
   if (WIFSIGNALED(wait_status)) return 128 + WTERMSIG(wait_status);
   return WEXITSTATUS(wait_status);
-}
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
 // The errno of a failed exec, or 0 once the exec closed the pipe.

@@ -2,23 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
+#include "common/base/parse_number.h"
 #include "common/runtime/file.h"
 
 namespace devrun {
-
-namespace {
-
-template <typename T>
-std::optional<T> parse_number(std::string_view text) {
-  T out{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return out;
-}
-
-}  // namespace
 
 std::optional<uint64_t> parse_stat(std::string_view stat) {
   // The name, in parentheses, may hold anything; what follows the last one may not.

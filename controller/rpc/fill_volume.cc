@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 #include "controller/rpc/volume_access.h"
 #include "controller/storage/tree_writer.h"
 
@@ -113,10 +114,9 @@ Status FillVolumeCall::work(const Who& who, storage::Work& work) {
     TRY(check_owner(parts_.storage, who, start_.volume()));
     if (!start_.folder().empty()) folder = TRY(storage::path_in_volume(start_.folder()));
   }
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  UniqueFd from(fds[0]);
-  UniqueFd to(fds[1]);
+  Pipe pipe = TRY(make_pipe());
+  UniqueFd from = std::move(pipe.read);
+  UniqueFd to = std::move(pipe.write);
   bool whole = false;
   std::thread feeder([&] {
     whole = feed(to.get());

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "controller/storage/count_entries.h"
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
@@ -25,17 +26,6 @@ Status go_on(const TreeWriter& writer, uint64_t entries, Work& work) {
                                          static_cast<int64_t>(entries), Amount::Unit::kEntries});
   }
   return ok();
-}
-
-// What is put below `folder`. Names that come and go meanwhile make it inexact.
-uint64_t count_entries(const std::string& folder) {
-  uint64_t out = 0;
-  std::error_code error;
-  for (std::filesystem::recursive_directory_iterator at(folder, error), end; at != end && !error;
-       at.increment(error)) {
-    ++out;
-  }
-  return out;
 }
 
 class FolderWalk {

@@ -15,19 +15,22 @@ namespace devrun::storage {
 namespace {
 constexpr uint64_t kReserveBytesMax = 32 << 20;
 constexpr unsigned kReservePart = 100;  // of the store at most
-constexpr unsigned kFreePercentMin = 5;
 }  // namespace
+
+Result<bool> is_nearly_full(const std::string& store) {
+  struct statvfs info {};
+  if (::statvfs(store.c_str(), &info) != 0) return errno_error("statvfs " + store, errno);
+  return info.f_bavail < info.f_blocks / 100 * kFreePercentMin;
+}
 
 void SpaceReserve::fill() {
   const std::lock_guard lock(mutex_);
   struct stat st {};
   if (::stat(path_.c_str(), &st) == 0 && st.st_size > 0) return;
-  struct statvfs info {};
   const std::string store = path_.substr(0, path_.rfind('/'));
-  if (::statvfs(store.c_str(), &info) != 0 ||
-      info.f_bavail < info.f_blocks / 100 * kFreePercentMin) {
-    return;
-  }
+  const Result<bool> full = is_nearly_full(store);
+  struct statvfs info {};
+  if (!full || *full || ::statvfs(store.c_str(), &info) != 0) return;
   const uint64_t bytes =
       std::min<uint64_t>(kReserveBytesMax, info.f_blocks * info.f_frsize / kReservePart);
   const Result<UniqueFd> file = open_file(path_, O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -11,6 +11,11 @@
 
 namespace devrun::storage {
 
+// Below this share of free blocks no snapshot is taken and nothing is set aside.
+inline constexpr unsigned kFreePercentMin = 5;
+// Of the file system that `store` is on. The errors of statvfs(3).
+Result<bool> is_nearly_full(const std::string& store);
+
 class SpaceReserve {
  public:
   explicit SpaceReserve(const std::string& store) : path_(store + "/reserve") {}

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +21,6 @@ namespace {
 
 constexpr size_t kKnownTreesBytesMax = size_t{1} << 30;
 constexpr size_t kVolumeNameBytesMax = 63;
-constexpr unsigned kFreePercentMin = 5;
 constexpr size_t kLargestNamed = 3;
 constexpr std::string_view kNewPrefix = ".new.";
 
@@ -175,9 +173,7 @@ Result<VolumeInfo> FolderStorage::volume(const std::string& name) {
 
 // Before anything breaks: a full btrfs cannot even delete. Says whose bytes they are.
 Status FolderStorage::refuse_if_full(const std::string& volume) {
-  struct statvfs info {};
-  if (::statvfs(store_.c_str(), &info) != 0) return errno_error("statvfs", errno);
-  if (info.f_bavail >= info.f_blocks / 100 * kFreePercentMin) return ok();
+  if (!TRY(is_nearly_full(store_))) return ok();
   std::vector<VolumeInfo> all = TRY(volumes());
   std::ranges::sort(all, std::greater(), [](const VolumeInfo& one) { return one.newest.bytes; });
   std::string largest;

@@ -11,6 +11,7 @@
 
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 #include "controller/storage/volume_source.h"
 
 namespace devrun::storage {
@@ -59,11 +60,6 @@ Result<std::string> read_some(int fd, size_t bytes, const std::atomic<bool>& unw
   out.resize(have);
   return out;
 }
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
 
 // The head, which told the compression, and then the rest.
 void pump(const std::string& head, int from, UniqueFd to, const std::atomic<bool>& unwanted) {
@@ -137,9 +133,7 @@ Status unpack_archive(const FromArchive& archive, const std::string& to, Work& w
   const std::string head = TRY(read_some(archive.fd, kMagicBytes, work.stop_flag()));
   if (head.empty()) return Error{Code::kInvalid, "the archive is empty", {}};
   const Compression* const compression = compression_of(head);
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error("pipe", errno);
-  Pipe pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+  Pipe pipe = TRY(make_pipe());
   std::atomic<bool> unwanted = false;  // by a tar that has ended
   std::thread pumping([&head, &unwanted, fd = archive.fd, write = std::move(pipe.write)]() mutable {
     pump(head, fd, std::move(write), unwanted);

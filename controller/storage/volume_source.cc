@@ -8,6 +8,7 @@
 
 #include "common/base/check.h"
 #include "common/runtime/child.h"
+#include "controller/storage/count_entries.h"
 
 namespace devrun::storage {
 
@@ -103,22 +104,6 @@ Status fill(const std::string& live, const FromDebootstrap& source, Work& work) 
   return ok();
 }
 
-// Of the file system `device`, as `cp --one-file-system` takes them.
-int64_t count_entries(const std::string& folder, dev_t device) {
-  int64_t out = 0;
-  std::error_code error;
-  for (std::filesystem::recursive_directory_iterator at(folder, error), end; at != end && !error;
-       at.increment(error)) {
-    ++out;
-    struct stat st {};
-    if (at->is_directory(error) && !at->is_symlink(error) &&
-        ::lstat(at->path().c_str(), &st) == 0 && st.st_dev != device) {
-      at.disable_recursion_pending();
-    }
-  }
-  return out;
-}
-
 Status fill(const std::string& live, const FromFolder& source, Work& work) {
   struct stat st {};
   if (source.path.empty() || source.path.front() != '/') {
@@ -135,7 +120,7 @@ Status fill(const std::string& live, const FromFolder& source, Work& work) {
   }
   work.tell(fmt::format("copying {}", source.path));
   Amount amount;
-  amount.total = count_entries(source.path, st.st_dev);
+  amount.total = static_cast<int64_t>(count_entries(source.path, st.st_dev));
   ChildOptions options;
   options.line = [&](std::string_view) {  // cp names each
     if (++amount.done % kEntriesPerWord == 0) work.tell_amount("copying entries", amount);

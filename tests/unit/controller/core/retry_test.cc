@@ -37,6 +37,18 @@ struct Cluster : World {
   void fail(JobId id, int32_t status) { end(node_of(id), present(id), status); }
 };
 
+// Its program ends by the signal for that.
+JobId run_past_its_limit(Cluster& world, JobSpec spec) {
+  spec.time_limit = seconds(10);
+  const JobId id = world.submit(spec);
+  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
+  runs.timeline.started = world.now;
+  world.report("node1", runs);
+  world.pass(seconds(11));
+  world.fail(id, 143);
+  return id;
+}
+
 TEST(Retry, AFailedAttemptIsFollowedByAnotherAfterAPause) {
   Cluster world;
   const JobId id = world.submit(retried(2));
@@ -81,27 +93,13 @@ TEST(Retry, NeitherSuccessNorCancellationNorTheTimeLimitIsAFailure) {
   world.fail(cancelled, 143);
   EXPECT_EQ(world.of(cancelled), JobState::kCancelled);
 
-  JobSpec spec = retried(5);
-  spec.time_limit = seconds(10);
-  const JobId late = world.submit(spec);
-  ObservedAttempt runs = World::at(world.present(late), Phase::kRunning);
-  runs.timeline.started = world.now;
-  world.report("node1", runs);
-  world.pass(seconds(11));
-  world.fail(late, 143);
+  const JobId late = run_past_its_limit(world, retried(5));
   EXPECT_EQ(world.of(late), JobState::kTimedOut);
 }
 
 TEST(Retry, ATimeLimitThatIsNamedIsRetried) {
   Cluster world;
-  JobSpec spec = retried(1, {124});
-  spec.time_limit = seconds(10);
-  const JobId id = world.submit(spec);
-  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
-  runs.timeline.started = world.now;
-  world.report("node1", runs);
-  world.pass(seconds(11));
-  world.fail(id, 143);
+  const JobId id = run_past_its_limit(world, retried(1, {124}));
   EXPECT_EQ(world.of(id), JobState::kQueued);
 }
 
