@@ -8,6 +8,7 @@
 #include "cli/commands/connect.h"
 #include "cli/commands/progress_words.h"
 #include "cli/commands/verbs.h"
+#include "cli/output/console.h"
 #include "cli/output/snapshot_output.h"
 #include "cli/output/unified_diff.h"
 #include "common/base/suggest.h"
@@ -123,7 +124,7 @@ Result<int> show_patch(Controller& controller, const Diff& wanted, Context& cont
   const auto name = [&](const SnapshotName& of, bool is_there) {
     if (!is_there) return std::string("/dev/null");
     return fmt::format("{}{}{}{}", of.volume, of.snapshot.empty() ? "" : "@", of.snapshot,
-                       wanted.patch);
+                       printable_path(wanted.patch));
   };
   TRY(context.console.data(unified_diff(before, after, name(wanted.before, before_is_there),
                                         name(wanted.after, after_is_there))));

@@ -46,14 +46,26 @@ std::string format_words(std::string_view message, std::string_view hint) {
   return fmt::format("{}{}Try: {}", out, between, hint);
 }
 
-std::string printable(std::string_view text) {
+namespace {
+
+std::string escaped(std::string_view text, std::string_view kept) {
   std::string out;
   for (const char c : in_utf8(text)) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+    const bool control = (byte < 0x20 || byte == 0x7f) && kept.find(c) == std::string_view::npos;
     out += control ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
   }
   return out;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  return escaped(text, "\n\t");
+}
+
+std::string printable_path(std::string_view path) {
+  return escaped(path, {});
 }
 
 Status Console::data(std::string_view text) const {

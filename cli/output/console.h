@@ -21,6 +21,8 @@ std::string format_words(std::string_view message, std::string_view hint);
 // What a printed text from elsewhere may hold: control characters but newline and tab, and bytes that are no UTF-8, become
 // `\xNN`, so that a file name cannot drive the terminal.
 std::string printable(std::string_view text);
+// A path that shares its line with nothing: line ends and tabs too.
+std::string printable_path(std::string_view path);
 
 class Console {
  public:

@@ -118,9 +118,9 @@ std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   if (attempt.wrote && attempt.wrote->files > 0) {
     out += fmt::format("  wrote {} file{}, {}, kept on {} in {}\n", attempt.wrote->files,
                        attempt.wrote->files == 1 ? "" : "s", format_size(attempt.wrote->bytes),
-                       attempt.wrote->node, printable(attempt.wrote->folder));
+                       attempt.wrote->node, printable_path(attempt.wrote->folder));
     for (const WrittenFile& file : attempt.wrote->notable) {
-      out += fmt::format("    {} {}\n", file.kind, printable(file.path));
+      out += fmt::format("    {} {}\n", file.kind, printable_path(file.path));
     }
   }
   return out + timeline_text(joined(job.timeline, attempt.timeline));

@@ -147,7 +147,7 @@ std::string change_line(const ChangeRecord& change) {
       if (!is_attribute(change)) return {};
       letter = 'm';
   }
-  std::string out = fmt::format("{} {}", letter, printable(change.path));
+  std::string out = fmt::format("{} {}", letter, printable_path(change.path));
   if (change.kind == ChangeRecord::Kind::kAttributes && change.mode_before != change.mode_after) {
     out += fmt::format("  {:04o} → {:04o}", change.mode_before, change.mode_after);
   }

@@ -246,5 +246,10 @@ TEST(Printable, NeitherControlNorOddBytesReachTheTerminal) {
   EXPECT_EQ(printable("a\x1b[2J\xff é\n"), "a\\x1b[2J\\xff é\n");
 }
 
+TEST(Text, APathStaysOnItsLine) {
+  EXPECT_EQ(printable("a\nb\tc\x1b[1m"), "a\nb\tc\\x1b[1m");
+  EXPECT_EQ(printable_path("a\nb\tc\x1b[1m\x7f/ü"), "a\\x0ab\\x09c\\x1b[1m\\x7f/ü");
+}
+
 }  // namespace
 }  // namespace devrun::cli
