@@ -18,9 +18,14 @@
 
 namespace devrun::sandbox {
 
+struct PreparedTree {
+  std::string path;                      // the whole of it
+  std::vector<std::string> layers = {};  // for an overlay, topmost first; empty: `path`
+};
+
 // What the steps need from outside; tests put their own there.
 struct Parts {
-  std::function<Result<std::string>(const AttemptSpec&)> prepare_tree;  // devrun-fs
+  std::function<Result<PreparedTree>(const AttemptSpec&)> prepare_tree;  // devrun-fs
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
   gpu::Driver driver = {};

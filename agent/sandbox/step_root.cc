@@ -50,8 +50,31 @@ Status mount_live(const Setup& setup) {
   return ok();
 }
 
+std::string joined(const std::vector<std::string>& layers) {
+  std::string out;
+  for (const std::string& layer : layers) out += (out.empty() ? "" : ":") + escaped(layer);
+  return out;
+}
+
+// Before kernel 5.10 there is no volatile; an upper without file handles takes no index.
+bool mount_with(const Setup& setup, const std::string& lower) {
+  const std::string options =
+      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino=auto",
+                  lower, escaped(setup.places.upper()), escaped(setup.places.work()));
+  for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
+    if (::mount("devrun", setup.places.rootfs().c_str(), "overlay", MS_NODEV,
+                (options + more).c_str()) == 0) {
+      return true;
+    }
+    if (errno != EINVAL) break;
+  }
+  return false;
+}
+
+// What is written down and looked at is the whole tree: the layers are one way to show it.
 Status mount_overlay(const Setup& setup) {
-  const std::string lower = TRY(setup.ground.parts.prepare_tree(setup.spec));
+  const PreparedTree tree = TRY(setup.ground.parts.prepare_tree(setup.spec));
+  const std::string& lower = tree.path;
   TRY(write_lines(setup.places.lower(), {lower}));
   TRY(make_folders(setup.places.upper()));
   TRY(make_folders(setup.places.work()));
@@ -62,17 +85,8 @@ Status mount_overlay(const Setup& setup) {
       ::chmod(setup.places.upper().c_str(), st.st_mode & 07777) != 0) {
     return errno_error("give the upper its owner", errno);
   }
-  const std::string options =
-      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino=auto",
-                  escaped(lower), escaped(setup.places.upper()), escaped(setup.places.work()));
-  const std::string target = setup.places.rootfs();
-  // Before kernel 5.10 there is no volatile; an upper without file handles takes no index.
-  for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
-    if (::mount("devrun", target.c_str(), "overlay", MS_NODEV, (options + more).c_str()) == 0) {
-      return ok();
-    }
-    if (errno != EINVAL) break;
-  }
+  if (tree.layers.size() > 1 && mount_with(setup, joined(tree.layers))) return ok();
+  if (mount_with(setup, escaped(lower))) return ok();
   return errno_error("mount the overlay of the job's file system", errno);
 }
 

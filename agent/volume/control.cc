@@ -59,9 +59,9 @@ void Control::converse(int connection) {
 
 wire::FsAnswer Control::answer(const wire::FsCall& call) {
   if (const auto* prepare = std::get_if<wire::FsPrepareTree>(&call)) {
-    Result<std::string> path = services_.prepare(*prepare);
+    Result<wire::FsTreePath> path = services_.prepare(*prepare);
     if (!path) return wire::Refusal{std::move(path).error()};
-    return wire::FsTreePath{std::move(*path)};
+    return std::move(*path);
   }
   if (std::holds_alternative<wire::FsCount>(call)) return services_.count();
   if (const auto* end = std::get_if<wire::FsEndRun>(&call)) {

@@ -20,8 +20,8 @@ namespace devrun::volume {
 class Control {
  public:
   struct Services {
-    // The folder in which the tree has appeared.
-    std::function<Result<std::string>(const wire::FsPrepareTree&)> prepare;
+    // The folder in which the tree has appeared, and its layers.
+    std::function<Result<wire::FsTreePath>(const wire::FsPrepareTree&)> prepare;
     std::function<std::map<std::string, uint64_t>()> count;
     std::function<std::string(const std::string& run)> end_run;  // what Runs::end says
   };

@@ -66,14 +66,14 @@ Error something_else() {
 
 }  // namespace
 
-Result<std::string> fs_prepare(const std::string& control_socket, const Root& root,
-                               std::chrono::milliseconds absence_max, const wire::FsRun& run) {
+Result<wire::FsTreePath> fs_prepare(const std::string& control_socket, const Root& root,
+                                    std::chrono::milliseconds absence_max, const wire::FsRun& run) {
   if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
   wire::FsAnswer answer =
       TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max));
   auto* path = std::get_if<wire::FsTreePath>(&answer);
   if (path == nullptr) return something_else();
-  return std::move(path->path);
+  return std::move(*path);
 }
 
 Result<std::string> fs_end_run(const std::string& control_socket, const std::string& run_id) {

@@ -87,7 +87,7 @@ void NodeFs::wait() {
   loops_.clear();
 }
 
-Result<std::string> NodeFs::prepare(const wire::FsPrepareTree& call) {
+Result<wire::FsTreePath> NodeFs::prepare(const wire::FsPrepareTree& call) {
   if (!call.change_sets.empty()) {
     return Error{Code::kUnsupported, "this devrun-fs knows no change sets", "update the node"};
   }
@@ -97,7 +97,12 @@ Result<std::string> NodeFs::prepare(const wire::FsPrepareTree& call) {
   FuseFront& front = prepared.has_xattrs ? *xattr_ : *plain_;
   if (!known) front.root_changed();
   if (!call.run.id.empty()) runs_->begin(call.run.id, prepared.root, call.run.traces);
-  return fmt::format("{}/{}", front.options().mounted_at, call.tree.hex());
+  const auto path_of = [&](const Digest& tree) {
+    return fmt::format("{}/{}", front.options().mounted_at, tree.hex());
+  };
+  wire::FsTreePath out{path_of(call.tree)};
+  for (const Digest& layer : vfs_.layers(call.tree)) out.layers.push_back(path_of(layer));
+  return out;
 }
 
 std::map<std::string, uint64_t> NodeFs::count() const {

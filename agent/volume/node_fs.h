@@ -55,7 +55,7 @@ class NodeFs {
         state_(std::move(state)),
         vfs_(*store_, cache_.get(), options_.limits, *state_) {}
   Status recover();
-  Result<std::string> prepare(const wire::FsPrepareTree& call);
+  Result<wire::FsTreePath> prepare(const wire::FsPrepareTree& call);
   FuseFront::Options front_options(const Mount& mount, bool xattrs);
   bool store(NodeId file, uint64_t offset, const std::vector<Slice>& slices);
 

@@ -142,7 +142,7 @@ size_t NodeState::event_count() const {
   return header_->events.load(std::memory_order_acquire);
 }
 
-bool NodeState::add_event(Event event, std::string_view bytes) {
+bool NodeState::add_event(Event event, std::string_view bytes, Keep keep) {
   const size_t count = header_->events.load(std::memory_order_relaxed);
   const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(events_) - base_);
   if (count >= kEventsMax || !take_room(offset, (count + 1) * sizeof(Event), events_taken_)) {
@@ -159,6 +159,7 @@ bool NodeState::add_event(Event event, std::string_view bytes) {
     written += static_cast<size_t>(n);
   }
   if (written < bytes.size()) {
+    if (keep == Keep::kAlways) return false;
     if (disk_) log::warning("no room to keep a pack for a restart: the store will be asked again");
     event.bytes = 0;
   }

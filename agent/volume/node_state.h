@@ -83,8 +83,10 @@ class NodeState {
 
   size_t event_count() const;
   const Event& event(size_t index) const { return events_[index]; }
-  // Keeps `bytes` on disk if there is room. False: no room for the event itself.
-  bool add_event(Event event, std::string_view bytes);
+  // Keeps `bytes` on disk if there is room. False: no room for the event itself, or, with kAlways
+  // (for what is in no store), for its bytes; there is no such event then.
+  enum class Keep : uint8_t { kIfRoom, kAlways };
+  bool add_event(Event event, std::string_view bytes, Keep keep);
   // Of an event with bytes. kIo, kCorrupt.
   Result<std::string> bytes_of(const Event& event) const;
 

@@ -58,7 +58,7 @@ Result<Vfs::Prepared> Vfs::prepare(const Digest& tree,
     return std::move(loaded).error().context(doing);
   }
   const std::lock_guard lock(mutex_);
-  return add_tree(*manifest, *bytes);
+  return add_tree(*manifest, *bytes, NodeState::Keep::kIfRoom);
 }
 
 Status Vfs::load(const tree::Manifest& manifest, Deadline deadline) {
@@ -86,7 +86,7 @@ Status Vfs::load_pack(const Digest& pack, Deadline deadline) {
   // First the event, then what it tells of: a restart must number directories alike (node_state.h).
   const auto before = static_cast<uint32_t>(directories_.count());
   if (!state_.add_event({.kind = NodeState::EventKind::kPack, .directories = before, .id = pack},
-                        bytes)) {
+                        bytes, NodeState::Keep::kIfRoom)) {
     return Error{Code::kExhausted, "devrun-fs holds as many packs as it may", {}};
   }
   add_objects(std::move(objects));
@@ -112,7 +112,8 @@ DirectoryNumber Vfs::add_holder(const tree::Manifest& manifest) {
   return directories_.add_root(entry);
 }
 
-Result<Vfs::Prepared> Vfs::add_tree(const tree::Manifest& manifest, std::string_view encoded) {
+Result<Vfs::Prepared> Vfs::add_tree(const tree::Manifest& manifest, std::string_view encoded,
+                                    NodeState::Keep keep) {
   const auto holder = static_cast<DirectoryNumber>(directories_.count());
   const auto next = static_cast<uint32_t>(nodes_.count());
   // Its own parent, as the root of a file system is.
@@ -122,12 +123,13 @@ Result<Vfs::Prepared> Vfs::add_tree(const tree::Manifest& manifest, std::string_
                                .directories = holder,
                                .root = next,
                                .id = manifest.tree};
-  if (node == 0 || !state_.add_event(event, encoded)) {
+  if (node == 0 || !state_.add_event(event, encoded, keep)) {
     return Error{Code::kExhausted, "too many nodes", "restart the node"};
   }
   CHECK(add_holder(manifest) == holder);
-  tree_order_.push_back(manifest.tree);
-  return trees_[manifest.tree] = Prepared{node, manifest.has_xattrs};
+  const Prepared prepared{node, manifest.has_xattrs};
+  remember_tree(manifest, prepared);
+  return prepared;
 }
 
 }  // namespace devrun::volume

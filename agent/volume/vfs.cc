@@ -219,7 +219,8 @@ std::optional<Vfs::FoundFile> Vfs::find_file(NodeId root, std::string_view path)
 void Vfs::count(std::map<std::string, uint64_t>& counters) const {
   bodies_.count(counters);
   const std::lock_guard lock(mutex_);
-  counters["memory.trees"] = trees_.size();
+  counters["memory.trees"] = tree_order_.size();
+  counters["memory.deltas"] = deltas_;
   counters["memory.directories"] = directories_.count();
   counters["memory.directories_decoded"] = directories_.decoded_count();
   counters["memory.nodes"] = nodes_.count();

@@ -84,6 +84,10 @@ class Vfs {
     Prepared prepared;
   };
   std::vector<Tree> trees() const;  // in the order of their preparation
+  // What an overlay has to lay over each other to show a prepared tree, topmost first: the tree
+  // itself, or a delta and the tree below it, all of one mount (layers.cc). Waits for nothing; the
+  // answer for a tree never changes.
+  std::vector<Digest> layers(const Digest& tree);
 
   // None: no such name. The error codes of all of these are kNotFound (no such node), kCorrupt,
   // kExhausted, kInvalid (a folder where a file should be or the reverse).
@@ -128,7 +132,11 @@ class Vfs {
   Status room_for(const std::vector<tree::Object>& objects) const;
   void add_objects(std::vector<tree::Object> objects);
   DirectoryNumber add_holder(const tree::Manifest& manifest);
-  Result<Prepared> add_tree(const tree::Manifest& manifest, std::string_view encoded);
+  Result<Prepared> add_tree(const tree::Manifest& manifest, std::string_view encoded,
+                            NodeState::Keep keep);
+  std::optional<Digest> add_delta(const Digest& base, const Digest& tree);
+  void remember_tree(const tree::Manifest& manifest, const Prepared& prepared);
+  void recover_layers(const tree::Manifest& manifest);
   Status recover_pack(const NodeState::Event& event);
   Status recover_tree(const NodeState::Event& event);
   Status recover_nodes();
@@ -154,7 +162,10 @@ class Vfs {
   DirectoryTable directories_;
   NodeTable nodes_;
   std::unordered_map<Digest, Prepared> trees_;
-  std::vector<Digest> tree_order_;
+  std::vector<Digest> tree_order_;  // without deltas
+  std::map<Digest, std::vector<Digest>> layers_;
+  std::map<tree::Lineage, Digest> bases_;  // shown whole, and the last such that was asked for
+  uint64_t deltas_ = 0;
 };
 
 }  // namespace devrun::volume

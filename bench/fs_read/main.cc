@@ -103,7 +103,7 @@ class ColdNode {
     root.tree = tree;
     const auto path = fs_prepare(folder_ + "/fs.sock", root);
     CHECK(path.has_value());
-    return *path;
+    return path->path;
   }
   void settle() {
     if (cache_ != nullptr) cache_->settle();

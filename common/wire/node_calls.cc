@@ -176,7 +176,12 @@ std::string encode(const FsAnswer& answer) {
   v1::FsReply out;
   std::visit(Overloaded{
                  [&](const Greeting& a) { fill(out.mutable_hello(), a); },
-                 [&](const FsTreePath& a) { out.mutable_prepared()->set_path(a.path); },
+                 [&](const FsTreePath& a) {
+                   out.mutable_prepared()->set_path(a.path);
+                   for (const std::string& layer : a.layers) {
+                     out.mutable_prepared()->add_layers(layer);
+                   }
+                 },
                  [&](const FsCounted& a) {
                    out.mutable_counters();
                    for (const auto& [name, value] : a) {
@@ -199,7 +204,8 @@ Result<FsAnswer> decode_fs_answer(std::string_view payload) {
     case v1::FsReply::kHello:
       return FsAnswer{greeting_of(in.hello())};
     case v1::FsReply::kPrepared:
-      return FsAnswer{FsTreePath{in.prepared().path()}};
+      return FsAnswer{FsTreePath{in.prepared().path(),
+                                 {in.prepared().layers().begin(), in.prepared().layers().end()}}};
     case v1::FsReply::kCounters: {
       FsCounted out;
       for (const v1::Counter& counter : in.counters().counters()) {

@@ -75,7 +75,9 @@ struct FsEndRun {
 using FsCall = std::variant<Greeting, FsPrepareTree, FsCount, FsEndRun>;
 
 struct FsTreePath {
-  std::string path;
+  std::string path;  // the whole tree
+  // Lower layers of an overlay that looks like it, topmost first; empty: `path` alone.
+  std::vector<std::string> layers = {};
 };
 using FsCounted = std::map<std::string, uint64_t>;
 struct FsTrace {

@@ -65,9 +65,18 @@ TestNode::~TestNode() {
 }
 
 std::string TestNode::prepare(const Digest& tree) {
-  const Result<std::string> path = fs_prepare(control_, root_of(tree));
-  EXPECT_TRUE(path.has_value()) << path.error().message;
-  return path ? *path : std::string();
+  const auto found = fs_prepare(control_, root_of(tree));
+  EXPECT_TRUE(found.has_value()) << found.error().message;
+  return found ? found->path : std::string();
+}
+
+std::string TestNode::prepare_layers(const Digest& tree) {
+  const auto found = fs_prepare(control_, root_of(tree));
+  EXPECT_TRUE(found.has_value()) << found.error().message;
+  std::string out;
+  if (!found) return out;
+  for (const std::string& layer : found->layers) out += (out.empty() ? "" : ":") + layer;
+  return out;
 }
 
 std::string TestNode::overlay(const std::string& lower, const std::string& name) {
@@ -75,8 +84,10 @@ std::string TestNode::overlay(const std::string& lower, const std::string& name)
   for (const char* part : {"upper", "work", "root"}) {
     std::filesystem::create_directories(base + "/" + part);
   }
-  const std::string options =
-      fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work", lower, base, base);
+  const std::string options = fmt::format(
+      "lowerdir={},upperdir={}/upper,workdir={}/work,index=on,redirect_dir=on,metacopy=off,"
+      "xino=auto",
+      lower, base, base);
   const std::string root = base + "/root";
   EXPECT_EQ(::mount("overlay", root.c_str(), "overlay", 0, options.c_str()), 0)
       << std::strerror(errno);

@@ -36,7 +36,8 @@ class TestNode {
            std::unique_ptr<DiskCache> cache = nullptr);
   ~TestNode();  // unmounts and waits for the end of all threads
 
-  std::string prepare(const Digest& tree);  // through the control socket
+  std::string prepare(const Digest& tree);         // through the control socket
+  std::string prepare_layers(const Digest& tree);  // what overlay() takes to show it in layers
   // overlay of a tree, with upper and work in a new folder; where it is mounted.
   std::string overlay(const std::string& lower, const std::string& name);
   std::map<std::string, uint64_t> count() const;
