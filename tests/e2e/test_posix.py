@@ -4,13 +4,16 @@ The trees are made in the live volume; a job in a snapshot of it runs the script
 on disk, and both must print the same.
 """
 import os
+import random
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 
 import harness
 from python_volume import put_python
+from test_layers import layers_of_running
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = os.path.join(HERE, "posix")
@@ -62,8 +65,25 @@ def first_difference(one, two):
     return f"{len(one)} lines in the job, {len(two)} on a plain directory"
 
 
-def compare(cluster, xattrs, seeds=range(SEEDS), count=COUNT):
+def make_layers(cluster):
+    """From now on, jobs see much of the random trees in a delta over the rest: a new change time is a difference."""
+    assert cluster.sh("true").status == 0
+    found = []
+    for folder, _, files in os.walk(cluster.live("posix").rstrip("/")):
+        paths = [path for path in [folder, *(os.path.join(folder, name) for name in files)] if "/random" in path]
+        found += [path for path in paths if not os.path.islink(path) and (path == folder or os.stat(path).st_nlink == 1)]
+    for path in random.Random(7).sample(sorted(found), min(len(found) // 3, 150)):
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
+
+
+def compare(cluster, xattrs, seeds=range(SEEDS), count=COUNT, layers=1):
     python = put_scripts(cluster, xattrs, seeds)
+    if layers > 1:
+        make_layers(cluster)
+        job = cluster.submit("exec sleep 1000")
+        cluster.await_state(job, "RUNNING")
+        assert layers_of_running(cluster) == layers
+        cluster.cancel_all()
     done = cluster.devrun("--", python, "-B", "/posix/conformance.py", "/posix/conformance",
                           *(["--xattrs"] if xattrs else []), limit_s=JOB_LIMIT_S)
     assert done.status == 0, done.out.decode()[-4000:]
@@ -85,6 +105,11 @@ def compare(cluster, xattrs, seeds=range(SEEDS), count=COUNT):
 @harness.own_cluster(nodes=1)
 def test_a_job_s_file_system_behaves_as_a_plain_directory(cluster):
     compare(cluster, xattrs=False)
+
+
+@harness.own_cluster(nodes=1)
+def test_and_so_does_one_in_two_layers(cluster):
+    compare(cluster, xattrs=False, layers=2)
 
 
 @harness.own_cluster(nodes=1)
