@@ -19,27 +19,26 @@ AgentConnection::AgentConnection(UniqueFd socket) : socket_(std::move(socket)) {
 }
 
 Status AgentConnection::receive(const std::function<Status(Request&&)>& handle) {
-  const size_t old = in_.size();
-  in_.resize(old + kReceiveBytes);
-  const ssize_t n = ::recv(fd(), in_.data() + old, kReceiveBytes, 0);
+  if (in_.size() < in_bytes_ + kReceiveBytes) in_.resize(in_bytes_ + kReceiveBytes);
+  const ssize_t n = ::recv(fd(), in_.data() + in_bytes_, kReceiveBytes, 0);
   const int saved = errno;
-  in_.resize(old + (n > 0 ? static_cast<size_t>(n) : 0));
   if (n < 0 && (saved == EAGAIN || saved == EINTR)) return ok();
   if (n < 0) return errno_error("receive from the agent", saved);
   if (n == 0) return Error{Code::kUnavailable, "the agent has closed", {}};
+  in_bytes_ += static_cast<size_t>(n);
+  size_t used = 0;
   for (;;) {
     uint32_t size = 0;
-    if (in_.size() - in_used_ < sizeof size) break;
-    std::memcpy(&size, in_.data() + in_used_, sizeof size);
+    if (in_bytes_ - used < sizeof size) break;
+    std::memcpy(&size, in_.data() + used, sizeof size);
     if (size > kRequestBytesMax) return Error{Code::kInvalid, "a request is too large", {}};
-    if (in_.size() - in_used_ < sizeof size + size) break;
-    Request request =
-        TRY(parse_request(std::string_view(in_).substr(in_used_ + sizeof size, size)));
-    in_used_ += sizeof size + size;
+    if (in_bytes_ - used < sizeof size + size) break;
+    Request request = TRY(parse_request(std::string_view(in_).substr(used + sizeof size, size)));
+    used += sizeof size + size;
     TRY(handle(std::move(request)));
   }
-  in_.erase(0, in_used_);
-  in_used_ = 0;
+  in_bytes_ -= used;
+  std::memmove(in_.data(), in_.data() + used, in_bytes_);
   return ok();
 }
 

@@ -26,8 +26,8 @@ class AgentConnection {
 
  private:
   UniqueFd socket_;
-  std::string in_;
-  size_t in_used_ = 0;
+  std::string in_;  // of which the first in_bytes_ are received; it never shrinks
+  size_t in_bytes_ = 0;
   std::string out_;
 };
 

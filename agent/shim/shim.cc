@@ -159,7 +159,7 @@ int Shim::timeout_us() const {
     const int64_t left = (options_.lease_until - boot_clock()).us;
     most = static_cast<int>(std::clamp<int64_t>(left + 1, 0, kLeaseLookEveryUs));
   }
-  if (agent_ && agent_greeted_ && agent_->idle() && log_.bytes() != output_told_) {
+  if (agent_ && agent_greeted_ && agent_->idle() && has_growth()) {
     const auto due = told_at_ + kNewsInterval - Clock::now();
     const int due_us = std::max(
         0, static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(due).count()));

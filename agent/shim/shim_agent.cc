@@ -108,14 +108,16 @@ void Shim::tell_news() {
     stdin_told_ = state_.stdin_offset;
     told_at_ = now;
   }
-  if (went && log_.bytes() != output_told_ && now - told_at_ >= kNewsInterval) {
-    output_told_ = log_.bytes();
+  if (went && has_growth() && now - told_at_ >= kNewsInterval) {
     told_at_ = now;
-    went = agent_->send(OutputGrew{output_told_});
-  }
-  if (went && stdin_.taken() != stdin_told_) {
-    stdin_told_ = stdin_.taken();
-    went = agent_->send(StdinTaken{stdin_told_});
+    if (log_.bytes() != output_told_) {
+      output_told_ = log_.bytes();
+      went = agent_->send(OutputGrew{output_told_});
+    }
+    if (went && stdin_.taken() != stdin_told_) {
+      stdin_told_ = stdin_.taken();
+      went = agent_->send(StdinTaken{stdin_told_});
+    }
   }
   if (went && closed_news_) {
     closed_news_ = false;

@@ -26,8 +26,8 @@ class SocketLink final : public ShimLink {
     reader_.join();
   }
 
-  Status write_stdin(uint64_t offset, std::string_view data, bool eof) override {
-    return send(StdinData{offset, std::string(data), eof});
+  Status write_stdin(uint64_t offset, std::string data, bool eof) override {
+    return send(StdinData{offset, std::move(data), eof});
   }
   Status resize(TerminalSize size) override { return send(size); }
   Status signal(int signal) override { return send(SignalOrder{signal, false}); }

@@ -44,7 +44,7 @@ class ShimLink {
   virtual ~ShimLink() = default;  // joins the thread (so not from a handler); the shim goes on
 
   // Any thread. Never more than 1 MiB beyond the offset of stdin_taken.
-  virtual Status write_stdin(uint64_t offset, std::string_view data, bool eof) = 0;
+  virtual Status write_stdin(uint64_t offset, std::string data, bool eof) = 0;
   virtual Status resize(TerminalSize size) = 0;
   virtual Status signal(int signal) = 0;
   virtual Status go() = 0;  // every rank's setup is done; may come early and again

@@ -70,6 +70,9 @@ class Shim {
   void drain_at_end();
   void finish();
   void tell_news();
+  bool has_growth() const {  // of output or of what was taken of stdin, that the agent was not told
+    return log_.bytes() != output_told_ || stdin_.taken() != stdin_told_;
+  }
   int timeout_us() const;
 
   ShimOptions options_;

@@ -202,7 +202,7 @@ void Streams::on_written(bool ok) {
 
 // ── down ────────────────────────────────────────────────────────────────────────────────────────
 
-void Streams::on_down(const pb::StreamsDown& down) {
+void Streams::on_down(pb::StreamsDown& down) {
   switch (down.kind_case()) {
     case pb::StreamsDown::kOutputFrom: {
       const std::lock_guard lock(mutex_);
@@ -248,7 +248,7 @@ void Streams::set_link(shim::ShimLink* link) {
     if (link != nullptr) {
       again = linked_before_;
       linked_before_ = true;
-      for (const pb::StreamsDown& down : held_) perform(down);
+      for (pb::StreamsDown& down : held_) perform(down);
       held_.clear();
       held_bytes_ = 0;
     }
@@ -257,7 +257,7 @@ void Streams::set_link(shim::ShimLink* link) {
   if (again) cancel();
 }
 
-void Streams::to_shim(const pb::StreamsDown& down) {
+void Streams::to_shim(pb::StreamsDown& down) {
   bool too_much = false;
   {
     const std::lock_guard lock(link_mutex_);
@@ -266,7 +266,7 @@ void Streams::to_shim(const pb::StreamsDown& down) {
     } else {
       held_bytes_ += down.stdin().data().size();
       too_much = held_bytes_ > kStdinHeldMax || held_.size() >= kHeldMessagesMax;
-      if (!too_much) held_.push_back(down);
+      if (!too_much) held_.push_back(std::move(down));
     }
   }
   if (too_much) {
@@ -275,11 +275,11 @@ void Streams::to_shim(const pb::StreamsDown& down) {
   }
 }
 
-void Streams::perform(const pb::StreamsDown& down) {
+void Streams::perform(pb::StreamsDown& down) {
   Status done = ok();
   if (down.has_stdin()) {
-    const pb::StdinChunk& chunk = down.stdin();
-    done = link_->write_stdin(chunk.offset(), chunk.data(), chunk.eof());
+    pb::StdinChunk& chunk = *down.mutable_stdin();
+    done = link_->write_stdin(chunk.offset(), std::move(*chunk.mutable_data()), chunk.eof());
   } else if (down.has_resize()) {
     done = link_->resize(wire::from_proto(down.resize()));
   } else {

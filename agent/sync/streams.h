@@ -54,15 +54,15 @@ class Streams {
   void send_chunk();
   bool read_chunk(uint64_t offset, size_t bytes, std::string& into);
 
-  void on_down(const devrun::v1::StreamsDown& down);
+  void on_down(devrun::v1::StreamsDown& down);  // its stdin is moved away
   void on_read_failed();
   void on_written(bool ok);
   void on_done(const grpc::Status& status);
   void cancel();
 
   // To the shim, or kept until there is one.
-  void to_shim(const devrun::v1::StreamsDown& down);
-  void perform(const devrun::v1::StreamsDown& down);
+  void to_shim(devrun::v1::StreamsDown& down);
+  void perform(devrun::v1::StreamsDown& down);
 
   devrun::v1::Agent::Stub& stub_;
   const AttemptKey key_;

@@ -189,7 +189,10 @@ std::optional<Attached> AttachSession::wait_before_reconnecting() {
 
 Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   if (auto* state = std::get_if<AttachState>(&news)) TRY(take_state(std::move(*state)));
-  if (const auto* output = std::get_if<AttachOutput>(&news)) TRY(take_output(*output));
+  if (const auto* output = std::get_if<AttachOutput>(&news)) {
+    TRY(take_output(*output));
+    return ok();  // it wakes the driver itself, if that has to know
+  }
   if (auto* end = std::get_if<AttachEnd>(&news)) {
     TRY(write_lines(console_.out(), out_lines_.finish()));
     TRY(write_lines(console_.err(), err_lines_.finish()));
@@ -262,8 +265,14 @@ Status AttachSession::take_output(const AttachOutput& output) {
   bytes.remove_prefix(static_cast<size_t>(known));
   enter_raw_mode();
   TRY(decoder_.feed(bytes, [this](const OutputPiece& piece) { return write_piece(piece); }));
-  const std::lock_guard lock(mutex_);
-  output_read_ = decoder_.offset();
+  bool driver_has_to_know = false;
+  {
+    const std::lock_guard lock(mutex_);
+    driver_has_to_know = output_read_ == 0;  // the program has begun
+    output_read_ = decoder_.offset();
+    driver_has_to_know = driver_has_to_know || output_read_is_due();
+  }
+  if (driver_has_to_know) wake();
   return ok();
 }
 

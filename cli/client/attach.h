@@ -81,6 +81,8 @@ class AttachSession {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr size_t kInBytesMax = StdinWindow::kChunkBytesMax;  // of one read
+  static constexpr uint64_t kTellOutputReadEvery = 512 << 10;
 
   // The reader (attach.cc).
   Result<std::optional<Attached>>
@@ -115,6 +117,9 @@ class AttachSession {
   void leave(Attached::How how);
   void hang_up(AttachStream& stream);
   bool before_program();
+  bool output_read_is_due() const {  // under mutex_: to be told to the controller
+    return output_read_ >= told_output_read_ + kTellOutputReadEvery;
+  }
   void wake();
 
   Controller& controller_;
@@ -143,6 +148,7 @@ class AttachSession {
 
   // The driver's alone.
   DetachMatcher matcher_;
+  const std::unique_ptr<char[]> in_buffer_ = std::make_unique_for_overwrite<char[]>(kInBytesMax);
   Clock::time_point started_at_;
   std::optional<Clock::time_point> interrupted_at_;
   bool cancelling_ = false;

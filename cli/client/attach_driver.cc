@@ -17,7 +17,6 @@ constexpr auto kTwoInterruptsWithin = std::chrono::seconds(2);
 constexpr int kBackgroundPollMs = 250;
 constexpr int kUnblockReaderMs = 20;
 constexpr int kCancelPollMs = 100;
-constexpr uint64_t kTellOutputReadEvery = 256 << 10;
 constexpr size_t kSignalsPendingMax = 16;
 constexpr auto kSessionEndPatience = std::chrono::seconds(1);
 
@@ -70,19 +69,20 @@ int AttachSession::poll_timeout_ms() {
 }
 
 void AttachSession::read_stdin() {
+  size_t room = 0;
   {
     const std::lock_guard lock(mutex_);
     if (!stdin_open_) return;  // closed while we polled: what lies there is the next reader's
+    room = stdin_.room();
   }
-  std::array<char, 64 << 10> buffer;
-  const ssize_t n = ::read(options_.in, buffer.data(), buffer.size());
+  const ssize_t n = ::read(options_.in, in_buffer_.get(), std::min(room, kInBytesMax));
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) {
     const std::lock_guard lock(mutex_);
     stdin_.end_of_file();
     return;
   }
-  const DetachMatcher::Typed typed = matcher_.feed({buffer.data(), static_cast<size_t>(n)});
+  const DetachMatcher::Typed typed = matcher_.feed({in_buffer_.get(), static_cast<size_t>(n)});
   {
     const std::lock_guard lock(mutex_);
     stdin_.append(typed.bytes);
@@ -227,7 +227,7 @@ bool AttachSession::send_one(AttachStream& stream) {
     lock.unlock();
     return stream.send_resize(terminal_size(options_.in));
   }
-  if (output_read_ >= told_output_read_ + kTellOutputReadEvery) {
+  if (output_read_is_due()) {
     told_output_read_ = output_read_;
     lock.unlock();
     return stream.send_output_read(told_output_read_);
@@ -235,9 +235,9 @@ bool AttachSession::send_one(AttachStream& stream) {
   if (!stdin_open_) return false;
   const auto chunk = stdin_.next();
   if (!chunk) return false;
-  const std::string bytes(chunk->bytes);  // the reader may drop them from the window meanwhile
+  std::string bytes(chunk->bytes);  // the reader may drop them from the window meanwhile
   lock.unlock();
-  return stream.send_stdin(chunk->offset, bytes, chunk->eof);
+  return stream.send_stdin(chunk->offset, std::move(bytes), chunk->eof);
 }
 
 // The cancellation is on record and is carried out as soon as it can be; nobody has to watch that.

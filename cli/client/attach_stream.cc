@@ -69,11 +69,11 @@ class GrpcAttachStream : public AttachStream {
   std::optional<AttachNews> read() override { return side_.read<AttachNews>(news_of); }
   Status finish() override { return side_.finish(); }
 
-  bool send_stdin(uint64_t offset, std::string_view bytes, bool eof) override {
+  bool send_stdin(uint64_t offset, std::string bytes, bool eof) override {
     pb::AttachRequest request;
     auto& chunk = *request.mutable_stdin();
     chunk.set_offset(offset);
-    chunk.set_data(std::string(bytes));
+    chunk.set_data(std::move(bytes));
     chunk.set_eof(eof);
     return side_.stream().Write(request);
   }

@@ -72,7 +72,7 @@ class AttachStream {
   virtual Status finish() = 0;
 
   // False when the call is over.
-  virtual bool send_stdin(uint64_t offset, std::string_view bytes, bool eof) = 0;
+  virtual bool send_stdin(uint64_t offset, std::string bytes, bool eof) = 0;
   virtual bool send_resize(TerminalSize size) = 0;
   virtual bool send_signal(int signal) = 0;
   virtual bool send_output_read(uint64_t offset) = 0;

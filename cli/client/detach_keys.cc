@@ -43,11 +43,11 @@ Result<std::string> parse_detach_keys(std::string_view text) {
 
 DetachMatcher::Typed DetachMatcher::feed(std::string_view bytes) {
   Typed out;
+  if (sequence_.empty()) {
+    out.bytes = bytes;
+    return out;
+  }
   for (const char c : bytes) {
-    if (sequence_.empty()) {
-      out.bytes += c;
-      continue;
-    }
     // Fall back to the longest beginning of the sequence that the held keys still end with.
     while (matched_ > 0 && sequence_[matched_] != c) {
       const std::string held = sequence_.substr(0, matched_);

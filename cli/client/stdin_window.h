@@ -23,11 +23,11 @@ class StdinWindow {
     bool eof = false;
   };
 
-  size_t room() const { return kWindowBytes - kept_.size(); }  // that may be appended now
+  size_t room() const { return kWindowBytes - kept(); }  // that may be appended now
   bool wants_input() const { return !eof_ && room() >= kChunkBytesMax / 2; }
   // Before the first byte: a program that has read before goes on at `offset`.
   void begin_at(uint64_t offset) { taken_ = sent_ = offset; }
-  void append(std::string_view bytes) { kept_ += bytes; }
+  void append(std::string_view bytes) { bytes_ += bytes; }
   void end_of_file() { eof_ = true; }
 
   // What is to be sent next, which then counts as sent.
@@ -37,9 +37,11 @@ class StdinWindow {
   void restart();
 
  private:
-  uint64_t end() const { return taken_ + kept_.size(); }
+  size_t kept() const { return bytes_.size() - dropped_; }
+  uint64_t end() const { return taken_ + kept(); }
 
-  std::string kept_;
+  std::string bytes_;   // what is kept follows the first dropped_ of them
+  size_t dropped_ = 0;  // of bytes_, taken: cut off seldom, since that moves the rest
   uint64_t taken_ = 0;
   uint64_t sent_ = 0;
   bool eof_ = false;

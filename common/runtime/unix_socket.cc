@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -135,16 +136,13 @@ Status send_frame(int socket, std::string_view payload, int fd_to_pass) {
         Code::kExhausted, fmt::format("a frame of {} bytes is too large", payload.size()), {}};
   }
   const auto size = static_cast<uint32_t>(payload.size());
-  std::string buffer(sizeof size, '\0');
-  std::memcpy(buffer.data(), &size, sizeof size);
-  buffer.append(payload);
-  std::string_view rest = buffer;
-  while (!rest.empty()) {
-    iovec part{const_cast<char*>(rest.data()), rest.size()};
+  iovec parts[2] = {{const_cast<uint32_t*>(&size), sizeof size},
+                    {const_cast<char*>(payload.data()), payload.size()}};
+  while (parts[0].iov_len + parts[1].iov_len > 0) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
     msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
     if (fd_to_pass >= 0) {
       message.msg_control = control;
       message.msg_controllen = sizeof control;
@@ -161,7 +159,13 @@ Status send_frame(int socket, std::string_view payload, int fd_to_pass) {
     }
     if (n < 0) return errno_error("send", errno);
     fd_to_pass = -1;
-    rest.remove_prefix(static_cast<size_t>(n));
+    auto sent = static_cast<size_t>(n);
+    for (iovec& part : parts) {
+      const size_t of_it = std::min(sent, part.iov_len);
+      part.iov_base = static_cast<char*>(part.iov_base) + of_it;
+      part.iov_len -= of_it;
+      sent -= of_it;
+    }
   }
   return ok();
 }

@@ -125,16 +125,16 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   return ok();
 }
 
-Status AttachCall::take(const pb::AttachRequest& request) {
+Status AttachCall::take(pb::AttachRequest& request) {
   const std::shared_ptr<Channel> to = channel();
   switch (request.kind_case()) {
     case pb::AttachRequest::kStdin: {
       if (!writer_) return Error{Code::kDenied, "this call did not ask to write stdin", {}};
-      const pb::StdinChunk& chunk = request.stdin();
+      pb::StdinChunk& chunk = *request.mutable_stdin();
       if (chunk.data().size() > kChunkBytesMax) {
         return Error{Code::kInvalid, "stdin chunk of more than 256 KiB", {}};
       }
-      return to->put_stdin(chunk.offset(), chunk.data(), chunk.eof());
+      return to->put_stdin(chunk.offset(), std::move(*chunk.mutable_data()), chunk.eof());
     }
     case pb::AttachRequest::kResize:
       to->resize(wire::from_proto(request.resize()));

@@ -36,7 +36,7 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   void begin(const pb::AttachStart& start);
   void begin_at(uint64_t offset);  // output from here on
   Status connect(const State& state, Time now, const pb::AttachStart& start);  // core's thread
-  Status take(const pb::AttachRequest& request);
+  Status take(pb::AttachRequest& request);  // its stdin is moved away
   void finish(const grpc::Status& status);
   void pump();                        // under mutex_
   bool fill(pb::AttachReply& reply);  // under mutex_: the next message, if there is one

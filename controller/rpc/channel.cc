@@ -4,6 +4,10 @@
 
 namespace devrun::controller {
 
+namespace {
+constexpr size_t kCrumbsBytesMax = 64 << 10;
+}
+
 Channel::Channel(AttemptKey key, std::string output_path)
     : key_(key), output_(std::move(output_path)) {}
 
@@ -100,26 +104,38 @@ void Channel::leave_writer(const StreamEnd* writer) {
   if (writer_.lock().get() == writer) writer_.reset();
 }
 
-Status Channel::put_stdin(uint64_t offset, std::string_view data, bool eof) {
+Status Channel::put_stdin(uint64_t offset, std::string data, bool eof) {
   {
     const std::lock_guard lock(mutex_);
     // The program reads no more, and the writer has not heard it yet: what is on its way counts for nothing.
     if (closed_) return ok();
     if (!base_) base_ = offset;  // after a restart of the controller the writer knows better
-    const uint64_t end = *base_ + buffer_.size() - skip_;
+    const uint64_t end = *base_ + held_;
     if (offset > end) {
       return Error{Code::kInvalid, "stdin has a gap: it goes on beyond what was sent", {}};
     }
-    data.remove_prefix(std::min<uint64_t>(end - offset, data.size()));  // sent again
-    if (buffer_.size() - skip_ + data.size() > kStdinBytesMax) {
+    data.erase(0, std::min<uint64_t>(end - offset, data.size()));  // sent again
+    if (held_ + data.size() > kStdinBytesMax) {
       return Error{Code::kExhausted, "more stdin was sent than the program has asked for", {}};
     }
     if (eof_ && !data.empty()) return Error{Code::kInvalid, "stdin goes on after its end", {}};
-    buffer_.append(data);
+    if (!data.empty()) {
+      held_ += data.size();
+      keep(std::move(data));
+    }
     eof_ = eof_ || eof;
   }
   wake_agent();
   return ok();
+}
+
+// What is typed comes in crumbs: they are put together, so that there are few pieces.
+void Channel::keep(std::string data) {
+  if (pieces_.empty() || pieces_.back().size() + data.size() > kCrumbsBytesMax) {
+    pieces_.push_back(std::move(data));
+  } else {
+    pieces_.back() += data;
+  }
 }
 
 Channel::StdinState Channel::stdin_state() {
@@ -147,11 +163,17 @@ void Channel::connect_agent(const std::shared_ptr<StreamEnd>& agent) {
 std::optional<Channel::StdinPiece> Channel::next_stdin(uint64_t sent, bool eof_sent) {
   const std::lock_guard lock(mutex_);
   if (!base_ || closed_) return std::nullopt;
-  const uint64_t end = *base_ + buffer_.size() - skip_;
+  const uint64_t end = *base_ + held_;
   StdinPiece piece;
   piece.offset = std::clamp(sent, *base_, end);
-  const size_t at = skip_ + static_cast<size_t>(piece.offset - *base_);
-  piece.data = buffer_.substr(at, kChunkBytesMax);
+  size_t at = skip_ + static_cast<size_t>(piece.offset - *base_);
+  for (const std::string& held : pieces_) {
+    if (at < held.size()) {
+      piece.data = held.substr(at);
+      break;
+    }
+    at -= held.size();
+  }
   piece.eof = eof_ && piece.offset + piece.data.size() == end;
   if (piece.data.empty() && (!piece.eof || eof_sent)) return std::nullopt;
   return piece;
@@ -162,15 +184,13 @@ void Channel::stdin_taken(uint64_t offset) {
     const std::lock_guard lock(mutex_);
     if (!base_) base_ = offset;
     if (offset < *base_) return;
-    const size_t held = buffer_.size() - skip_;
-    skip_ += std::min<uint64_t>(offset - *base_, held);
+    const size_t taken = std::min<uint64_t>(offset - *base_, held_);
+    held_ -= taken;
+    skip_ += taken;
     base_ = offset;
-    if (skip_ == buffer_.size()) {
-      buffer_.clear();
-      skip_ = 0;
-    } else if (skip_ >= kStdinBytesMax / 2) {
-      buffer_.erase(0, skip_);
-      skip_ = 0;
+    while (!pieces_.empty() && skip_ >= pieces_.front().size()) {
+      skip_ -= pieces_.front().size();
+      pieces_.pop_front();
     }
   }
   wake_writer();
@@ -180,8 +200,8 @@ void Channel::stdin_closed() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    buffer_.clear();
-    skip_ = 0;
+    pieces_.clear();
+    held_ = skip_ = 0;
   }
   wake_writer();
 }

@@ -54,7 +54,7 @@ class Channel {
   // ── stdin: the writer's side ──
   Status become_writer(const std::shared_ptr<StreamEnd>& writer);
   void leave_writer(const StreamEnd* writer);
-  Status put_stdin(uint64_t offset, std::string_view data, bool eof);
+  Status put_stdin(uint64_t offset, std::string data, bool eof);
   struct StdinState {
     std::optional<uint64_t> taken;  // not known before an agent or a writer has said
     bool closed = false;
@@ -89,6 +89,7 @@ class Channel {
   static void wake(const Ends& ends);
   void wake_agent();
   void wake_writer();
+  void keep(std::string data);  // under mutex_
 
   const AttemptKey key_;
   OutputLog output_;
@@ -98,9 +99,10 @@ class Channel {
   std::weak_ptr<StreamEnd> agent_;
   uint64_t expected_bytes_ = 0;
   std::function<void()> stored_;
-  // Stdin [base_, base_ + buffer_.size() - skip_): the first skip_ bytes of buffer_ have been taken.
+  // Stdin [base_, base_ + held_): what is in pieces_ but for the first skip_ bytes, which have been taken.
   std::optional<uint64_t> base_;
-  std::string buffer_;
+  std::deque<std::string> pieces_;  // none is empty, none longer than kChunkBytesMax
+  size_t held_ = 0;
   size_t skip_ = 0;
   bool eof_ = false;
   bool closed_ = false;

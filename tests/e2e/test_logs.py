@@ -100,7 +100,8 @@ def test_output_beyond_the_limit_is_cut_with_a_mark(cluster):
 def test_nothing_is_lost_while_the_controller_and_the_agent_are_away(cluster):
     job = cluster.submit("i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); echo line $i; sleep 0.002; done; echo $i")
     cluster.await_state(job, "RUNNING")
-    follower = cluster.start("logs", "-f", str(job))
+    # Unbuffered: what readline reads ahead, communicate would not give back.
+    follower = cluster.start("logs", "-f", str(job), bufsize=0)
     assert follower.stdout.readline() == b"line 1\n"
     cluster.kill("controller")
     cluster.kill("node1.agent")

@@ -35,7 +35,7 @@ void send_all(shim::ShimLink& link, Ear& ear, const std::string& data) {
     ASSERT_TRUE(eventually(
         [&] { return at + kPiece <= ear.with([](Ear& e) { return e.taken; }) + (1 << 20); }));
     const std::string_view piece = std::string_view(data).substr(at, kPiece);
-    ASSERT_TRUE(link.write_stdin(at, piece, at + kPiece >= data.size()));
+    ASSERT_TRUE(link.write_stdin(at, std::string(piece), at + kPiece >= data.size()));
   }
 }
 

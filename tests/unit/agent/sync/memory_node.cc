@@ -30,7 +30,7 @@ class MemoryNode::Link final : public shim::ShimLink {
     thread_.post([this] { handlers_.gone(); });
   }
 
-  Status write_stdin(uint64_t offset, std::string_view data, bool eof) override {
+  Status write_stdin(uint64_t offset, std::string data, bool eof) override {
     const std::lock_guard lock(node_.mutex_);
     Program& program = node_.programs_[key_];
     if (offset > program.in.size()) return Error{Code::kInvalid, "a gap in stdin", {}};
