@@ -169,7 +169,7 @@ std::optional<Channel::StdinPiece> Channel::next_stdin(uint64_t sent, bool eof_s
   size_t at = skip_ + static_cast<size_t>(piece.offset - *base_);
   for (const std::string& held : pieces_) {
     if (at < held.size()) {
-      piece.data = held.substr(at);
+      piece.data = held.substr(at, kChunkBytesMax);
       break;
     }
     at -= held.size();

@@ -101,7 +101,7 @@ class Channel {
   std::function<void()> stored_;
   // Stdin [base_, base_ + held_): what is in pieces_ but for the first skip_ bytes, which have been taken.
   std::optional<uint64_t> base_;
-  std::deque<std::string> pieces_;  // none is empty, none longer than kChunkBytesMax
+  std::deque<std::string> pieces_;  // none is empty
   size_t held_ = 0;
   size_t skip_ = 0;
   bool eof_ = false;
