@@ -108,6 +108,7 @@ Result<std::optional<Attached>> AttachSession::read_once() {
     if (!news) break;
     ever_connected_ = true;
     failures_ = 0;
+    say_back();
     taken = take(std::move(*news), out);
   }
   if (options_.session && !taken && taken.error().code == Code::kCancelled) {
@@ -168,6 +169,13 @@ void AttachSession::say_lost(const Error& error) {
   console_.say(
       fmt::format("lost the controller: {}\njob {} goes on; reconnecting", error.message, job_),
       fmt::format("devrun attach {}, later", job_));
+}
+
+// Once, as the loss was: a connection that flaps is no news.
+void AttachSession::say_back() {
+  if (!said_lost_ || said_back_) return;
+  said_back_ = true;
+  if (!options_.quiet) console_.say(fmt::format("connected again, job {} goes on", job_), {});
 }
 
 // Until it is connected again and the back-off is over, or we leave.

@@ -100,6 +100,7 @@ class AttachSession {
   Attached broken_pipe();
   bool is_transient(const Error& error) const;
   void say_lost(const Error& error);
+  void say_back();
   std::optional<Attached> wait_before_reconnecting();
 
   // The driver (attach_driver.cc).
@@ -143,6 +144,7 @@ class AttachSession {
   bool ever_connected_ = false;
   std::atomic<bool> session_exists_ = false;  // its node has answered
   bool said_lost_ = false;
+  bool said_back_ = false;
   int failures_ = 0;
   Clock::time_point lost_at_;
 

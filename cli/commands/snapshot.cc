@@ -88,10 +88,9 @@ Result<int> restore(const SnapshotName& name, const std::vector<std::string>& pa
   }
   if (json) TRY(context.console.data(snapshot_json(done.before)));
   if (!quiet) {
-    context.console.say(
-        fmt::format("{} entries written or removed; to undo: devrun snapshot "
-                    "restore {}@{}",
-                    done.entries, done.before.volume, done.before.number));
+    context.console.say(fmt::format(
+        "{} {} written or removed; to undo: devrun snapshot restore {}@{}", done.entries,
+        done.entries == 1 ? "entry" : "entries", done.before.volume, done.before.number));
   }
   return 0;
 }

@@ -30,7 +30,7 @@ Error has_ended(const Job& job, const TaskView& view) {
   return {Code::kConflict,
           fmt::format("job {} has ended {}, so nothing can be run in it", job.id,
                       state_name(view.state)),
-          fmt::format("devrun rerun {}; devrun logs {}", job.id, job.id)};
+          fmt::format("devrun show {}; devrun logs {}", job.id, job.id)};
 }
 
 }  // namespace

@@ -183,6 +183,9 @@ TEST_F(Attach, GoesOnAtTheVeryByteAfterBreaks) {
   const std::string_view lost = "devrun: lost the controller: ";
   EXPECT_EQ(words_.find(lost), 0u) << words_;
   EXPECT_EQ(words_.find(lost, 1), std::string::npos) << "said more than once: " << words_;
+  const size_t back = words_.find("devrun: connected again, job ");
+  EXPECT_NE(back, std::string::npos) << words_;
+  EXPECT_EQ(words_.find("connected again", back + 20), std::string::npos) << words_;
 }
 
 TEST_F(Attach, StdinGoesOnWhereItWasTaken) {
