@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 
+#include "common/base/parse_number.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cli {
@@ -44,14 +44,6 @@ std::vector<std::string_view> split(std::string_view line, char separator) {
   }
 }
 
-std::optional<uint32_t> number(std::string_view text) {
-  uint32_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc{} || end != text.data() + text.size() || text.empty())
-    return std::nullopt;
-  return value;
-}
-
 Result<std::vector<uint32_t>> supplementary_groups() {
   const int count = ::getgroups(0, nullptr);
   if (count < 0) return errno_error("getgroups", errno);
@@ -83,8 +75,8 @@ Result<std::string> setting(const std::vector<std::string>& environment, const s
 std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, uint32_t uid) {
   for (const std::string_view line : split(passwd, '\n')) {
     const auto fields = split(line, ':');
-    if (fields.size() < 7 || number(fields[2]) != uid) continue;
-    const auto gid = number(fields[3]);
+    if (fields.size() < 7 || parse_number<uint32_t>(fields[2]) != uid) continue;
+    const auto gid = parse_number<uint32_t>(fields[3]);
     if (!gid) continue;
     return PasswdEntry{std::string(fields[0]), uid, *gid, std::string(fields[5]),
                        std::string(fields[6])};

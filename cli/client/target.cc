@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <charconv>
-
 #include "cli/client/config.h"
+#include "common/base/parse_number.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cli {
@@ -101,9 +100,7 @@ Result<std::string> grpc_address(const std::string& host_and_port) {
   if (colon == std::string::npos || colon == 0) return bad;
   std::string host = host_and_port.substr(0, colon);
   const std::string port = host_and_port.substr(colon + 1);
-  uint16_t number = 0;
-  const auto [end, failed] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (failed != std::errc{} || end != port.data() + port.size() || number == 0) return bad;
+  if (parse_number<uint16_t>(port).value_or(0) == 0) return bad;
   if (host == "localhost") host = "127.0.0.1";
   in_addr four{};
   if (::inet_pton(AF_INET, host.c_str(), &four) == 1) return fmt::format("ipv4:{}:{}", host, port);

@@ -106,11 +106,8 @@ bool remove_cgroup_tree(const fs::path& folder) {
 
 // A thread of a killed devrun-fs may wait in the kernel for a page that only it could have filled, holding what an
 // ordinary unmount waits for, both for ever. By force, the connection ends first.
-void unmount_by_force(const Layout& layout) {
-  const Census census = take_census(layout);
-  for (auto mount = census.own_mounts.rbegin(); mount != census.own_mounts.rend(); ++mount) {
-    ::umount2(mount->c_str(), MNT_FORCE);
-  }
+bool unmount_by_force(const std::string& mount) {
+  return ::umount2(mount.c_str(), MNT_FORCE) == 0;
 }
 
 // Each controller of v1 has its own tree, and so has v2 beside it. Returns the one that stays.
@@ -161,7 +158,8 @@ Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) 
     const std::vector<ProcessId> left = await_ends(members_of(layout, &stage), stage.unasked);
     (void)end_processes(left, stage.grace, stage.after_kill);
   }
-  unmount_by_force(layout);
+  const std::vector<std::string> mounts = take_census(layout).own_mounts;
+  std::for_each(mounts.rbegin(), mounts.rend(), unmount_by_force);
   // Whoever came in between, or was stuck until the servers went.
   (void)end_processes(members_of(layout, nullptr), Duration{}, seconds(5));
   const std::vector<Member> left = take_census(layout).members;
@@ -174,10 +172,9 @@ Result<Ended> end_members(const Layout& layout, const std::string& lost_reason) 
 }
 
 Status verify_nothing_left(const Layout& layout) {
-  unmount_by_force(layout);
   Census census = take_census(layout);
   for (auto mount = census.own_mounts.rbegin(); mount != census.own_mounts.rend(); ++mount) {
-    ::umount2(mount->c_str(), MNT_DETACH);
+    if (!unmount_by_force(*mount)) ::umount2(mount->c_str(), MNT_DETACH);
   }
   // The kernel clears a loop device a moment after the last mount of it has gone.
   const bool cleared =

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
 #include <ctime>
 
+#include "common/base/parse_number.h"
 #include "common/base/units.h"
 
 namespace devrun::cli {
@@ -31,9 +31,7 @@ Result<AttemptKey> one_job(const Arguments& arguments) {
 Result<std::optional<uint32_t>> chosen_rank(const Arguments& arguments, const AttemptKey& key) {
   const auto text = arguments.value("rank");
   if (!text) return key.rank != 0 ? std::optional(key.rank) : std::nullopt;
-  uint32_t rank = 0;
-  const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), rank);
-  if (failed == std::errc{} && end == text->data() + text->size()) return std::optional(rank);
+  if (const auto rank = parse_number<uint32_t>(*text)) return rank;
   return Error{Code::kInvalid, fmt::format("--rank: '{}' is not a whole number from 0", *text), {}};
 }
 
@@ -44,9 +42,7 @@ Status no_words(const Arguments& arguments) {
 }
 
 Result<size_t> line_count(const std::string& text) {
-  size_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed == std::errc{} && end == text.data() + text.size()) return value;
+  if (const auto value = parse_number<size_t>(text)) return *value;
   return Error{Code::kInvalid, fmt::format("--tail: '{}' is not a whole number from 0", text), {}};
 }
 

@@ -1,11 +1,10 @@
 // `devrun port-forward`: TCP from here to a job.
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "cli/commands/connect.h"
 #include "cli/commands/inner_session.h"
 #include "cli/transfer/port_mux.h"
+#include "common/base/parse_number.h"
 
 namespace devrun::cli {
 
@@ -36,9 +35,8 @@ struct ForwardWish {
 };
 
 Result<uint16_t> parse_port(std::string_view text, bool any) {
-  uint16_t port = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (failed == std::errc{} && end == text.data() + text.size() && (port != 0 || any)) return port;
+  const auto port = parse_number<uint16_t>(text);
+  if (port && (*port != 0 || any)) return *port;
   return Error{Code::kInvalid, fmt::format("'{}' is not a port from 1 to 65535", text), {}};
 }
 

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <csignal>
 #include <string>
+
+#include "common/base/parse_number.h"
 
 namespace devrun::cli {
 
@@ -27,10 +28,8 @@ Result<int> parse_signal(std::string_view text) {
   for (const Named& signal : kSignals) {
     if (signal.name == name) return signal.number;
   }
-  int number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed == std::errc{} && end == text.data() + text.size() && number >= 1 && number <= 64)
-    return number;
+  const auto number = parse_number<int>(text);
+  if (number && *number >= 1 && *number <= 64) return *number;
   return Error{Code::kInvalid,
                fmt::format("'{}' is no signal: expected a name such as USR1, or a number", text),
                {}};

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "cli/cluster/cluster.h"
 #include "cli/commands/connect.h"
+#include "common/base/parse_number.h"
 #include "common/base/units.h"
 
 namespace devrun::cli {
@@ -136,10 +136,8 @@ std::string folder_in_use(const Context& context) {
 }
 
 Result<int> parse_node_count(const std::string& text) {
-  int nodes = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), nodes);
-  const bool whole = failed == std::errc{} && end == text.data() + text.size();
-  if (whole && nodes >= 1 && nodes <= cluster::kNodesMax) return nodes;
+  const auto nodes = parse_number<int>(text);
+  if (nodes && *nodes >= 1 && *nodes <= cluster::kNodesMax) return *nodes;
   return Error{
       Code::kInvalid,
       fmt::format("--nodes: '{}' is not a number of nodes from 1 to {}", text, cluster::kNodesMax),

@@ -75,15 +75,21 @@ def fill(cluster):
     return put_python(live.rstrip("/"))
 
 
+def start_reader(cluster):
+    """The volume filled, and a job that reads; where its Python lies, and the job."""
+    python = fill(cluster)
+    reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
+    wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
+    return python, reader
+
+
 def restart_of(cluster, daemon, pid):
     return wait_until(lambda: cluster.pid(daemon) not in (None, pid) and cluster.pid(daemon), f"{daemon} runs again")
 
 
 def kill_under_load(cluster, kills=KILLS):
-    python = fill(cluster)
-    reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
+    python, reader = start_reader(cluster)
     cluster.await_state(reader, "RUNNING")
-    wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
     chance = random.Random(5)
     for turn in range(kills):
         with open(cluster.live("work/turn"), "w", encoding="ascii") as file:
@@ -121,9 +127,7 @@ def test_and_so_they_do_where_the_kernel_sends_nothing_again(cluster):
 
 @own_cluster(nodes=1)
 def test_another_build_takes_over_under_load(cluster):
-    python = fill(cluster)
-    reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
-    wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
+    _, reader = start_reader(cluster)
     before = cluster.pid("node1.fs")
     cluster.bin = other_build(cluster)
     done = cluster.up()
@@ -139,9 +143,7 @@ def test_another_build_takes_over_under_load(cluster):
 @own_cluster(nodes=1)
 def test_down_ends_a_node_whose_file_system_server_stands_still(cluster):
     """Readers wait in the kernel then, and threads of the server may too, for one another."""
-    python = fill(cluster)
-    reader = cluster.submit(f"exec {python} /work/reader.py", "--cpus", "0.5")
-    wait_until(lambda: b"begin" in cluster.devrun("logs", str(reader)).out, "the reader reads")
+    _, reader = start_reader(cluster)
     server = cluster.pid("node1.fs")
     os.kill(server, signal.SIGSTOP)
     folder = f"/proc/{server}/task"

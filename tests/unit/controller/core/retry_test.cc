@@ -37,13 +37,19 @@ struct Cluster : World {
   void fail(JobId id, int32_t status) { end(node_of(id), present(id), status); }
 };
 
+// Now, on node1.
+ObservedAttempt starts(Cluster& world, JobId id) {
+  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
+  runs.timeline.started = world.now;
+  world.report("node1", runs);
+  return runs;
+}
+
 // Its program ends by the signal for that.
 JobId run_past_its_limit(Cluster& world, JobSpec spec) {
   spec.time_limit = seconds(10);
   const JobId id = world.submit(spec);
-  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
-  runs.timeline.started = world.now;
-  world.report("node1", runs);
+  starts(world, id);
   world.pass(seconds(11));
   world.fail(id, 143);
   return id;
@@ -258,10 +264,7 @@ TEST(TimeLimit, TheJobsOwnSignalComesOnceBeforeIt) {
   spec.time_limit = seconds(100);
   spec.warn_signal = 10;
   spec.warn_before = seconds(40);
-  const JobId id = world.submit(spec);
-  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
-  runs.timeline.started = world.now;
-  world.report("node1", runs);
+  const ObservedAttempt runs = starts(world, world.submit(spec));
   world.pass(seconds(59));
   EXPECT_EQ(desired(world.state, "node1", runs.key)->deliver_signal, 0);
   world.pass(seconds(10));
