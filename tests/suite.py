@@ -79,7 +79,8 @@ def count_unit(tally, name, status, output):
         tally.fail(f"{name} ended with status {status}")
     if status == 0 and ok + skipped == 0:
         tally.passed += 1
-    print(f"{'ok  ' if status == 0 else 'FAIL'} {name}: {ok} passed, {len(failed)} failed, {skipped} skipped")
+    died = "" if status in (0, 1) else f", ended with status {status}"
+    print(f"{'ok  ' if status == 0 else 'FAIL'} {name}: {ok} passed, {len(failed)} failed, {skipped} skipped{died}")
     if status != 0:
         print(what_failed(output))
 

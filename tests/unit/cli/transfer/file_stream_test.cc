@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 class FileStream : public ::testing::Test {
  protected:
   FileStream() {
+    std::signal(SIGPIPE, SIG_IGN);  // as the programs do: a receiver that refuses leaves its sender
     char name[] = "/tmp/devrun-transfer-XXXXXX";
     folder_ = ::mkdtemp(name);
     fs::create_directory(folder_ / "here");
