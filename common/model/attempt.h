@@ -44,6 +44,8 @@ struct AttemptSpec {
   Duration time_limit = {};  // 0: none; the node keeps it too, for a controller that is away
   // On the node's CLOCK_BOOTTIME: when the lease ends unless it is renewed. The agent's to fill in, kept nowhere; 0: never.
   Time lease_until = {};
+  PathRules paths = {};  // kinds of what it writes
+  Results results = Results::kHome;
   bool operator==(const AttemptSpec&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "common/base/digest.h"
 #include "common/base/time.h"
 #include "common/model/ids.h"
+#include "common/model/path_rules.h"
 
 namespace devrun {
 
@@ -65,6 +67,13 @@ struct Program {
   bool operator==(const Program&) const = default;
 };
 
+// What becomes of what a job writes below its home paths.
+enum class Results : uint8_t {
+  kHome = 0,     // it appears in the volume
+  kKeep = 1,     // it stays in the change set, as all else does
+  kDiscard = 2,  // it goes with the job; there is no change set
+};
+
 struct ArrayRange {
   int32_t first = 0;
   int32_t last = 0;  // inclusive
@@ -94,6 +103,9 @@ struct JobSpec {
       {};                   // statuses; none: any failure but a cancellation and the time limit
   int32_t warn_signal = 0;  // sent once, warn_before before the time limit; 0: none
   Duration warn_before = {};
+  PathRules paths = {};  // fixed when it is submitted
+  Results results = Results::kHome;
+  bool fresh = false;  // a later attempt sees nothing of what earlier ones brought home
   bool operator==(const JobSpec&) const = default;
 };
 
@@ -147,12 +159,28 @@ struct WrittenFile {
   int64_t size_bytes = 0;
   bool operator==(const WrittenFile&) const = default;
 };
+// What became of it, as the controller answered the attempt's node.
+struct HomeSummary {
+  uint64_t files = 0;  // that the volume has of it
+  int64_t bytes = 0;
+  std::string folder;                // below which all of these lie: "/root/proj/out"
+  std::vector<WrittenFile> notable;  // the first few of them, at most kNotableFilesMax
+  uint64_t conflicts =
+      0;  // entries that stay in the change set since the volume's were changed too
+  std::vector<WrittenFile> conflicting;  // the first few of them
+  uint64_t kept = 0;                     // entries that stay there since no path of theirs is home
+  int64_t kept_bytes = 0;
+  std::string failure;  // why what it wrote is not (wholly) in the store; empty: it is
+  std::string hint;
+  bool operator==(const HomeSummary&) const = default;
+};
 struct WrittenSummary {
   uint64_t files = 0;
   int64_t bytes = 0;
   std::string node;
-  std::string folder;                // where they lie on the node
-  std::vector<WrittenFile> notable;  // the first few by path, at most kNotableFilesMax
+  std::string folder;                    // where they lie on the node
+  std::vector<WrittenFile> notable;      // the first few by path, at most kNotableFilesMax
+  std::optional<HomeSummary> home = {};  // none: nothing of it was to be stored
   bool operator==(const WrittenSummary&) const = default;
 };
 inline constexpr size_t kNotableFilesMax = 20;

@@ -19,6 +19,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.mutable_gpus()->Add(in.gpus.begin(), in.gpus.end());
   out.set_lease_us(in.lease.us);
   out.set_time_limit_us(in.time_limit.us);
+  for (const PathRule& rule : in.paths) *out.add_paths() = to_proto(rule);
+  out.set_results(static_cast<pb::Results>(in.results));
   return out;
 }
 
@@ -39,6 +41,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.gpus.assign(in.gpus().begin(), in.gpus().end());
   out.lease = {in.lease_us()};
   out.time_limit = {in.time_limit_us()};
+  out.paths = TRY(path_rules_from(in.paths()));
+  out.results = TRY(from_proto(in.results()));
   return out;
 }
 

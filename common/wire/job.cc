@@ -133,6 +133,9 @@ pb::JobSpec to_proto(const JobSpec& in) {
   out.mutable_retry_on()->Add(in.retry_on.begin(), in.retry_on.end());
   out.set_warn_signal(in.warn_signal);
   out.set_warn_before_us(in.warn_before.us);
+  for (const PathRule& rule : in.paths) *out.add_paths() = to_proto(rule);
+  out.set_results(static_cast<pb::Results>(in.results));
+  out.set_fresh(in.fresh);
   return out;
 }
 
@@ -159,6 +162,9 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   out.retry_on.assign(in.retry_on().begin(), in.retry_on().end());
   out.warn_signal = in.warn_signal();
   out.warn_before = {in.warn_before_us()};
+  out.paths = TRY(path_rules_from(in.paths()));
+  out.results = TRY(from_proto(in.results()));
+  out.fresh = in.fresh();
   return out;
 }
 
@@ -193,27 +199,95 @@ Result<AttemptKey> from_proto(const pb::AttemptKey& in) {
   return AttemptKey{in.job(), in.task(), in.rank(), in.attempt()};
 }
 
+namespace {
+
+using WrittenFiles = google::protobuf::RepeatedPtrField<pb::WrittenFile>;
+
+void add_files(const std::vector<WrittenFile>& in, WrittenFiles& out) {
+  for (const WrittenFile& file : in) {
+    pb::WrittenFile* added = out.Add();
+    added->set_path(file.path);
+    added->set_kind(static_cast<unsigned char>(file.kind));
+    added->set_size_bytes(file.size_bytes);
+  }
+}
+
+std::vector<WrittenFile> files_from(const WrittenFiles& in) {
+  std::vector<WrittenFile> out;
+  for (const pb::WrittenFile& file : in) {
+    if (out.size() == kNotableFilesMax) break;
+    out.push_back({file.path(), static_cast<char>(file.kind()), file.size_bytes()});
+  }
+  return out;
+}
+
+}  // namespace
+
+pb::HomeSummary to_proto(const HomeSummary& in) {
+  pb::HomeSummary out;
+  out.set_files(in.files);
+  out.set_bytes(in.bytes);
+  out.set_folder(in.folder);
+  add_files(in.notable, *out.mutable_notable());
+  out.set_conflicts(in.conflicts);
+  add_files(in.conflicting, *out.mutable_conflicting());
+  out.set_kept(in.kept);
+  out.set_kept_bytes(in.kept_bytes);
+  out.set_failure(in.failure);
+  out.set_hint(in.hint);
+  return out;
+}
+
+HomeSummary from_proto(const pb::HomeSummary& in) {
+  return {in.files(),     in.bytes(),
+          in.folder(),    files_from(in.notable()),
+          in.conflicts(), files_from(in.conflicting()),
+          in.kept(),      in.kept_bytes(),
+          in.failure(),   in.hint()};
+}
+
+pb::PathRule to_proto(const PathRule& in) {
+  pb::PathRule out;
+  out.set_path(in.path);
+  out.set_name(in.name);
+  out.set_kind(static_cast<pb::PathKind>(in.kind));
+  return out;
+}
+
+Result<PathRule> from_proto(const pb::PathRule& in) {
+  if (in.kind() < pb::PATH_HOME || in.kind() > pb::PATH_GONE) {
+    return bad_field("path.kind", "a known kind");
+  }
+  if (!in.path().starts_with('/')) return bad_field("path.path", "an absolute path");
+  return PathRule{in.path(), in.name(), static_cast<PathKind>(in.kind())};
+}
+
+Result<Results> from_proto(pb::Results in) {
+  if (in < pb::RESULTS_HOME || in > pb::RESULTS_DISCARD) return bad_field("results", "a known one");
+  return static_cast<Results>(in);
+}
+
+Result<PathRules> path_rules_from(const google::protobuf::RepeatedPtrField<pb::PathRule>& in) {
+  if (static_cast<size_t>(in.size()) > kPathRulesMax) return bad_field("paths", "fewer rules");
+  PathRules out;
+  for (const pb::PathRule& rule : in) out.push_back(TRY(from_proto(rule)));
+  return out;
+}
+
 pb::WrittenSummary to_proto(const WrittenSummary& in) {
   pb::WrittenSummary out;
   out.set_files(in.files);
   out.set_bytes(in.bytes);
   out.set_node(in.node);
   out.set_folder(in.folder);
-  for (const WrittenFile& file : in.notable) {
-    pb::WrittenFile* added = out.add_notable();
-    added->set_path(file.path);
-    added->set_kind(static_cast<unsigned char>(file.kind));
-    added->set_size_bytes(file.size_bytes);
-  }
+  add_files(in.notable, *out.mutable_notable());
+  if (in.home) *out.mutable_home() = to_proto(*in.home);
   return out;
 }
 
 WrittenSummary from_proto(const pb::WrittenSummary& in) {
-  WrittenSummary out{in.files(), in.bytes(), in.node(), in.folder(), {}};
-  for (const pb::WrittenFile& file : in.notable()) {
-    if (out.notable.size() == kNotableFilesMax) break;
-    out.notable.push_back({file.path(), static_cast<char>(file.kind()), file.size_bytes()});
-  }
+  WrittenSummary out{in.files(), in.bytes(), in.node(), in.folder(), files_from(in.notable())};
+  if (in.has_home()) out.home = from_proto(in.home());
   return out;
 }
 

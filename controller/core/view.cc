@@ -226,6 +226,8 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   if (rank != nullptr) spec.gpus = rank->gpus;
   spec.lease = is_past ? Duration{} : task->lease;
   spec.time_limit = job->spec.time_limit;
+  spec.paths = job->spec.paths;
+  spec.results = job->spec.results;
   if (key.task != kNoTask) {
     spec.array_index = static_cast<uint32_t>(array_position_of(job->spec, key.task));
     spec.array_tasks = static_cast<uint32_t>(array_size(job->spec));

@@ -1,0 +1,43 @@
+// Which paths of a job's tree are of which kind (docs/volumes.md, "What comes home"): what a job
+// writes there comes home, stays with the node, or stays in the change set.
+//
+// A rule names a path ("/root/proj") and what is below it, or every entry of one name below a path
+// ("/root" and ".git": /root/.git, /root/proj/.git). The rule that matches the longest part of a
+// path decides; of two that match the same part, the one without a name, and then the later one.
+// What no rule matches is kept. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace devrun {
+
+enum class PathKind : uint8_t {
+  kHome = 1,  // appears in the volume
+  kNode = 2,  // stays on the node for the volume's next jobs; part of no change set
+  kKept = 3,  // stays in the change set until somebody applies it
+  kLive = 4,  // the live tree itself
+  kSite = 5,  // a mount that the nodes' configuration names
+  kGone = 6,  // goes with the job
+};
+std::string_view path_kind_name(PathKind kind);  // "home" …
+
+struct PathRule {
+  std::string path;  // absolute, without a slash at its end but for "/" itself
+  std::string name;  // empty: the path itself and all below it
+  PathKind kind = PathKind::kKept;
+  bool operator==(const PathRule&) const = default;
+};
+using PathRules = std::vector<PathRule>;
+inline constexpr size_t kPathRulesMax = 256;
+
+// `path` is absolute and plain: no "//", "." or "..".
+PathKind kind_of_path(const PathRules& rules, std::string_view path);
+
+// What holds where nobody says otherwise, for a caller with that home and folder. A folder that is
+// the root or one of the system's own (/usr, /etc, …) is not made home by being the caller's.
+PathRules default_path_rules(const std::string& home, const std::string& cwd);
+
+}  // namespace devrun
