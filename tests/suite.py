@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -130,12 +131,20 @@ def wait_for_leftovers(before, mark):
         time.sleep(0.1)
 
 
+def hear_signals():
+    """Who calls us may ignore some (nohup, a shell's `&`), and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for ignored in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_DFL)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("filters", nargs="*")
     options = parser.parse_args()
+    hear_signals()
     began = time.monotonic()
     mark = str(os.getpid())
     environment = {**os.environ, leftovers.MARK: mark}
