@@ -130,11 +130,11 @@ Result<tree::Body> Bodies::name_by_content(const tree::Body& provisional, uint64
   }
   const UniqueFd content = TRY(unnamed_file());
   if (!try_clone(file.get(), content.get())) TRY(copy_chunks(file.get(), size, content.get()));
-  TRY(stage_hashed(content, size, body, chunk_hashes));
+  TRY(take_hashed(content, size, body, chunk_hashes));
   return body;
 }
 
-bool Bodies::is_in_store(const tree::Body& body, uint64_t size) {
+bool Bodies::has(const tree::Body& body, uint64_t size) {
   const auto is_there = [this](const std::string& relative, uint64_t bytes) {
     const std::string path = fmt::format("{}/{}", export_path_, relative);
     if (exists_with_size(path, bytes)) return true;
@@ -150,7 +150,7 @@ bool Bodies::is_in_store(const tree::Body& body, uint64_t size) {
 std::optional<tree::Body> Bodies::hashed(const ProvisionalFile& file) {
   const std::optional<tree::Body> body = hasher_.hashed(file.body);
   if (!body) return std::nullopt;
-  if (is_in_store(*body, file.size)) return body;
+  if (has(*body, file.size)) return body;
   hasher_.forget(file.body);
   hasher_.hash_later(file.body, file.size);
   return std::nullopt;
@@ -218,12 +218,12 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
   // The clone is hashed, not what it was made of: that may be changing again.
   if (cloned) chunk_hashes = TRY(hash_chunks(content.get(), size));
   tree::Body body = chunked_body(chunk_hashes);
-  TRY(stage_hashed(content, size, body, chunk_hashes));
+  TRY(take_hashed(content, size, body, chunk_hashes));
   return body;
 }
 
-Status Bodies::stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
-                            const std::string& chunk_hashes) {
+Status Bodies::take_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
+                           const std::string& chunk_hashes) {
   uses_.note(tree::body_path(body));
   if (chunk_hashes.size() > kHashBytes) {
     const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));

@@ -47,6 +47,12 @@ class Bodies {
   // content before `sync`.
   Result<tree::Body> take(int file, uint64_t size, const std::function<bool()>& held_still);
 
+  // An unnamed file (see below) that holds a body already. Nobody finds it before `sync`.
+  Status take_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
+                     const std::string& chunk_hashes);
+  // Whether the store has it, from now on for the builds that are under way.
+  bool has(const tree::Body& body, uint64_t size);
+
   // Of a provisional body that a failed build made and nobody else knows of: its bytes, perhaps what
   // filled the store, are given back at once.
   void drop_clone(const tree::Body& body);
@@ -76,9 +82,6 @@ class Bodies {
   Result<bool> place_clone(int file, const tree::Body& body);
   Result<tree::Body> name_by_content(const tree::Body& provisional, uint64_t size,
                                      const std::function<bool()>& stopping);
-  bool is_in_store(const tree::Body& body, uint64_t size);
-  Status stage_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
-                      const std::string& chunk_hashes);
   Status stage(const UniqueFd& content, const std::string& final_path);
   Status sync_chunk_lists();
   Status name_staged();

@@ -72,14 +72,6 @@ bool is_zero(std::string_view data) {
   return data.front() == 0 && std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0;
 }
 
-Status write_sparsely(int file, std::string_view data, uint64_t offset) {
-  for (size_t at = 0; at < data.size(); at += kZeroBlockBytes) {
-    const std::string_view block = data.substr(at, kZeroBlockBytes);
-    if (!is_zero(block)) TRY(write_at(file, block, offset + at));
-  }
-  return ok();
-}
-
 // `take` gets each chunk that is no hole, with its offset.
 using Taker = std::function<Status(std::string_view, uint64_t)>;
 
@@ -105,6 +97,14 @@ Result<std::string> each_chunk(int file, uint64_t size, const Taker& take) {
 }
 
 }  // namespace
+
+Status write_sparsely(int file, std::string_view data, uint64_t offset) {
+  for (size_t at = 0; at < data.size(); at += kZeroBlockBytes) {
+    const std::string_view block = data.substr(at, kZeroBlockBytes);
+    if (!is_zero(block)) TRY(write_at(file, block, offset + at));
+  }
+  return ok();
+}
 
 Result<std::string> read_start(int file, uint64_t size) {
   std::string out(static_cast<size_t>(size), '\0');

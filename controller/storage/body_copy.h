@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "common/base/result.h"
 
@@ -18,6 +19,9 @@ Result<std::string> read_start(int file, uint64_t size);
 // The concatenated SHA-256s of its chunks. Ends with kCancelled when `stopping` says so.
 Result<std::string> hash_chunks(int file, uint64_t size,
                                 const std::function<bool()>& stopping = {});
+
+// Writes `data` (not empty) at `offset`, but for blocks of zeros: `file` has none there yet.
+Status write_sparsely(int file, std::string_view data, uint64_t offset);
 
 // The same, of the bytes that it wrote to `copy`, an empty file. Blocks of zeros become holes.
 Result<std::string> copy_chunks(int file, uint64_t size, int copy);

@@ -93,13 +93,32 @@ Result<tree::Manifest> ExportFiles::publish(const KnownTree& known, const TreeCh
     manifest.parent = known.manifest().tree;
   }
   std::vector<std::string_view> objects;
-  if (manifest.packs.size() >= kPacksInChainMax) {
+  if (chain_is_long(manifest)) {
     manifest.packs.clear();
     objects = all_objects(known, change);
   } else {
     for (const tree::Object& object : change.objects) objects.push_back(object.bytes);
   }
   const std::vector<Digest> packs = TRY(write_packs(objects, rewrite, written));
+  return name_tree(std::move(manifest), packs, rewrite, written);
+}
+
+Result<tree::Manifest> ExportFiles::publish_objects(tree::Manifest manifest,
+                                                    const std::vector<tree::Object>& objects,
+                                                    std::vector<std::string>& written) const {
+  std::vector<std::string_view> bytes;
+  for (const tree::Object& object : objects) bytes.push_back(object.bytes);
+  const std::vector<Digest> packs = TRY(write_packs(bytes, false, written));
+  return name_tree(std::move(manifest), packs, false, written);
+}
+
+bool ExportFiles::chain_is_long(const tree::Manifest& manifest) {
+  return manifest.packs.size() >= kPacksInChainMax;
+}
+
+Result<tree::Manifest> ExportFiles::name_tree(tree::Manifest manifest,
+                                              const std::vector<Digest>& packs, bool rewrite,
+                                              std::vector<std::string>& written) const {
   for (const Digest& pack : packs) std::erase(manifest.packs, pack);
   manifest.packs.insert(manifest.packs.begin(), packs.begin(), packs.end());
   if (uses_ != nullptr) uses_->note(tree::manifest_path(manifest.tree));

@@ -30,12 +30,23 @@ class ExportFiles {
                                  tree::Manifest manifest, bool rewrite,
                                  std::vector<std::string>& written) const;
 
+  // The same of a tree that was made of others: `manifest` is complete but for the pack of
+  // `objects`, which comes before those that it names.
+  Result<tree::Manifest> publish_objects(tree::Manifest manifest,
+                                         const std::vector<tree::Object>& objects,
+                                         std::vector<std::string>& written) const;
+  // Whether a tree that follows this one is to have packs of its own alone.
+  static bool chain_is_long(const tree::Manifest& manifest);
+
   Result<tree::Manifest> manifest(const Digest& tree) const;
   // The objects of a pack; kCorrupt names one that is damaged.
   Result<std::vector<tree::Object>> pack(const Digest& id) const;
   Result<KnownTree> known_tree(const tree::Manifest& manifest) const;
 
  private:
+  // `packs` were written for it; unless the very tree is there.
+  Result<tree::Manifest> name_tree(tree::Manifest manifest, const std::vector<Digest>& packs,
+                                   bool rewrite, std::vector<std::string>& written) const;
   Result<std::vector<Digest>> write_packs(const std::vector<std::string_view>& objects,
                                           bool rewrite, std::vector<std::string>& written) const;
   bool has_packs(const tree::Manifest& manifest) const;

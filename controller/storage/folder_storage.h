@@ -16,6 +16,7 @@
 #include "controller/storage/bodies.h"
 #include "controller/storage/driver.h"
 #include "controller/storage/export_files.h"
+#include "controller/storage/homing.h"
 #include "controller/storage/settler.h"
 #include "controller/storage/space_reserve.h"
 #include "controller/storage/storage.h"
@@ -62,6 +63,20 @@ class FolderStorage final : public Storage {
                    const BytesSink& sink) override;
   Result<Collected> collect(const CollectRequest& request) override;
 
+  // ── what attempts wrote (storage_home.cc) ──
+  Result<std::unique_ptr<HomeRound>> begin_round(HomeStart start) override;
+  Result<ChangeSet> change_set(const AttemptKey& key) override;
+  Result<std::vector<AttemptKey>> change_sets(JobId job) override;
+  Status changes(const AttemptKey& key, const std::vector<std::string>& only,
+                 const ChangeSink& sink) override;
+  Result<Taken> take_changes(const TakeRequest& request, Work& work) override;
+  Result<Taken> undo_changes(const AttemptKey& key, Work& work) override;
+  Status diff_trees(const Digest& before, const Digest& after, const DifferenceSink& sink) override;
+  Status read_tree_file(const Digest& tree, const std::string& path, uint64_t bytes_max,
+                        const BytesSink& sink) override;
+  Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
+                             const std::vector<AttemptKey>& over) override;
+
   std::string live_path(const std::string& volume) const override {
     return volume_folder(volume) + "/live";
   }
@@ -95,6 +110,15 @@ class FolderStorage final : public Storage {
   Status refuse_if_full(const std::string& volume);
   // An empty snapshot name: the live state, of which a snapshot is taken.
   Result<OpenTree> open_tree(const SnapshotName& name);
+  Status read_body(const tree::Entry& entry, const std::string& path, uint64_t bytes_max,
+                   const BytesSink& sink) const;
+  HomingParts homing_parts(const std::string& volume);
+  // Held while the volume's live tree is written by us.
+  std::shared_ptr<std::mutex> homing_lock(const std::string& volume);
+  void finish_homing();
+  // Trees of change sets that are kept.
+  Result<std::vector<Digest>> trees_of_change_sets(const CollectRequest& request,
+                                                   const JobTrees& jobs) const;
   void commit();
   void settle_all();
   void bound_memory();
@@ -115,6 +139,7 @@ class FolderStorage final : public Storage {
   std::map<std::string, Error> damaged_;  // volumes that could not be opened
   std::set<std::string> being_made_;
   uint64_t imports_ = 0;
+  std::map<std::string, std::shared_ptr<std::mutex>> homing_;  // by volume
   Settler settler_;
 };
 

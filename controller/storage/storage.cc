@@ -67,6 +67,7 @@ Status FolderStorage::load() {
       }
     }
   }
+  finish_homing();
   reserve_.fill();
   settler_.start();
   return ok();

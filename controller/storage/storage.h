@@ -20,6 +20,7 @@
 #include "controller/storage/catalog.h"
 #include "controller/storage/collector.h"
 #include "controller/storage/fault.h"
+#include "controller/storage/home.h"
 #include "controller/storage/work.h"
 
 namespace devrun::storage {
@@ -166,6 +167,27 @@ class Storage {
   // kCorrupt: not a trace.
   virtual Status keep_trace(const std::string& volume, const std::vector<std::string>& argv,
                             std::string_view trace) = 0;
+
+  // ── what attempts wrote (home.h) ──
+  virtual Result<std::unique_ptr<HomeRound>> begin_round(HomeStart start) = 0;
+  // kNotFound: nothing of that attempt has come.
+  virtual Result<ChangeSet> change_set(const AttemptKey& key) = 0;
+  // Of a job, by task, rank and attempt.
+  virtual Result<std::vector<AttemptKey>> change_sets(JobId job) = 0;
+  // Each difference that the attempt made, at or below `only` (as path_in_volume gives them) if any.
+  virtual Status changes(const AttemptKey& key, const std::vector<std::string>& only,
+                         const ChangeSink& sink) = 0;
+  virtual Result<Taken> take_changes(const TakeRequest& request, Work& work) = 0;
+  virtual Result<Taken> undo_changes(const AttemptKey& key, Work& work) = 0;
+  // Of any two published trees.
+  virtual Status diff_trees(const Digest& before, const Digest& after,
+                            const DifferenceSink& sink) = 0;
+  virtual Status read_tree_file(const Digest& tree, const std::string& path, uint64_t bytes_max,
+                                const BytesSink& sink) = 0;
+  // The tree of a job that waited for others: `tree` with what each of these wrote laid over it, in
+  // order. Published and durable. Change sets that are not there count as empty.
+  virtual Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
+                                     const std::vector<AttemptKey>& over) = 0;
 
   // Deletes what nothing refers to (see collector.h). One at a time.
   virtual Result<Collected> collect(const CollectRequest& request) = 0;

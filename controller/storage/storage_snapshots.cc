@@ -132,7 +132,11 @@ Status FolderStorage::diff(
 Status FolderStorage::read_file(const SnapshotName& name, const std::string& path,
                                 uint64_t bytes_max, const BytesSink& sink) {
   const OpenTree tree = TRY(open_tree(name));
-  const tree::Entry entry = TRY(tree::find_entry(tree.ref(), path));
+  return read_body(TRY(tree::find_entry(tree.ref(), path)), path, bytes_max, sink);
+}
+
+Status FolderStorage::read_body(const tree::Entry& entry, const std::string& path,
+                                uint64_t bytes_max, const BytesSink& sink) const {
   if (entry.type != tree::EntryType::kRegular) {
     return Error{Code::kInvalid, fmt::format("/{} is no regular file", path), {}};
   }
@@ -234,6 +238,8 @@ Result<Collected> FolderStorage::collect(const CollectRequest& request) {
     }
   }
   roots.insert(roots.end(), jobs.begin(), jobs.end());
+  const std::vector<Digest> of_change_sets = TRY(trees_of_change_sets(request, jobs));
+  roots.insert(roots.end(), of_change_sets.begin(), of_change_sets.end());
   Pace pace(request.stop, request.rest);
   TRY(collector_.run(roots, pace, out));
   return out;

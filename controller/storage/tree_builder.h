@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/result.h"
@@ -20,6 +21,14 @@
 #include "controller/storage/known_tree.h"
 
 namespace devrun::storage {
+
+// Files whose bytes are known, by inode, as long as they are as they were then.
+struct ExpectedBody {
+  int64_t ctime_ns = 0;
+  uint64_t size = 0;
+  tree::Body body;
+};
+using ExpectedBodies = std::unordered_map<uint64_t, ExpectedBody>;
 
 struct BuildRequest {
   int root = -1;  // descriptor of the tree's root
@@ -33,6 +42,7 @@ struct BuildRequest {
   // Provisional bodies of the known tree that are known by content now, by id; and their inodes.
   std::map<std::string, tree::Body> hashed = {};
   std::vector<uint64_t> hashed_inodes = {};
+  ExpectedBodies expected = {};
   // Descriptor of the root of the live tree that the instant is of; -1: files are read from the
   // instant alone.
   int live_root = -1;

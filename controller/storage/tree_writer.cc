@@ -75,7 +75,8 @@ Status BodyContents::fill(int to, const std::string& path, const tree::Entry& en
   if (entry.body.kind == tree::BodyKind::kInline) return write_all(to, entry.body.id);
   const std::string stored = tree::body_path(entry.body);
   const UniqueFd from = TRY(open_file(export_path_ + "/" + stored, O_RDONLY));
-  if (Status right = check_body(from.get(), entry.size, entry.body); !right) {
+  Status right = trusted_ ? ok() : check_body(from.get(), entry.size, entry.body);
+  if (!right) {
     return std::move(right).error().context(
         fmt::format("/{}: {} in the store is damaged", path, stored));
   }

@@ -27,14 +27,17 @@ class Contents {
 };
 
 // Of bodies in the store's export: each is read and compared with its hash, then cloned where the
-// file system can. kCorrupt names the file.
+// file system can. kCorrupt names the file. With `trusted` nothing is compared: of bodies that were
+// just written.
 class BodyContents final : public Contents {
  public:
-  explicit BodyContents(std::string export_path) : export_path_(std::move(export_path)) {}
+  explicit BodyContents(std::string export_path, bool trusted = false)
+      : export_path_(std::move(export_path)), trusted_(trusted) {}
   Status fill(int to, const std::string& path, const tree::Entry& entry) override;
 
  private:
   const std::string export_path_;
+  const bool trusted_;
 };
 
 // Of a folder of files whose entries are put at `to` ("" is the root); `root` stays open.

@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
+#include "controller/storage/folders.h"
 #include "controller/storage/snapshot_folder.h"
 #include "controller/storage/sync.h"
 
@@ -194,7 +195,7 @@ void Volume::remove_or_leave(int folder, const std::string& name) const {
   }
 }
 
-BuildRequest Volume::request_for(const Instant& instant, As as) const {
+BuildRequest Volume::request_for(const Instant& instant, As as) {
   BuildRequest out;
   out.root = instant.root.get();
   out.lineage = record_.lineage;
@@ -208,12 +209,22 @@ BuildRequest Volume::request_for(const Instant& instant, As as) const {
     out.generation = known_record_->generation;
   }
   if (as == As::kRebuilt) return out;
+  out.expected = take_expected(instant.taken_ns);
   for (const auto& [inode, file] : provisional_) {
     const std::optional<tree::Body> hashed = bodies_.hashed(file);
     if (!hashed) continue;
     out.hashed.emplace(file.body.id, *hashed);
     out.hashed_inodes.push_back(inode);
   }
+  return out;
+}
+
+// Those that are too new to be relied on stay for the next snapshot.
+ExpectedBodies Volume::take_expected(int64_t taken_ns) {
+  const std::lock_guard lock(state_mutex_);
+  ExpectedBodies out = expected_;
+  std::erase_if(expected_,
+                [&](const auto& one) { return one.second.ctime_ns < taken_ns - kClockGrainNs; });
   return out;
 }
 

@@ -24,6 +24,8 @@
 // provisional body.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -77,6 +79,13 @@ class Volume {
   Status forget_snapshots(std::span<const uint64_t> numbers) { return catalog_->remove(numbers); }
   // Trees of snapshots that are acknowledged and not in the catalog yet, and the newest.
   std::vector<Digest> trees_in_hand() const;
+  // Directory objects that are in memory anyway. Valid as long as the volume.
+  TreeObjects::InMemory objects_in_memory() {
+    return [this](const Digest& id) { return object_in_memory(id); };
+  }
+  // A file of the live tree that was just given these bytes: the next snapshot need not read it, as
+  // long as its stamps are these.
+  void expect_body(const struct stat& st, const tree::Body& body);
   // A reader of a tree's objects, which looks first among those in memory.
   Result<std::unique_ptr<TreeObjects>> objects_of(const tree::Manifest& manifest);
 
@@ -107,7 +116,8 @@ class Volume {
   enum class As { kNew, kRebuilt };
   Result<Snapshot> publish(const Instant& instant, bool rewrite, As as);
   void note_provisional(const std::vector<ProvisionalFile>& files);
-  BuildRequest request_for(const Instant& instant, As as) const;
+  BuildRequest request_for(const Instant& instant, As as);
+  ExpectedBodies take_expected(int64_t taken_ns);
   Status make_durable(const Pending& done);
   void remove_or_leave(int folder, const std::string& name) const;
   Status refuse_beyond_quota(const TreeChange& change) const;
@@ -156,6 +166,7 @@ class Volume {
   size_t known_tree_bytes_ = 0;
   int64_t quota_bytes_ = 0;
   std::map<uint64_t, Time> asked_for_;  // snapshots, by number
+  ExpectedBodies expected_;             // by inode
 };
 
 }  // namespace devrun::storage

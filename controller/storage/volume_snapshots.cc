@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/runtime/file.h"
+#include "common/tree/stat_values.h"
 #include "controller/storage/clock.h"
 #include "controller/storage/volume.h"
 
@@ -62,8 +63,14 @@ std::optional<std::string> Volume::object_in_memory(const Digest& id) {
 }
 
 Result<std::unique_ptr<TreeObjects>> Volume::objects_of(const tree::Manifest& manifest) {
-  return std::make_unique<TreeObjects>(files_, manifest.packs,
-                                       [this](const Digest& id) { return object_in_memory(id); });
+  return std::make_unique<TreeObjects>(files_, manifest.packs, objects_in_memory());
+}
+
+void Volume::expect_body(const struct stat& st, const tree::Body& body) {
+  constexpr size_t kExpectedMax = 200'000;
+  const std::lock_guard lock(state_mutex_);
+  if (expected_.size() >= kExpectedMax) expected_.clear();
+  expected_[st.st_ino] = {tree::nanoseconds(st.st_ctim), static_cast<uint64_t>(st.st_size), body};
 }
 
 Result<SnapshotRecord> Volume::find_snapshot(const std::string& name) {

@@ -1,0 +1,324 @@
+#include "controller/storage/home_round.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/base/check.h"
+#include "common/tree/codec.h"
+#include "common/tree/select.h"
+#include "common/tree/validate.h"
+#include "controller/storage/clock.h"
+#include "controller/storage/sync.h"
+
+namespace devrun::storage {
+
+namespace {
+
+Error out_of_order(const std::string& path) {
+  return {Code::kInvalid, fmt::format("/{} is told out of order", path.substr(0, 200)), {}};
+}
+
+std::string name_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
+// Nobody becomes root by what a job left: such entries wait for somebody to apply them.
+bool comes_by_itself(const tree::Entry* entry) {
+  if (entry == nullptr) return true;
+  switch (entry->type) {
+    case tree::EntryType::kRegular:
+      return (entry->mode & 06000) == 0 &&
+             std::ranges::none_of(entry->xattrs, [](const tree::Xattr& xattr) {
+               return xattr.name.starts_with("security.") || xattr.name.starts_with("trusted.");
+             });
+    case tree::EntryType::kCharacterDevice:
+    case tree::EntryType::kBlockDevice:
+    case tree::EntryType::kSocket:
+    case tree::EntryType::kMountPoint:
+      return false;
+    default:
+      return true;
+  }
+}
+
+const std::string& name_of_entry(const tree::UpperEntry& entry) {
+  return entry.entry.name;
+}
+
+char kind_of(const tree::Difference& difference) {
+  if (difference.before == nullptr) return 'A';
+  return difference.after == nullptr ? 'D' : 'M';
+}
+
+int64_t bytes_of(const tree::Difference& difference) {
+  const tree::Entry* const after = difference.after;
+  const bool regular = after != nullptr && after->type == tree::EntryType::kRegular;
+  return regular ? static_cast<int64_t>(after->size) : 0;
+}
+
+bool is_folder(const tree::Difference& difference) {
+  const tree::Entry* const entry =
+      difference.after != nullptr ? difference.after : difference.before;
+  return entry->type == tree::EntryType::kDirectory;
+}
+
+// The longest path above all of these.
+class CommonFolder {
+ public:
+  void add(const std::string& path) {
+    const std::string folder = folder_of(path);
+    if (!common_) {
+      common_ = folder;
+      return;
+    }
+    while (!common_->empty() && folder != *common_ && !folder.starts_with(*common_ + "/")) {
+      common_ = folder_of(*common_);
+    }
+  }
+  std::string get() const { return "/" + common_.value_or(""); }
+
+ private:
+  std::optional<std::string> common_;
+};
+
+}  // namespace
+
+StoringRound::StoringRound(HomeStart start, const HomingParts& parts,
+                           std::shared_ptr<Volume> volume, std::shared_ptr<std::mutex> homing)
+    : start_(std::move(start)),
+      parts_(parts),
+      volume_(std::move(volume)),
+      homing_(std::move(homing)),
+      build_(parts.bodies.uses()) {
+  open_.emplace_back("", &upper_);
+}
+
+Result<std::unique_ptr<StoringRound>> StoringRound::begin(HomeStart start, const HomingParts& parts,
+                                                          std::shared_ptr<Volume> volume,
+                                                          std::shared_ptr<std::mutex> homing) {
+  std::unique_ptr<StoringRound> out(
+      new StoringRound(std::move(start), parts, std::move(volume), std::move(homing)));
+  out->root_ = TRY(parts.files.manifest(out->start_.root));
+  // A file of an upper is another file than any of the volume's: its identity is the attempt's own.
+  const Digest lineage = tree::sha256(
+      fmt::format("upper of {} over {}", folder_name(out->start_.key), out->start_.root.hex()));
+  std::copy_n(lineage.bytes.begin(), out->lineage_.size(), out->lineage_.begin());
+  return out;
+}
+
+// Entries come in depth-first order: what is not below the last folder closes it.
+Result<tree::UpperFolder*> StoringRound::folder_for(const std::string& path) {
+  const std::string parent = folder_of(path);
+  while (open_.size() > 1 && open_.back().first != parent) open_.pop_back();
+  if (open_.back().first != parent) return out_of_order(path);
+  return open_.back().second;
+}
+
+Result<bool> StoringRound::add_one(UpperItem item) {
+  tree::Entry& entry = item.entry;
+  entry.lineage = lineage_;
+  if (item.path.empty()) {
+    if (entries_ != 0 || entry.type != tree::EntryType::kDirectory) return out_of_order(item.path);
+    upper_root_ = entry;
+    upper_.opaque = item.opaque;
+    return false;
+  }
+  tree::UpperFolder* const folder = TRY(folder_for(item.path));
+  entry.name = name_of(item.path);
+  if (!folder->entries.empty() && folder->entries.back().entry.name >= entry.name) {
+    return out_of_order(item.path);
+  }
+  tree::UpperEntry& added = folder->entries.emplace_back();
+  added.whiteout = item.whiteout;
+  added.metacopy = item.metacopy;
+  if (entry.type == tree::EntryType::kDirectory) {
+    entry.directory = tree::sha256("");  // so that the rest of it can be judged
+    added.folder.opaque = item.opaque;
+    added.folder.redirect = item.redirect;
+  } else {
+    added.redirect = item.redirect;
+  }
+  const bool has_bytes =
+      entry.type == tree::EntryType::kRegular && entry.size > 0 && !item.whiteout && !item.metacopy;
+  const tree::Body body = entry.body;
+  const bool is_named = has_bytes && !item.unnamed;
+  if (has_bytes && item.unnamed) entry.body = {tree::BodyKind::kInline, "?"};
+  added.entry = entry;
+  if (!item.whiteout && !item.unnamed && !item.metacopy) {
+    if (const std::string problem = tree::problem_of(entry); !problem.empty()) {
+      return Error{Code::kInvalid, problem, {}};
+    }
+    if (is_named && body.kind == tree::BodyKind::kProvisional) {
+      return Error{Code::kInvalid, "a body that no node can name", {}};
+    }
+  }
+  if (entry.type == tree::EntryType::kDirectory) open_.emplace_back(item.path, &added.folder);
+  if (!has_bytes) return false;
+  if (is_named && (body.kind == tree::BodyKind::kInline || parts_.bodies.has(body, entry.size))) {
+    return false;
+  }
+  wanted_.emplace(entries_, Wanted{item.path, entry.size, is_named ? body : tree::Body{}});
+  return true;
+}
+
+Result<std::vector<uint64_t>> StoringRound::add(std::vector<UpperItem> items) {
+  std::vector<uint64_t> out;
+  for (UpperItem& item : items) {
+    if (entries_ >= kRoundEntriesMax) {
+      return Error{
+          Code::kExhausted, fmt::format("more than {} entries were written", kRoundEntriesMax), {}};
+    }
+    if (TRY(add_one(std::move(item)))) out.push_back(entries_);
+    ++entries_;
+  }
+  return out;
+}
+
+Status StoringRound::bytes(uint64_t entry, std::string_view data, bool last) {
+  const auto wanted = wanted_.find(entry);
+  if (wanted == wanted_.end()) return Error{Code::kInvalid, "bytes that nobody asked for", {}};
+  if (!incoming_ || incoming_->first != entry) {
+    if (incoming_) return Error{Code::kInvalid, "bytes of two files at once", {}};
+    incoming_.emplace(entry, TRY(IncomingBody::begin(parts_.bodies, wanted->second.size)));
+  }
+  Status written = incoming_->second.write(data);
+  if (!written) return std::move(written).error().context("/" + wanted->second.path);
+  if (!last) return ok();
+  Result<tree::Body> body = incoming_->second.finish(wanted->second.expected);
+  if (!body) return std::move(body).error().context("/" + wanted->second.path);
+  incoming_.reset();
+  tree::UpperEntry* const there = find(wanted->second.path);
+  CHECK(there != nullptr);
+  there->entry.body = std::move(*body);
+  wanted_.erase(wanted);
+  return ok();
+}
+
+Status StoringRound::unsent(uint64_t entry) {
+  const auto wanted = wanted_.find(entry);
+  if (wanted == wanted_.end() || start_.final) {
+    return Error{Code::kInvalid, "an entry that cannot be left out", {}};
+  }
+  if (incoming_ && incoming_->first == entry) incoming_.reset();
+  left_out_.push_back(wanted->second.path);
+  wanted_.erase(wanted);
+  return ok();
+}
+
+tree::UpperEntry* StoringRound::find(const std::string& path) {
+  tree::UpperFolder* folder = &upper_;
+  for (size_t begin = 0;;) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string name = path.substr(begin, end - begin);
+    const auto at = std::ranges::lower_bound(folder->entries, name, {}, name_of_entry);
+    if (at == folder->entries.end() || at->entry.name != name) return nullptr;
+    if (end == path.size()) return &*at;
+    folder = &at->folder;
+    begin = end + 1;
+  }
+}
+
+// The trees as they follow from what was told.
+Result<ChangeSet> StoringRound::lay() {
+  ChangeSet set{start_.key, start_.volume, start_.root, start_.root, start_.root, false, {}, {},
+                {}};
+  Result<ChangeSet> known = read_change_set(parts_.jobs_path, start_.key);
+  if (known) {
+    set = std::move(*known);
+  } else if (known.error().code != Code::kNotFound) {
+    return known.error();
+  }
+  set.applies = start_.applies;
+  if (set.complete && !start_.final) return set;  // a round that was overtaken
+  for (const std::string& path : left_out_) {
+    const std::string folder = folder_of(path);
+    tree::UpperEntry* const parent = folder.empty() ? nullptr : find(folder);
+    auto& entries = (parent == nullptr ? upper_ : parent->folder).entries;
+    std::erase_if(entries, [&](const auto& one) { return one.entry.name == name_of(path); });
+  }
+  TreeSet trees(parts_.files, volume_->objects_in_memory());
+  const tree::Manifest& base = *TRY(trees.open(start_.final ? start_.root : set.left));
+  const bool has_root = start_.final && upper_root_.has_value();
+  const tree::Entry laid = TRY(tree::lay_upper(
+      trees, base.root, has_root ? *upper_root_ : base.root, upper_, root_.lineage, trees.sink()));
+  // What was written and is the same as before is no change.
+  const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
+    return true;
+  };
+  const tree::Manifest& root = *TRY(trees.open(start_.root));
+  const tree::Entry left =
+      TRY(tree::select_tree({trees, root.root, laid, root_.lineage, all}, trees.sink()));
+  std::vector<std::string> written;
+  set.left = TRY(trees.publish(root, left, written)).tree;
+  set.complete = start_.final;
+  TRY(sync_files(written));
+  TRY(sync_folders_of(written));
+  set.changed = clock_now();
+  TRY(write_change_set(parts_.jobs_path, set));
+  return set;
+}
+
+Result<HomeSummary> StoringRound::finish() {
+  if (!wanted_.empty()) {
+    return Error{Code::kInvalid, "the bytes of some entries have not come", {}};
+  }
+  TRY(parts_.bodies.sync());
+  reach(parts_.fault, "home.bodies");
+  const std::lock_guard homing(*homing_);
+  ChangeSet set = TRY(lay());
+  reach(parts_.fault, "home.laid");
+  if (start_.applies) {
+    const tree::Chooser home = [this](const std::string& path, const tree::Entry* before,
+                                      const tree::Entry* after) {
+      return kind_of_path(start_.rules, "/" + path) == PathKind::kHome && comes_by_itself(after) &&
+             comes_by_itself(before);
+    };
+    TRY(Homing(parts_, *volume_).run(set, {.choose = home, .trusts_bodies = true}));
+  }
+  return summary(set);
+}
+
+Result<HomeSummary> StoringRound::summary(const ChangeSet& set) {
+  HomeSummary out;
+  TreeSet trees(parts_.files, volume_->objects_in_memory());
+  const tree::Entry root = TRY(trees.open(set.root))->root;
+  const tree::Entry taken = TRY(trees.open(set.taken))->root;
+  const tree::Entry left = TRY(trees.open(set.left))->root;
+  CommonFolder folder;
+  TRY(tree::diff_trees({trees, root}, {trees, taken}, {}, [&](const tree::Difference& found) {
+    if (is_folder(found)) return ok();
+    ++out.files;
+    out.bytes += bytes_of(found);
+    folder.add(found.path);
+    if (out.notable.size() < kNotableFilesMax) {
+      out.notable.push_back({"/" + found.path, kind_of(found), bytes_of(found)});
+    }
+    return ok();
+  }));
+  if (out.files > 0) out.folder = folder.get();
+  const std::set<std::string> conflicts(set.conflicts.begin(), set.conflicts.end());
+  out.conflicts = conflicts.size();
+  TRY(tree::diff_trees({trees, taken}, {trees, left}, {}, [&](const tree::Difference& found) {
+    if (conflicts.contains(found.path)) {
+      if (out.conflicting.size() < kNotableFilesMax) {
+        out.conflicting.push_back({"/" + found.path, kind_of(found), bytes_of(found)});
+      }
+      return ok();
+    }
+    if (is_folder(found)) return ok();
+    ++out.kept;
+    out.kept_bytes += bytes_of(found);
+    return ok();
+  }));
+  return out;
+}
+
+}  // namespace devrun::storage

@@ -1,0 +1,427 @@
+#include "controller/storage/home_writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+
+#include "common/tree/codec.h"
+#include "common/tree/merge_entry.h"
+#include "common/tree/stat_values.h"
+#include "controller/storage/attributes.h"
+#include "controller/storage/body_check.h"
+#include "controller/storage/body_copy.h"
+#include "controller/storage/folders.h"
+#include "controller/storage/snapshot_folder.h"
+
+namespace devrun::storage {
+
+namespace {
+
+constexpr size_t kDepthMax = 4096;
+constexpr size_t kTagHexDigits = 24;
+
+using tree::Entry;
+using tree::EntryType;
+
+bool is_folder(const Entry* entry) {
+  return entry != nullptr && entry->type == EntryType::kDirectory;
+}
+
+struct Place {
+  UniqueFd folder;
+  std::string name;
+  std::string aside;  // in the same folder
+};
+
+std::optional<struct stat> look(int folder, const std::string& name) {
+  struct stat st {};
+  if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  return st;
+}
+
+// Whether that is the file of the snapshot, untouched. A rename stamps ctime, so that it counts only
+// before one.
+bool is_still(const struct stat& st, const Entry& entry, bool renamed) {
+  return st.st_ino == entry.inode && (st.st_mode & S_IFMT) == tree::type_bits(entry.type) &&
+         (entry.type == EntryType::kDirectory ||
+          (static_cast<uint64_t>(st.st_size) == entry.size &&
+           tree::nanoseconds(st.st_mtim) == entry.mtime_ns)) &&
+         (renamed || tree::nanoseconds(st.st_ctim) == entry.ctime_ns);
+}
+
+// A read lease is given only while nobody has the file open for writing, mappings included.
+bool has_writer(int folder, const std::string& name) {
+  const UniqueFd file(
+      ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return errno != ENOENT;
+  if (::fcntl(file.get(), F_SETLEASE, F_RDLCK) == 0) {
+    ::fcntl(file.get(), F_SETLEASE, F_UNLCK);
+    return false;
+  }
+  return errno == EAGAIN || errno == EBUSY;
+}
+
+int exchange(const Place& place) {
+  return ::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(),
+                     place.name.c_str(), RENAME_EXCHANGE);
+}
+
+class Writing {
+ public:
+  explicit Writing(const HomeWrite& write) : write_(write) {}
+
+  Status folder(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
+  Status recover(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
+
+ private:
+  // False: a conflict was told. What is below a conflict is not looked at.
+  Result<bool> entry(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
+  Result<bool> make_folder(const std::string& path, const Entry* now, const Entry& wanted,
+                           size_t depth);
+  Result<bool> go(const std::string& path, const Entry& now, size_t depth);
+  Result<bool> remove_file(const std::string& path, const Entry& now);
+  Result<bool> put(const std::string& path, const Entry* now, const Entry& wanted);
+  Result<bool> put_attributes(const std::string& path, const Entry& now, const Entry& wanted);
+  Result<UniqueFd> make_aside(const Place& place, const std::string& path, const Entry& wanted);
+  // Whether the place still has what the snapshot had there.
+  bool is_as_it_was(const Place& place, const Entry& now) const;
+  Status recover_entry(const std::string& path, const Entry* now, const Entry* wanted);
+
+  Result<std::optional<Place>> place_of(const std::string& path) const;
+  Result<tree::Directory> read(const Entry* folder) {
+    if (!is_folder(folder)) return tree::Directory{};
+    return write_.reader.read(folder->directory);
+  }
+  bool conflict(const std::string& path) const {
+    write_.conflict(path);
+    return false;
+  }
+  template <typename Each>
+  Status each_pair(const Entry* now, const Entry* wanted, const Each& each);
+
+  const HomeWrite& write_;
+  std::unordered_map<std::string, std::string> first_names_;  // of several, by lineage and inode
+};
+
+std::string join(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "/" + name;
+}
+
+std::string aside_name(const std::string& tag, const std::string& path) {
+  return ".devrun-home." + tree::sha256(tag + '\0' + path).hex().substr(0, kTagHexDigits);
+}
+
+// Nothing if the folder is not there, or is no folder any more.
+Result<std::optional<Place>> Writing::place_of(const std::string& path) const {
+  const size_t slash = path.rfind('/');
+  Result<UniqueFd> fd = open_beneath(
+      write_.root, slash == std::string::npos ? "" : path.substr(0, slash), O_RDONLY | O_DIRECTORY);
+  if (!fd && (fd.error().code == Code::kNotFound || fd.error().code == Code::kInvalid)) {
+    return std::optional<Place>{};
+  }
+  if (!fd) return std::move(fd).error().context(shown_path(path));
+  return std::optional(Place{std::move(*fd),
+                             path.substr(slash == std::string::npos ? 0 : slash + 1),
+                             aside_name(write_.tag, path)});
+}
+
+bool Writing::is_as_it_was(const Place& place, const Entry& now) const {
+  const std::optional<struct stat> there = look(place.folder.get(), place.name);
+  if (!there || !is_still(*there, now, false)) return false;
+  const bool certain = now.ctime_ns < write_.taken_ns - kClockGrainNs;
+  if (certain || now.type != EntryType::kRegular || now.size == 0) return true;
+  const UniqueFd file(::openat(place.folder.get(), place.name.c_str(),
+                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return false;
+  if (now.body.kind == tree::BodyKind::kProvisional) return false;
+  if (now.body.kind == tree::BodyKind::kChunked) {
+    return static_cast<bool>(check_body(file.get(), now.size, now.body));
+  }
+  const Result<std::string> bytes = read_start(file.get(), now.size);
+  return bytes && *bytes == now.body.id;
+}
+
+template <typename Each>
+Status Writing::each_pair(const Entry* now, const Entry* wanted, const Each& each) {
+  if (is_folder(now) && is_folder(wanted) && now->directory == wanted->directory) return ok();
+  const tree::Directory from = TRY(read(now));
+  const tree::Directory to = TRY(read(wanted));
+  auto at = from.entries.begin();
+  auto with = to.entries.begin();
+  while (at != from.entries.end() || with != to.entries.end()) {
+    const bool only_now =
+        with == to.entries.end() || (at != from.entries.end() && at->name < with->name);
+    const bool only_wanted =
+        at == from.entries.end() || (with != to.entries.end() && with->name < at->name);
+    const Entry* const one = only_wanted ? nullptr : &*at++;
+    const Entry* const two = only_now ? nullptr : &*with++;
+    if (tree::same_entry(one, two)) continue;
+    TRY(each(one != nullptr ? one->name : two->name, one, two));
+  }
+  return ok();
+}
+
+Status Writing::folder(const std::string& path, const Entry* now, const Entry* wanted,
+                       size_t depth) {
+  if (depth > kDepthMax) return Error{Code::kExhausted, "a path that is too deep", {}};
+  return each_pair(now, wanted,
+                   [&](const std::string& name, const Entry* one, const Entry* two) -> Status {
+                     TRY(entry(join(path, name), one, two, depth));
+                     return ok();
+                   });
+}
+
+Result<bool> Writing::entry(const std::string& path, const Entry* now, const Entry* wanted,
+                            size_t depth) {
+  reach(write_.fault, "home.entry");
+  if (wanted == nullptr) return go(path, *now, depth);
+  if (is_folder(now) && !is_folder(wanted)) {
+    if (!TRY(go(path, *now, depth))) return false;
+    return put(path, nullptr, *wanted);
+  }
+  if (is_folder(wanted)) return make_folder(path, now, *wanted, depth);
+  const tree::Changes changes = now == nullptr ? tree::Changes{} : tree::compare(*now, *wanted);
+  const bool whole = now == nullptr || changes.type || changes.content || changes.links ||
+                     now->links > 1 || wanted->type == EntryType::kSymlink;
+  return whole ? put(path, now, *wanted) : put_attributes(path, *now, *wanted);
+}
+
+// What is in it first; it goes itself if nothing is left in it.
+Result<bool> Writing::go(const std::string& path, const Entry& now, size_t depth) {
+  if (now.type != EntryType::kDirectory) return remove_file(path, now);
+  TRY(folder(path, &now, nullptr, depth + 1));
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return true;
+  if (::unlinkat(place->folder.get(), place->name.c_str(), AT_REMOVEDIR) == 0) {
+    write_.done(path, nullptr, -1);
+    return true;
+  }
+  if (errno == ENOENT) return true;
+  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR || errno == EBUSY) {
+    return conflict(path);
+  }
+  return errno_error("rmdir " + shown_path(path), errno);
+}
+
+Result<bool> Writing::make_folder(const std::string& path, const Entry* now, const Entry& wanted,
+                                  size_t depth) {
+  if (now != nullptr && !is_folder(now) && !TRY(remove_file(path, *now))) return false;
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return conflict(path);
+  const bool was_there = is_folder(now);
+  if (!was_there && ::mkdirat(place->folder.get(), place->name.c_str(), 0700) != 0 &&
+      errno != EEXIST) {
+    return errno_error("mkdir " + shown_path(path), errno);
+  }
+  const std::optional<struct stat> st = look(place->folder.get(), place->name);
+  if (!st || !S_ISDIR(st->st_mode)) return conflict(path);
+  TRY(folder(path, was_there ? now : nullptr, &wanted, depth + 1));
+  Entry attributes = wanted;
+  if (was_there) {
+    const tree::Changes changes = tree::compare(*now, wanted);
+    if (!changes.mode && !changes.owner && !changes.xattrs) return true;
+    attributes.mtime_ns = tree::nanoseconds(st->st_mtim);
+  }
+  const Result<UniqueFd> self = open_beneath(write_.root, path, O_RDONLY | O_DIRECTORY);
+  if (!self) return conflict(path);
+  TRY(set_attributes(self->get(), attributes));
+  write_.done(path, &wanted, -1);
+  return true;
+}
+
+Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return true;
+  const int folder = place->folder.get();
+  if (!look(folder, place->name)) return true;
+  if (!is_as_it_was(*place, now)) return conflict(path);
+  if (::renameat2(folder, place->name.c_str(), folder, place->aside.c_str(), RENAME_NOREPLACE) !=
+      0) {
+    return errno == ENOENT ? Result<bool>(true) : errno_error("move " + shown_path(path), errno);
+  }
+  reach(write_.fault, "home.aside");
+  const std::optional<struct stat> moved = look(folder, place->aside);
+  const bool regular = now.type == EntryType::kRegular;
+  if (moved && is_still(*moved, now, true) && !(regular && has_writer(folder, place->aside))) {
+    if (::unlinkat(folder, place->aside.c_str(), 0) != 0 && errno != ENOENT) {
+      return errno_error("remove " + shown_path(path), errno);
+    }
+    write_.done(path, nullptr, -1);
+    return true;
+  }
+  // Somebody may have taken the name meanwhile: then both stay, under the names they have.
+  ::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE);
+  return conflict(path);
+}
+
+// The new version under the name aside; an open file of it, if it is a regular one.
+Result<UniqueFd> Writing::make_aside(const Place& place, const std::string& path,
+                                     const Entry& wanted) {
+  const int folder = place.folder.get();
+  if (::unlinkat(folder, place.aside.c_str(), 0) != 0 && errno != ENOENT) {
+    return errno_error("make room for " + shown_path(path), errno);
+  }
+  if (wanted.type == EntryType::kRegular && wanted.links > 1) {
+    std::string key(reinterpret_cast<const char*>(wanted.lineage.data()), wanted.lineage.size());
+    key += std::to_string(wanted.inode);
+    const auto [first, is_first] = first_names_.try_emplace(std::move(key), path);
+    if (!is_first) {
+      const std::optional<Place> from = TRY(place_of(first->second));
+      if (from &&
+          ::linkat(from->folder.get(), from->name.c_str(), folder, place.aside.c_str(), 0) == 0) {
+        return UniqueFd{};
+      }
+      first->second = path;
+    }
+  }
+  if (wanted.type == EntryType::kRegular) {
+    UniqueFd file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!file) return errno_error("create " + shown_path(path), errno);
+    TRY(write_.contents.fill(file.get(), path, wanted));
+    TRY(set_attributes(file.get(), wanted));
+    if (write_.syncs && ::fdatasync(file.get()) != 0) {
+      return errno_error("write " + shown_path(path), errno);
+    }
+    const std::string self = fmt::format("/proc/self/fd/{}", file.get());
+    if (::linkat(AT_FDCWD, self.c_str(), folder, place.aside.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      return errno_error("create " + shown_path(path), errno);
+    }
+    return file;
+  }
+  const int made = wanted.type == EntryType::kSymlink
+                       ? ::symlinkat(wanted.link_target.c_str(), folder, place.aside.c_str())
+                       : ::mknodat(folder, place.aside.c_str(), tree::type_bits(wanted.type) | 0600,
+                                   wanted.device);
+  if (made != 0) return errno_error("create " + shown_path(path), errno);
+  const UniqueFd object(::openat(folder, place.aside.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!object) return errno_error("create " + shown_path(path), errno);
+  TRY(set_attributes(object.get(), wanted));
+  return UniqueFd{};
+}
+
+Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry& wanted) {
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return conflict(path);
+  const int folder = place->folder.get();
+  if (now == nullptr && look(folder, place->name)) return conflict(path);
+  if (now != nullptr && !is_as_it_was(*place, *now)) return conflict(path);
+  const UniqueFd file = TRY(make_aside(*place, path, wanted));
+  reach(write_.fault, "home.made");
+  if (now == nullptr) {
+    if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) !=
+        0) {
+      const int why = errno;
+      ::unlinkat(folder, place->aside.c_str(), 0);
+      if (why == EEXIST) return conflict(path);
+      return errno_error("name " + shown_path(path), why);
+    }
+    write_.done(path, &wanted, file.get());
+    return true;
+  }
+  if (exchange(*place) != 0) {
+    const int why = errno;
+    ::unlinkat(folder, place->aside.c_str(), 0);
+    if (why == ENOENT) return conflict(path);
+    return errno_error("replace " + shown_path(path), why);
+  }
+  reach(write_.fault, "home.exchanged");
+  const std::optional<struct stat> displaced = look(folder, place->aside);
+  const bool regular = now->type == EntryType::kRegular;
+  if (displaced && is_still(*displaced, *now, true) &&
+      !(regular && has_writer(folder, place->aside))) {
+    ::unlinkat(folder, place->aside.c_str(), 0);
+    write_.done(path, &wanted, file.get());
+    return true;
+  }
+  // Back; ours goes, unless somebody has changed it in that moment.
+  if (exchange(*place) == 0) {
+    const std::optional<struct stat> ours = look(folder, place->aside);
+    const bool untouched = ours && static_cast<uint64_t>(ours->st_size) == wanted.size &&
+                           tree::nanoseconds(ours->st_mtim) == wanted.mtime_ns;
+    if (untouched || wanted.type != EntryType::kRegular) {
+      ::unlinkat(folder, place->aside.c_str(), 0);
+    }
+  }
+  return conflict(path);
+}
+
+Result<bool> Writing::put_attributes(const std::string& path, const Entry& now,
+                                     const Entry& wanted) {
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return conflict(path);
+  const UniqueFd object(
+      ::openat(place->folder.get(), place->name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat st {};
+  if (!object || ::fstat(object.get(), &st) != 0 || !is_still(st, now, false)) {
+    return conflict(path);
+  }
+  TRY(set_attributes(object.get(), wanted));
+  write_.done(path, &wanted, -1);
+  return true;
+}
+
+Status Writing::recover(const std::string& path, const Entry* now, const Entry* wanted,
+                        size_t depth) {
+  if (depth > kDepthMax) return Error{Code::kExhausted, "a path that is too deep", {}};
+  return each_pair(now, wanted,
+                   [&](const std::string& name, const Entry* one, const Entry* two) -> Status {
+                     const std::string at = join(path, name);
+                     TRY(recover_entry(at, one, two));
+                     if (!is_folder(one) && !is_folder(two)) return ok();
+                     return recover(at, is_folder(one) ? one : nullptr,
+                                    is_folder(two) ? two : nullptr, depth + 1);
+                   });
+}
+
+Status Writing::recover_entry(const std::string& path, const Entry* now, const Entry* wanted) {
+  const std::optional<Place> place = TRY(place_of(path));
+  if (!place) return ok();
+  const int folder = place->folder.get();
+  const std::optional<struct stat> aside = look(folder, place->aside);
+  if (!aside) return ok();
+  const bool is_displaced = now != nullptr && aside->st_ino == now->inode;
+  const bool untouched = is_displaced && is_still(*aside, *now, true) &&
+                         !(now->type == EntryType::kRegular && has_writer(folder, place->aside));
+  if (!is_displaced || untouched) {
+    // Ours, which has no name of its own yet; or a version of the volume's that was to go, and that
+    // is what the name's new one was made of.
+    const bool replaced = look(folder, place->name).has_value();
+    if (is_displaced && !replaced && wanted != nullptr) {
+      ::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE);
+      return ok();
+    }
+    ::unlinkat(folder, place->aside.c_str(), 0);
+    return ok();
+  }
+  // The volume's own, edited: back to its name; where that is taken by ours, in exchange.
+  if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) ==
+      0) {
+    return ok();
+  }
+  const std::optional<struct stat> named = look(folder, place->name);
+  const bool named_is_ours = named && wanted != nullptr &&
+                             static_cast<uint64_t>(named->st_size) == wanted->size &&
+                             tree::nanoseconds(named->st_mtim) == wanted->mtime_ns;
+  if (!named_is_ours) return ok();  // both stay, under the names they have
+  if (exchange(*place) != 0) return errno_error("put back " + shown_path(path), errno);
+  ::unlinkat(folder, place->aside.c_str(), 0);
+  return ok();
+}
+
+}  // namespace
+
+Status write_home(const HomeWrite& write) {
+  return Writing(write).folder("", &write.now, &write.wanted, 0);
+}
+
+Status recover_home(const HomeWrite& write) {
+  return Writing(write).recover("", &write.now, &write.wanted, 0);
+}
+
+}  // namespace devrun::storage

@@ -1,0 +1,308 @@
+#include "controller/storage/homing.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "common/tree/codec.h"
+#include "common/tree/upper.h"
+#include "controller/storage/clock.h"
+#include "controller/storage/home_writer.h"
+#include "controller/storage/sync.h"
+
+namespace devrun::storage {
+
+namespace {
+
+constexpr size_t kConflictsToldMax = 1000;
+constexpr int kGroupRoundsMax = 8;
+
+tree::Lineage lineage_of(const std::string& text) {
+  tree::Lineage out{};
+  const Digest digest = tree::sha256(text);
+  std::copy_n(digest.bytes.begin(), out.size(), out.begin());
+  return out;
+}
+
+// Paths that are in one of a set of paths, or below one.
+class PathSet {
+ public:
+  void add(const std::string& path) { paths_.insert(path); }
+  bool covers(const std::string& path) const {
+    for (size_t end = path.size(); !paths_.empty() && end != std::string::npos && end > 0;) {
+      if (paths_.contains(path.substr(0, end))) return true;
+      end = path.rfind('/', end - 1);
+    }
+    return false;
+  }
+  bool has(const std::string& path) const { return paths_.contains(path); }
+  size_t size() const { return paths_.size(); }
+  const std::set<std::string>& all() const { return paths_; }
+
+ private:
+  std::set<std::string> paths_;
+};
+
+}  // namespace
+
+std::vector<std::string> database_files(const std::string& path) {
+  static constexpr std::string_view kTails[] = {"-wal", "-shm", "-journal"};
+  std::string stem = path;
+  for (const std::string_view tail : kTails) {
+    if (stem.ends_with(tail) && stem.size() > tail.size()) {
+      stem.resize(stem.size() - tail.size());
+      break;
+    }
+  }
+  std::vector<std::string> out{stem};
+  for (const std::string_view tail : kTails) out.push_back(stem + std::string(tail));
+  return out;
+}
+
+struct Homing::Trees {
+  TreeSet set;
+  tree::Entry base;  // what of the change set the volume has
+  tree::Entry now;   // the volume
+  tree::Manifest base_manifest;
+  tree::Manifest now_manifest;
+  tree::Entry source;  // what is brought in: `left`, or `root` when it is taken out
+};
+
+struct Homing::Merged {
+  tree::Entry root;
+  PathSet conflicts;
+};
+
+// What the merge says of `theirs`; files of one database together or not at all.
+Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
+                                     const tree::Entry& theirs) {
+  tree::Entry wanted = theirs;
+  Merged out;
+  for (int round = 0; round < kGroupRoundsMax; ++round) {
+    Merged merged;
+    const tree::Lineage mixed = lineage_of(
+        fmt::format("{} {} {}", trees.now.directory.hex(), wanted.directory.hex(), clock_ns()));
+    const auto note = [&](const tree::Conflict& conflict) -> Status {
+      merged.conflicts.add(conflict.path);
+      return ok();
+    };
+    const tree::Lineage& lineage = trees.now_manifest.lineage;
+    const tree::Entry& ours = request.over ? wanted : trees.now;
+    const tree::Entry& other = request.over ? trees.now : wanted;
+    merged.root = TRY(tree::merge_trees({trees.set, trees.base, ours, other, lineage, mixed},
+                                        trees.set.sink(), note));
+    // Taken over what was in the way: nothing is.
+    if (request.over) merged.conflicts = {};
+    for (const std::string& path : out.conflicts.all()) merged.conflicts.add(path);
+    PathSet torn;
+    for (const std::string& path : merged.conflicts.all()) {
+      for (const std::string& file : database_files(path)) {
+        if (!merged.conflicts.has(file)) torn.add(file);
+      }
+    }
+    bool again = false;
+    const tree::Chooser whole = [&](const std::string& path, const tree::Entry*,
+                                    const tree::Entry*) {
+      if (!torn.has(path)) return true;
+      merged.conflicts.add(path);
+      again = true;
+      return false;
+    };
+    if (torn.size() > 0) {
+      wanted =
+          TRY(tree::select_tree({trees.set, trees.base, wanted, lineage, whole}, trees.set.sink()));
+    }
+    out = std::move(merged);
+    if (!again) return out;
+  }
+  return out;
+}
+
+// As new files next to the volume's own: an upper that has nothing but these.
+Status Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
+                          Merged& merged) {
+  tree::UpperFolder upper;
+  for (const std::string& path : merged.conflicts.all()) {
+    const Result<tree::Entry> wanted = tree::find_entry({trees.set, theirs}, path);
+    if (!wanted || wanted->type == tree::EntryType::kDirectory) continue;
+    tree::UpperFolder* folder = &upper;
+    size_t begin = 0;
+    bool there = true;
+    for (size_t end = path.find('/'); end != std::string::npos && there;
+         begin = end + 1, end = path.find('/', begin)) {
+      const std::string name = path.substr(begin, end - begin);
+      const Result<tree::Entry> on_the_way =
+          tree::find_entry({trees.set, merged.root}, path.substr(0, end));
+      there = on_the_way && on_the_way->type == tree::EntryType::kDirectory;
+      if (!there) break;
+      auto at = std::ranges::lower_bound(folder->entries, name, {},
+                                         [](const auto& entry) { return entry.entry.name; });
+      if (at == folder->entries.end() || at->entry.name != name) {
+        at = folder->entries.insert(at, tree::UpperEntry{});
+        at->entry = *on_the_way;
+      }
+      folder = &at->folder;
+    }
+    if (!there) continue;
+    tree::UpperEntry added;
+    added.entry = *wanted;
+    added.entry.name =
+        fmt::format("{}.devrun-{}", path.substr(begin), to_string(set.key.task_key()));
+    added.entry.links = 1;
+    const auto at = std::ranges::lower_bound(folder->entries, added.entry.name, {},
+                                             [](const auto& entry) { return entry.entry.name; });
+    folder->entries.insert(at, std::move(added));
+  }
+  merged.root = TRY(tree::lay_upper(trees.set, merged.root, merged.root, upper,
+                                    trees.now_manifest.lineage, trees.set.sink()));
+  return ok();
+}
+
+Status Homing::refuse_beyond_quota(Trees& trees, const tree::Entry& wanted) {
+  const int64_t quota = volume_.info().quota_bytes;
+  if (quota == 0) return ok();
+  const Totals more = TRY(trees.set.growth(trees.now, wanted));
+  const int64_t bytes = static_cast<int64_t>(trees.now_manifest.bytes) + more.bytes;
+  if (more.bytes <= 0 || bytes <= quota) return ok();
+  return Error{Code::kExhausted,
+               fmt::format("volume '{}' would hold {} bytes, and its quota is {}",
+                           volume_.record().name, bytes, quota),
+               fmt::format("devrun volume du {}", volume_.record().name)};
+}
+
+Status Homing::make_durable(const std::vector<std::string>& written) {
+  TRY(sync_files(written));
+  return sync_folders_of(written);
+}
+
+Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request, Merged& merged,
+                     Taken& taken) {
+  if (merged.root.directory == trees.now.directory &&
+      !tree::compare(trees.now, merged.root).any()) {
+    return ok();
+  }
+  TRY(refuse_beyond_quota(trees, merged.root));
+  std::vector<std::string> written;
+  TRY(trees.set.publish(trees.now_manifest, merged.root, written));
+  const std::string tag = fmt::format("{} {}", folder_name(set.key), clock_ns());
+  const Applying applying{set.key,
+                          set.volume,
+                          trees.now.directory,
+                          merged.root.directory,
+                          tag,
+                          trees.now_manifest.taken_ns};
+  TRY(write_applying(parts_.jobs_path, applying));
+  reach(parts_.fault, "home.recorded");
+  const UniqueFd live = TRY(open_file(parts_.live_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  BodyContents contents(parts_.export_path, request.trusts_bodies);
+  const HomeWrite home{.root = live.get(),
+                       .reader = trees.set,
+                       .now = trees.now,
+                       .wanted = merged.root,
+                       .contents = contents,
+                       .taken_ns = trees.now_manifest.taken_ns,
+                       .tag = tag,
+                       .syncs = !parts_.driver.freezes(),
+                       .conflict = [&](const std::string& path) { merged.conflicts.add(path); },
+                       .done =
+                           [&](const std::string& path, const tree::Entry* entry, int file) {
+                             (void)path;
+                             if (entry == nullptr || entry->type != tree::EntryType::kDirectory) {
+                               ++taken.files;
+                             }
+                             if (entry == nullptr) return;
+                             if (entry->type == tree::EntryType::kRegular) {
+                               taken.bytes += static_cast<int64_t>(entry->size);
+                             }
+                             struct stat st {};
+                             if (file >= 0 && ::fstat(file, &st) == 0) {
+                               volume_.expect_body(st, entry->body);
+                             }
+                           },
+                       .fault = parts_.fault};
+  const Status done = write_home(home);
+  reach(parts_.fault, "home.written");
+  // What was written stays, also if the rest could not be.
+  if (::syncfs(live.get()) != 0) return errno_error("syncfs", errno);
+  TRY(remove_applying(parts_.jobs_path, set.key));
+  return done;
+}
+
+Result<Taken> Homing::run(ChangeSet& set, const Request& request) {
+  Taken out;
+  Digest now;
+  if (request.over) {
+    // What is overwritten is kept.
+    now = TRY(volume_.keep_snapshot(fmt::format("before applying {}", to_string(set.key)))).tree;
+  } else {
+    now = TRY(volume_.take_snapshot()).tree;
+  }
+  Trees trees{TreeSet(parts_.files, volume_.objects_in_memory()), {}, {}, {}, {}, {}};
+  trees.now_manifest = *TRY(trees.set.open(now));
+  trees.now = trees.now_manifest.root;
+  trees.base_manifest = *TRY(trees.set.open(set.taken));
+  trees.base = trees.base_manifest.root;
+  const bool in = request.direction == Direction::kIn;
+  trees.source = TRY(trees.set.open(in ? set.left : set.root))->root;
+  const tree::Lineage& lineage = trees.now_manifest.lineage;
+  const tree::Entry theirs = TRY(tree::select_tree(
+      {trees.set, trees.base, trees.source, lineage, request.choose}, trees.set.sink()));
+  Merged merged = TRY(merge(trees, request, theirs));
+  const size_t in_the_way = merged.conflicts.size();
+  if (request.beside) {
+    TRY(put_beside(trees, set, theirs, merged));
+    out.beside = in_the_way;
+  }
+  const Status written = write(trees, set, request, merged, out);
+  if (!written) return written.error();
+  // What came, or went, is what both sides are compared with from now on.
+  const tree::Chooser came = [&](const std::string& path, const tree::Entry*, const tree::Entry*) {
+    return !merged.conflicts.covers(path);
+  };
+  const tree::Entry taken = TRY(tree::select_tree(
+      {trees.set, trees.base, theirs, trees.base_manifest.lineage, came}, trees.set.sink()));
+  std::vector<std::string> paths;
+  set.taken = TRY(trees.set.publish(trees.base_manifest, taken, paths)).tree;
+  TRY(make_durable(paths));
+  if (in) {
+    std::erase_if(set.conflicts, [&](const std::string& path) {
+      return merged.conflicts.has(path) || request.choose(path, nullptr, nullptr);
+    });
+    for (const std::string& path : merged.conflicts.all()) {
+      if (set.conflicts.size() < kConflictsRecordedMax) set.conflicts.push_back(path);
+    }
+  }
+  set.changed = clock_now();
+  TRY(write_change_set(parts_.jobs_path, set));
+  out.conflicts_in_all = merged.conflicts.size();
+  for (const std::string& path : merged.conflicts.all()) {
+    if (out.conflicts.size() < kConflictsToldMax) out.conflicts.push_back(path);
+  }
+  return out;
+}
+
+Status Homing::recover(const Applying& applying) {
+  TreeSet set(parts_.files, volume_.objects_in_memory());
+  const tree::Entry now = TRY(set.open(applying.now))->root;
+  const tree::Entry wanted = TRY(set.open(applying.wanted))->root;
+  const UniqueFd live = TRY(open_file(parts_.live_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  BodyContents contents(parts_.export_path);
+  TRY(recover_home({.root = live.get(),
+                    .reader = set,
+                    .now = now,
+                    .wanted = wanted,
+                    .contents = contents,
+                    .taken_ns = applying.taken_ns,
+                    .tag = applying.tag,
+                    .conflict = [](const std::string&) {},
+                    .done = [](const std::string&, const tree::Entry*, int) {}}));
+  return remove_applying(parts_.jobs_path, applying.key);
+}
+
+}  // namespace devrun::storage

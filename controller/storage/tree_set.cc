@@ -1,0 +1,98 @@
+#include "controller/storage/tree_set.h"
+
+#include <fmt/format.h>
+
+#include "common/tree/codec.h"
+
+namespace devrun::storage {
+
+Result<const tree::Manifest*> TreeSet::open(const Digest& tree) {
+  const auto known = manifests_.find(tree);
+  if (known != manifests_.end()) return &known->second;
+  tree::Manifest manifest = TRY(files_.manifest(tree));
+  for (size_t i = 0; i < manifest.packs.size(); ++i) {
+    if (packs_.insert(manifest.packs[i]).second) unread_.emplace(i, manifest.packs[i]);
+  }
+  return &manifests_.emplace(tree, std::move(manifest)).first->second;
+}
+
+Result<std::string_view> TreeSet::bytes(const Digest& id) {
+  const auto made = made_.find(id);
+  if (made != made_.end()) return std::string_view(made->second);
+  if (std::optional<std::string> held = in_memory_ ? in_memory_(id) : std::nullopt) {
+    last_ = std::move(*held);
+    return std::string_view(last_);
+  }
+  for (;;) {
+    const auto found = published_.find(id);
+    if (found != published_.end()) return std::string_view(found->second);
+    if (unread_.empty()) {
+      return Error{Code::kCorrupt, fmt::format("no pack has directory object {}", id.short_hex()),
+                   "devrun-controller fsck"};
+    }
+    const Digest pack = unread_.begin()->second;
+    unread_.erase(unread_.begin());
+    for (tree::Object& object : TRY(files_.pack(pack))) {
+      published_.emplace(object.id, std::move(object.bytes));
+    }
+  }
+}
+
+Result<tree::Directory> TreeSet::read(const Digest& id) {
+  return tree::decode_directory(TRY(bytes(id)));
+}
+
+tree::ObjectSink TreeSet::sink() {
+  return [this](const tree::Object& object) {
+    made_.try_emplace(object.id, object.bytes);
+    return ok();
+  };
+}
+
+Result<Totals> TreeSet::growth(const tree::Entry& before, const tree::Entry& after) {
+  Totals out;
+  TRY(tree::diff_trees({*this, before}, {*this, after}, {}, [&](const tree::Difference& found) {
+    if (found.before != nullptr) out.add(*found.before, -1);
+    if (found.after != nullptr) out.add(*found.after);
+    return ok();
+  }));
+  return out;
+}
+
+// Below an object that is published there is none that is not.
+Result<std::vector<tree::Object>> TreeSet::gather(const tree::Entry& root, bool all) {
+  std::vector<tree::Object> out;
+  std::unordered_set<Digest> seen;
+  std::vector<Digest> todo{root.directory};
+  while (!todo.empty()) {
+    const Digest id = todo.back();
+    todo.pop_back();
+    if ((!all && !made_.contains(id)) || !seen.insert(id).second) continue;
+    tree::Object object{id, std::string(TRY(bytes(id)))};
+    const tree::Directory directory = TRY(tree::decode_directory(object.bytes));
+    for (const tree::Entry& entry : directory.entries) {
+      if (entry.type == tree::EntryType::kDirectory) todo.push_back(entry.directory);
+    }
+    out.push_back(std::move(object));
+  }
+  return out;
+}
+
+Result<tree::Manifest> TreeSet::publish(const tree::Manifest& base, const tree::Entry& root,
+                                        std::vector<std::string>& written) {
+  const Totals more = TRY(growth(base.root, root));
+  tree::Manifest manifest = base;
+  manifest.parent = base.tree;
+  manifest.tree = root.directory;
+  manifest.root = root;
+  manifest.files = static_cast<uint64_t>(static_cast<int64_t>(base.files) + more.files);
+  manifest.bytes = static_cast<uint64_t>(static_cast<int64_t>(base.bytes) + more.bytes);
+  manifest.has_xattrs = base.has_xattrs || more.xattrs > 0;
+  const bool whole = ExportFiles::chain_is_long(base);
+  if (whole) manifest.packs.clear();
+  const std::vector<tree::Object> objects = TRY(gather(root, whole));
+  const tree::Manifest made = TRY(files_.publish_objects(std::move(manifest), objects, written));
+  return *TRY(open(made.tree));
+}
+
+}  // namespace devrun::storage
