@@ -16,7 +16,7 @@
 #include <set>
 #include <tuple>
 
-#include "agent/sandbox/names.h"
+#include "agent/sandbox/own_places.h"
 #include "common/runtime/file.h"
 
 namespace devrun::sandbox {
@@ -28,29 +28,6 @@ constexpr int kDepthMax = 500;  // each level holds a descriptor
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
-
-bool is_below(std::string_view path, std::string_view folder) {
-  if (folder.empty() || folder == "/") return false;
-  return path == folder || (path.starts_with(folder) && path[folder.size()] == '/');
-}
-
-bool is_the_sandboxs(const std::string& path) {
-  return std::count(kMountedFolders.begin(), kMountedFolders.end(), path) != 0 ||
-         std::count(kMountedFiles.begin(), kMountedFiles.end(), path) != 0 || path == kDevrunInTree;
-}
-
-// A folder that crun had to make for them, /var for /var/tmp say.
-bool leads_to_the_sandboxs(const std::string& path) {
-  const auto below = [&](std::string_view place) { return is_below(place, path); };
-  return std::any_of(kMountedFolders.begin(), kMountedFolders.end(), below) ||
-         std::any_of(kMountedFiles.begin(), kMountedFiles.end(), below) ||
-         is_below(kDevrunInTree, path);
-}
-
-// What `devrun launch` makes for the task, unless the job made something of it: a link, or a folder without anything.
-bool is_the_task_folder(const std::string& path, const std::string& home) {
-  return !home.empty() && path == home + (home.back() == '/' ? "" : "/") + "sky_workdir";
-}
 
 std::string xattr(int fd, const char* name) {
   char value[4096];

@@ -16,7 +16,7 @@ struct WrittenInput {
   std::string home;   // then this
 };
 
-// Folders that were only copied up, and the places over which the sandbox mounts (names.h), are no writes. Fills all
+// Folders that were only copied up, and what is the sandbox's own (own_places.h), are no writes. Fills all
 // but `node` and `folder`.
 Result<WrittenSummary> scan_written(const WrittenInput& input);
 

@@ -11,13 +11,17 @@
 #include <cerrno>
 
 #include "common/runtime/file.h"
-#include "common/tree/codec.h"
+#include "common/tree/body_copy.h"
 #include "common/tree/paths.h"
-#include "controller/storage/body_copy.h"
 #include "controller/storage/remove_tree.h"
 #include "controller/storage/sync.h"
 
 namespace devrun::storage {
+
+using tree::chunked_body;
+using tree::copy_chunks;
+using tree::hash_chunks;
+using tree::read_start;
 
 namespace {
 
@@ -32,10 +36,6 @@ bool exists_with_size(const std::string& path, uint64_t size) {
 
 Result<tree::Body> inline_body(int file, uint64_t size) {
   return tree::Body{tree::BodyKind::kInline, TRY(read_start(file, size))};
-}
-
-tree::Body chunked_body(const std::string& chunk_hashes) {
-  return {tree::BodyKind::kChunked, std::string(tree::sha256(chunk_hashes).view())};
 }
 
 Result<std::string> random_id() {

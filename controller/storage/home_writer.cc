@@ -10,12 +10,12 @@
 #include <cstdio>
 #include <optional>
 
+#include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
 #include "common/tree/merge_entry.h"
 #include "common/tree/stat_values.h"
 #include "controller/storage/attributes.h"
 #include "controller/storage/body_check.h"
-#include "controller/storage/body_copy.h"
 #include "controller/storage/folders.h"
 #include "controller/storage/snapshot_folder.h"
 
@@ -143,7 +143,7 @@ bool Writing::is_as_it_was(const Place& place, const Entry& now) const {
   if (now.body.kind == tree::BodyKind::kChunked) {
     return static_cast<bool>(check_body(file.get(), now.size, now.body));
   }
-  const Result<std::string> bytes = read_start(file.get(), now.size);
+  const Result<std::string> bytes = tree::read_start(file.get(), now.size);
   return bytes && *bytes == now.body.id;
 }
 

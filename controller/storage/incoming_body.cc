@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
-#include "controller/storage/body_copy.h"
 
 namespace devrun::storage {
 
@@ -32,7 +32,7 @@ Status IncomingBody::write(std::string_view data) {
 
 Status IncomingBody::end_chunk() {
   hashes_.append(tree::sha256(chunk_).view());
-  TRY(write_sparsely(file_.get(), chunk_, at_));
+  TRY(tree::write_sparsely(file_.get(), chunk_, at_));
   at_ += chunk_.size();
   chunk_.clear();
   return ok();

@@ -11,13 +11,15 @@
 #include <thread>
 
 #include "common/runtime/file.h"
-#include "controller/storage/body_copy.h"
+#include "common/tree/body_copy.h"
 #include "controller/storage/btrfs.h"
 #include "controller/storage/snapshot_folder.h"
 #include "tests/unit/controller/storage/btrfs_fixture.h"
 
 namespace devrun::storage {
 namespace {
+
+using tree::hash_chunks;
 
 class TwinFileTest : public BtrfsTest {
  protected:

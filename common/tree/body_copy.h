@@ -8,8 +8,9 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "common/tree/tree.h"
 
-namespace devrun::storage {
+namespace devrun::tree {
 
 // All of these look at the first `size` bytes of `file`; kConflict if it has fewer.
 
@@ -26,4 +27,7 @@ Status write_sparsely(int file, std::string_view data, uint64_t offset);
 // The same, of the bytes that it wrote to `copy`, an empty file. Blocks of zeros become holes.
 Result<std::string> copy_chunks(int file, uint64_t size, int copy);
 
-}  // namespace devrun::storage
+// What a file is called by these.
+Body chunked_body(std::string_view chunk_hashes);
+
+}  // namespace devrun::tree

@@ -1,4 +1,4 @@
-#include "controller/storage/body_copy.h"
+#include "common/tree/body_copy.h"
 
 #include <unistd.h>
 
@@ -9,9 +9,8 @@
 #include <memory>
 
 #include "common/tree/codec.h"
-#include "common/tree/tree.h"
 
-namespace devrun::storage {
+namespace devrun::tree {
 
 namespace {
 
@@ -76,21 +75,20 @@ bool is_zero(std::string_view data) {
 using Taker = std::function<Status(std::string_view, uint64_t)>;
 
 Result<std::string> each_chunk(int file, uint64_t size, const Taker& take) {
-  static const std::string kZeroChunkHash(
-      tree::sha256(std::string(tree::kChunkBytes, '\0')).view());
-  thread_local const auto buffer = std::make_unique<char[]>(tree::kChunkBytes);
+  static const std::string kZeroChunkHash(sha256(std::string(kChunkBytes, '\0')).view());
+  thread_local const auto buffer = std::make_unique<char[]>(kChunkBytes);
   Holes holes(file);
   std::string out;
-  out.reserve((size / tree::kChunkBytes + 1) * kHashBytes);
-  for (uint64_t at = 0; at < size; at += tree::kChunkBytes) {
-    const auto bytes = static_cast<size_t>(std::min(tree::kChunkBytes, size - at));
-    if (bytes == tree::kChunkBytes && holes.cover(at, bytes)) {
+  out.reserve((size / kChunkBytes + 1) * kHashBytes);
+  for (uint64_t at = 0; at < size; at += kChunkBytes) {
+    const auto bytes = static_cast<size_t>(std::min(kChunkBytes, size - at));
+    if (bytes == kChunkBytes && holes.cover(at, bytes)) {
       out.append(kZeroChunkHash);
       continue;
     }
     if (TRY(read_at(file, buffer.get(), bytes, at)) != bytes) return shorter_than_expected();
     const std::string_view chunk(buffer.get(), bytes);
-    out.append(tree::sha256(chunk).view());
+    out.append(sha256(chunk).view());
     TRY(take(chunk, at));
   }
   return out;
@@ -127,4 +125,8 @@ Result<std::string> copy_chunks(int file, uint64_t size, int copy) {
   return out;
 }
 
-}  // namespace devrun::storage
+Body chunked_body(std::string_view chunk_hashes) {
+  return {BodyKind::kChunked, std::string(sha256(chunk_hashes).view())};
+}
+
+}  // namespace devrun::tree
