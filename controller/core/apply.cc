@@ -58,16 +58,21 @@ void settle(Ledger& ledger, Job& job, Time at) {
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
 }
 
+// Once its program has ended: what becomes of its results needs none of them.
+void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
+  Node& node = ledger.nodes.at(rank.node);
+  add(node.used, job.spec.per_node, -1);
+  for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
+}
+
 void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
   Rank& rank = task.ranks[key.rank];
+  const bool has_room = rank.phase < Phase::kCompleting;
   rank.ending = ending;
   rank.phase = Phase::kEnded;
   const bool good = ending.cause == EndCause::kExited && ending.status == 0;
   if (!good && !task.first_failed) task.first_failed = key.rank;
-  Node& node = ledger.nodes.at(rank.node);
-  if (node.live.erase(key) == 0) return;
-  add(node.used, job.spec.per_node, -1);
-  for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
+  if (ledger.nodes.at(rank.node).live.erase(key) != 0 && has_room) give_back(ledger, job, rank);
 }
 
 struct Apply {
@@ -116,7 +121,10 @@ struct Apply {
     Task& task = of.tasks.at(key.task);
     Rank& rank = task.ranks.at(key.rank);
     rank.reported = true;
-    rank.phase = e.observed.phase;
+    const bool completes =
+        rank.phase < Phase::kCompleting && e.observed.phase == Phase::kCompleting;
+    if (completes) give_back(ledger, of, rank);
+    if (e.observed.phase != Phase::kEnded) rank.phase = e.observed.phase;
     rank.setup_done = rank.setup_done || e.observed.setup_done;
     rank.output_bytes = e.observed.output_bytes;
     rank.wrote = e.observed.wrote;
@@ -180,8 +188,9 @@ struct Apply {
   void operator()(const TaskRetried& e) {
     Job& of = job(e.task.job);
     Task& task = of.tasks.at(e.task.task);
-    task.past.push_back({task.placed, std::move(task.ranks), e.ending, at});
+    task.past.push_back({task.placed, std::move(task.ranks), e.ending, at, task.root});
     task.ranks.clear();
+    task.root = {};
     task.placed = {};
     task.lease = {};
     task.not_before = e.not_before;
@@ -193,6 +202,15 @@ struct Apply {
     --of.running_tasks;
     if (!of.spec.array.empty()) of.again.insert(e.task.task);
     settle(ledger, of, at);
+  }
+
+  void operator()(const RootDerived& e) {
+    Job& of = job(e.task.job);
+    if (e.attempt == 1) {
+      of.root = e.tree;
+    } else {
+      of.tasks.at(e.task.task).root = e.tree;
+    }
   }
 
   void operator()(const TimeLimitNear& e) {

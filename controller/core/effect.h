@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
+#include "common/base/digest.h"
 #include "common/model/ids.h"
 
 namespace devrun::controller {
@@ -36,6 +38,17 @@ struct TaskChanged {
   bool operator==(const TaskChanged&) const = default;
 };
 
-using Effect = std::variant<SendDesired, Release, ExpectOutput, TaskChanged>;
+// The tree is wanted that an attempt is to begin with: `base` with what these attempts wrote laid over
+// it, or, of earlier attempts of the same task, what of it came home. Answered by Derived.
+struct DeriveRoot {
+  TaskKey task;
+  uint32_t attempt = 1;
+  std::string volume;
+  Digest base;
+  std::vector<AttemptKey> over;
+  bool operator==(const DeriveRoot&) const = default;
+};
+
+using Effect = std::variant<SendDesired, Release, ExpectOutput, TaskChanged, DeriveRoot>;
 
 }  // namespace devrun::controller

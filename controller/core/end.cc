@@ -44,6 +44,17 @@ void name_rank(Ending& ending, const Task& task, uint32_t rank) {
   }
 }
 
+// It ran and succeeded, and what it wrote is on a node alone.
+std::optional<Ending> results_not_home(const Task& task, TaskKey key) {
+  for (const Rank& rank : task.ranks) {
+    if (!rank.wrote || !rank.wrote->home || rank.wrote->home->failure.empty()) continue;
+    const HomeSummary& home = *rank.wrote->home;
+    return Ending{EndCause::kExited, 123, home.failure,
+                  home.hint.empty() ? "devrun apply " + to_string(key) : home.hint};
+  }
+  return std::nullopt;
+}
+
 Ending ending_of_task(const Task& task) {
   Ending ending = *task.ranks[task.first_failed.value_or(0)].ending;
   const bool by_itself = !task.stop || ending.cause == EndCause::kLost;
@@ -106,6 +117,11 @@ void rank_ended(Turn& turn, TaskKey key) {
                                [](const Rank& rank) { return rank.ending.has_value(); });
   if (all && !task->outcome) {
     Ending ending = ending_of_task(*task);
+    if (state_of_ending(ending) == JobState::kSucceeded) {
+      if (std::optional<Ending> left = results_not_home(*task, key)) {
+        return end_task(turn, key, JobState::kFailed, std::move(*left));
+      }
+    }
     if (may_retry(*find_job(turn.state, key.job), *task, ending)) return retry(turn, key, ending);
     const JobState state = state_of_ending(ending);
     end_task(turn, key, state, std::move(ending));
@@ -124,6 +140,7 @@ void enforce_time_limits(Turn& turn) {
       const Task& task = *find_task(turn.state, key.task_key());
       const Time started = task.ranks[key.rank].timeline.started;
       if (limit.us == 0 || started.us == 0 || task.stop) continue;
+      if (task.ranks[key.rank].phase >= Phase::kCompleting) continue;  // its program has ended
       const Duration ran = turn.now - started;
       if (spec.warn_signal != 0 && !task.warned && ran + spec.warn_before >= limit) {
         near.push_back(key.task_key());

@@ -78,9 +78,17 @@ struct JobKept {
   bool operator==(const JobKept&) const = default;
 };
 
+// The tree that the next attempt of the task begins with, or, with attempt 1, all tasks of the job.
+struct RootDerived {
+  TaskKey task;
+  uint32_t attempt = 1;
+  Digest tree;
+  bool operator==(const RootDerived&) const = default;
+};
+
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
                                TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
-                               TaskRetried, TimeLimitNear>;
+                               TaskRetried, TimeLimitNear, RootDerived>;
 
 struct Event {
   Time at;

@@ -156,6 +156,10 @@ std::string of_queue(const State& state, const Job& job) {
   if (at_array_limit(job, job.running_tasks)) {
     return fmt::format("{} of its tasks run, as many as it allows at once", job.running_tasks);
   }
+  const std::optional<int32_t> next = next_task(job);
+  if (next && root_to_derive(job, {job.id, *next})) {
+    return "its file system is being made of its snapshot and what came before";
+  }
   const std::string reason = of_rooms(state, job.spec);
   const std::string troubled = troubled_node(state, job.spec);
   return troubled.empty() ? reason : fmt::format("{}; {}", reason, troubled);

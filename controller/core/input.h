@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/digest.h"
+#include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/model/attempt.h"
 #include "common/model/job.h"
@@ -53,12 +55,18 @@ struct DeclareLost {
   std::string node;
   std::string reason;
 };
+// In answer to DeriveRoot.
+struct Derived {
+  TaskKey task;
+  uint32_t attempt = 1;
+  Result<Digest> tree;
+};
 // Once a second.
 struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
 struct Place {};
 
 using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
-                           DeclareLost, Tick, Place>;
+                           DeclareLost, Derived, Tick, Place>;
 
 }  // namespace devrun::controller

@@ -17,6 +17,7 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
       out.push_back(fmt::format("{} holds {}, which does not live there", name, folder_name(key)));
       continue;
     }
+    if (rank->phase >= Phase::kCompleting) continue;
     const Resources& need = ledger.jobs.at(key.job).spec.per_node;
     used.cpu_milli += need.cpu_milli;
     used.memory_bytes += need.memory_bytes;

@@ -75,6 +75,7 @@ std::vector<Placement> plan(const State& state, Time now) {
       if (at_array_limit(job, running)) return false;
       const Task* before = find_task(state, {job.id, task});
       if (before != nullptr && before->not_before > now) return true;
+      if (root_to_derive(job, {job.id, task})) return true;
       Placement placement = take_nodes(rooms, job.spec);
       if (placement.nodes.empty()) {
         without_room.insert(shape(job.spec));
@@ -88,6 +89,27 @@ std::vector<Placement> plan(const State& state, Time now) {
     });
   }
   return placements;
+}
+
+std::vector<Deriving> roots_wanted(const State& state) {
+  std::vector<Deriving> out;
+  for (const QueueKey& queued : state.queue) {
+    const Job& job = state.jobs.at(queued.job);
+    const bool may_need = !job.spec.after_ok.empty() || job.spec.retries > 0;
+    if (!may_need || first_unmet(state, job) != nullptr) continue;
+    const auto want = [&](int32_t task) {
+      const std::optional<Deriving> wanted = root_to_derive(job, {job.id, task});
+      if (wanted && state.presence.deriving.count(*wanted) == 0) out.push_back(*wanted);
+      return !wanted || wanted->attempt > 1;
+    };
+    if (job.spec.array.empty()) {
+      want(kNoTask);
+      continue;
+    }
+    if (!job.spec.after_ok.empty() && !want(*next_task(job))) continue;
+    for (const int32_t task : job.again) want(task);
+  }
+  return out;
 }
 
 }  // namespace devrun::controller

@@ -21,6 +21,8 @@ struct Placement {
 };
 
 std::vector<Placement> plan(const State& state, Time now);
+// The trees that must be made before what waits can be placed, and are not being made.
+std::vector<Deriving> roots_wanted(const State& state);
 
 // One sentence for people: why the job's next task is not placed; empty if nothing of it waits.
 std::string explain(const State& state, const Job& job, Time now);

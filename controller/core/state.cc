@@ -34,6 +34,24 @@ const Rank* find_rank(const Ledger& ledger, const AttemptKey& key) {
   return key.rank < ranks.size() ? &ranks[key.rank] : nullptr;
 }
 
+const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt) {
+  const Digest& own = attempt <= task.past.size() ? task.past[attempt - 1].root : task.root;
+  if (!own.is_zero()) return own;
+  return job.root.is_zero() ? job.spec.root.tree : job.root;
+}
+
+std::optional<Deriving> root_to_derive(const Job& job, TaskKey key) {
+  if (job.spec.root.live) return {};
+  if (!job.spec.after_ok.empty() && job.root.is_zero()) {
+    return Deriving{{job.id, kNoTask}, 1};
+  }
+  const auto task = job.tasks.find(key.task);
+  const bool is_retry = task != job.tasks.end() && task->second.attempt > 0;
+  if (!is_retry || !task->second.root.is_zero()) return {};
+  if (job.spec.fresh || job.spec.results != Results::kHome) return {};
+  return Deriving{key, task->second.attempt + 1};
+}
+
 bool is_connected(const State& state, const std::string& node) {
   const auto it = state.presence.nodes.find(node);
   return it != state.presence.nodes.end() && it->second.session != 0;

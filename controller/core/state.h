@@ -57,6 +57,7 @@ struct PastAttempt {
   std::vector<Rank> ranks;
   Ending ending;
   Time ended;
+  Digest root;  // what it began with, if that was not the job's
   bool operator==(const PastAttempt&) const = default;
 };
 
@@ -66,6 +67,7 @@ struct Task {
   Duration lease;                 // of that attempt; 0: none
   std::vector<Rank> ranks;        // of that attempt; none while the task waits to be placed (again)
   std::vector<PastAttempt> past;  // the first is attempt 1
+  Digest root;                    // of the next or present attempt, if it is not the job's
   Time not_before;                // of the next attempt
   bool warned = false;            // the signal before the time limit has been sent to this attempt
   std::optional<uint32_t>
@@ -93,7 +95,8 @@ struct Job {
   uint32_t open_tasks = 0;     // in `tasks`, without outcome
   uint32_t failed_tasks = 0;   // ended otherwise than SUCCEEDED
   bool closed = false;         // no further task will be made of the array
-  bool kept = false;           // cancel_on_disconnect counts for nothing any more
+  Digest root;        // of its tasks, if it waited for others: its tree with what these wrote
+  bool kept = false;  // cancel_on_disconnect counts for nothing any more
   std::optional<Outcome> outcome;
   bool operator==(const Job&) const = default;
 };
@@ -102,7 +105,7 @@ struct Node {
   NodeHello hello;
   bool lost = false;             // declared so, and not heard of since
   std::set<AttemptKey> live;     // placed here and not ended
-  Resources used;                // by these
+  Resources used;                // by those of them whose programs have not ended
   std::set<uint32_t> gpus_used;  // by these, by index
   bool operator==(const Node&) const = default;
 };
@@ -137,10 +140,18 @@ struct NodePresence {
   std::map<AttemptKey, Usage> usage;  // of what lives there, as last told
 };
 
+// The tree that a task is to begin with is being made (DeriveRoot).
+struct Deriving {
+  TaskKey task;  // kNoTask of an array: for all its tasks
+  uint32_t attempt = 1;
+  auto operator<=>(const Deriving&) const = default;
+};
+
 struct Presence {
   Time started;    // of this controller
   Time last_tick;  // 0: none yet
   std::map<std::string, NodePresence> nodes;
+  std::set<Deriving> deriving;
 };
 
 // Spans that an operator may choose (controller/rpc/flags.cc).
@@ -168,6 +179,10 @@ const Job* find_job(const Ledger& ledger, JobId id);
 const Task* find_task(const Ledger& ledger, TaskKey key);
 // Of the task's present attempt or one of its past ones.
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
+// What the attempt begins, or began, with.
+const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt);
+// What must be made before the task's next attempt can be placed; nothing if it is there.
+std::optional<Deriving> root_to_derive(const Job& job, TaskKey task);
 bool is_connected(const State& state, const std::string& node);
 JobState state_of_ending(const Ending& ending);
 // Why nothing is placed on a node that is connected; empty: no reason.

@@ -36,12 +36,17 @@ struct Dispatch {
     output_stored(turn, input);
     return Reply{};
   }
+  Result<Reply> operator()(const Derived& input) {
+    root_derived(turn, input);
+    return Reply{};
+  }
   Result<Reply> operator()(const Tick&) {
     enforce_time_limits(turn);
     enforce_leases(turn);
     return Reply{};
   }
   Result<Reply> operator()(const Place&) {
+    derive_roots(turn);
     place(turn);
     return Reply{};
   }

@@ -31,6 +31,8 @@ void output_stored(Turn& turn, const OutputStored& input);
 void enforce_time_limits(Turn& turn);
 void enforce_leases(Turn& turn);
 void place(Turn& turn);
+void derive_roots(Turn& turn);
+void root_derived(Turn& turn, const Derived& input);
 
 // After a rank of the task has ended: stops the others if it failed; if it was the last, ends the task or lets it wait
 // for another attempt (retry.cc).

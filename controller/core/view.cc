@@ -213,6 +213,7 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   spec.job_name = job->spec.name;
   spec.user = job->spec.user;
   spec.root = job->spec.root;
+  spec.root.tree = root_of_attempt(*job, *task, key.attempt);
   spec.program = job->spec.program;
   spec.program.sealed_env.clear();
   spec.resources = job->spec.per_node;

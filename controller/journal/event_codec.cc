@@ -76,6 +76,12 @@ struct Encode {
     m.set_not_before_us(e.not_before.us);
   }
   void operator()(const TimeLimitNear& e) { set_task(*out.mutable_time_limit_near(), e.task); }
+  void operator()(const RootDerived& e) {
+    auto& m = *out.mutable_root_derived();
+    set_task(m, e.task);
+    m.set_attempt(e.attempt);
+    m.set_tree(std::string(e.tree.view()));
+  }
 };
 
 Result<EventKind> decode_kind(const pb::Event& in) {
@@ -129,6 +135,15 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kTimeLimitNear:
       return EventKind{TimeLimitNear{{in.time_limit_near().job(), in.time_limit_near().task()}}};
+    case pb::Event::kRootDerived: {
+      const auto& m = in.root_derived();
+      RootDerived derived{{m.job(), m.task()}, m.attempt(), {}};
+      if (m.tree().size() != derived.tree.bytes.size()) {
+        return Error{Code::kCorrupt, "a derived tree whose name is none", {}};
+      }
+      std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
+      return EventKind{derived};
+    }
     case pb::Event::KIND_NOT_SET:
       break;
   }

@@ -6,6 +6,7 @@
 #include "common/base/version.h"
 #include "common/wire/attempt.h"
 #include "controller/rpc/agent_streams.h"
+#include "controller/rpc/bring_home_call.h"
 #include "controller/rpc/identity.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/status.h"
@@ -180,6 +181,13 @@ grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
   const Result<Peer> peer = identify(*context, "Streams");
   if (!peer) return new RefuseBidi<pb::StreamsUp, pb::StreamsDown>(to_status(peer.error()));
   return AgentStreams::start(parts_.core, parts_.hub, peer->certified.name);
+}
+
+grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>* AgentService::BringHome(
+    grpc::CallbackServerContext* context) {
+  const Result<Peer> peer = identify(*context, "BringHome");
+  if (!peer) return new RefuseBidi<pb::HomeUp, pb::HomeDown>(to_status(peer.error()));
+  return BringHomeCall::start(parts_, peer->certified.name);
 }
 
 grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* AgentService::Session(

@@ -22,6 +22,8 @@ class AgentService final : public pb::Agent::CallbackService {
                                       pb::KeepTraceReply* reply) override;
   grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* Streams(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>* BringHome(
+      grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* Session(
       grpc::CallbackServerContext* context) override;
 

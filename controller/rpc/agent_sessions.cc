@@ -111,6 +111,15 @@ void AgentSessions::send(const State& state, const std::string& node,
   it->second->send(std::move(message));
 }
 
+bool AgentSessions::ask_home(const std::string& node, const AttemptKey& key) const {
+  const std::shared_ptr<DesiredStream> call = call_of(node);
+  if (!call) return false;
+  pb::DesiredState message;
+  *message.add_bring_home() = wire::to_proto(key);
+  call->send(std::move(message));
+  return true;
+}
+
 // ── effects ──
 
 void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time now) {
@@ -139,6 +148,7 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
   for (const Effect& effect : effects) {
     const auto* expect = std::get_if<ExpectOutput>(&effect);
     if (expect != nullptr) hub_.expect_output(expect->key, static_cast<uint64_t>(expect->bytes));
+    if (const auto* derive = std::get_if<DeriveRoot>(&effect)) derive_(*derive);
   }
 }
 

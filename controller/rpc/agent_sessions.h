@@ -65,6 +65,8 @@ class AgentSessions {
   void forget(const std::string& node, const DesiredStream* stream);
   void send(const State& state, const std::string& node, const std::set<AttemptKey>& changed,
             const std::set<AttemptKey>& released);
+  // Has the node bring home what the attempt has written until now. False if it is not connected.
+  bool ask_home(const std::string& node, const AttemptKey& key) const;
   // The node's call of now; nullptr if there is none.
   std::shared_ptr<DesiredStream> call_of(const std::string& node) const;
 
@@ -78,14 +80,16 @@ class AgentSessions {
 
 class RpcEdge final : public Edge {
  public:
-  // `cancel` ends a job that nobody is attached to any more.
+  // `cancel` ends a job that nobody is attached to any more; `derive` has a tree made, and must not
+  // block.
   RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches, Attendance& attendance,
-          std::function<void(JobId)> cancel)
+          std::function<void(JobId)> cancel, std::function<void(const DeriveRoot&)> derive)
       : agents_(agents),
         hub_(hub),
         watches_(watches),
         attendance_(attendance),
-        cancel_(std::move(cancel)) {}
+        cancel_(std::move(cancel)),
+        derive_(std::move(derive)) {}
   void perform(const State& state, std::span<const Effect> effects, Time now) override;
   void ticked(const State& state, Time now) override;
 
@@ -95,6 +99,7 @@ class RpcEdge final : public Edge {
   Watches& watches_;
   Attendance& attendance_;
   const std::function<void(JobId)> cancel_;
+  const std::function<void(const DeriveRoot&)> derive_;
 };
 
 }  // namespace devrun::controller

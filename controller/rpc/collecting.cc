@@ -17,6 +17,13 @@ storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& option
       continue;
     }
     out.insert(job.spec.root.tree);
+    if (!job.root.is_zero()) out.insert(job.root);
+    for (const auto& [index, task] : job.tasks) {
+      if (!task.root.is_zero()) out.insert(task.root);
+      for (const PastAttempt& past : task.past) {
+        if (!past.root.is_zero()) out.insert(past.root);
+      }
+    }
   }
   return out;
 }

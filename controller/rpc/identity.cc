@@ -35,6 +35,7 @@ constexpr Access kAccess[] = {
     {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
     {"Session", kNodeItself},       {"Exec", kAnyClient},
     {"ListSessions", kAnyClient},   {"KeepTrace", kNodeItself},
+    {"BringHome", kNodeItself},
 };
 
 unsigned allowed(std::string_view call) {

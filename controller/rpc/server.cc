@@ -19,6 +19,9 @@ constexpr size_t kSnapshotThreads = 4;
 constexpr size_t kSnapshotQueueMax = 10'000;
 constexpr size_t kVolumeThreads = 4;
 constexpr size_t kVolumeQueueMax = 100;
+// Each serves one agent's round at a time, at the speed of that agent.
+constexpr size_t kHomeThreads = 8;
+constexpr size_t kHomeQueueMax = 10'000;
 constexpr size_t kSyncThreads = 2;
 constexpr size_t kSyncQueueMax = 100'000;
 constexpr int kMessageBytesMax = 16 << 20;
@@ -63,13 +66,16 @@ class ServerParts final : public Server {
         hub_(storage_->jobs_path(), syncs_,
              [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
         agents_(sealer_),
-        edge_(agents_, hub_, watches_, attendance_,
-              [this](JobId job) {
-                core_.post(Cancel{{job, kNoTask}, 0});
-              }),
+        edge_(
+            agents_, hub_, watches_, attendance_,
+            [this](JobId job) {
+              core_.post(Cancel{{job, kNoTask}, 0});
+            },
+            [this](const DeriveRoot& wanted) { derive(wanted); }),
         core_(std::move(opened.state), *journal_, edge_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
+        home_work_(kHomeThreads, kHomeQueueMax),
         collecting_(*storage_, core_, collect),
         agent_service_(parts()),
         client_service_(parts()) {}
@@ -113,6 +119,7 @@ class ServerParts final : public Server {
     }
     // Each before what it still posts to.
     collecting_.stop();
+    home_work_.stop();
     volume_work_.stop();
     snapshots_.stop();
     core_.stop();
@@ -121,8 +128,19 @@ class ServerParts final : public Server {
 
  private:
   Parts parts() {
-    return {core_,       hub_,      sessions_, agents_,    watches_,
-            attendance_, *storage_, sealer_,   snapshots_, volume_work_};
+    return {core_,     hub_,    sessions_,  agents_,      watches_,  attendance_,
+            *storage_, sealer_, snapshots_, volume_work_, home_work_};
+  }
+
+  void derive(const DeriveRoot& wanted) {
+    const bool queued = snapshots_.run([this, wanted] {
+      const storage::Laid laid = wanted.attempt > 1 ? storage::Laid::kTaken : storage::Laid::kLeft;
+      core_.post(Derived{wanted.task, wanted.attempt,
+                         storage_->derive_tree(wanted.volume, wanted.base, wanted.over, laid)});
+    });
+    if (queued) return;
+    core_.post(Derived{wanted.task, wanted.attempt,
+                       Error{Code::kExhausted, "the controller has too much to do", {}}});
   }
 
   std::unique_ptr<storage::Storage> storage_;
@@ -138,6 +156,7 @@ class ServerParts final : public Server {
   CoreLoop core_;
   WorkerPool snapshots_;
   WorkerPool volume_work_;
+  WorkerPool home_work_;
   Collecting collecting_;
   AgentService agent_service_;
   ClientService client_service_;

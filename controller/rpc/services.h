@@ -24,6 +24,7 @@ struct Parts {
   const Sealer& sealer;
   WorkerPool& snapshots;
   WorkerPool& volume_work;  // creating and removing: minutes
+  WorkerPool& home_work;    // what agents bring home
 };
 
 // Versions speak with each other if they agree in what a release may break.

@@ -75,7 +75,7 @@ class FolderStorage final : public Storage {
   Status read_tree_file(const Digest& tree, const std::string& path, uint64_t bytes_max,
                         const BytesSink& sink) override;
   Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
-                             const std::vector<AttemptKey>& over) override;
+                             const std::vector<AttemptKey>& over, Laid laid) override;
 
   std::string live_path(const std::string& volume) const override {
     return volume_folder(volume) + "/live";

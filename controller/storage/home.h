@@ -87,6 +87,9 @@ struct ChangeSet {
 };
 inline constexpr size_t kConflictsRecordedMax = 10'000;
 
+// What of a change set is laid over a tree: all that was written, or what came home.
+enum class Laid : uint8_t { kLeft = 1, kTaken = 2 };
+
 enum class ChangeState : uint8_t {
   kHome = 1,      // is in the volume, or was when it came
   kKept = 2,      // in the change set alone

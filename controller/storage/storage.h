@@ -184,10 +184,10 @@ class Storage {
                             const DifferenceSink& sink) = 0;
   virtual Status read_tree_file(const Digest& tree, const std::string& path, uint64_t bytes_max,
                                 const BytesSink& sink) = 0;
-  // The tree of a job that waited for others: `tree` with what each of these wrote laid over it, in
-  // order. Published and durable. Change sets that are not there count as empty.
+  // `tree` with what each of these attempts wrote, or what of it came home, laid over it, in order.
+  // Published and durable. Change sets that are not there count as empty.
   virtual Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
-                                     const std::vector<AttemptKey>& over) = 0;
+                                     const std::vector<AttemptKey>& over, Laid laid) = 0;
 
   // Deletes what nothing refers to (see collector.h). One at a time.
   virtual Result<Collected> collect(const CollectRequest& request) = 0;

@@ -145,7 +145,7 @@ Status FolderStorage::read_tree_file(const Digest& tree, const std::string& path
 }
 
 Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Digest& tree,
-                                          const std::vector<AttemptKey>& over) {
+                                          const std::vector<AttemptKey>& over, Laid laid) {
   const std::shared_ptr<Volume> found = TRY(find(volume));
   const RecentUses::Build build(bodies_.uses());
   TreeSet trees(files_, found->objects_in_memory());
@@ -156,7 +156,7 @@ Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Diges
     if (!set && set.error().code == Code::kNotFound) continue;
     if (!set) return set.error();
     const tree::Entry root = TRY(trees.open(set->root))->root;
-    const tree::Entry left = TRY(trees.open(set->left))->root;
+    const tree::Entry left = TRY(trees.open(laid == Laid::kLeft ? set->left : set->taken))->root;
     const tree::Lineage mixed =
         lineage_of(fmt::format("{} over {}", folder_name(key), at.tree.hex()));
     // What the job wrote stays where both changed something: it is laid over.

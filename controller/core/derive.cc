@@ -1,0 +1,67 @@
+// What a task begins with, where that is more than its job's snapshot: of a job that waited for others
+// their change sets are laid over it; a later attempt sees what the earlier ones brought home. The
+// storage makes such a tree (DeriveRoot); until it has, the task waits.
+#include <fmt/format.h>
+
+#include "controller/core/scheduler.h"
+#include "controller/core/turn.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// All last attempts of all tasks of a job that has SUCCEEDED.
+void add_attempts(const Job& job, std::vector<AttemptKey>& out) {
+  for (const auto& [index, task] : job.tasks) {
+    for (uint32_t rank = 0; rank < task.ranks.size(); ++rank) {
+      out.push_back({job.id, index, rank, task.attempt});
+    }
+  }
+}
+
+DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
+  const Job& job = state.jobs.at(deriving.task.job);
+  DeriveRoot out{deriving.task, deriving.attempt, job.spec.root.volume, job.spec.root.tree, {}};
+  if (deriving.attempt == 1) {
+    for (const JobId id : job.spec.after_ok) {
+      if (const Job* const before = find_job(state, id)) add_attempts(*before, out.over);
+    }
+    return out;
+  }
+  const Task& task = job.tasks.at(deriving.task.task);
+  out.base = root_of_attempt(job, task, task.attempt);
+  const size_t ranks = task.past.empty() ? 0 : task.past.back().ranks.size();
+  for (uint32_t rank = 0; rank < ranks; ++rank) {
+    out.over.push_back({job.id, deriving.task.task, rank, task.attempt});
+  }
+  return out;
+}
+
+}  // namespace
+
+void derive_roots(Turn& turn) {
+  for (const Deriving& wanted : roots_wanted(turn.state)) {
+    turn.state.presence.deriving.insert(wanted);
+    turn.act(wanted_root(turn.state, wanted));
+  }
+}
+
+void root_derived(Turn& turn, const Derived& input) {
+  if (turn.state.presence.deriving.erase({input.task, input.attempt}) == 0) return;
+  const Job* const job = find_job(turn.state, input.task.job);
+  if (job == nullptr || job->outcome) return;
+  if (input.tree) {
+    turn.happened(RootDerived{input.task, input.attempt, *input.tree});
+    return;
+  }
+  const TaskKey task =
+      input.attempt > 1 ? input.task : TaskKey{job->id, next_task(*job).value_or(kNoTask)};
+  end_task(
+      turn, task, JobState::kFailed,
+      {EndCause::kNotStarted, 125,
+       fmt::format("its file system could not be made of its snapshot and what came before: {}",
+                   input.tree.error().message),
+       input.tree.error().hint});
+}
+
+}  // namespace devrun::controller

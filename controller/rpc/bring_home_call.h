@@ -1,0 +1,55 @@
+// One BringHome call (agent.proto): an agent tells what an attempt wrote, and a worker puts it into the
+// store at the speed at which it comes.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "controller/rpc/identity.h"
+#include "controller/rpc/services.h"
+#include "controller/rpc/worker_stream.h"
+#include "devrun/v1/agent.grpc.pb.h"
+
+namespace devrun::controller {
+
+namespace pb = devrun::v1;
+
+class BringHomeCall final
+    : public WorkerStreamOf<grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>, pb::HomeDown> {
+ public:
+  // `node`: whose certificate the caller has.
+  static BringHomeCall* start(Parts parts, std::string node);
+  BringHomeCall(Parts parts, std::string node) : parts_(parts), node_(std::move(node)) {}
+
+  void OnReadDone(bool read) override;
+
+ private:
+  void begin();
+  Status work(const storage::HomeStart& start);
+  // Nothing once the agent has gone, or was silent for too long.
+  std::optional<pb::HomeUp> next();
+  void read_next();  // with mutex_
+
+  Parts parts_;
+  const std::string node_;
+  std::weak_ptr<BringHomeCall> weak_;
+  pb::HomeUp message_;  // that is being read
+  pb::HomeStart start_;
+  bool started_ = false;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable came_;
+  std::deque<pb::HomeUp> waiting_;
+  bool reading_ = false;
+  bool broken_ = false;
+};
+
+// How the attempt's round begins, if the node may make one. kNotFound: no such attempt; kDenied: it
+// is another node's.
+Result<storage::HomeStart> home_start(const State& state, const std::string& node,
+                                      const AttemptKey& key, bool final);
+
+}  // namespace devrun::controller
