@@ -28,15 +28,35 @@ struct World {
   std::vector<Effect> effects;  // of the last `put`
   uint64_t sessions = 0;
   uint64_t requests = 0;
+  // As the storage does: each at once.
+  bool derives = true;
+  std::vector<DeriveRoot> derived;
 
+  void take(const Decision& decision) {
+    effects.insert(effects.end(), decision.effects.begin(), decision.effects.end());
+    events.insert(events.end(), decision.events.begin(), decision.events.end());
+  }
+  // Another for each that is asked for.
+  static Digest tree_of(const DeriveRoot& wanted) {
+    Digest out;
+    out.bytes[0] = static_cast<uint8_t>(wanted.task.job);
+    out.bytes[1] = static_cast<uint8_t>(wanted.attempt);
+    out.bytes[2] = static_cast<uint8_t>(wanted.over.size());
+    return out;
+  }
   Result<Reply> put(const Input& input) {
     Decision decision = step(state, input, now);
     effects = decision.effects;
     events.insert(events.end(), decision.events.begin(), decision.events.end());
     const Result<Reply> reply = decision.reply;
-    decision = step(state, Place{}, now);
-    effects.insert(effects.end(), decision.effects.begin(), decision.effects.end());
-    events.insert(events.end(), decision.events.begin(), decision.events.end());
+    take(step(state, Place{}, now));
+    for (size_t i = 0; derives && i < effects.size(); ++i) {
+      const auto* const wanted = std::get_if<DeriveRoot>(&effects[i]);
+      if (wanted == nullptr) continue;
+      derived.push_back(*wanted);
+      take(step(state, Derived{wanted->task, wanted->attempt, tree_of(*wanted)}, now));
+      take(step(state, Place{}, now));
+    }
     for (const std::string& broken : broken_invariants(state)) ADD_FAILURE() << broken;
     return reply;
   }
