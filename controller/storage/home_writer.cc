@@ -67,6 +67,12 @@ bool has_writer(int folder, const std::string& name) {
   return errno == EAGAIN || errno == EBUSY;
 }
 
+// Somebody has removed the folder while we hold it.
+bool is_gone(int folder) {
+  struct stat st {};
+  return ::fstat(folder, &st) == 0 && st.st_nlink == 0;
+}
+
 int exchange(const Place& place) {
   return ::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(),
                      place.name.c_str(), RENAME_EXCHANGE);
@@ -122,10 +128,10 @@ Result<std::optional<Place>> Writing::place_of(const std::string& path) const {
   const size_t slash = path.rfind('/');
   Result<UniqueFd> fd = open_beneath(
       write_.root, slash == std::string::npos ? "" : path.substr(0, slash), O_RDONLY | O_DIRECTORY);
-  if (!fd && (fd.error().code == Code::kNotFound || fd.error().code == Code::kInvalid)) {
-    return std::optional<Place>{};
+  if (!fd && fd.error().code == Code::kExhausted) {
+    return std::move(fd).error().context(shown_path(path));
   }
-  if (!fd) return std::move(fd).error().context(shown_path(path));
+  if (!fd) return std::optional<Place>{};
   return std::optional(Place{std::move(*fd),
                              path.substr(slash == std::string::npos ? 0 : slash + 1),
                              aside_name(write_.tag, path)});
@@ -217,6 +223,7 @@ Result<bool> Writing::make_folder(const std::string& path, const Entry* now, con
   const bool was_there = is_folder(now);
   if (!was_there && ::mkdirat(place->folder.get(), place->name.c_str(), 0700) != 0 &&
       errno != EEXIST) {
+    if (is_gone(place->folder.get())) return conflict(path);
     return errno_error("mkdir " + shown_path(path), errno);
   }
   const std::optional<struct stat> st = look(place->folder.get(), place->name);
@@ -311,14 +318,16 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   const int folder = place->folder.get();
   if (now == nullptr && look(folder, place->name)) return conflict(path);
   if (now != nullptr && !is_as_it_was(*place, *now)) return conflict(path);
-  const UniqueFd file = TRY(make_aside(*place, path, wanted));
+  Result<UniqueFd> made = make_aside(*place, path, wanted);
+  if (!made && is_gone(folder)) return conflict(path);
+  const UniqueFd file = TRY(std::move(made));
   reach(write_.fault, "home.made");
   if (now == nullptr) {
     if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) !=
         0) {
       const int why = errno;
       ::unlinkat(folder, place->aside.c_str(), 0);
-      if (why == EEXIST) return conflict(path);
+      if (why == EEXIST || is_gone(folder)) return conflict(path);
       return errno_error("name " + shown_path(path), why);
     }
     write_.done(path, &wanted, file.get());
@@ -327,7 +336,7 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   if (exchange(*place) != 0) {
     const int why = errno;
     ::unlinkat(folder, place->aside.c_str(), 0);
-    if (why == ENOENT) return conflict(path);
+    if (why == ENOENT || is_gone(folder)) return conflict(path);
     return errno_error("replace " + shown_path(path), why);
   }
   reach(write_.fault, "home.exchanged");

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "common/tree/codec.h"
 
 namespace devrun::storage {
@@ -59,19 +62,29 @@ Result<Totals> TreeSet::growth(const tree::Entry& before, const tree::Entry& aft
   return out;
 }
 
-// Below an object that is published there is none that is not.
-Result<std::vector<tree::Object>> TreeSet::gather(const tree::Entry& root, bool all) {
+// A folder that `base` has at the same path is in its packs. Others are told again, also those that
+// some other tree's packs have: a tree is to be whole by its own.
+Result<std::vector<tree::Object>> TreeSet::gather(const tree::Entry* base,
+                                                  const tree::Entry& root) {
   std::vector<tree::Object> out;
   std::unordered_set<Digest> seen;
-  std::vector<Digest> todo{root.directory};
+  std::vector<std::pair<std::optional<Digest>, Digest>> todo;
+  todo.emplace_back(base == nullptr ? std::nullopt : std::optional(base->directory),
+                    root.directory);
   while (!todo.empty()) {
-    const Digest id = todo.back();
+    const auto [before, id] = todo.back();
     todo.pop_back();
-    if ((!all && !made_.contains(id)) || !seen.insert(id).second) continue;
+    if (before == id || !seen.insert(id).second) continue;
+    tree::Directory known;
+    if (before) known = TRY(read(*before));
     tree::Object object{id, std::string(TRY(bytes(id)))};
     const tree::Directory directory = TRY(tree::decode_directory(object.bytes));
     for (const tree::Entry& entry : directory.entries) {
-      if (entry.type == tree::EntryType::kDirectory) todo.push_back(entry.directory);
+      if (entry.type != tree::EntryType::kDirectory) continue;
+      const auto at = std::ranges::lower_bound(known.entries, entry.name, {}, &tree::Entry::name);
+      const bool there = at != known.entries.end() && at->name == entry.name &&
+                         at->type == tree::EntryType::kDirectory;
+      todo.emplace_back(there ? std::optional(at->directory) : std::nullopt, entry.directory);
     }
     out.push_back(std::move(object));
   }
@@ -90,7 +103,7 @@ Result<tree::Manifest> TreeSet::publish(const tree::Manifest& base, const tree::
   manifest.has_xattrs = base.has_xattrs || more.xattrs > 0;
   const bool whole = ExportFiles::chain_is_long(base);
   if (whole) manifest.packs.clear();
-  const std::vector<tree::Object> objects = TRY(gather(root, whole));
+  const std::vector<tree::Object> objects = TRY(gather(whole ? nullptr : &base.root, root));
   const tree::Manifest made = TRY(files_.publish_objects(std::move(manifest), objects, written));
   return *TRY(open(made.tree));
 }

@@ -41,8 +41,8 @@ class TreeSet final : public tree::DirectoryReader {
 
  private:
   Result<std::string_view> bytes(const Digest& id);  // valid until the next call
-  // Objects of `root`'s folders; `all`: also those that are published.
-  Result<std::vector<tree::Object>> gather(const tree::Entry& root, bool all);
+  // Objects of `root`'s folders that `base` does not have; without one, all.
+  Result<std::vector<tree::Object>> gather(const tree::Entry* base, const tree::Entry& root);
 
   const ExportFiles& files_;
   const TreeObjects::InMemory in_memory_;

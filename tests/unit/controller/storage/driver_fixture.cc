@@ -28,7 +28,7 @@ void StoreTest::SetUp() {
 
 void StoreTest::reopen() {
   storage_.reset();
-  Result<std::unique_ptr<Storage>> opened = Storage::open(store());
+  Result<std::unique_ptr<Storage>> opened = Storage::open(store(), fault_);
   ASSERT_TRUE(opened) << opened.error().message;
   storage_ = std::move(*opened);
 }

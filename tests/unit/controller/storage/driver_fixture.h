@@ -38,6 +38,7 @@ class StoreTest : public DriverTest {
     return storage_->live_path(volume) + "/" + path;
   }
 
+  FaultPoint fault_;  // of what is opened next
   std::unique_ptr<Storage> storage_;
 };
 

@@ -60,6 +60,29 @@ void UpperModel::forget(const std::string& path) {
   items_.erase(path);
 }
 
+bool UpperModel::is_whiteout(const std::string& path) const {
+  const auto found = items_.find(path);
+  return found != items_.end() && found->second.item.whiteout;
+}
+
+bool UpperModel::has_below(const std::string& path) const {
+  const auto after = items_.upper_bound(path + "/");
+  return after != items_.end() && after->first.starts_with(path + "/");
+}
+
+void UpperModel::drop_deletions() {
+  for (auto at = items_.begin(); at != items_.end();) {
+    const bool is_folder = at->second.item.entry.type == tree::EntryType::kDirectory;
+    if (!at->second.item.whiteout && !is_folder) {
+      ++at;
+      continue;
+    }
+    const std::string path = at->first;
+    at = items_.erase(at);
+    while (at != items_.end() && at->first.starts_with(path + "/")) at = items_.erase(at);
+  }
+}
+
 std::vector<UpperItem> UpperModel::items() const {
   std::map<std::vector<std::string>, UpperItem> sorted;  // by the parts of their paths
   const auto parts_of = [](const std::string& path) {

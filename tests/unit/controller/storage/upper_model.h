@@ -18,6 +18,9 @@ class UpperModel {
   void remove(const std::string& path);  // a whiteout
   void make_folder(const std::string& path, bool opaque = false);
   void forget(const std::string& path);  // as if the job had never touched it
+  bool is_whiteout(const std::string& path) const;
+  bool has_below(const std::string& path) const;
+  void drop_deletions();  // what a partial round does not tell
   bool empty() const { return items_.empty(); }
 
   // Folders before what is in them, with those on the way.
