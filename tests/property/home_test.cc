@@ -126,6 +126,7 @@ class HomeProperty : public StoreTest {
   std::map<std::string, uint64_t> dev_touch_;
   std::optional<std::pair<std::string, UniqueFd>> writer_;  // a file that is open in an editor
   bool inside_ = false;
+  std::vector<std::string> home_paths_;  // that are being brought home
 };
 
 void HomeProperty::dev_remove(const std::string& path) {
@@ -162,7 +163,8 @@ void HomeProperty::dev_write(const std::string& path) {
 void HomeProperty::edit() {
   ++counts_.events;
   ++(inside_ ? counts_.edits_inside : counts_.edits);
-  const std::string path = some_path();
+  std::string path = some_path();
+  if (inside_ && !home_paths_.empty() && pick(4) != 0) path = home_paths_[pick(home_paths_.size())];
   switch (pick(5)) {
     case 0:
       return dev_remove(path);
@@ -291,6 +293,10 @@ void HomeProperty::round(Job& job, bool final) {
   }
   say(fmt::format("job {}: {} round", job.start.key.job, final ? "final" : "partial"));
   if (writer_) dev_touched(writer_->first);  // what is open for writing is being edited
+  home_paths_.clear();
+  for (const std::string& path : job.touched) {
+    if (is_home(path)) home_paths_.push_back(path);
+  }
   inside_ = true;
   UpperModel told = job.upper;
   if (!final) told.drop_deletions();
@@ -369,7 +375,7 @@ void HomeProperty::run(uint32_t seed) {
   random_.seed(seed);
   // Edits in the middle of what is brought home.
   fault_ = [this](std::string_view name) {
-    if (inside_ && name.starts_with("home.") && pick(8) == 0) edit();
+    if (inside_ && name.starts_with("home.") && pick(3) == 0) edit();
   };
   reopen();
   create("v");
