@@ -54,6 +54,7 @@ Result<std::vector<storage::UpperItem>> items_of(const pb::HomeEntries& in) {
     item.redirect = entry.redirect();
     item.metacopy = entry.metacopy();
     item.unnamed = entry.unnamed();
+    item.copied_up = entry.copied_up();
   }
   return out;
 }

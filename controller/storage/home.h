@@ -56,6 +56,7 @@ struct UpperItem {
   std::string redirect;
   bool metacopy = false;
   bool unnamed = false;
+  bool copied_up = false;
 };
 
 // One round of one attempt. One thread. Errors: kExhausted: store or quota is full; kConflict: bytes

@@ -161,6 +161,9 @@ Result<bool> StoringRound::add_one(UpperItem item) {
     }
   }
   if (entry.type == tree::EntryType::kDirectory) open_.emplace_back(item.path, &added.folder);
+  if (entry.type == tree::EntryType::kRegular && item.copied_up && !item.whiteout) {
+    copied_up_.push_back(item.path);
+  }
   if (!has_bytes) return false;
   if (is_named && (body.kind == tree::BodyKind::kInline || parts_.bodies.has(body, entry.size))) {
     return false;
@@ -226,6 +229,14 @@ tree::UpperEntry* StoringRound::find(const std::string& path) {
   }
 }
 
+std::vector<CopiedUp> StoringRound::copied_up() {
+  std::vector<CopiedUp> out;
+  for (const std::string& path : copied_up_) {
+    if (const tree::UpperEntry* const there = find(path)) out.push_back({path, there->entry});
+  }
+  return out;
+}
+
 // The trees as they follow from what was told.
 Result<ChangeSet> StoringRound::lay() {
   ChangeSet set{start_.key, start_.volume, start_.root, start_.root, start_.root, false, {}, {},
@@ -247,8 +258,9 @@ Result<ChangeSet> StoringRound::lay() {
   TreeSet trees(parts_.files, volume_->objects_in_memory());
   const tree::Manifest& base = *TRY(trees.open(start_.final ? start_.root : set.left));
   const bool has_root = start_.final && upper_root_.has_value();
-  const tree::Entry laid = TRY(tree::lay_upper(
-      trees, base.root, has_root ? *upper_root_ : base.root, upper_, root_.lineage, trees.sink()));
+  tree::Entry laid = TRY(tree::lay_upper(trees, base.root, has_root ? *upper_root_ : base.root,
+                                         upper_, root_.lineage, trees.sink()));
+  laid = TRY(follow_links(trees, base.root, laid, copied_up(), root_.lineage));
   // What was written and is the same as before is no change.
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;

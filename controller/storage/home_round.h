@@ -13,6 +13,7 @@
 #include "common/tree/upper.h"
 #include "controller/storage/homing.h"
 #include "controller/storage/incoming_body.h"
+#include "controller/storage/linked_names.h"
 #include "controller/storage/recent_uses.h"
 
 namespace devrun::storage {
@@ -45,6 +46,7 @@ class StoringRound final : public HomeRound {
   Result<bool> add_one(UpperItem item);
   tree::UpperEntry* find(const std::string& path);
   Result<ChangeSet> lay();
+  std::vector<CopiedUp> copied_up();
   Result<HomeSummary> summary(const ChangeSet& set);
 
   const HomeStart start_;
@@ -60,7 +62,8 @@ class StoringRound final : public HomeRound {
   std::vector<std::pair<std::string, tree::UpperFolder*>> open_;
   uint64_t entries_ = 0;
   std::vector<std::string> left_out_;
-  std::map<uint64_t, Wanted> wanted_;  // by place
+  std::vector<std::string> copied_up_;  // with several names in the upper's own or the lower tree
+  std::map<uint64_t, Wanted> wanted_;   // by place
   std::optional<std::pair<uint64_t, IncomingBody>> incoming_;
 };
 

@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <optional>
+#include <unordered_set>
 
+#include "common/base/log.h"
 #include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
 #include "common/tree/merge_entry.h"
@@ -78,6 +80,30 @@ int exchange(const Place& place) {
                      place.name.c_str(), RENAME_EXCHANGE);
 }
 
+// An edited version of the volume's that cannot have its name back.
+void keep_beside(const Place& place) {
+  constexpr int kNamesTriedMax = 100;
+  for (int i = 1; i <= kNamesTriedMax; ++i) {
+    const std::string kept =
+        fmt::format("{}.devrun-kept{}", place.name, i == 1 ? std::string() : fmt::format(".{}", i));
+    if (::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(), kept.c_str(),
+                    RENAME_NOREPLACE) == 0) {
+      log::warning("a version of {} that was edited while it was replaced is kept as {}",
+                   place.name, kept);
+      return;
+    }
+    if (errno != EEXIST) return;  // it stays aside
+  }
+}
+
+// Back to its name, or beside it.
+void put_back(const Place& place) {
+  if (::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(), place.name.c_str(),
+                  RENAME_NOREPLACE) != 0) {
+    keep_beside(place);
+  }
+}
+
 class Writing {
  public:
   explicit Writing(const HomeWrite& write) : write_(write) {}
@@ -113,6 +139,8 @@ class Writing {
 
   const HomeWrite& write_;
   std::unordered_map<std::string, std::string> first_names_;  // of several, by lineage and inode
+  // Files with several names, of which we have taken one away: that has stamped them.
+  std::unordered_set<uint64_t> stamped_;
 };
 
 std::string join(const std::string& path, const std::string& name) {
@@ -139,7 +167,7 @@ Result<std::optional<Place>> Writing::place_of(const std::string& path) const {
 
 bool Writing::is_as_it_was(const Place& place, const Entry& now) const {
   const std::optional<struct stat> there = look(place.folder.get(), place.name);
-  if (!there || !is_still(*there, now, false)) return false;
+  if (!there || !is_still(*there, now, stamped_.contains(now.inode))) return false;
   const bool certain = now.ctime_ns < write_.taken_ns - kClockGrainNs;
   if (certain || now.type != EntryType::kRegular || now.size == 0) return true;
   const UniqueFd file(::openat(place.folder.get(), place.name.c_str(),
@@ -256,14 +284,14 @@ Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
   const std::optional<struct stat> moved = look(folder, place->aside);
   const bool regular = now.type == EntryType::kRegular;
   if (moved && is_still(*moved, now, true) && !(regular && has_writer(folder, place->aside))) {
+    if (now.links > 1) stamped_.insert(now.inode);
     if (::unlinkat(folder, place->aside.c_str(), 0) != 0 && errno != ENOENT) {
       return errno_error("remove " + shown_path(path), errno);
     }
     write_.done(path, nullptr, -1);
     return true;
   }
-  // Somebody may have taken the name meanwhile: then both stay, under the names they have.
-  ::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE);
+  put_back(*place);
   return conflict(path);
 }
 
@@ -344,17 +372,22 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   const bool regular = now->type == EntryType::kRegular;
   if (displaced && is_still(*displaced, *now, true) &&
       !(regular && has_writer(folder, place->aside))) {
+    if (now->links > 1) stamped_.insert(now->inode);
     ::unlinkat(folder, place->aside.c_str(), 0);
     write_.done(path, &wanted, file.get());
     return true;
   }
   // Back; ours goes, unless somebody has changed it in that moment.
-  if (exchange(*place) == 0) {
+  if (exchange(*place) != 0) {
+    put_back(*place);  // the name has gone meanwhile
+  } else {
     const std::optional<struct stat> ours = look(folder, place->aside);
     const bool untouched = ours && static_cast<uint64_t>(ours->st_size) == wanted.size &&
                            tree::nanoseconds(ours->st_mtim) == wanted.mtime_ns;
     if (untouched || wanted.type != EntryType::kRegular) {
       ::unlinkat(folder, place->aside.c_str(), 0);
+    } else if (ours) {
+      keep_beside(*place);
     }
   }
   return conflict(path);
@@ -417,7 +450,10 @@ Status Writing::recover_entry(const std::string& path, const Entry* now, const E
   const bool named_is_ours = named && wanted != nullptr &&
                              static_cast<uint64_t>(named->st_size) == wanted->size &&
                              tree::nanoseconds(named->st_mtim) == wanted->mtime_ns;
-  if (!named_is_ours) return ok();  // both stay, under the names they have
+  if (!named_is_ours) {
+    keep_beside(*place);
+    return ok();
+  }
   if (exchange(*place) != 0) return errno_error("put back " + shown_path(path), errno);
   ::unlinkat(folder, place->aside.c_str(), 0);
   return ok();

@@ -7,6 +7,9 @@
 // tells), the two are exchanged back. So at every moment the name leads to one whole version, and
 // the volume's own is never gone. One that is to go is moved aside and looked at in the same way.
 //
+// Where the name was taken meanwhile, an edited version that was moved aside is kept next to it, as
+// NAME.devrun-kept.
+//
 // Aside means: under a name of ours in the same folder, made of the attempt and the path. Should we
 // be killed between the two steps, `recover` finds it there by the same walk and puts it back or
 // deletes it.

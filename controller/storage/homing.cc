@@ -14,6 +14,7 @@
 #include "common/tree/upper.h"
 #include "controller/storage/clock.h"
 #include "controller/storage/home_writer.h"
+#include "controller/storage/linked_names.h"
 #include "controller/storage/sync.h"
 
 namespace devrun::storage {
@@ -131,33 +132,10 @@ Status Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry&
   for (const std::string& path : merged.conflicts.all()) {
     const Result<tree::Entry> wanted = tree::find_entry({trees.set, theirs}, path);
     if (!wanted || wanted->type == tree::EntryType::kDirectory) continue;
-    tree::UpperFolder* folder = &upper;
-    size_t begin = 0;
-    bool there = true;
-    for (size_t end = path.find('/'); end != std::string::npos && there;
-         begin = end + 1, end = path.find('/', begin)) {
-      const std::string name = path.substr(begin, end - begin);
-      const Result<tree::Entry> on_the_way =
-          tree::find_entry({trees.set, merged.root}, path.substr(0, end));
-      there = on_the_way && on_the_way->type == tree::EntryType::kDirectory;
-      if (!there) break;
-      auto at = std::ranges::lower_bound(folder->entries, name, {},
-                                         [](const auto& entry) { return entry.entry.name; });
-      if (at == folder->entries.end() || at->entry.name != name) {
-        at = folder->entries.insert(at, tree::UpperEntry{});
-        at->entry = *on_the_way;
-      }
-      folder = &at->folder;
-    }
-    if (!there) continue;
-    tree::UpperEntry added;
-    added.entry = *wanted;
-    added.entry.name =
-        fmt::format("{}.devrun-{}", path.substr(begin), to_string(set.key.task_key()));
-    added.entry.links = 1;
-    const auto at = std::ranges::lower_bound(folder->entries, added.entry.name, {},
-                                             [](const auto& entry) { return entry.entry.name; });
-    folder->entries.insert(at, std::move(added));
+    tree::Entry entry = *wanted;
+    entry.links = 1;
+    const std::string name = fmt::format("{}.devrun-{}", path, to_string(set.key.task_key()));
+    TRY(add_to_upper(trees.set, merged.root, name, entry, upper));
   }
   merged.root = TRY(tree::lay_upper(trees.set, merged.root, merged.root, upper,
                                     trees.now_manifest.lineage, trees.set.sink()));

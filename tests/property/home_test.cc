@@ -336,7 +336,7 @@ void HomeProperty::check_all() {
   const Files now = files_of(live(""));
   for (const Job& job : jobs_) check(job);
   for (const auto& [path, text] : now) {
-    EXPECT_EQ(path.find(".devrun"), std::string::npos) << path;
+    EXPECT_EQ(path.find(".devrun-home"), std::string::npos) << path;
   }
   // What the developer wrote is there, unless a job that had seen it wrote another.
   for (const auto& [path, text] : dev_) {

@@ -268,6 +268,27 @@ TEST_P(HomeTest, DatabasesTravelWithTheirJournalsOrNotAtAll) {
   EXPECT_EQ(text("root/proj/y.db"), "y1");
 }
 
+TEST_P(HomeTest, AFileOfSeveralNamesIsWrittenThroughAllOfThem) {
+  fs::create_hard_link(live("root/proj/a"), live("root/proj/also-a"));
+  start_.root = snapshot().tree;
+  UpperModel job;
+  job.write("root/proj/a", "a1");
+  job.copy_up("root/proj/a");
+  const HomeSummary done = home(job);
+  EXPECT_EQ(done.conflicts, 0u);
+  EXPECT_EQ(text("root/proj/a"), "a1");
+  EXPECT_EQ(text("root/proj/also-a"), "a1");
+  EXPECT_TRUE(fs::equivalent(live("root/proj/a"), live("root/proj/also-a")));
+  // One that was replaced takes only its own name with it.
+  start_.key.job = 8;
+  start_.root = snapshot().tree;
+  UpperModel other;
+  other.write("root/proj/a", "a2");
+  EXPECT_EQ(home(other).conflicts, 0u);
+  EXPECT_EQ(text("root/proj/a"), "a2");
+  EXPECT_EQ(text("root/proj/also-a"), "a1");
+}
+
 TEST_P(HomeTest, NobodyBecomesRootByWhatAJobLeft) {
   UpperModel job;
   job.write("root/proj/sh", "x", 04755);

@@ -14,6 +14,7 @@ namespace devrun::storage {
 class UpperModel {
  public:
   void write(const std::string& path, const std::string& text, uint32_t mode = 0644);
+  void copy_up(const std::string& path) { items_.at(path).item.copied_up = true; }
   void link(const std::string& path, const std::string& target);
   void remove(const std::string& path);  // a whiteout
   void make_folder(const std::string& path, bool opaque = false);
