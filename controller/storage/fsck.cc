@@ -12,6 +12,7 @@
 #include "common/tree/paths.h"
 #include "controller/storage/body_check.h"
 #include "controller/storage/catalog.h"
+#include "controller/storage/change_record.h"
 #include "controller/storage/export_files.h"
 #include "controller/storage/records.h"
 #include "controller/storage/removed.h"
@@ -43,6 +44,7 @@ class Check {
         check_volume(fmt::format("{} (removed)", one.name), one.folder);
       }
     }
+    check_change_sets();
     for (const auto& [tree, owner] : trees_) check_tree(tree, owner);
     for (const auto& [body, size_and_path] : bodies_) {
       check_stored(body, size_and_path.first, size_and_path.second);
@@ -74,6 +76,24 @@ class Check {
     for (const SnapshotRecord& one : (*catalog)->records()) {
       ++report_.snapshots;
       trees_.emplace(one.tree, fmt::format("{}@{}", name, one.number));
+    }
+  }
+
+  // Those of jobs of long ago were collected.
+  void check_change_sets() {
+    const std::string jobs = store_ + "/jobs";
+    const Result<std::vector<AttemptKey>> keys = all_change_sets(jobs);
+    if (!keys) return problem(keys.error().message);
+    for (const AttemptKey& key : *keys) {
+      const Result<ChangeSet> set = read_change_set(jobs, key);
+      if (!set) {
+        problem(fmt::format("the change set of {}: {}", to_string(key), set.error().message));
+        continue;
+      }
+      for (const Digest& tree : {set->left, set->taken}) {
+        if (::access(files_path(tree::manifest_path(tree)).c_str(), F_OK) != 0) continue;
+        trees_.emplace(tree, fmt::format("the change set of {}", to_string(key)));
+      }
     }
   }
 
