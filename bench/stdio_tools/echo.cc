@@ -1,12 +1,15 @@
-// A bare gRPC echo over TLS, to compare `devrun cat` with: the same messages as Attach's, one hop, nothing in between.
+// A bare gRPC echo over TLS, to compare `devrun cat` with: the same messages as Attach's, one hop, nothing in between;
+// and a stream one way, to compare bringing files home with.
 //
 //   bench_stdio_echo serve            prints the port, serves until stdin ends
 //   bench_stdio_echo send PORT        stdin through the server to stdout
+//   bench_stdio_echo pour PORT MB     so many megabytes to the server; prints the seconds that it took
 //
 // Both make their own certificates from a key pair in the folder that BENCH_STDIO_KEYS names (serve writes it).
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -16,6 +19,7 @@
 
 #include "common/runtime/file.h"
 #include "common/runtime/pki.h"
+#include "devrun/v1/agent.grpc.pb.h"
 #include "devrun/v1/client.grpc.pb.h"
 
 namespace {
@@ -37,6 +41,15 @@ class Echo final : public pb::Client::Service {
       if (!stream->Write(reply)) break;
       if (request.stdin().eof()) break;
     }
+    return grpc::Status::OK;
+  }
+};
+
+class Sink final : public pb::Agent::Service {
+  grpc::Status BringHome(grpc::ServerContext*,
+                         grpc::ServerReaderWriter<pb::HomeDown, pb::HomeUp>* stream) override {
+    pb::HomeUp message;
+    while (stream->Read(&message)) continue;
     return grpc::Status::OK;
   }
 };
@@ -63,10 +76,12 @@ int serve() {
   tls.pem_root_certs = authority->certificate;
   tls.pem_key_cert_pairs.push_back({own->key, own->certificate});
   Echo echo;
+  Sink sink;
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port);
   builder.RegisterService(&echo);
+  builder.RegisterService(&sink);
   const auto server = builder.BuildAndStart();
   if (!server || port == 0) return fail("cannot listen");
   std::printf("%d\n", port);
@@ -77,12 +92,36 @@ int serve() {
   return 0;
 }
 
-int send(const std::string& port) {
+std::shared_ptr<grpc::Channel> channel_to(const std::string& port) {
   const auto ca = devrun::read_file(keys_folder() + "/ca.pem");
-  if (!ca) return fail("no ca.pem");
+  if (!ca) return nullptr;
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = *ca;
-  const auto channel = grpc::CreateChannel("127.0.0.1:" + port, grpc::SslCredentials(tls));
+  return grpc::CreateChannel("127.0.0.1:" + port, grpc::SslCredentials(tls));
+}
+
+int pour(const std::string& port, int megabytes) {
+  const auto channel = channel_to(port);
+  if (!channel) return fail("no ca.pem");
+  const auto stub = pb::Agent::NewStub(channel);
+  grpc::ClientContext context;
+  const auto stream = stub->BringHome(&context);
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < megabytes; ++i) {
+    pb::HomeUp message;
+    message.mutable_bytes()->mutable_data()->assign(1 << 20, static_cast<char>(i));
+    if (!stream->Write(message)) return fail("write");
+  }
+  stream->WritesDone();
+  if (!stream->Finish().ok()) return fail("not all arrived");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  std::printf("%.4f\n", took.count());
+  return 0;
+}
+
+int send(const std::string& port) {
+  const auto channel = channel_to(port);
+  if (!channel) return fail("no ca.pem");
   const auto stub = pb::Client::NewStub(channel);
   grpc::ClientContext context;
   const auto stream = stub->Attach(&context);
@@ -123,5 +162,6 @@ int main(int argc, char** argv) {
   const std::string verb = argc > 1 ? argv[1] : "";
   if (verb == "serve") return serve();
   if (verb == "send" && argc > 2) return send(argv[2]);
-  return fail("serve | send PORT");
+  if (verb == "pour" && argc > 3) return pour(argv[2], std::atoi(argv[3]));
+  return fail("serve | send PORT | pour PORT MB");
 }
