@@ -116,6 +116,8 @@ class Writing {
   Result<bool> entry(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
   Result<bool> make_folder(const std::string& path, const Entry* now, const Entry& wanted,
                            size_t depth);
+  Result<bool> name_folder(const Place& place, const std::string& path, const Entry& wanted);
+  Status clear_aside(const Place& place, const std::string& path) const;
   Result<bool> go(const std::string& path, const Entry& now, size_t depth);
   Result<bool> remove_file(const std::string& path, const Entry& now);
   Result<bool> put(const std::string& path, const Entry* now, const Entry& wanted);
@@ -130,8 +132,8 @@ class Writing {
     if (!is_folder(folder)) return tree::Directory{};
     return write_.reader.read(folder->directory);
   }
-  bool conflict(const std::string& path) const {
-    write_.conflict(path);
+  bool conflict(const std::string& path, bool whole = true) const {
+    write_.conflict(path, whole);
     return false;
   }
   template <typename Each>
@@ -238,7 +240,7 @@ Result<bool> Writing::go(const std::string& path, const Entry& now, size_t depth
   }
   if (errno == ENOENT) return true;
   if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR || errno == EBUSY) {
-    return conflict(path);
+    return conflict(path, false);
   }
   return errno_error("rmdir " + shown_path(path), errno);
 }
@@ -248,18 +250,16 @@ Result<bool> Writing::make_folder(const std::string& path, const Entry* now, con
   if (now != nullptr && !is_folder(now) && !TRY(remove_file(path, *now))) return false;
   const std::optional<Place> place = TRY(place_of(path));
   if (!place) return conflict(path);
-  const bool was_there = is_folder(now);
-  if (!was_there && ::mkdirat(place->folder.get(), place->name.c_str(), 0700) != 0 &&
-      errno != EEXIST) {
-    if (is_gone(place->folder.get())) return conflict(path);
-    return errno_error("mkdir " + shown_path(path), errno);
+  bool made = false;
+  if (!is_folder(now)) {
+    made = TRY(name_folder(*place, path, wanted));
   }
   const std::optional<struct stat> st = look(place->folder.get(), place->name);
   if (!st || !S_ISDIR(st->st_mode)) return conflict(path);
-  TRY(folder(path, was_there ? now : nullptr, &wanted, depth + 1));
+  TRY(folder(path, is_folder(now) ? now : nullptr, &wanted, depth + 1));
   Entry attributes = wanted;
-  if (was_there) {
-    const tree::Changes changes = tree::compare(*now, wanted);
+  if (!made) {
+    const tree::Changes changes = is_folder(now) ? tree::compare(*now, wanted) : tree::Changes{};
     if (!changes.mode && !changes.owner && !changes.xattrs) return true;
     attributes.mtime_ns = tree::nanoseconds(st->st_mtim);
   }
@@ -268,6 +268,37 @@ Result<bool> Writing::make_folder(const std::string& path, const Entry* now, con
   TRY(set_attributes(self->get(), attributes));
   write_.done(path, &wanted, -1);
   return true;
+}
+
+// It has its attributes before it has its name: a half-made one would be another's, to the next who
+// compares. False if somebody has made one there meanwhile.
+Result<bool> Writing::name_folder(const Place& place, const std::string& path,
+                                  const Entry& wanted) {
+  const int folder = place.folder.get();
+  TRY(clear_aside(place, path));
+  if (::mkdirat(folder, place.aside.c_str(), 0700) != 0) {
+    if (is_gone(folder)) return false;
+    return errno_error("mkdir " + shown_path(path), errno);
+  }
+  const UniqueFd made(
+      ::openat(folder, place.aside.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!made) return errno_error("mkdir " + shown_path(path), errno);
+  TRY(set_attributes(made.get(), wanted));
+  reach(write_.fault, "home.folder");
+  if (::renameat2(folder, place.aside.c_str(), folder, place.name.c_str(), RENAME_NOREPLACE) == 0) {
+    return true;
+  }
+  const int why = errno;
+  ::unlinkat(folder, place.aside.c_str(), AT_REMOVEDIR);
+  if (why == EEXIST || is_gone(folder)) return false;
+  return errno_error("name " + shown_path(path), why);
+}
+
+Status Writing::clear_aside(const Place& place, const std::string& path) const {
+  const int folder = place.folder.get();
+  if (::unlinkat(folder, place.aside.c_str(), 0) == 0 || errno == ENOENT) return ok();
+  if (::unlinkat(folder, place.aside.c_str(), AT_REMOVEDIR) == 0) return ok();
+  return errno_error("make room for " + shown_path(path), errno);
 }
 
 Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
@@ -299,9 +330,7 @@ Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
 Result<UniqueFd> Writing::make_aside(const Place& place, const std::string& path,
                                      const Entry& wanted) {
   const int folder = place.folder.get();
-  if (::unlinkat(folder, place.aside.c_str(), 0) != 0 && errno != ENOENT) {
-    return errno_error("make room for " + shown_path(path), errno);
-  }
+  TRY(clear_aside(place, path));
   if (wanted.type == EntryType::kRegular && wanted.links > 1) {
     std::string key(reinterpret_cast<const char*>(wanted.lineage.data()), wanted.lineage.size());
     key += std::to_string(wanted.inode);
@@ -438,8 +467,7 @@ Status Writing::recover_entry(const std::string& path, const Entry* now, const E
       ::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE);
       return ok();
     }
-    ::unlinkat(folder, place->aside.c_str(), 0);
-    return ok();
+    return clear_aside(*place, path);
   }
   // The volume's own, edited: back to its name; where that is taken by ours, in exchange.
   if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) ==

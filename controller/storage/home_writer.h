@@ -45,8 +45,9 @@ struct HomeWrite {
   // Whether the bytes of a file must be on disk before it takes another's place: false where the
   // file system orders that itself.
   bool syncs = false;
-  // Called with each path that is left as it is, since something else is there now.
-  std::function<void(const std::string& path)> conflict;
+  // Called with each path that is left as it is, since something else is there now; `whole`: with all
+  // that is below it.
+  std::function<void(const std::string& path, bool whole)> conflict;
   // Called with each entry that was written (an open file of it, or -1) or removed (null).
   std::function<void(const std::string& path, const tree::Entry* entry, int file)> done;
   FaultPoint fault = {};

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
@@ -34,20 +34,26 @@ tree::Lineage lineage_of(const std::string& text) {
 // Paths that are in one of a set of paths, or below one.
 class PathSet {
  public:
-  void add(const std::string& path) { paths_.insert(path); }
+  // With all that is below it, or alone.
+  void add(const std::string& path, bool whole) {
+    bool& known = paths_[path];
+    known = known || whole;
+  }
   bool covers(const std::string& path) const {
+    if (paths_.contains(path)) return true;
     for (size_t end = path.size(); !paths_.empty() && end != std::string::npos && end > 0;) {
-      if (paths_.contains(path.substr(0, end))) return true;
+      const auto found = paths_.find(path.substr(0, end));
+      if (found != paths_.end() && found->second) return true;
       end = path.rfind('/', end - 1);
     }
     return false;
   }
   bool has(const std::string& path) const { return paths_.contains(path); }
   size_t size() const { return paths_.size(); }
-  const std::set<std::string>& all() const { return paths_; }
+  const std::map<std::string, bool>& all() const { return paths_; }
 
  private:
-  std::set<std::string> paths_;
+  std::map<std::string, bool> paths_;
 };
 
 }  // namespace
@@ -90,7 +96,11 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
     const tree::Lineage mixed = lineage_of(
         fmt::format("{} {} {}", trees.now.directory.hex(), wanted.directory.hex(), clock_ns()));
     const auto note = [&](const tree::Conflict& conflict) -> Status {
-      merged.conflicts.add(conflict.path);
+      // Two folders that differ in their modes, say: what is in them is merged all the same.
+      const auto is_folder = [](const std::optional<tree::Entry>& entry) {
+        return entry && entry->type == tree::EntryType::kDirectory;
+      };
+      merged.conflicts.add(conflict.path, !is_folder(conflict.ours) || !is_folder(conflict.theirs));
       return ok();
     };
     const tree::Lineage& lineage = trees.now_manifest.lineage;
@@ -100,24 +110,24 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
                                         trees.set.sink(), note));
     // Taken over what was in the way: nothing is.
     if (request.over) merged.conflicts = {};
-    for (const std::string& path : out.conflicts.all()) merged.conflicts.add(path);
+    for (const auto& [path, whole] : out.conflicts.all()) merged.conflicts.add(path, whole);
     PathSet torn;
-    for (const std::string& path : merged.conflicts.all()) {
+    for (const auto& [path, whole] : merged.conflicts.all()) {
       for (const std::string& file : database_files(path)) {
-        if (!merged.conflicts.has(file)) torn.add(file);
+        if (!merged.conflicts.has(file)) torn.add(file, true);
       }
     }
     bool again = false;
-    const tree::Chooser whole = [&](const std::string& path, const tree::Entry*,
+    const tree::Chooser together = [&](const std::string& path, const tree::Entry*,
                                     const tree::Entry*) {
       if (!torn.has(path)) return true;
-      merged.conflicts.add(path);
+      merged.conflicts.add(path, true);
       again = true;
       return false;
     };
     if (torn.size() > 0) {
       wanted =
-          TRY(tree::select_tree({trees.set, trees.base, wanted, lineage, whole}, trees.set.sink()));
+          TRY(tree::select_tree({trees.set, trees.base, wanted, lineage, together}, trees.set.sink()));
     }
     out = std::move(merged);
     if (!again) return out;
@@ -129,7 +139,7 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
 Status Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
                           Merged& merged) {
   tree::UpperFolder upper;
-  for (const std::string& path : merged.conflicts.all()) {
+  for (const auto& [path, whole] : merged.conflicts.all()) {
     const Result<tree::Entry> wanted = tree::find_entry({trees.set, theirs}, path);
     if (!wanted || wanted->type == tree::EntryType::kDirectory) continue;
     tree::Entry entry = *wanted;
@@ -187,7 +197,7 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
                        .taken_ns = trees.now_manifest.taken_ns,
                        .tag = tag,
                        .syncs = !parts_.driver.freezes(),
-                       .conflict = [&](const std::string& path) { merged.conflicts.add(path); },
+                       .conflict = [&](const std::string& path, bool whole) { merged.conflicts.add(path, whole); },
                        .done =
                            [&](const std::string& path, const tree::Entry* entry, int file) {
                              (void)path;
@@ -252,14 +262,14 @@ Result<Taken> Homing::run(ChangeSet& set, const Request& request) {
     std::erase_if(set.conflicts, [&](const std::string& path) {
       return merged.conflicts.has(path) || request.choose(path, nullptr, nullptr);
     });
-    for (const std::string& path : merged.conflicts.all()) {
+    for (const auto& [path, whole] : merged.conflicts.all()) {
       if (set.conflicts.size() < kConflictsRecordedMax) set.conflicts.push_back(path);
     }
   }
   set.changed = clock_now();
   TRY(write_change_set(parts_.jobs_path, set));
   out.conflicts_in_all = merged.conflicts.size();
-  for (const std::string& path : merged.conflicts.all()) {
+  for (const auto& [path, whole] : merged.conflicts.all()) {
     if (out.conflicts.size() < kConflictsToldMax) out.conflicts.push_back(path);
   }
   return out;
@@ -278,7 +288,7 @@ Status Homing::recover(const Applying& applying) {
                     .contents = contents,
                     .taken_ns = applying.taken_ns,
                     .tag = applying.tag,
-                    .conflict = [](const std::string&) {},
+                    .conflict = [](const std::string&, bool) {},
                     .done = [](const std::string&, const tree::Entry*, int) {}}));
   return remove_applying(parts_.jobs_path, applying.key);
 }
