@@ -32,13 +32,14 @@ AttachSession::AttachSession(Controller& controller, Console& console, Signals* 
       signals_(signals),
       options_(std::move(options)),
       job_(to_string(options_.what.task_key())),
-      terminal_(options_.in),
+      terminal_(options_.in, options_.detach_keys),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       out_lines_(options_.rank_prefix),
       err_lines_(options_.rank_prefix),
       matcher_(options_.tty ? options_.detach_keys : ""),
       stdin_open_(options_.write_stdin),
-      stdin_placed_(!options_.stdin_goes_on) {}
+      stdin_placed_(!options_.stdin_goes_on),
+      watches_(options_.watch) {}
 
 AttachSession::~AttachSession() = default;
 
@@ -60,6 +61,7 @@ Result<Attached> AttachSession::run() {
     if (!*once) *once = wait_before_reconnecting();
     if (*once) {
       out = std::move(**once);
+      out->signal = stopped_by_;
       break;
     }
   }
@@ -67,7 +69,7 @@ Result<Attached> AttachSession::run() {
   stop_driver_ = true;
   wake();
   driver.join();
-  if (terminal_.is_raw()) restore_screen();
+  if (terminal_.is_entered()) restore_screen();
   terminal_.leave();
   console_.set_raw(false);
   return out;
@@ -84,10 +86,7 @@ void AttachSession::restore_screen() {
 
 Result<std::optional<Attached>> AttachSession::read_once() {
   AttachStart start{.what = options_.what, .output_from = decoder_.offset(), .attempt = attempt_};
-  {
-    const std::lock_guard lock(mutex_);
-    start.write_stdin = stdin_open_;
-  }
+  start.write_stdin = !watches_;
   if (!began_) start.begin = options_.begin;
   if (options_.session) {
     start.session = options_.session;
@@ -132,16 +131,32 @@ Result<std::optional<Attached>> AttachSession::read_once() {
   if (!taken) return taken.error();
   const Error error =
       finished ? Error{Code::kUnavailable, "the connection was closed", {}} : finished.error();
-  if (error.code == Code::kConflict && !ever_connected_ && stdin_open_ && !options_.session) {
-    console_.say(
-        fmt::format("another devrun writes the stdin of job {}: only its output is shown", job_));
-    const std::lock_guard lock(mutex_);
-    stdin_open_ = false;
+  if (is_another_writer(error)) {
+    watch_from_now_on();
     return std::optional<Attached>{};
   }
   if (!is_transient(error)) return error;
   say_lost(error);
   return std::optional<Attached>{};
+}
+
+// And not a call of our own that broke before its first word.
+bool AttachSession::is_another_writer(const Error& error) const {
+  if (error.code != Code::kConflict || ever_connected_ || watches_ || options_.session)
+    return false;
+  return failures_ == 0 || Clock::now() - lost_at_ >= kConflictPatience;
+}
+
+void AttachSession::watch_from_now_on() {
+  watches_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    stdin_open_ = false;
+  }
+  console_.say(
+      fmt::format("another devrun writes to job {}: this one watches, and Ctrl-C ends "
+                  "that alone",
+                  job_));
 }
 
 bool AttachSession::is_transient(const Error& error) const {
@@ -153,7 +168,7 @@ bool AttachSession::is_transient(const Error& error) const {
       return true;
     case Code::
         kConflict:  // the job has ended, or the controller still holds our broken call for the writer of stdin
-      return !options_.session && ever_connected_ && Clock::now() - lost_at_ < kConflictPatience;
+      return !options_.session && Clock::now() - lost_at_ < kConflictPatience;
     case Code::kInternal:
       return ever_connected_;
     default:
@@ -246,12 +261,13 @@ Status AttachSession::take_state(AttachState&& state) {
   if (has_program) enter_raw_mode();
   const std::lock_guard lock(mutex_);
   state_ = std::move(state);
+  state_known_ = true;
   return ok();
 }
 
 void AttachSession::enter_raw_mode() {
-  if (!options_.tty || terminal_.is_raw()) return;
-  if (const Status raw = terminal_.enter(); !raw) {
+  if (!options_.tty || watches_ || terminal_.is_raw()) return;
+  if (const Status raw = terminal_.enter(TerminalMode::kRaw); !raw) {
     console_.say(raw.error());
     return;
   }
@@ -300,7 +316,7 @@ Status AttachSession::write_piece(const OutputPiece& piece) {
     if (piece.completes) mark_.clear();
     return ok();
   }
-  if (terminal_.is_raw()) screen_.feed(piece.bytes);
+  if (terminal_.is_entered()) screen_.feed(piece.bytes);
   const bool is_error = piece.stream == OutputStream::kStderr;
   const int fd = is_error ? console_.err() : console_.out();
   if (options_.rank_prefix.empty()) return write_to(fd, piece.bytes);
@@ -335,8 +351,14 @@ Status AttachSession::write_to(int fd, std::string_view bytes) {
 
 Attached AttachSession::broken_pipe() {
   // As a program of ours would end by SIGPIPE. A job that has ended meanwhile is no matter.
-  (void)controller_.cancel(options_.what.task_key(), 0);
+  if (!watches_) (void)controller_.cancel(options_.what.task_key(), 0);
   return Attached{Attached::How::kBrokenPipe, {}};
+}
+
+void AttachSession::nobody_reads() {
+  (void)broken_pipe();
+  leave(Attached::How::kBrokenPipe);
+  wake();
 }
 
 }  // namespace devrun::cli

@@ -2,6 +2,12 @@
 // it, until it ends, we detach, or nobody reads our output any more. A lost controller is said
 // once; then it goes on at the very byte.
 //
+// One caller is a job's writer. Any other watches: nothing of it reaches the job, and a signal ends
+// the watching alone. Who asks to write while another does becomes a watcher for good.
+//
+// A terminal is made ready as soon as it is ours (RawTerminal): so the detach keys detach from a job
+// that waits for room, and what is typed meanwhile is the program's.
+//
 // Two threads. The caller's reads the stream and writes the output; the driver polls stdin, signals
 // and timers and is the only one that writes to the stream. `mutex_` guards what they share;
 // `write_mutex_` keeps a call from being finished under the driver's write. The driver may sit in a
@@ -34,6 +40,7 @@ namespace devrun::cli {
 struct AttachOptions {
   AttemptKey what;
   int in = 0;
+  bool watch = false;  // nothing of ours reaches the job; write_stdin and tty are false then
   bool write_stdin = false;
   // Someone may have written before us: where stdin goes on is the controller's to say.
   bool stdin_goes_on = false;
@@ -53,15 +60,17 @@ struct AttachOptions {
 
 struct Attached {
   enum class How {
-    kEnded,       // `end` says how
-    kDetached,    // asked for
-    kHungUp,      // the terminal is gone
-    kBrokenPipe,  // the job was cancelled, since nobody reads its output
-    kLeft,        // Ctrl-C again after the cancellation, or it could not be delivered
+    kEnded,            // `end` says how
+    kDetached,         // asked for
+    kHungUp,           // the terminal is gone
+    kBrokenPipe,       // the job was cancelled, since nobody reads its output
+    kLeft,             // Ctrl-C again after the cancellation, or it could not be delivered
+    kStoppedWatching,  // by `signal`; the job goes on
   };
   How how = How::kEnded;
   AttachEnd end;
   bool output_is_cut = false;  // a mark in it said so
+  int signal = 0;
 };
 
 class AttachSession {
@@ -78,6 +87,8 @@ class AttachSession {
     leave(Attached::How::kLeft);
     wake();
   }
+  // Any thread, while `run` is under way: nobody reads another rank's output any more.
+  void nobody_reads();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -98,6 +109,8 @@ class AttachSession {
   void enter_raw_mode();
   void restore_screen();
   Attached broken_pipe();
+  bool is_another_writer(const Error& error) const;
+  void watch_from_now_on();
   bool is_transient(const Error& error) const;
   void say_lost(const Error& error);
   void say_back();
@@ -106,8 +119,12 @@ class AttachSession {
   // The driver (attach_driver.cc).
   void drive();
   int poll_timeout_ms();
+  bool wants_input();
+  void ready_terminal();
   void read_stdin();
   void take_signals();
+  bool only_watches();
+  void stop_watching(int signal);
   void interrupt_key();
   void end_or_forward(int signal);
   void cancel_job();
@@ -155,6 +172,7 @@ class AttachSession {
   std::optional<Clock::time_point> interrupted_at_;
   bool cancelling_ = false;
   Clock::time_point cancelled_at_;
+  bool keys_ended_ = false;  // the terminal gives no more
   std::string said_reason_;
   bool hung_up_ = false;
 
@@ -165,12 +183,15 @@ class AttachSession {
   bool stdin_open_ = false;
   bool stdin_placed_ = false;  // the offset of our first byte is known
   AttachState state_;
+  bool state_known_ = false;
   uint64_t output_read_ = 0;
   uint64_t told_output_read_ = 0;  // of it, to the controller
   bool resize_pending_ = false;
   std::deque<int> signals_pending_;
   std::optional<Attached::How> leaving_;
   Clock::time_point leave_by_;  // a session: until then its end is waited for
+  std::atomic<bool> watches_;
+  std::atomic<int> stopped_by_ = 0;  // a signal
   std::atomic<bool> stop_driver_ = false;
   std::atomic<bool> stop_writing_ = false;
   std::atomic<bool> reader_done_ = false;

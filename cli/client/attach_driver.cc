@@ -30,20 +30,14 @@ void AttachSession::wake() {
 
 void AttachSession::drive() {
   while (!stop_driver_) {
-    bool wants_input = false;
-    {
-      const std::lock_guard lock(mutex_);
-      wants_input = stdin_open_ && stdin_placed_ && stdin_.wants_input();
-    }
-    // What is typed before the program runs stays in the terminal: it is not raw yet, and Ctrl-C is
-    // still a signal.
-    if (options_.tty && before_program()) wants_input = false;
-    const bool may_read = wants_input && is_foreground(options_.in);
+    const bool wants = wants_input();
+    const bool may_read = wants && is_foreground(options_.in);
+    if (may_read) ready_terminal();
     std::array<pollfd, 3> polled{{{wake_.get(), POLLIN, 0},
                                   {signals_ != nullptr ? signals_->fd() : -1, POLLIN, 0},
                                   {may_read ? options_.in : -1, POLLIN, 0}}};
     int timeout_ms = poll_timeout_ms();
-    if (wants_input && !may_read) {
+    if (wants && !may_read) {
       timeout_ms = timeout_ms < 0 ? kBackgroundPollMs : std::min(timeout_ms, kBackgroundPollMs);
     }
     if (::poll(polled.data(), polled.size(), timeout_ms) < 0 && errno != EINTR) return;
@@ -68,9 +62,24 @@ int AttachSession::poll_timeout_ms() {
   return static_cast<int>(std::max<int64_t>(left.count() + 1, 0));
 }
 
+// The keys of a terminal may be the detach sequence. Once the program reads no more they are the next reader's.
+bool AttachSession::wants_input() {
+  const std::lock_guard lock(mutex_);
+  if (options_.tty) return (stdin_open_ || watches_) && !keys_ended_;
+  return stdin_open_ && stdin_placed_ && stdin_.wants_input();
+}
+
+void AttachSession::ready_terminal() {
+  if (!options_.tty || terminal_.is_entered()) return;
+  if (const Status ready = terminal_.enter(TerminalMode::kWaiting); !ready) {
+    console_.say(ready.error());
+    keys_ended_ = true;
+  }
+}
+
 void AttachSession::read_stdin() {
-  size_t room = 0;
-  {
+  size_t room = kInBytesMax;
+  if (!options_.tty) {
     const std::lock_guard lock(mutex_);
     if (!stdin_open_) return;  // closed while we polled: what lies there is the next reader's
     room = stdin_.room();
@@ -78,6 +87,7 @@ void AttachSession::read_stdin() {
   const ssize_t n = ::read(options_.in, in_buffer_.get(), std::min(room, kInBytesMax));
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) {
+    keys_ended_ = true;
     const std::lock_guard lock(mutex_);
     stdin_.end_of_file();
     return;
@@ -85,7 +95,8 @@ void AttachSession::read_stdin() {
   const DetachMatcher::Typed typed = matcher_.feed({in_buffer_.get(), static_cast<size_t>(n)});
   {
     const std::lock_guard lock(mutex_);
-    stdin_.append(typed.bytes);
+    // Keys for which there is no room are lost, as in any terminal.
+    if (stdin_open_ && typed.bytes.size() <= stdin_.room()) stdin_.append(typed.bytes);
   }
   if (typed.detached) leave(Attached::How::kDetached);
 }
@@ -96,7 +107,7 @@ void AttachSession::take_signals() {
       case SIGWINCH:
       case SIGCONT: {
         if (!options_.tty) break;
-        if (terminal_.is_raw()) (void)terminal_.enter();
+        (void)terminal_.enter_again();
         const std::lock_guard lock(mutex_);
         resize_pending_ = true;
         break;
@@ -117,8 +128,22 @@ void AttachSession::take_signals() {
   }
 }
 
+// Whether it is another's job to end. Before the controller has said a word of a job that is not ours alone, we act as
+// if it were.
+bool AttachSession::only_watches() {
+  if (watches_) return true;
+  const std::lock_guard lock(mutex_);
+  return !options_.patient && !options_.session && !state_known_;
+}
+
+void AttachSession::stop_watching(int signal) {
+  stopped_by_ = signal;
+  leave(Attached::How::kStoppedWatching);
+}
+
 // Ctrl-C, where it is no key of the job's.
 void AttachSession::interrupt_key() {
+  if (only_watches()) return stop_watching(SIGINT);
   if (cancelling_) return leave(Attached::How::kLeft);
   const auto now = Clock::now();
   const bool again =
@@ -130,6 +155,7 @@ void AttachSession::interrupt_key() {
 
 // A signal for the program. One that would end a program ends a job that has none yet.
 void AttachSession::end_or_forward(int signal) {
+  if (only_watches()) return stop_watching(signal);
   if (before_program() && signal != SIGUSR1 && signal != SIGUSR2) return cancel_job();
   const std::lock_guard lock(mutex_);
   if (signals_pending_.size() < kSignalsPendingMax) signals_pending_.push_back(signal);
@@ -216,6 +242,12 @@ void AttachSession::send_pending() {
 bool AttachSession::send_one(AttachStream& stream) {
   std::unique_lock lock(mutex_);
   if (leaving_) return false;
+  if (watches_) {
+    if (!output_read_is_due()) return false;
+    told_output_read_ = output_read_;
+    lock.unlock();
+    return stream.send_output_read(told_output_read_);
+  }
   if (!signals_pending_.empty()) {
     const int signal = signals_pending_.front();
     signals_pending_.pop_front();
@@ -232,7 +264,7 @@ bool AttachSession::send_one(AttachStream& stream) {
     lock.unlock();
     return stream.send_output_read(told_output_read_);
   }
-  if (!stdin_open_) return false;
+  if (!stdin_open_ || !stdin_placed_) return false;
   const auto chunk = stdin_.next();
   if (!chunk) return false;
   std::string bytes(chunk->bytes);  // the reader may drop them from the window meanwhile

@@ -35,7 +35,7 @@ struct LogBegin {
 struct AttachStart {
   AttemptKey what;  // job, task and rank
   uint64_t output_from = 0;
-  bool write_stdin = false;
+  bool write_stdin = false;                 // be the writer: of stdin, signals and sizes
   std::optional<SessionWish> session = {};  // instead of the job's own streams
   std::optional<LogBegin> begin = {};       // instead of output_from
   uint32_t attempt = 0;                     // whose output output_from counts; 0: the newest one

@@ -69,25 +69,50 @@ bool is_foreground(int fd) {
   return owner < 0 || owner == ::getpgrp();
 }
 
-Status RawTerminal::enter() {
-  termios modes{};
-  if (!raw_) {
+std::optional<TerminalMode> RawTerminal::mode() const {
+  const std::lock_guard lock(mutex_);
+  return mode_;
+}
+
+Status RawTerminal::enter(TerminalMode mode) {
+  const std::lock_guard lock(mutex_);
+  if (mode_ == mode || mode_ == TerminalMode::kRaw) return ok();
+  if (!mode_) {
     if (::tcgetattr(fd_, &saved_modes) != 0)
       return errno_error("reading the terminal's modes", errno);
     arm_exit_paths();
     saved_fd.store(fd_);
   }
-  modes = saved_modes;
+  return set(mode);
+}
+
+Status RawTerminal::enter_again() {
+  const std::lock_guard lock(mutex_);
+  return mode_ ? set(*mode_) : ok();
+}
+
+Status RawTerminal::set(TerminalMode mode) {
+  termios modes = saved_modes;
   ::cfmakeraw(&modes);
+  if (mode == TerminalMode::kWaiting) {
+    modes.c_oflag = saved_modes.c_oflag;
+    modes.c_lflag |= saved_modes.c_lflag & ISIG;
+    for (const int key : {VINTR, VQUIT, VSUSP}) {
+      const bool is_plain =
+          plain_keys_.find(static_cast<char>(modes.c_cc[key])) != std::string::npos;
+      if (is_plain) modes.c_cc[key] = _POSIX_VDISABLE;
+    }
+  }
   if (::tcsetattr(fd_, TCSANOW, &modes) != 0)
     return errno_error("setting the terminal's modes", errno);
-  raw_ = true;
+  mode_ = mode;
   return ok();
 }
 
 void RawTerminal::leave() {
-  if (!raw_) return;
-  raw_ = false;
+  const std::lock_guard lock(mutex_);
+  if (!mode_) return;
+  mode_.reset();
   restore();
 }
 

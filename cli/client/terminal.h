@@ -2,6 +2,11 @@
 // program ends (also by a signal or a failed CHECK), but for KILL.
 #pragma once
 
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "common/base/result.h"
 #include "common/model/job.h"
 
@@ -14,21 +19,36 @@ TerminalSize terminal_size(int fd);
 // False while another process group has the terminal `fd`: reading it would stop us.
 bool is_foreground(int fd);
 
-// One at a time in a process.
+enum class TerminalMode {
+  // There is no program yet: keys come one by one and are not echoed, Ctrl-C and Ctrl-Z are signals still, and what is
+  // written looks as ever.
+  kWaiting,
+  kRaw,
+};
+
+// One at a time in a process. Any thread.
 class RawTerminal {
  public:
-  explicit RawTerminal(int fd) : fd_(fd) {}
+  // `plain_keys` are never signals: the detach sequence's.
+  RawTerminal(int fd, std::string_view plain_keys) : fd_(fd), plain_keys_(plain_keys) {}
   ~RawTerminal() { leave(); }
   RawTerminal(const RawTerminal&) = delete;
   RawTerminal& operator=(const RawTerminal&) = delete;
 
-  Status enter();  // again after a stop, too
+  Status enter(TerminalMode mode);  // kWaiting after kRaw: stays raw
+  Status enter_again();             // after a stop, which gave the shell its own modes
   void leave();
-  bool is_raw() const { return raw_; }
+  bool is_entered() const { return mode().has_value(); }
+  bool is_raw() const { return mode() == TerminalMode::kRaw; }
 
  private:
-  int fd_;
-  bool raw_ = false;
+  std::optional<TerminalMode> mode() const;
+  Status set(TerminalMode mode);  // under mutex_
+
+  const int fd_;
+  const std::string plain_keys_;
+  mutable std::mutex mutex_;
+  std::optional<TerminalMode> mode_;
 };
 
 }  // namespace devrun::cli

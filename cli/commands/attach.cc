@@ -16,7 +16,9 @@ constexpr Option kOptions[] = {
      .meaning = "begin with at least the last N lines of output, or with `all` of it",
      .fallback = "what fits into 256 KiB",
      .example = "--tail 100"},
-    {.name = "no-stdin", .meaning = "only watch: leave our stdin alone", .example = "--no-stdin"},
+    {.name = "no-stdin",
+     .meaning = "only watch: neither stdin nor signals reach the job",
+     .example = "--no-stdin"},
     {.name = "detach-keys",
      .value = "KEYS",
      .meaning = "the keys that detach from a terminal",
@@ -56,7 +58,8 @@ Result<int> attach(const AttachWish& wish, Context& context) {
   following.task = wish.key.task_key();
   following.rank = wish.key.rank;
   if (wish.all_ranks) following.ranks = job.spec.nodes;
-  following.write_stdin = job.spec.program.reads_stdin && !wish.no_stdin && !is_final(job.state);
+  following.watch = wish.no_stdin || is_final(job.state);
+  following.write_stdin = job.spec.program.reads_stdin && !following.watch;
   following.tty = job.spec.program.tty && is_terminal(context.in) &&
                   is_terminal(context.console.out()) && following.write_stdin;
   following.detach_keys = wish.detach_keys;
@@ -100,8 +103,11 @@ Command attach_command() {
        .usage = {"attach [--tail N] [--rank R] [--no-stdin] [--detach-keys KEYS] JOB"},
        .purpose = "output, input and signals of a job that runs, until it ends",
        .text = "Returns the job's exit status. Ctrl-\\ d leaves a terminal; the job goes on.\n"
-               "Many may watch a job, and one writes to it: whoever attaches while another does "
-               "sees the output alone.",
+               "Many may watch a job, and one writes to it: the first to attach, whose input, "
+               "signals and terminal\n"
+               "are the job's. Whoever comes meanwhile watches, and so does --no-stdin: Ctrl-C or "
+               "TERM ends that alone,\n"
+               "with 130 or 143. When the writer has left, the next to attach writes.",
        .options = kOptions,
        .examples = kExamples},
       parse};

@@ -83,6 +83,12 @@ int say_leaving(Controller& controller, const Console& console, const Following&
       return kStatusBrokenPipe;
     case Attached::How::kLeft:
       return kStatusCancelled;
+    case Attached::How::kStoppedWatching:
+      if (!following.quiet) {
+        console.say(fmt::format("stopped watching job {}, which goes on", job),
+                    fmt::format("devrun attach {}", job));
+      }
+      return 128 + attached.signal;
   }
   return kStatusDevrun;
 }
@@ -91,6 +97,7 @@ AttachOptions options_for(const Following& following, const Context& context) {
   AttachOptions out;
   out.what = AttemptKey{following.task.job, following.task.task, following.rank, 1};
   out.in = context.in;
+  out.watch = following.watch;
   out.write_stdin = following.write_stdin;
   out.tty = following.tty;
   out.detach_keys = following.detach_keys;
@@ -108,7 +115,8 @@ AttachOptions options_for(const Following& following, const Context& context) {
 class OtherRanks {
  public:
   OtherRanks(Controller& controller, Console& console, const Following& following,
-             AttachOptions options) {
+             AttachOptions options, AttachSession& first) {
+    options.watch = true;
     options.write_stdin = false;
     options.tty = false;
     options.quiet = true;  // the first one says what is to be said
@@ -118,8 +126,10 @@ class OtherRanks {
       sessions_.push_back(std::make_unique<AttachSession>(controller, console, nullptr, options));
     }
     for (const auto& session : sessions_) {
-      threads_.emplace_back([&console, one = session.get()] {
-        if (const auto attached = one->run(); !attached) console.say(attached.error());
+      threads_.emplace_back([&console, &first, one = session.get()] {
+        const auto attached = one->run();
+        if (!attached) console.say(attached.error());
+        if (attached && attached->how == Attached::How::kBrokenPipe) first.nobody_reads();
       });
     }
   }
@@ -146,7 +156,7 @@ Result<int> follow_job(Controller& controller, Context& context, Signals& signal
   AttachOptions options = options_for(following, context);
   if (following.ranks > 1) options.rank_prefix = OtherRanks::rank_prefix(0);
   AttachSession session(controller, context.console, &signals, options);
-  OtherRanks others(controller, context.console, following, options);
+  OtherRanks others(controller, context.console, following, options, session);
   const Result<Attached> attached = session.run();
   if (!attached || attached->how != Attached::How::kEnded) others.stop();
   others.join();

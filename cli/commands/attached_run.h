@@ -14,6 +14,7 @@ struct Following {
   TaskKey task;
   uint32_t rank = 0;
   uint32_t ranks = 1;  // more: the output of all, with prefixes
+  bool watch = false;  // nothing of ours reaches the job
   bool write_stdin = false;
   bool tty = false;
   std::string detach_keys;  // bytes

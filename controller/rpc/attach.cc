@@ -32,7 +32,7 @@ std::shared_ptr<Channel> AttachCall::channel() {
 
 void AttachCall::OnDone() {
   if (const auto last = channel()) {
-    last->leave_writer(this);
+    if (writer_) hub_.leave_writer(task_, this);
     attendance_.left(last->key().job, clock_now());
   }
   self_.reset();
@@ -105,7 +105,10 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
   const auto channel = hub_.channel({key.job, key.task, start.rank(), attempt});
   const std::shared_ptr<AttachCall> self = shared_from_this();
   TRY(channel->watch(std::static_pointer_cast<StreamEnd>(self)));
-  if (start.write_stdin()) TRY(channel->become_writer(self));
+  if (start.write_stdin()) {
+    TRY(hub_.become_writer(key, self));
+    channel->set_writer(self);
+  }
   // A writer is told at once where stdin goes on. What ran before this controller did, or runs on a node that is
   // away, may have taken some of it: there the agent will say.
   const Rank* rank = find_rank(state, channel->key());
@@ -127,9 +130,14 @@ Status AttachCall::connect(const State& state, Time now, const pb::AttachStart& 
 
 Status AttachCall::take(pb::AttachRequest& request) {
   const std::shared_ptr<Channel> to = channel();
+  const bool is_for_the_job = request.has_stdin() || request.has_resize() ||
+                              request.kind_case() == pb::AttachRequest::kSignal;
+  if (is_for_the_job && !writer_) {
+    return Error{Code::kDenied, "this call watches, and is not the one that writes to the job",
+                 fmt::format("devrun attach {}", to_string(task_))};
+  }
   switch (request.kind_case()) {
     case pb::AttachRequest::kStdin: {
-      if (!writer_) return Error{Code::kDenied, "this call did not ask to write stdin", {}};
       pb::StdinChunk& chunk = *request.mutable_stdin();
       if (chunk.data().size() > kChunkBytesMax) {
         return Error{Code::kInvalid, "stdin chunk of more than 256 KiB", {}};
@@ -213,6 +221,7 @@ void AttachCall::follow_attempts() {
       Finish(to_status(watched.error()));
       return;
     }
+    if (writer_) next->set_writer(shared_from_this());
     channel_ = next;
     ++attempt_;
     sent_ = read_ = 0;

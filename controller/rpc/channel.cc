@@ -88,20 +88,9 @@ void Channel::when_output_reaches(uint64_t bytes, std::function<void()> stored) 
 
 // ── stdin: the writer's side ──
 
-Status Channel::become_writer(const std::shared_ptr<StreamEnd>& writer) {
+void Channel::set_writer(const std::shared_ptr<StreamEnd>& writer) {
   const std::lock_guard lock(mutex_);
-  if (!writer_.expired()) {
-    return Error{Code::kConflict,
-                 "another terminal already writes to the stdin of job " + to_string(key_),
-                 "devrun logs -f " + to_string(key_)};
-  }
   writer_ = writer;
-  return ok();
-}
-
-void Channel::leave_writer(const StreamEnd* writer) {
-  const std::lock_guard lock(mutex_);
-  if (writer_.lock().get() == writer) writer_.reset();
 }
 
 Status Channel::put_stdin(uint64_t offset, std::string data, bool eof) {

@@ -52,8 +52,7 @@ class Channel {
   void when_output_reaches(uint64_t bytes, std::function<void()> stored);
 
   // ── stdin: the writer's side ──
-  Status become_writer(const std::shared_ptr<StreamEnd>& writer);
-  void leave_writer(const StreamEnd* writer);
+  void set_writer(const std::shared_ptr<StreamEnd>& writer);  // who that is: StreamHub
   Status put_stdin(uint64_t offset, std::string data, bool eof);
   struct StdinState {
     std::optional<uint64_t> taken;  // not known before an agent or a writer has said

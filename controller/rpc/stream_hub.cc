@@ -1,5 +1,7 @@
 #include "controller/rpc/stream_hub.h"
 
+#include <fmt/format.h>
+
 #include "common/base/log.h"
 
 namespace devrun::controller {
@@ -72,6 +74,26 @@ void StreamHub::sync(const std::shared_ptr<Channel>& channel) {
   // The agent keeps it, and is asked again when it synchronizes.
   if (!queued)
     log::warning("output of {}: too many logs wait to be synced", to_string(channel->key()));
+}
+
+Status StreamHub::become_writer(TaskKey task, const std::shared_ptr<TaskWatcher>& call) {
+  const std::lock_guard lock(mutex_);
+  if (writers_.size() >= kSweepEvery)
+    std::erase_if(writers_, [](const auto& one) { return one.second.expired(); });
+  std::weak_ptr<TaskWatcher>& writer = writers_[task];
+  if (!writer.expired()) {
+    return Error{Code::kConflict,
+                 fmt::format("another devrun writes to job {} already", to_string(task)),
+                 fmt::format("devrun attach --no-stdin {}", to_string(task))};
+  }
+  writer = call;
+  return ok();
+}
+
+void StreamHub::leave_writer(TaskKey task, const TaskWatcher* call) {
+  const std::lock_guard lock(mutex_);
+  const auto it = writers_.find(task);
+  if (it != writers_.end() && it->second.lock().get() == call) writers_.erase(it);
 }
 
 void StreamHub::watch(TaskKey task, std::weak_ptr<TaskWatcher> watcher) {

@@ -37,6 +37,11 @@ class StreamHub {
   void find_start(std::shared_ptr<Channel> channel, const LogStart& start,
                   std::function<void(Result<uint64_t>)> answer);
 
+  // One call at a time is a task's writer: its stdin, signals and resizes count, whichever ranks and attempts it is
+  // attached to. kConflict while another one is. A call that is gone has left.
+  Status become_writer(TaskKey task, const std::shared_ptr<TaskWatcher>& call);
+  void leave_writer(TaskKey task, const TaskWatcher* call);
+
   void watch(TaskKey task, std::weak_ptr<TaskWatcher> watcher);
   void publish(TaskKey task, const TaskView& view);
   std::vector<TaskKey> watched();
@@ -51,6 +56,7 @@ class StreamHub {
   std::map<AttemptKey, std::weak_ptr<Channel>> channels_;
   std::map<AttemptKey, std::shared_ptr<Channel>> expecting_;
   std::map<TaskKey, std::vector<std::weak_ptr<TaskWatcher>>> watchers_;
+  std::map<TaskKey, std::weak_ptr<TaskWatcher>> writers_;
 };
 
 }  // namespace devrun::controller

@@ -159,3 +159,46 @@ def test_attach_shows_all_of_the_output(cluster):
     done = cluster.devrun("attach", str(job))
     assert done.status == 6 and done.out == b"one\ntwo\n", done
     wait_until(lambda: cluster.show(job)["state"] == "FAILED", "the end")
+
+
+def first_line(child):
+    return child.stdout.readline()
+
+
+def test_one_writes_and_others_watch(cluster):
+    script = "trap 'echo caught' TERM INT; echo up; while read -r line; do echo \"read $line\"; done; exit 4"
+    writer = cluster.start("--", "sh", "-c", script)
+    assert first_line(writer) == b"up\n"
+    job = cluster.jobs()[-1]["job"]
+    watchers = [(cluster.start("attach", str(job)), signal.SIGTERM, 143),
+                (cluster.start("attach", "--no-stdin", str(job)), signal.SIGINT, 130)]
+    for watcher, number, status in watchers:
+        assert first_line(watcher) == b"up\n"
+        watcher.send_signal(number)
+        done = finish(watcher, b"from a watcher\n")
+        assert done.status == status and done.out == b"", done
+        assert f"stopped watching job {job}, which goes on. Try: devrun attach {job}" in done.err, done
+    # `| head`: a watcher's reader goes, and the job does not.
+    watcher = cluster.start("attach", "--no-stdin", str(job))
+    assert first_line(watcher) == b"up\n"
+    watcher.stdout.close()
+    writer.stdin.write(b"one\n")
+    writer.stdin.flush()
+    assert first_line(writer) == b"read one\n", "and no word of what watchers did"
+    assert watcher.wait(20) == 141
+    for pipe in (watcher.stdin, watcher.stderr):
+        pipe.close()
+    # The writer is gone, however: the next to attach writes.
+    writer.kill()
+    writer.wait()
+    for pipe in (writer.stdin, writer.stdout, writer.stderr):
+        pipe.close()
+
+    def attached_again():
+        again = cluster.start("attach", str(job))
+        assert first_line(again) == b"up\n" and first_line(again) == b"read one\n"
+        again.send_signal(signal.SIGTERM)
+        done = finish(again)
+        return done if done.status != 143 else None  # the controller had not heard yet that the writer is gone
+    done = wait_until(attached_again, "the next one writes")
+    assert done.status == 4 and done.out == b"caught\n", done

@@ -165,6 +165,37 @@ def test_the_terminal_comes_back_however_it_ends(cluster):
         is_back(4)
 
 
+def test_a_job_that_waits_has_the_keys_already(cluster):
+    lab.volume(cluster)
+    with pane(cluster) as tmux:
+        before = modes(tmux, os.path.join(cluster.home, "modes0"))
+        with cluster.filled():
+            tmux.line(run_in_lab(cluster, "--cpus 1 -- sh -c 'read line; echo got-$line'"))
+            tmux.await_text("waits:")
+            job = max(entry["job"] for entry in cluster.jobs())
+            tmux.keys("C-\\", "d")
+            tmux.await_text(f"detached from job {job}")
+            tmux.await_shell()
+            assert modes(tmux, os.path.join(cluster.home, "modes1")) == before
+            assert cluster.show(job)["state"] == "QUEUED"
+            tmux.line("clear")
+            tmux.line(f"devrun attach {job}")
+            tmux.await_text("waits:")
+            tmux.line("typed-ahead")
+        tmux.await_text("got-typed-ahead")
+        assert cluster.await_end(job)["state"] == "SUCCEEDED"
+        tmux.await_shell()
+        tmux.line("clear")
+        with cluster.filled():
+            tmux.line(run_in_lab(cluster, "--cpus 1 -- true"))
+            tmux.await_text("waits:")
+            job = max(entry["job"] for entry in cluster.jobs())
+            tmux.keys("C-c")
+            tmux.await_text(f"cancelling job {job}")
+            tmux.await_shell()
+            assert cluster.await_end(job)["state"] == "CANCELLED"
+
+
 def is_run(pid, *words):
     with contextlib.suppress(OSError):
         with open(f"/proc/{pid}/cmdline", "rb") as file:

@@ -49,6 +49,7 @@ class FakeController final : public pb::Client::Service {
     std::vector<int> signals;
     std::vector<pb::TerminalSize> sizes;
     bool cancelled = false;
+    bool has_another_writer = false;
     uint64_t output_read = 0;
     // Faults: a call ends with UNAVAILABLE once it has sent so much of the log.
     std::vector<uint64_t> break_after;
@@ -274,6 +275,10 @@ class FakeController final : public pb::Client::Service {
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<pb::AttachReply, pb::AttachRequest>* stream) override {
     Call call;
+    pb::AttachRequest first;
+    if (stream->Read(&first)) take(first, call);
+    if (call.start.write_stdin() && job().has_another_writer)
+      return failed({Code::kConflict, "another devrun writes to job 42 already", {}});
     std::thread reader([&] {
       pb::AttachRequest request;
       while (stream->Read(&request)) take(request, call);

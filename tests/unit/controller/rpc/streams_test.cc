@@ -155,6 +155,45 @@ TEST(Streams, StdinNotYetTakenIsSentAgainToANewCall) {
   EXPECT_EQ(error_of(watcher->Finish()).code, Code::kExhausted);
 }
 
+// What a call ends with that says something which is for the job.
+Error refusal(pb::Client::Stub& client, bool asks_to_write) {
+  Call call;
+  const auto stream = attach(client, call, asks_to_write);
+  pb::AttachRequest signal;
+  signal.set_signal(15);
+  stream->Write(signal);
+  pb::AttachReply reply;
+  while (stream->Read(&reply)) {
+  }
+  return error_of(stream->Finish());
+}
+
+TEST(Streams, OneCallWritesAndOthersWatch) {
+  Running cluster;
+  {
+    Call call;
+    const auto writer = attach(*cluster.user, call, true);
+    pb::AttachReply reply;
+    ASSERT_TRUE(writer->Read(&reply)) << "it is the writer now";
+    EXPECT_EQ(refusal(*cluster.user, true).code, Code::kConflict);
+    EXPECT_EQ(refusal(*cluster.user, false).code, Code::kDenied);
+    call.TryCancel();
+    while (writer->Read(&reply)) {
+    }
+    writer->Finish();
+  }
+  // The writer has left: the next who asks for it writes.
+  EXPECT_TRUE(eventually([&] {
+    Call call;
+    const auto next = attach(*cluster.user, call, true);
+    pb::AttachReply reply;
+    const bool writes = next->Read(&reply);
+    call.TryCancel();
+    return writes;
+  }));
+  EXPECT_EQ(refusal(*cluster.user, false).code, Code::kDenied);
+}
+
 TEST(Streams, AKeystrokeAndItsEchoTakeLittle) {
   Running cluster;
   Call attach_call;
