@@ -41,6 +41,7 @@ struct AttachOptions {
   AttemptKey what;
   int in = 0;
   bool watch = false;  // nothing of ours reaches the job; write_stdin and tty are false then
+  bool signals_end_us = false;  // of a session: they are not its program's
   bool write_stdin = false;
   // Someone may have written before us: where stdin goes on is the controller's to say.
   bool stdin_goes_on = false;

@@ -131,7 +131,7 @@ void AttachSession::take_signals() {
 // Whether it is another's job to end. Before the controller has said a word of a job that is not ours alone, we act as
 // if it were.
 bool AttachSession::only_watches() {
-  if (watches_) return true;
+  if (watches_ || options_.signals_end_us) return true;
   const std::lock_guard lock(mutex_);
   return !options_.patient && !options_.session && !state_known_;
 }

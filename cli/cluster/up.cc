@@ -191,6 +191,15 @@ Status await_agents(const UpOptions& options, const Layout& layout, const Record
                fmt::format("cat {}", layout.log_file(agent_name(names.front())))};
 }
 
+// Of a cluster that is up those that do not run; of one that is down nothing is missing.
+std::vector<std::string> missing_of(const Layout& layout, const std::vector<Daemon>& daemons) {
+  std::vector<std::string> out;
+  for (const Daemon& daemon : daemons) {
+    if (!is_running(layout, daemon.name)) out.push_back(daemon.name);
+  }
+  return out.size() == daemons.size() ? std::vector<std::string>() : out;
+}
+
 struct Begun {
   bool found = false;  // by commands that are told nothing
 };
@@ -199,7 +208,12 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
                               const Programs& programs) {
   const std::optional<Record> before = TRY(load_record(layout));
   Record record = before.value_or(Record{});
-  if (before) TRY(adopt_running(layout, daemons_of(layout, programs, record)));
+  std::vector<std::string> missing;
+  if (before) {
+    const std::vector<Daemon> daemons = daemons_of(layout, programs, record);
+    TRY(adopt_running(layout, daemons));
+    missing = missing_of(layout, daemons);
+  }
   TRY(choose_nodes(options, layout, record));
   record.output_bytes_max = options.output_bytes_max.value_or(record.output_bytes_max);
   record.gpu_root = options.gpu_root.value_or(record.gpu_root);
@@ -223,6 +237,7 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
   TRY(start_nodes(layout, programs, record));
   TRY(await_agents(options, layout, record));
   say_who_left(options, layout, before ? before->nodes : 0, record.nodes);
+  if (!missing.empty()) say("started again what had ended: {}", fmt::join(missing, ", "));
   const bool found = TRY(link_client_config(layout));
   const Resources share = node_share(machine_resources(), record.nodes);
   say("cluster in {}: {} node{} of {} core{} and {}, controller at 127.0.0.1:{}", layout.folder,

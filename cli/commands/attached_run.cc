@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <thread>
@@ -13,10 +15,14 @@
 #include "cli/client/attach.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
+#include "common/model/fits.h"
 
 namespace devrun::cli {
 
 namespace {
+
+constexpr int kLooksForEndMax = 60;  // a session ends a moment before its job
+constexpr auto kLookForEndEvery = std::chrono::milliseconds(50);
 
 // Of several ranks each wrote on its own node. What cannot be asked any more is left out: `devrun show` has it.
 void say_written_by_ranks(Controller& controller, const Console& console, const TaskKey& task) {
@@ -31,6 +37,23 @@ void say_written_by_ranks(Controller& controller, const Console& console, const 
   }
 }
 
+// The job goes on, as a rule: it is not what was killed.
+std::optional<Words> session_ending_words(Controller& controller, const Following& following,
+                                          const AttachEnd& end, std::optional<Words> words) {
+  const auto ended = following.quiet
+                         ? std::nullopt
+                         : job_that_ended(controller, following.task, end.ending.status);
+  if (ended) {
+    const std::string job = to_string(following.task);
+    return Words{has_ended_words(*ended) + ", and the program was killed with it",
+                 ended->spec.dev_container
+                     ? "devrun shell " + ended->spec.root.volume
+                     : fmt::format("devrun show {}; devrun logs {}", job, job)};
+  }
+  if (words && !end.ending.reason.empty()) words->message = end.ending.reason;
+  return words;
+}
+
 int say_ending(Controller& controller, const Console& console, const Following& following,
                const AttachEnd& end, bool output_is_cut) {
   int status = exit_status(end.state, end.ending);
@@ -41,16 +64,14 @@ int say_ending(Controller& controller, const Console& console, const Following& 
     status = kStatusIncomplete;
   }
   auto words = ending_words(following.task, end.state, end.ending);
-  // The job goes on: it is not what was killed.
-  if (words && following.session && !end.ending.reason.empty()) words->message = end.ending.reason;
+  if (following.session) words = session_ending_words(controller, following, end, words);
   // What devrun itself did wrong is said even when it should be quiet.
   const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
   if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
   if (words && status == kStatusNotFound && !following.near_command.empty()) {
-    console.say(
-        fmt::format("there is a devrun command of nearly that name: {}", following.near_command),
-        fmt::format("devrun {}{}", following.near_command.starts_with('-') ? "" : "help ",
-                    following.near_command));
+    console.say(fmt::format("devrun's own command may have been meant: {}", following.near_command),
+                fmt::format("devrun {}{}", following.near_command.starts_with('-') ? "" : "help ",
+                            following.near_command));
   }
   if (following.quiet) return status;
   if (following.ranks > 1) {
@@ -84,7 +105,7 @@ int say_leaving(Controller& controller, const Console& console, const Following&
     case Attached::How::kLeft:
       return kStatusCancelled;
     case Attached::How::kStoppedWatching:
-      if (!following.quiet) {
+      if (!following.quiet && !following.session) {
         console.say(fmt::format("stopped watching job {}, which goes on", job),
                     fmt::format("devrun attach {}", job));
       }
@@ -98,6 +119,7 @@ AttachOptions options_for(const Following& following, const Context& context) {
   out.what = AttemptKey{following.task.job, following.task.task, following.rank, 1};
   out.in = context.in;
   out.watch = following.watch;
+  out.signals_end_us = following.signals_end_us;
   out.write_stdin = following.write_stdin;
   out.tty = following.tty;
   out.detach_keys = following.detach_keys;
@@ -151,6 +173,25 @@ class OtherRanks {
 
 }  // namespace
 
+std::optional<JobRecord> job_that_ended(Controller& controller, const TaskKey& task, int status) {
+  if (status != 128 + SIGKILL && status != kStatusDevrun) return {};
+  for (int look = 0; look < kLooksForEndMax; ++look) {
+    if (look > 0) std::this_thread::sleep_for(kLookForEndEvery);
+    Result<JobRecord> job = controller.get_job(task);
+    if (!job) return {};
+    if (is_final(job->state)) return std::move(*job);
+  }
+  return {};
+}
+
+std::string has_ended_words(const JobRecord& job) {
+  if (job.spec.dev_container) {
+    return fmt::format("the dev container of volume {} has ended", job.spec.root.volume);
+  }
+  return fmt::format("job {} has ended {}", to_string(TaskKey{job.job, job.task}),
+                     state_name(job.state));
+}
+
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
                        const Following& following) {
   AttachOptions options = options_for(following, context);
@@ -192,6 +233,27 @@ Result<int> print_submitted(const Console& console, const Submitted& submitted, 
   return 0;
 }
 
+namespace {
+
+// A job that no node could hold waits for one to be added, and whoever left it would never hear of that.
+void warn_of_no_node(Controller& controller, const Console& console, JobId job,
+                     const JobSpec& spec) {
+  const auto nodes = controller.list_nodes();
+  if (!nodes || nodes->empty()) return;  // the job is there, which is what was asked for
+  const auto could = std::ranges::count_if(*nodes, [&](const NodeRecord& node) {
+    return may_run_on(node.hello, spec) && fits(node.hello, spec.per_node);
+  });
+  if (could >= static_cast<int64_t>(spec.nodes)) return;
+  const auto waiting = controller.get_job({job, kNoTask});
+  const bool has_reason = waiting && !waiting->reason.empty();
+  console.say(
+      fmt::format("job {} cannot start on the nodes that there are, and waits for others{}{}", job,
+                  has_reason ? ": " : "", has_reason ? waiting->reason : ""),
+      fmt::format("devrun nodes; devrun cancel {}", job));
+}
+
+}  // namespace
+
 Result<int> send_job(const Target& target, Context& context, const Submission& submission,
                      const Sending& sending) {
   Signals signals = TRY(Signals::take());
@@ -213,7 +275,12 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
     return error;
   }
   if (!submitted) return submitted.error();
-  if (sending.detach) return print_submitted(context.console, *submitted, sending.json);
+  if (sending.detach) {
+    const int status = TRY(print_submitted(context.console, *submitted, sending.json));
+    if (!sending.quiet)
+      warn_of_no_node(controller, context.console, submitted->job, submission.spec);
+    return status;
+  }
   Following following;
   following.task = TaskKey{submitted->job, kNoTask};
   following.ranks = submission.spec.nodes;

@@ -2,6 +2,7 @@
 // `attach`, `shell` and `exec` end here.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "cli/client/controller.h"
@@ -13,8 +14,9 @@ namespace devrun::cli {
 struct Following {
   TaskKey task;
   uint32_t rank = 0;
-  uint32_t ranks = 1;  // more: the output of all, with prefixes
-  bool watch = false;  // nothing of ours reaches the job
+  uint32_t ranks = 1;           // more: the output of all, with prefixes
+  bool watch = false;           // nothing of ours reaches the job
+  bool signals_end_us = false;  // of a session: they are not its program's
   bool write_stdin = false;
   bool tty = false;
   std::string detach_keys;  // bytes
@@ -26,6 +28,12 @@ struct Following {
   std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
   bool keeps = true;                        // the job outlives us in any case
 };
+
+// Whether a session with this exit status went down with its job, and the job then. A job that is just ending is waited
+// for, a moment.
+std::optional<JobRecord> job_that_ended(Controller& controller, const TaskKey& task, int status);
+// "job 42 has ended SUCCEEDED", or that of a dev container.
+std::string has_ended_words(const JobRecord& job);
 
 Result<int> follow_job(Controller& controller, Context& context, Signals& signals,
                        const Following& following);

@@ -1,8 +1,10 @@
 // `devrun cp`: files out of a job that runs.
 #include <fmt/format.h>
 
+#include "cli/commands/attached_run.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/inner_session.h"
+#include "cli/output/job_text.h"
 #include "cli/transfer/file_stream.h"
 #include "common/base/units.h"
 
@@ -52,6 +54,11 @@ Result<int> copy(const CopyWish& wish, Context& context) {
   if (!status) return status;
   // Where we stopped taking, our error says why; else the other side has.
   const bool stopped = *status == kStatusBrokenPipe;
+  if (const auto ended = job_that_ended(*controller, wish.key.task_key(), *status)) {
+    return Error{Code::kConflict,
+                 has_ended_words(*ended) + " before all was copied: what has come is not whole",
+                 "devrun show " + to_string(wish.key)};
+  }
   if (*status != 0 && !stopped) return *status;
   if (!copied) return copied.error();
   if (!wish.quiet) {
@@ -67,6 +74,16 @@ Result<Action> parse(const Arguments& arguments) {
     return Error{Code::kInvalid, "expected JOB:PATH and DEST", {}};
   }
   const std::string& from = arguments.words[0];
+  const std::string& to = arguments.words[1];
+  const size_t job_end = to.find(':');
+  const bool into_job = job_end != std::string::npos && job_end > 0 &&
+                        parse_attempt_key(to.substr(0, job_end)).has_value();
+  if (into_job && from.find(':') == std::string::npos) {
+    return Error{
+        Code::kInvalid, "it copies out of a job, not into one",
+        fmt::format("devrun exec {} sh -c {} < {}", to.substr(0, job_end),
+                    command_line({"cat > " + to.substr(job_end + 1)}), command_line({from}))};
+  }
   const size_t colon = from.find(':');
   if (colon == std::string::npos || colon + 1 == from.size()) {
     return Error{Code::kInvalid, fmt::format("'{}' is not JOB:PATH, such as 42:out.txt", from), {}};
@@ -75,8 +92,13 @@ Result<Action> parse(const Arguments& arguments) {
   wish.key = TRY(parse_attempt_key(from.substr(0, colon)));
   wish.key.rank = TRY(chosen_rank(arguments, wish.key)).value_or(wish.key.rank);
   wish.path = from.substr(colon + 1);
+  if (to == "-") {
+    return Error{Code::kInvalid, "it writes files and folders, not stdout",
+                 fmt::format("devrun exec {} cat {}; or ./- for a file of that name",
+                             to_string(wish.key), command_line({wish.path}))};
+  }
   TRY(name_of(wish.path));
-  wish.destination = arguments.words[1];
+  wish.destination = to;
   wish.quiet = arguments.has("quiet");
   return Action([=](Context& context) { return copy(wish, context); });
 }

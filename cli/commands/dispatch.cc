@@ -101,8 +101,15 @@ Dispatched dispatch(const Strings& arguments, const IsProgram& is_program) {
 }
 
 namespace {
+std::string command_of(const Strings& arguments) {
+  for (const Command& command : all_commands()) {
+    if (!arguments.empty() && command.help.name == arguments.front()) return arguments.front();
+  }
+  return "run";
+}
+
 // For errors that come from so far below that they know no better.
-std::string_view next_step(Code code, bool in_container) {
+std::string next_step(Code code, bool in_container, const Strings& arguments) {
   switch (code) {
     case Code::kDenied:
       if (in_container) return "the same as root, or on the host, outside of the container";
@@ -116,7 +123,7 @@ std::string_view next_step(Code code, bool in_container) {
     case Code::kInternal:
       return "devrun doctor";
     default:
-      return "devrun help";
+      return "devrun help " + command_of(arguments);
   }
 }
 }  // namespace
@@ -141,7 +148,8 @@ int run_devrun(const Strings& arguments, Context& context) {
   if (status.error().code == Code::kCancelled) return kStatusBrokenPipe;
   Error error = status.error();
   if (error.hint.empty())
-    error.hint = next_step(error.code, ::access(context.surroundings.socket.c_str(), F_OK) == 0);
+    error.hint =
+        next_step(error.code, ::access(context.surroundings.socket.c_str(), F_OK) == 0, arguments);
   context.console.say(error);
   return kStatusDevrun;
 }

@@ -28,6 +28,7 @@ Result<int> run_inner_session(Controller& controller, Context& context, Signals&
   following.rank = key.rank;
   following.write_stdin = true;
   following.quiet = true;
+  following.signals_end_us = true;
   following.session = std::move(wish);
   std::thread worker(
       [&work, streams = InnerStreams{std::move(in.write), std::move(out.read)}]() mutable {

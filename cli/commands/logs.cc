@@ -26,7 +26,7 @@ constexpr Option kOptions[] = {
     {.name = "since",
      .value = "T",
      .meaning = "only what was written since then: a span before now (10m), or a time in UTC "
-                "(2026-11-21T08:00, 08:00)",
+                "(2026-11-21T08:00, 08:00; one still to come today is yesterday's)",
      .example = "--since 10m"},
     kRankOption,
     {.name = "stdout", .meaning = "only stdout"},

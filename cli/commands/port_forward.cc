@@ -1,8 +1,13 @@
 // `devrun port-forward`: TCP from here to a job.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
+
+#include "cli/commands/attached_run.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/inner_session.h"
+#include "cli/output/ending_text.h"
 #include "cli/transfer/port_mux.h"
 #include "common/base/parse_number.h"
 
@@ -72,12 +77,30 @@ Result<int> forward(const ForwardWish& wish, Context& context) {
                                     port_of(port.listener.get()), port.remote,
                                     to_string(wish.key)));
   }
+  const std::string job = to_string(wish.key);
+  const auto say_refused = [&](uint16_t port, int why) {
+    if (wish.quiet) return;
+    context.console.say(fmt::format("port {} of job {}: {}; said once", port, job,
+                                    why == ECONNREFUSED ? "nothing listens there (yet)"
+                                                        : std::string(std::strerror(why))),
+                        "devrun logs " + job);
+  };
   Status worked = ok();
   const Result<int> status = run_inner_session(
       *controller, context, signals, wish.key, {"ports"}, [&](InnerStreams streams) {
-        worked = PortMux(streams.from_job.get(), streams.to_job.get(), std::move(ports)).run();
+        worked =
+            PortMux(streams.from_job.get(), streams.to_job.get(), std::move(ports), say_refused)
+                .run();
       });
   if (!status) return status;
+  // Its end is the job's, and so is its status.
+  if (const auto ended = job_that_ended(*controller, wish.key.task_key(), *status)) {
+    if (!wish.quiet) {
+      context.console.say(has_ended_words(*ended) + ": nothing is forwarded any more",
+                          fmt::format("devrun show {}; devrun logs {}", job, job));
+    }
+    return ended->ending ? exit_status(ended->state, *ended->ending) : kStatusDevrun;
+  }
   if (!worked) return worked.error();
   return *status;
 }
@@ -99,16 +122,18 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command port_forward_command() {
-  return {{.name = "port-forward",
-           .usage = {"port-forward [--rank R] JOB [L:]R…"},
-           .purpose = "TCP from here to a running job",
-           .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
-                   "loopback of the job's node\n"
-                   "for each connection, until Ctrl-C or the job's end. Outlives restarts of the "
-                   "controller.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "port-forward",
+       .usage = {"port-forward [--rank R] JOB [L:]R…"},
+       .purpose = "TCP from here to a running job",
+       .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
+               "loopback of the job's node\n"
+               "for each connection, until Ctrl-C or the job's end, whose exit status it returns "
+               "then. Outlives\n"
+               "restarts of the controller.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

@@ -1,6 +1,8 @@
 // `devrun [OPTIONS] CMD…`: the main job.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/client/caller.h"
 #include "cli/client/terminal.h"
@@ -106,9 +108,47 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   return out;
 }
 
+// What kind of stdin the job would be without, if that may have been meant for it; empty: nobody misses it.
+std::string_view unread_stdin(const RunOptions& options, int in) {
+  struct stat info {};
+  if (options.retries == 0 || options.detach || options.no_stdin || ::fstat(in, &info) != 0)
+    return {};
+  if (S_ISFIFO(info.st_mode)) return "a pipe";
+  if (S_ISSOCK(info.st_mode)) return "a socket";
+  if (S_ISREG(info.st_mode) && info.st_size > 0) return "a file";
+  return {};
+}
+
+int refuse_stdin(const Console& console, std::string_view kind) {
+  console.say(
+      fmt::format("stdin is {}, and with --retries nothing of it reaches the program, since "
+                  "another attempt could not read it again",
+                  kind),
+      "--no-stdin, if it needs none; or the same without --retries");
+  return kStatusUsage;
+}
+
+// How others call what is a command here.
+struct OtherName {
+  std::string_view name;
+  std::string_view command;
+};
+constexpr OtherName kOtherNames[] = {{"version", "--version"}, {"kill", "cancel"},
+                                     {"stop", "cancel"},       {"scancel", "cancel"},
+                                     {"jobs", "ps"},           {"list", "ps"},
+                                     {"status", "ps"},         {"squeue", "ps"},
+                                     {"queue", "ps"},          {"submit", "run"},
+                                     {"sbatch", "run"},        {"srun", "run"},
+                                     {"info", "show"},         {"inspect", "show"},
+                                     {"describe", "show"},     {"monitor", "top"},
+                                     {"ssh", "shell"},         {"copy", "cp"},
+                                     {"sinfo", "nodes"},       {"forward", "port-forward"}};
+
 // `devrun canel 3` runs a program `canel`, which there will hardly be.
 std::string near_command(const std::string& program) {
-  if (program == "version") return "--version";
+  for (const OtherName& other : kOtherNames) {
+    if (other.name == program) return std::string(other.command);
+  }
   const std::vector<Command> commands = all_commands();
   std::vector<std::string_view> names;
   for (const Command& command : commands) {
@@ -139,6 +179,14 @@ int say_slip(const Console& console, const std::string& word, const std::string&
   return kStatusNotFound;
 }
 
+// A volume may have a program of this name; but it is so near to a command, and none here, that it is said.
+bool is_hardly_a_program(const RunOptions& options, const std::string& near,
+                         const Surroundings& here) {
+  const std::string& word = options.command[0];
+  return !options.after_dashes && !options.quiet && !near.empty() && !near.starts_with('-') &&
+         edit_distance(word, near) == 1 && !is_program(word, here.variable("PATH").value_or(""));
+}
+
 Result<int> run(const RunOptions& options, Context& context) {
   if (options.tty == TtyChoice::kAlways && !is_terminal(context.in)) {
     return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
@@ -147,7 +195,15 @@ Result<int> run(const RunOptions& options, Context& context) {
   const Result<Target> found = find_target(context.surroundings);
   if (is_slip(options, near, found, context.surroundings))
     return say_slip(context.console, options.command[0], near);
+  const std::string_view unread = unread_stdin(options, context.in);
+  if (!unread.empty()) return refuse_stdin(context.console, unread);
   const Target target = TRY(Result<Target>(found));
+  if (is_hardly_a_program(options, near, context.surroundings)) {
+    context.console.say(fmt::format("'{}' is no devrun command: running a program of that name; "
+                                    "did you mean {}?",
+                                    options.command[0], near),
+                        fmt::format("devrun help {}", near));
+  }
   Sending sending;
   sending.detach = options.detach;
   sending.json = options.json;

@@ -72,6 +72,7 @@ constexpr Example kExamples[] = {
     {"devrun volume du", "whose bytes the store holds"},
     {"devrun volume rm ada", "asks for the name; kept for 7 days, see restore"}};
 
+constexpr size_t kNamesMax = 100;  // of one rm
 constexpr std::array<std::string_view, 8> kVerbs{"create", "fork",  "import", "ls",
                                                  "du",     "quota", "rm",     "restore"};
 constexpr std::array<std::string_view, 2> kLaterVerbs{"paths", "share"};
@@ -250,13 +251,27 @@ Result<int> usage(const std::string& volume, bool json, Context& context) {
   return 0;
 }
 
-Result<int> remove(const std::string& name, bool yes, Context& context) {
-  if (!yes) TRY(ask_for_name(context, fmt::format("removing volume {}", name), name));
+// All of them are there, and each was asked for, before the first one is removed.
+Result<int> remove(const std::vector<std::string>& names, bool yes, Context& context) {
   const auto controller = TRY(controller_of(context));
-  const Time kept_until = TRY(controller->remove_volume(name));
-  context.console.say(
-      fmt::format("volume {} is removed, and kept until {}", name, format_time(kept_until)),
-      fmt::format("devrun volume restore {}, to have it back", name));
+  if (names.size() > 1) {
+    const auto known = TRY(controller->list_volumes(false));
+    for (const std::string& name : names) {
+      if (std::ranges::count(known, name, &VolumeRecord::name) > 0) continue;
+      return Error{Code::kNotFound,
+                   fmt::format("there is no volume '{}', and none was removed", name),
+                   "devrun volume ls"};
+    }
+  }
+  for (const std::string& name : names) {
+    if (!yes) TRY(ask_for_name(context, fmt::format("removing volume {}", name), name));
+  }
+  for (const std::string& name : names) {
+    const Time kept_until = TRY(controller->remove_volume(name));
+    context.console.say(
+        fmt::format("volume {} is removed, and kept until {}", name, format_time(kept_until)),
+        fmt::format("devrun volume restore {}, to have it back", name));
+  }
   return 0;
 }
 
@@ -323,14 +338,16 @@ Result<Action> parse_verb(const Arguments& arguments, const std::string& verb) {
     return Action(
         [=, name = word(1)](Context& context) { return set_quota(name, bytes, context); });
   }
+  if (verb == "rm") {
+    TRY(expect_words(arguments, 1, kNamesMax, "volumes' names"));
+    const std::vector<std::string> names(arguments.words.begin() + 1, arguments.words.end());
+    return Action(
+        [=, yes = arguments.has("yes")](Context& context) { return remove(names, yes, context); });
+  }
   TRY(expect_words(arguments, 1, 1, "one volume's name"));
   const std::string name = word(1);
   if (verb == "restore") {
     return Action([=](Context& context) { return bring_back(name, context); });
-  }
-  if (verb == "rm") {
-    const bool yes = arguments.has("yes");
-    return Action([=](Context& context) { return remove(name, yes, context); });
   }
   const NewVolume wanted = TRY(new_volume(arguments, name));
   return Action([=](Context& context) { return create(wanted, quiet, json, context); });
@@ -355,7 +372,7 @@ Command volume_command() {
                  "--empty",
                  "volume create NAME --from-dir D | --from-tar F | --from-volume V[@S]",
                  "volume fork V NEW", "volume import SRC[:DST] V", "volume ls [--removed] [--json]",
-                 "volume du [V] [--json]", "volume quota V SIZE|none", "volume rm [--yes] NAME",
+                 "volume du [V] [--json]", "volume quota V SIZE|none", "volume rm [--yes] NAME…",
                  "volume restore NAME"},
        .purpose = "volumes: the root file systems that developers work in",
        .text =

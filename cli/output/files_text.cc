@@ -42,11 +42,8 @@ std::string cache_text(const Files& files) {
 }
 
 std::string store_text(const Files& files) {
-  const uint64_t away = files.count("nfs.away_seconds");
-  const std::string state = away == 0 ? "answers"
-                                      : fmt::format("has not answered for {} s, {} reads wait",
-                                                    away, files.count("read.waiting"));
-  std::string out = row("store", state);
+  const std::string away = store_away_text(files.counts);
+  std::string out = row("store", away.empty() ? "answers" : away);
   out += row("", fmt::format("{} NFS calls, {} read, {} sent again, {} connections made",
                              files.count("nfs.call"), files.size("nfs.bytes_read"),
                              files.count("nfs.retry"), files.count("nfs.connect")));
@@ -59,6 +56,13 @@ std::string store_text(const Files& files) {
 }
 
 }  // namespace
+
+std::string store_away_text(const Counts& counts) {
+  const Files files{counts};
+  const uint64_t away = files.count("nfs.away_seconds");
+  if (away == 0) return {};
+  return fmt::format("has not answered for {} s, {} reads wait", away, files.count("read.waiting"));
+}
 
 std::string files_text(const Counts& counts) {
   const Files files{counts};

@@ -8,5 +8,7 @@
 namespace devrun::cli {
 
 std::string files_text(const Counts& counts);
+// "has not answered for 12 s, 3 reads wait"; empty while the store answers.
+std::string store_away_text(const Counts& counts);
 
 }  // namespace devrun::cli

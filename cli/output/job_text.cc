@@ -365,6 +365,28 @@ std::string node_text(const NodeRecord& node, Time now) {
   return out + "\n" + table.render();
 }
 
+std::string trouble_text(const NodeRecord& node, Time now) {
+  const std::string& name = node.hello.name;
+  if (!node.connected) {
+    return fmt::format(
+        "{} is silent, last heard of {}: what runs there goes on, unseen\n"
+        "try: devrun up, which starts what is missing; devrun nodes lost {}, if it is gone for "
+        "good\n",
+        name, ago(node.last_heard, now), name);
+  }
+  std::string out;
+  if (!node.trouble.empty()) {
+    out +=
+        fmt::format("{} takes no jobs: {}\ntry: devrun nodes show {}\n", name, node.trouble, name);
+  }
+  if (const std::string away = store_away_text(node.files); !away.empty()) {
+    out += fmt::format(
+        "on {} the store {}\ntry: devrun nodes show {}; devrun up, which starts what is missing\n",
+        name, away, name);
+  }
+  return out;
+}
+
 std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
   Table table({"NODE", "STATE", "CPU", "MEMORY", "GPUS", "JOBS", "POOLS", "ADDRESS"});
   for (const NodeRecord& node : nodes) {

@@ -16,6 +16,8 @@ std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now);
 std::string node_text(const NodeRecord& node, Time now);
 // Who has that GPU now.
 std::optional<AttemptKey> node_gpu_holder(const NodeRecord& node, uint32_t index);
+// What keeps the jobs of a node from going on, a line with what to try; empty: nothing.
+std::string trouble_text(const NodeRecord& node, Time now);
 std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now);
 
 // Why the job waits, or how it stands: the answer of `devrun explain`.

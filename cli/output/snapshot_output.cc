@@ -94,8 +94,11 @@ std::string snapshot_json(const SnapshotRecord& snapshot) {
 std::string usage_text(const UsageRecord& usage) {
   Table table({"VOLUME", "LIVE", "OWN", "SHARED", "SNAPSHOTS", "QUOTA"});
   for (const VolumeUsageRecord& one : usage.volumes) {
-    table.add({one.name, format_size(one.live_bytes), format_size(one.own_bytes),
-               format_size(one.shared_bytes), fmt::format("{}", one.snapshots),
+    const auto size = [&](int64_t bytes) {
+      return one.snapshots == 0 ? std::string("-") : format_size(bytes);
+    };
+    table.add({one.name, size(one.live_bytes), size(one.own_bytes), size(one.shared_bytes),
+               one.snapshots == 0 ? "none yet" : fmt::format("{}", one.snapshots),
                one.quota_bytes == 0 ? "-" : format_size(one.quota_bytes)});
   }
   return table.render() + fmt::format("{} of {} are free in the store\n",

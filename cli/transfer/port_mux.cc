@@ -62,8 +62,8 @@ uint16_t port_of(int listener) {
   return ntohs(address.sin_port);
 }
 
-PortMux::PortMux(int in, int out, std::vector<ForwardedPort> ports)
-    : in_(in), out_(out), ports_(std::move(ports)) {
+PortMux::PortMux(int in, int out, std::vector<ForwardedPort> ports, Refused refused)
+    : in_(in), out_(out), ports_(std::move(ports)), refused_(std::move(refused)) {
   set_nonblocking(in_);
   set_nonblocking(out_);
 }
@@ -214,6 +214,7 @@ Status PortMux::take(uint8_t kind, uint32_t id, std::string_view bytes) {
       if (!connection.connecting) write_socket(id, connection);
       break;
     case kReset:
+      take_refusal(connection, bytes);
       connections_.erase(id);
       return ok();
     default:
@@ -231,6 +232,7 @@ void PortMux::accept_on(ForwardedPort& port) {
   send_at_once(socket.get());
   const uint32_t id = next_id_++;
   connections_[id].socket = std::move(socket);
+  connections_[id].remote = port.remote;
   frame(kOpen, id, {reinterpret_cast<const char*>(&port.remote), sizeof port.remote});
 }
 
@@ -238,14 +240,12 @@ void PortMux::connect_to(uint32_t id, uint16_t port) {
   Connection connection;
   connection.socket.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const sockaddr_in address = loopback(port);
+  errno = EMFILE;  // if there are too many
   const bool began = connections_.size() < kConnectionsMax && connection.socket &&
                      (::connect(connection.socket.get(),
                                 reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
                       errno == EINPROGRESS);
-  if (!began) {
-    frame(kReset, id, {});
-    return;
-  }
+  if (!began) return refuse(id, errno);
   send_at_once(connection.socket.get());
   connection.connecting = true;
   connections_[id] = std::move(connection);
@@ -255,7 +255,7 @@ void PortMux::connected(uint32_t id, Connection& connection) {
   int failed = 0;
   socklen_t size = sizeof failed;
   ::getsockopt(connection.socket.get(), SOL_SOCKET, SO_ERROR, &failed, &size);
-  if (failed != 0) return reset(id);
+  if (failed != 0) return refuse(id, failed);
   connection.connecting = false;
   write_socket(id, connection);
   forget_if_over(id);
@@ -297,8 +297,19 @@ void PortMux::write_socket(uint32_t id, Connection& connection) {
   }
 }
 
-void PortMux::reset(uint32_t id) {
-  frame(kReset, id, {});
+void PortMux::refuse(uint32_t id, int32_t error) {
+  reset(id, {reinterpret_cast<const char*>(&error), sizeof error});
+}
+
+void PortMux::take_refusal(const Connection& connection, std::string_view why) {
+  int32_t error = 0;
+  if (why.size() != sizeof error || !refused_) return;
+  std::memcpy(&error, why.data(), sizeof error);
+  if (told_refused_.insert(connection.remote).second) refused_(connection.remote, error);
+}
+
+void PortMux::reset(uint32_t id, std::string_view why) {
+  frame(kReset, id, why);
   const auto it = connections_.find(id);
   if (it == connections_.end()) return;
   // So that the program at the other end of the socket sees an abort, and no orderly end.

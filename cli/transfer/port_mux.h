@@ -4,14 +4,16 @@
 // Frames: u8 kind, u32 connection, u32 length, bytes; little-endian.
 //   OPEN    to the side that connects; bytes: the port, u16      DATA    at most kFrameBytesMax
 //   CREDIT  u32: so many bytes more may be sent                  END     no more DATA of this side (half-close)
-//   RESET   the connection is over, at once
+//   RESET   the connection is over, at once; with an i32, an errno: it never was made
 // Each side may send kWindowBytes of DATA a connection beyond what the other has passed on, so that a connection that
 // nobody reads holds up itself alone. A connection is forgotten when both sides have said END, or one RESET.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,13 +36,16 @@ struct ForwardedPort {
 class PortMux {
  public:
   // The link's two ends: of pipes, say. `ports` is empty on the side that connects.
-  PortMux(int in, int out, std::vector<ForwardedPort> ports);
+  // `refused` is told once of each remote port that could not be connected to, with the errno; by run()'s thread.
+  using Refused = std::function<void(uint16_t port, int error)>;
+  PortMux(int in, int out, std::vector<ForwardedPort> ports, Refused refused = {});
   // Until the link ends. kCorrupt for frames that cannot be.
   Status run();
 
  private:
   struct Connection {
     UniqueFd socket;
+    uint16_t remote = 0;  // on the side that listens
     bool connecting = false;
     std::string to_socket;  // at most kWindowBytes
     uint32_t may_send = kWindowBytes;
@@ -62,13 +67,17 @@ class PortMux {
   void write_socket(uint32_t id, Connection& connection);
   void connected(uint32_t id, Connection& connection);
   void frame(uint8_t kind, uint32_t id, std::string_view bytes);
-  void reset(uint32_t id);
+  void reset(uint32_t id, std::string_view why = {});
+  void refuse(uint32_t id, int32_t error);
+  void take_refusal(const Connection& connection, std::string_view why);
   void forget_if_over(uint32_t id);
   bool wants_to_read(const Connection& connection) const;
 
   const int in_;
   const int out_;
   std::vector<ForwardedPort> ports_;
+  const Refused refused_;
+  std::set<uint16_t> told_refused_;
   Connections connections_;
   uint32_t next_id_ = 1;
   std::string from_link_;

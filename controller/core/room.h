@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "common/model/fits.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -18,10 +19,6 @@ struct Room {
 
 std::vector<Room> connected_rooms(const State& state);
 
-// The kind of node, whatever is free there: dev containers, pool.
-bool may_run_on(const NodeHello& node, const JobSpec& spec);
-// Whether an empty node could hold it.
-bool fits(const NodeHello& node, const Resources& need);
 bool has_room(const Room& room, const Resources& need);
 // The indices of the GPUs that are taken. There must be room.
 std::vector<uint32_t> take(Room& room, const Resources& need);

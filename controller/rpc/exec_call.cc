@@ -68,6 +68,13 @@ Status ExecCall::connect(const State& state, Time now) {
   task_ = {first_.start().job(), first_.start().task()};
   const uint32_t rank = first_.start().rank();
   const TaskView view = TRY(task_view(state, *job, task_, rank, now));
+  const bool has_folder = !session.has_program() || !session.program().cwd().empty();
+  if (job->spec.dev_container && !has_folder) {
+    return Error{Code::kInvalid,
+                 fmt::format("job {} is the dev container of volume '{}': a shell opens it",
+                             job->id, job->spec.root.volume),
+                 fmt::format("devrun shell {} -- CMD", job->spec.root.volume)};
+  }
   TRY(check_session(session, job->spec.dev_container));
   TRY(check_caller(who, *job, session));
   if (is_final(view.state)) return has_ended(*job, view);

@@ -207,6 +207,7 @@ class Cluster:
         """`devrun up` again: starts what is missing."""
         done = self.devrun("up", "--store", self.folder)
         assert done.status == 0, done
+        return done
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def up(self, *options, **more):

@@ -50,8 +50,13 @@ def test_a_running_job_goes_on_while_its_agent_is_away(cluster):
     child = cluster.start("--", "sh", "-c", "echo begin; read line; echo $line; exit 14")
     assert child.stdout.readline() == b"begin\n"
     job = cluster.jobs()[-1]["job"]
-    cluster.kill(node_of(cluster, job) + ".agent")
-    cluster.mend()
+    node = node_of(cluster, job)
+    cluster.kill(node + ".agent")
+    wait_until(lambda: f"{node} is silent" in cluster.devrun("explain", str(job)).out.decode(), "it is told")
+    assert f"{node} is silent" in cluster.devrun("show", str(job)).out.decode()
+    assert f"devrun: started again what had ended: {node}.agent\n" in cluster.mend().err
+    assert "started again" not in cluster.mend().err, "nothing was missing"
+    assert "silent" not in cluster.devrun("explain", str(job)).out.decode()
     done = finish(child, b"word\n")
     assert done.status == 14 and done.out == b"word\n", done
     assert len(cluster.show(job)["attempts"]) == 1

@@ -40,7 +40,7 @@ class Case:
 
     # ── the job ──
     def submit(self):
-        words = ["--retries", "1", "--retry-on", "125"] if self.part in RETRIED else []
+        words = ["--no-stdin", "--retries", "1", "--retry-on", "125"] if self.part in RETRIED else []
         if self.moment == "queued":
             self.filler = self.cluster.submit("exec sleep 1000", "--cpus", str(self.cluster.cpus))
             self.cluster.await_state(self.filler, "RUNNING")

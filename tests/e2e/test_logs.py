@@ -144,7 +144,7 @@ def test_many_watch_and_one_writes(cluster):
     number = wait_until(lambda: [j["job"] for j in cluster.jobs() if j["state"] == "RUNNING"], "it runs")[-1]
     watchers = [cluster.start("attach", str(number)) for _ in range(3)]
     for watcher in watchers:
-        assert b"another devrun writes the stdin" in watcher.stderr.readline()
+        assert b"another devrun writes to job" in watcher.stderr.readline()
     job.stdin.write(b"one\n")
     job.stdin.flush()
     for watcher in watchers:

@@ -13,7 +13,7 @@ def attempts(cluster, job):
 
 def test_a_job_that_fails_is_tried_again_and_all_its_output_is_kept(cluster):
     counter = f"/tmp/devrun-e2e-{os.getpid()}-retry"
-    done = cluster.sh("echo attempt $DEVRUN_ATTEMPT; test $DEVRUN_ATTEMPT = 3 && exit 0; exit 75", "--retries", "4")
+    done = cluster.sh("echo attempt $DEVRUN_ATTEMPT; test $DEVRUN_ATTEMPT = 3 && exit 0; exit 75", "--no-stdin", "--retries", "4")
     assert done.status == 0 and done.out == b"attempt 1\nattempt 2\nattempt 3\n", (done, counter)
     assert "attempt 1 ended with 75; attempt 2 of 5" in done.err and "attempt 3 begins on node" in done.err, done.err
     job = cluster.jobs()[-1]["job"]
@@ -28,10 +28,10 @@ def test_a_job_that_fails_is_tried_again_and_all_its_output_is_kept(cluster):
 
 
 def test_retries_are_used_up_and_only_for_the_statuses_that_were_named(cluster):
-    done = cluster.sh("exit 7", "--retries", "1")
+    done = cluster.sh("exit 7", "--no-stdin", "--retries", "1")
     assert done.status == 7, done
     assert len(attempts(cluster, cluster.jobs()[-1]["job"])) == 2
-    done = cluster.sh("exit 7", "--retries", "5", "--retry-on", "75,76")
+    done = cluster.sh("exit 7", "--no-stdin", "--retries", "5", "--retry-on", "75,76")
     assert done.status == 7, done
     assert len(attempts(cluster, cluster.jobs()[-1]["job"])) == 1
 
@@ -128,7 +128,7 @@ def test_a_node_that_is_away_for_longer_than_the_lease_and_comes_back_runs_nothi
 @own_cluster(nodes=2)
 def test_a_leased_attempt_goes_on_while_its_agent_is_away_for_less(cluster):
     with_flags(cluster, ["--lease", "20s"], ["--report-every", "300ms"])
-    child = cluster.start("--retries", "1", "--", "sh", "-c", "echo begin; sleep 4; echo end $DEVRUN_ATTEMPT")
+    child = cluster.start("--no-stdin", "--retries", "1", "--", "sh", "-c", "echo begin; sleep 4; echo end $DEVRUN_ATTEMPT")
     assert child.stdout.readline() == b"begin\n"
     node = cluster.show(cluster.jobs()[-1]["job"])["attempts"][-1]["node"]
     cluster.kill(node + ".agent")

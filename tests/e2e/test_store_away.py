@@ -45,6 +45,9 @@ def test_a_job_that_waits_for_the_store_can_be_cancelled(cluster):
             wait_until(lambda: len(readers_of(f"{name}-")) >= 3, "the readers")
             wait_until(lambda: "has not answered" in cluster.devrun("nodes", "show", node).out.decode(),
                        "the node says that the store is away")
+            for word in ("explain", "show"):
+                said = cluster.devrun(word, str(job)).out.decode()
+                assert f"on {node} the store has not answered for" in said and "devrun up" in said, said
             assert cluster.devrun("cancel", str(job)).status == 0
             cluster.await_state(job, "CANCELLED", limit_s=PROMPT_S)
             wait_until(lambda: not readers_of(f"{name}-"), "the end of all readers", PROMPT_S)

@@ -7,7 +7,7 @@ import socket
 import socketserver
 import threading
 
-from harness import wait_until
+from harness import finish, wait_until
 
 
 def running(cluster, script, *options):
@@ -259,3 +259,23 @@ def test_port_forward_says_what_is_wrong(cluster):
         assert done.status == 125 and f"port {port} is taken" in done.err, done
     done = cluster.devrun("port-forward", "1", "70000")
     assert done.status == 2 and "is not a port" in done.err, done
+
+
+def test_sessions_say_that_the_job_has_ended(cluster):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = free.getsockname()[1]
+    for status in (0, 3):
+        job = running(cluster, f"touch /tmp/up; while test -e /tmp/up; do sleep 0.1; done; exit {status}")
+        forwarder = Forwarder(cluster, job, nobody)
+        for _ in range(2):
+            with contextlib.suppress(OSError), forwarder.connect() as sock:
+                sock.recv(1)
+        inside = cluster.start("exec", str(job), "sh", "-c", "echo in; exec sleep 1000")
+        assert inside.stdout.readline() == b"in\n"
+        assert cluster.devrun("exec", str(job), "rm", "/tmp/up").status == 0
+        done = finish(inside)
+        ended = f"job {job} has ended {'FAILED' if status else 'SUCCEEDED'}"
+        assert done.status == 137 and f"{ended}, and the program was killed with it" in done.err, done
+        done = finish(forwarder.child)
+        assert done.status == status and f"{ended}: nothing is forwarded any more" in done.err, done
+        assert done.err.count(f"port {nobody} of job {job}: nothing listens there (yet); said once") == 1, done

@@ -250,7 +250,7 @@ INSTANTIATE_TEST_SUITE_P(
              "completion; or devrun -- "
              "completion tcsh, to run a program of that name"},
         Case{"help laun",
-             "devrun: help: 'laun' is no command, did you mean launch? Try: devrun help; or "
+             "devrun: help: 'laun' is no command, did you mean launch? Try: devrun help launch; or "
              "devrun -- help laun, to "
              "run a program of that name"},
         Case{"top -b",

@@ -113,6 +113,90 @@ TEST_F(Run, ASlipOfThePenStartsNothing) {
   EXPECT_EQ(fake_.submitted.size(), 3u);
 }
 
+TEST_F(Run, NamesThatOthersHaveForCommands) {
+  const Ran ran = run({"stop", "42"});
+  EXPECT_EQ(ran.status, 127);
+  EXPECT_NE(ran.words.find("did you mean cancel? Try: devrun help cancel"), std::string::npos)
+      << ran.words;
+  // In a volume there may be such a program: it is run, and what may have been meant is said.
+  fake_.end_with(pb::FAILED, pb::EXITED, 127);
+  fake_.change(
+      [](FakeController::Job& job) { job.end->mutable_ending()->set_reason("stop: not found"); });
+  EXPECT_NE(run({"--volume", "ada", "stop", "42"}).words.find("may have been meant: cancel"),
+            std::string::npos);
+  const Ran near = run({"--volume", "ada", "volumes"});
+  EXPECT_EQ(near.words.find("devrun: 'volumes' is no devrun command: running a program of that "
+                            "name; did you mean volume? Try: devrun help volume\n"),
+            0u)
+      << near.words;
+  EXPECT_EQ(run({"--volume", "ada", "--", "volumes"}).words.find("did you mean"),
+            std::string::npos);
+  EXPECT_EQ(fake_.submitted.size(), 3u);
+}
+
+TEST_F(Run, HelpOfAPartOfACommand) {
+  const Ran ran = run({"help", "volume", "create"});
+  EXPECT_EQ(ran.status, 0) << ran.words;
+  EXPECT_EQ(ran.out, run({"help", "volume"}).out);
+  EXPECT_NE(
+      run({"help", "volume", "creat"}).words.find("did you mean create? Try: devrun help volume"),
+      std::string::npos);
+}
+
+TEST_F(Run, CopiesGoOneWay) {
+  EXPECT_EQ(run({"cp", "42:out.txt", "-"})
+                .words.find("devrun: cp: it writes files and folders, not stdout. Try: devrun exec "
+                            "42 cat out.txt; or ./- for a file of that name"),
+            0u);
+  EXPECT_EQ(run({"cp", "in.txt", "42:/tmp/in.txt"})
+                .words.find("devrun: cp: it copies out of a job, not into one. Try: devrun exec 42 "
+                            "sh -c 'cat > /tmp/in.txt' < in.txt"),
+            0u);
+}
+
+TEST_F(Run, StdinThatNoAttemptWouldReadIsRefused) {
+  const Ran refused = run({"--volume", "ada", "--retries", "2", "wc"}, "words\n");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_EQ(refused.words,
+            "devrun: stdin is a file, and with --retries nothing of it reaches the program, since "
+            "another attempt could not read it again. Try: --no-stdin, if it needs none; or the "
+            "same without --retries\n");
+  EXPECT_TRUE(fake_.submitted.empty());
+  fake_.end_with(pb::SUCCEEDED, pb::EXITED, 0);
+  EXPECT_EQ(run({"--volume", "ada", "--retries", "2", "--no-stdin", "wc"}, "words\n").status, 0);
+  EXPECT_EQ(run({"--volume", "ada", "--retries", "2", "wc"}).status, 0) << "an empty file";
+  EXPECT_EQ(run({"--volume", "ada", "-d", "--retries", "2", "wc"}, "words\n").status, 0);
+}
+
+TEST_F(Run, DetachedAndWithoutANodeThatCouldHoldIt) {
+  pb::NodeHello& node = *fake_.nodes.add_nodes()->mutable_hello();
+  node.set_name("node1");
+  node.mutable_total()->set_cpu_milli(4000);
+  fake_.info.set_job(42);
+  fake_.info.set_state(pb::QUEUED);
+  fake_.info.mutable_spec()->mutable_per_node()->set_cpu_milli(1000);
+  fake_.info.set_reason("needs 8 cores on one node; the largest has 4 cores (node1)");
+  const Ran ran = run({"--volume", "ada", "-d", "--cpus", "8", "true"});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, "42\n");
+  EXPECT_EQ(
+      ran.words,
+      "devrun: job 42 cannot start on the nodes that there are, and waits for others: needs 8 "
+      "cores on one node; the largest has 4 cores (node1). Try: devrun nodes; devrun cancel "
+      "42\n");
+  EXPECT_EQ(run({"--volume", "ada", "-d", "--cpus", "4", "true"}).words, "");
+  EXPECT_EQ(run({"--volume", "ada", "-dq", "--cpus", "8", "true"}).words, "");
+}
+
+TEST_F(Run, VolumesAreRemovedAllOrNone) {
+  fake_.volumes.add_volumes()->set_name("one");
+  fake_.volumes.add_volumes()->set_name("two");
+  EXPECT_EQ(run({"volume", "rm", "--yes", "one", "tow"}).status, 125);
+  EXPECT_TRUE(fake_.removed.empty());
+  EXPECT_EQ(run({"volume", "rm", "--yes", "one", "two"}).status, 0);
+  EXPECT_EQ(fake_.removed, (std::vector<std::string>{"one", "two"}));
+}
+
 TEST_F(Run, StdinReachesIt) {
   // A program that ends when its stdin does.
   std::thread program([&] {

@@ -36,7 +36,10 @@ class Mux : public ::testing::Test {
     here_ = port_of(ports[0].listener.get());
     dead_ = port_of(ports[1].listener.get());
     near_ = std::thread([this, moved = std::move(ports)]() mutable {
-      near_status_ = PortMux(down_.read.get(), up_.write.get(), std::move(moved)).run();
+      near_status_ =
+          PortMux(down_.read.get(), up_.write.get(), std::move(moved),
+                  [this](uint16_t port, int error) { refused_.emplace_back(port, error); })
+              .run();
       up_.write.reset();
     });
     far_ = std::thread([this] {
@@ -79,6 +82,7 @@ class Mux : public ::testing::Test {
   UniqueFd poke_{::dup(down_.write.get())};
   std::thread near_, far_;
   Status near_status_ = ok(), far_status_ = ok();
+  std::vector<std::pair<uint16_t, int>> refused_;  // the near thread's, before the connection ends
 };
 
 TEST_F(Mux, EachDirectionEndsForItself) {
@@ -123,9 +127,13 @@ TEST_F(Mux, AConnectionThatNobodyReadsHoldsUpItselfAlone) {
 }
 
 TEST_F(Mux, WhereNobodyListensTheConnectionIsReset) {
-  const UniqueFd client = connect(dead_);
-  char byte = 0;
-  EXPECT_LE(::read(client.get(), &byte, 1), 0);
+  for (int i = 0; i < 3; ++i) {
+    const UniqueFd client = connect(dead_);
+    char byte = 0;
+    EXPECT_LE(::read(client.get(), &byte, 1), 0);
+  }
+  const std::vector<std::pair<uint16_t, int>> once{{1, ECONNREFUSED}};
+  EXPECT_EQ(refused_, once);
 }
 
 }  // namespace
