@@ -262,6 +262,10 @@ def test_the_container_can_be_stopped(cluster):
 def test_a_volume_with_a_dev_container_is_not_removed(cluster):
     assert cluster.devrun("volume", "create", "used", "--from-dir", cluster.root).status == 0
     assert cluster.devrun("shell", "used", "--", "true").status == 0
+    job = max(one["job"] for one in cluster.jobs() if one["state"] == "RUNNING")
+    done = cluster.devrun("exec", str(job), "true")
+    assert done.status == 125 and f"job {job} is the dev container of volume 'used'" in done.err, done
+    assert "devrun shell used -- CMD" in done.err, done
     done = cluster.devrun("volume", "rm", "--yes", "used")
     assert done.status == 125 and "devrun shell --stop used" in done.err, done
     assert cluster.devrun("shell", "--stop", "used").status == 0
