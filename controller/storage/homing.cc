@@ -119,15 +119,15 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
     }
     bool again = false;
     const tree::Chooser together = [&](const std::string& path, const tree::Entry*,
-                                    const tree::Entry*) {
+                                       const tree::Entry*) {
       if (!torn.has(path)) return true;
       merged.conflicts.add(path, true);
       again = true;
       return false;
     };
     if (torn.size() > 0) {
-      wanted =
-          TRY(tree::select_tree({trees.set, trees.base, wanted, lineage, together}, trees.set.sink()));
+      wanted = TRY(
+          tree::select_tree({trees.set, trees.base, wanted, lineage, together}, trees.set.sink()));
     }
     out = std::move(merged);
     if (!again) return out;
@@ -189,31 +189,32 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
   reach(parts_.fault, "home.recorded");
   const UniqueFd live = TRY(open_file(parts_.live_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   BodyContents contents(parts_.export_path, request.trusts_bodies);
-  const HomeWrite home{.root = live.get(),
-                       .reader = trees.set,
-                       .now = trees.now,
-                       .wanted = merged.root,
-                       .contents = contents,
-                       .taken_ns = trees.now_manifest.taken_ns,
-                       .tag = tag,
-                       .syncs = !parts_.driver.freezes(),
-                       .conflict = [&](const std::string& path, bool whole) { merged.conflicts.add(path, whole); },
-                       .done =
-                           [&](const std::string& path, const tree::Entry* entry, int file) {
-                             (void)path;
-                             if (entry == nullptr || entry->type != tree::EntryType::kDirectory) {
-                               ++taken.files;
-                             }
-                             if (entry == nullptr) return;
-                             if (entry->type == tree::EntryType::kRegular) {
-                               taken.bytes += static_cast<int64_t>(entry->size);
-                             }
-                             struct stat st {};
-                             if (file >= 0 && ::fstat(file, &st) == 0) {
-                               volume_.expect_body(st, entry->body);
-                             }
-                           },
-                       .fault = parts_.fault};
+  const HomeWrite home{
+      .root = live.get(),
+      .reader = trees.set,
+      .now = trees.now,
+      .wanted = merged.root,
+      .contents = contents,
+      .taken_ns = trees.now_manifest.taken_ns,
+      .tag = tag,
+      .syncs = !parts_.driver.freezes(),
+      .conflict = [&](const std::string& path, bool whole) { merged.conflicts.add(path, whole); },
+      .done =
+          [&](const std::string& path, const tree::Entry* entry, int file) {
+            (void)path;
+            if (entry == nullptr || entry->type != tree::EntryType::kDirectory) {
+              ++taken.files;
+            }
+            if (entry == nullptr) return;
+            if (entry->type == tree::EntryType::kRegular) {
+              taken.bytes += static_cast<int64_t>(entry->size);
+            }
+            struct stat st {};
+            if (file >= 0 && ::fstat(file, &st) == 0) {
+              volume_.expect_body(st, entry->body);
+            }
+          },
+      .fault = parts_.fault};
   const Status done = write_home(home);
   reach(parts_.fault, "home.written");
   // What was written stays, also if the rest could not be.
