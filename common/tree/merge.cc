@@ -39,6 +39,8 @@ class Merge {
   Result<std::optional<Entry>> entry(const std::string& path, const Three& three, size_t depth);
   Result<std::optional<Entry>> without_theirs(const std::string& path, const Three& three,
                                               size_t depth);
+  Result<bool> same_folders(const std::string& path, const Entry* one, const Entry* other,
+                            size_t depth);
   Result<Directory> below(const std::string& path, const Three& three, size_t depth);
   Result<Directory> read(const std::string& path, const Entry* entry);
   Result<Digest> store(const Directory& directory);
@@ -128,10 +130,13 @@ Result<std::optional<Entry>> Merge::entry(const std::string& path, const Three& 
   if (same_entry(base, ours)) return value_of(theirs);
   if (theirs == nullptr) return without_theirs(path, three, depth);
   if (ours == nullptr) {
+    if (TRY(same_folders(path, base, theirs, depth))) return std::optional<Entry>{};
     TRY(conflict(path, ConflictKind::kOursDeletedTheirsChanged, three));
     return std::optional<Entry>{};
   }
   if (ours->type != theirs->type) {
+    if (TRY(same_folders(path, base, ours, depth))) return value_of(theirs);
+    if (TRY(same_folders(path, base, theirs, depth))) return value_of(ours);
     TRY(conflict(path, ConflictKind::kTypes, three));
     return value_of(ours);
   }
@@ -143,6 +148,31 @@ Result<std::optional<Entry>> Merge::entry(const std::string& path, const Three& 
     merged.entry.inode = next_inode_++;
   }
   return std::optional(std::move(merged.entry));
+}
+
+// Two folders that people could not tell apart, whatever their objects are called: what came home has
+// another identity in the volume than in the change set that it came from.
+Result<bool> Merge::same_folders(const std::string& path, const Entry* one, const Entry* other,
+                                 size_t depth) {
+  if (!is_directory(one) || !is_directory(other)) return false;
+  if (depth > kDepthMax) {
+    return Error{Code::kExhausted, fmt::format("/{} is too deep", path.substr(0, 200)), {}};
+  }
+  Changes changes = compare(*one, *other);
+  changes.mtime = changes.links = false;
+  if (changes.any()) return false;
+  if (one->directory == other->directory) return true;
+  const Directory from = TRY(read(path, one));
+  const Directory to = TRY(read(path, other));
+  if (from.entries.size() != to.entries.size()) return false;
+  for (size_t i = 0; i < from.entries.size(); ++i) {
+    const Entry& a = from.entries[i];
+    const Entry& b = to.entries[i];
+    if (a.name != b.name) return false;
+    if (same_entry(&a, &b)) continue;
+    if (!TRY(same_folders(path + "/" + a.name, &a, &b, depth + 1))) return false;
+  }
+  return true;
 }
 
 // Theirs deleted what ours changed.
