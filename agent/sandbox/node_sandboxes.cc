@@ -65,6 +65,8 @@ class NodeSandboxes final : public Sandboxes {
   Status kill(const AttemptKey& key) override;
   Result<Usage> usage(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
+  Result<WrittenPlace> written_place(const AttemptKey& key) override;
+  Status settle_written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
   Status collect(Time now) override;
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
@@ -256,6 +258,28 @@ Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
   return summary;
 }
 
+Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
+  const Places at = places(key);
+  const std::string bytes = TRY(read_file(at.spec()));
+  const AttemptSpec spec = TRY(spec_of(bytes));
+  const std::vector<std::string> lower = TRY(read_lines(at.lower()));
+  return WrittenPlace{at.upper(),
+                      lower.empty() ? "" : lower.front(),
+                      spec.paths,
+                      spec.program.caller.home,
+                      spec.results,
+                      spec.root.live,
+                      exists(at.folder + "/exit"),
+                      exists(at.released()),
+                      exists(at.settled())};
+}
+
+Status NodeSandboxes::settle_written(const AttemptKey& key) {
+  const Places at = places(key);
+  if (!exists(at.folder) || exists(at.settled())) return ok();
+  return write_lines(at.settled(), {});
+}
+
 Status NodeSandboxes::release(const AttemptKey& key) {
   const Places at = places(key);
   if (!exists(at.folder) || exists(at.released())) return ok();
@@ -278,7 +302,10 @@ Status NodeSandboxes::release(const AttemptKey& key) {
   }
   for (const auto& entry : std::filesystem::directory_iterator(at.folder, failed)) {
     const std::string name = entry.path().filename().string();
-    if (name == "upper" || name == "spec" || name == "exit" || name.starts_with("disk")) continue;
+    if (name == "upper" || name == "spec" || name == "exit" || name == "settled" ||
+        name.starts_with("disk")) {
+      continue;
+    }
     TRY(remove_tree(entry.path().string()));
   }
   return write_lines(at.released(), {std::to_string(wall_clock().us)});
@@ -291,6 +318,11 @@ Status NodeSandboxes::collect(Time now) {
     if (when.empty()) continue;
     const Time released{std::strtoll(when.front().c_str(), nullptr, 10)};
     if (now < released + ground_.options.upper_kept) continue;
+    // A spec that cannot be read says nothing of what is wanted.
+    const Result<WrittenPlace> wrote = written_place(key);
+    const bool only_copy =
+        !wrote || (!wrote->settled && !wrote->live && wrote->results != Results::kDiscard);
+    if (only_copy) continue;
     TRY(remove_scratch(at));
     TRY(remove_tree(at.folder));
   }

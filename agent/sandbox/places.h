@@ -35,6 +35,7 @@ struct Places {
   std::string cgroups() const { return in("cgroups"); }        // text: this attempt's, one a line
   std::string shim_process() const { return in("shim.pid"); }
   std::string container_process() const { return in("container.pid"); }
+  std::string settled() const { return in("settled"); }
   std::string released() const { return in("released"); }  // text: when, in microseconds
 };
 

@@ -10,6 +10,7 @@
 //   exit       the exit record, durable
 //   lost       why there is no exit record, if `devrun up` had to end what ran here
 //   shim.sock  the shim's socket
+//   settled    what it wrote is stored, or nobody wants it (settle_written)
 //   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
 
@@ -77,11 +78,31 @@ struct FoundSession {
   uint32_t uid = 0;              // of its program
 };
 
-class Sandboxes {
+// Where what an attempt wrote lies, and what is to become of it.
+struct WrittenPlace {
+  std::string upper;  // not there: it wrote nothing
+  std::string lower;  // the tree below it; empty once it is released
+  PathRules paths;
+  std::string caller_home;
+  Results results = Results::kHome;
+  bool live = false;      // a dev container: it wrote to the live tree
+  bool ended = false;     // nothing of it runs any more, as its exit record says
+  bool released = false;  // only the upper is still kept
+  bool settled = false;   // by settle_written
+};
+
+class WrittenPlaces {
+ public:
+  virtual ~WrittenPlaces() = default;
+  // kNotFound once its folder is gone, or if it has never been here. Any thread.
+  virtual Result<WrittenPlace> written_place(const AttemptKey& key) = 0;
+  // What it wrote is in the store, or nobody will ever want it. Idempotent; any thread.
+  virtual Status settle_written(const AttemptKey& key) = 0;
+};
+
+class Sandboxes : public WrittenPlaces {
  public:
   static Result<std::unique_ptr<Sandboxes>> open(Options options);
-  virtual ~Sandboxes() = default;
-
   // Sets up and starts the shim, which starts the program; returns once the shim serves its socket. `container_socket`
   // is a listening unix socket's path on the node, `…/sockets/<folder_name>/socket`, in a folder that belongs to this
   // attempt alone. Its PARENT FOLDER is bound read-only at /run/devrun, never the socket file: a bind is by inode, and a
@@ -115,7 +136,7 @@ class Sandboxes {
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;
 
   // Kills what may be left of the container and its shim, unmounts, removes all but `upper` (which collect() removes after
-  // upper_kept). Idempotent; the attempt may be half set up, or never have been here.
+  // upper_kept, unless it is the only copy of something: not settled, and not to be discarded). Idempotent; the attempt may be half set up, or never have been here.
   virtual Status release(const AttemptKey& key) = 0;
 
   virtual Status collect(Time now) = 0;

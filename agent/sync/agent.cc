@@ -53,6 +53,8 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
       channels_(make_channels(options_.controller, options_.credentials)),
       control_(pb::Agent::NewStub(channels_.control)),
       streams_(pb::Agent::NewStub(channels_.streams)),
+      home_(pb::Agent::NewStub(channels_.home)),
+      homes_(*home_, sandboxes_),
       reports_(*control_, loop_, seed_of(options_.instance), options_.hello.name, options_.instance,
                [this](Time sent) { on_answered(sent); }),
       synchronize_(*control_, loop_, seed_of(options_.instance),
@@ -69,6 +71,7 @@ Agent::~Agent() {
   loop_.stop();
   housekeeping_.stop();
   sessions_.stop();
+  homes_.stop();  // a worker may wait for a last round
   runners_.clear();
 }
 
@@ -76,6 +79,7 @@ Status Agent::begin() {
   gateway_ = TRY(Gateway::open(options_.sockets_folder, channels_.gateway));
   TRY(find());
   sessions_.begin();
+  homes_.begin();
   loop_.start();
   // Before the first hello, so that a node whose devrun-fs is dead never counts as one that works.
   if (!options_.fs_socket.empty()) {
@@ -102,8 +106,11 @@ Status Agent::begin() {
 Status Agent::find() {
   const std::vector<sandbox::Found> all = TRY(sandboxes_.find());
   for (const sandbox::Found& found : all) {
-    if (found.released) continue;
     const AttemptKey& key = found.spec.key;
+    if (found.released) {
+      homes_.released(key);
+      continue;
+    }
     if (!found.shim_alive) log_failure(key, "killing what a dead shim left", sandboxes_.kill(key));
     if (found.shim_alive) {
       const Result<std::string> socket = serve_socket(found.spec);
@@ -186,6 +193,9 @@ void Agent::on_desired(const pb::DesiredState& message) {
   if (message.whole()) on_answered(synchronize_.dialled_at());
   feed(desired);
   for (const pb::SessionOrder& order : message.sessions()) sessions_.serve(order);
+  for (const pb::AttemptKey& one : message.bring_home()) {
+    if (const Result<AttemptKey> key = wire::from_proto(one)) homes_.bring(*key);
+  }
   if (message.whole()) {
     reports_.try_now();
     reports_.sign_of_life();  // the call may have been dialled long before it was answered
@@ -296,6 +306,7 @@ void Agent::link(Runner& runner) {
   }
   runner.link = std::move(*linked);
   runner.streams->set_link(runner.link.get());
+  homes_.started(runner.key);
   post(Linked{runner.key});
 }
 
@@ -396,6 +407,9 @@ void Agent::perform(const Measure& effect) {
   runner(effect.key).worker.post([this, key = effect.key] {
     Result<WrittenSummary> wrote = sandboxes_.written(key);
     if (!wrote) log::warning("{}: what it wrote: {}", to_string(key), wrote.error().message);
+    std::optional<HomeSummary> home = homes_.finish(key);
+    if (home && !wrote) wrote = WrittenSummary{};
+    if (wrote) wrote->home = std::move(home);
     const Result<Usage> used = sandboxes_.usage(key);
     post(Measured{key, wrote ? std::optional(std::move(*wrote)) : std::nullopt,
                   used ? std::optional(*used) : std::nullopt});
@@ -424,6 +438,7 @@ void Agent::perform(const Release& effect) {
     hands->link.reset();
     hands->streams.reset();
     const Status released = sandboxes_.release(key);
+    homes_.released(key);
     gateway_->end(key);  // after the container, which has its folder mounted
     log_failure(key, "release", released);
     post(Cleaned{key, released.has_value()});

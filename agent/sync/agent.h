@@ -1,11 +1,12 @@
 // The agent: the loop that owns the core's state, and the hands that do what it decides.
 //
 //   controller ──Synchronize──▶ step(state, input, now) ──effects──▶ Runner of each attempt
-//              ◀── Report ────        ▲                                ├ worker (set-up, scans, release: what may block)
+//              ◀── Report ────        ▲                                ├ worker (set-up, scans, last rounds, release: what may block)
 //              ◀─ Streams ─┐          └──────────── inputs ────────────├ link to its shim
 //                          └───────────────────────────────────────────└ streams
 //
-// Threads: one loop; for each attempt a worker and its link's reader; one that accepts connections of containers; gRPC's.
+// Threads: one loop; for each attempt a worker and its link's reader; one that accepts connections of containers; those that
+// bring home what attempts write (agent/home); gRPC's.
 // May be killed at any point: all that counts is on disk and in the shims, and begin() finds it again.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include <string>
 
 #include "agent/core/reconcile.h"
+#include "agent/home/homes.h"
 #include "agent/sandbox/sandboxes.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/channel.h"
@@ -93,8 +95,9 @@ class Agent {
   sandbox::Sandboxes& sandboxes_;
   const ConnectShim connect_shim_;
   const Channels channels_;
-  const std::unique_ptr<devrun::v1::Agent::Stub> control_, streams_;
+  const std::unique_ptr<devrun::v1::Agent::Stub> control_, streams_, home_;
 
+  home::Homes homes_;
   Loop loop_;
   Loop housekeeping_;
   State state_;

@@ -33,7 +33,7 @@ std::shared_ptr<grpc::Channel> make_channel(
 Channels make_channels(const std::string& controller,
                        const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   return {make_channel(controller, credentials), make_channel(controller, credentials),
-          make_channel(controller, credentials)};
+          make_channel(controller, credentials), make_channel(controller, credentials)};
 }
 
 }  // namespace devrun::agent

@@ -122,7 +122,15 @@ TEST_F(LifeTest, ReleaseOfARunningAttemptLeavesTheUpperAlone) {
   ASSERT_TRUE(host_.sandboxes().collect(now));
   EXPECT_TRUE(std::filesystem::exists(folder));
   ASSERT_TRUE(host_.sandboxes().collect(now + seconds(25 * 3600)));
+  EXPECT_TRUE(std::filesystem::exists(folder)) << "it is the only copy";
+  const WrittenPlace place = *host_.sandboxes().written_place(spec.key);
+  EXPECT_TRUE(place.released && !place.settled);
+  EXPECT_EQ(place.upper, folder + "/upper");
+  ASSERT_TRUE(host_.sandboxes().settle_written(spec.key));
+  EXPECT_TRUE(host_.sandboxes().written_place(spec.key)->settled);
+  ASSERT_TRUE(host_.sandboxes().collect(now + seconds(25 * 3600)));
   EXPECT_FALSE(std::filesystem::exists(folder));
+  EXPECT_EQ(host_.sandboxes().written_place(spec.key).error().code, Code::kNotFound);
   EXPECT_TRUE(host_.sandboxes().release(spec.key)) << "never been here";
 }
 

@@ -39,6 +39,7 @@ TEST_F(Scratch, WritingMoreThanTheLimitIsAFullDisk) {
     run(spec);
     EXPECT_EQ(out(spec), "1\nagain\n") << folder;
     EXPECT_NE(err(spec).find("No space left on device"), std::string::npos) << err(spec);
+    ASSERT_TRUE(sandboxes_->settle_written(spec.key));
     ASSERT_TRUE(sandboxes_->release(spec.key));
   }
   ASSERT_TRUE(sandboxes_->collect(much_later()));
@@ -51,6 +52,7 @@ TEST_F(Scratch, WhatWasWrittenIsKeptAndThenGoesWithItsFileSystem) {
   const auto wrote = sandboxes_->written(spec.key);
   ASSERT_TRUE(wrote) << wrote.error().message;
   EXPECT_EQ(wrote->files, 1U);
+  ASSERT_TRUE(sandboxes_->settle_written(spec.key));
   ASSERT_TRUE(sandboxes_->release(spec.key));
   const std::string folder = sandboxes_->folder(spec.key);
   EXPECT_EQ(*read_file(folder + "/upper/home/file"), "kept\n");

@@ -57,6 +57,13 @@ class MemoryNode final : public sandbox::Sandboxes {
     return Usage{milliseconds(7), 1 << 20, 0, 0, 0};
   }
   Result<WrittenSummary> written(const AttemptKey& key) override;
+  // Nothing but a summary: what is written is told of real overlays (tests/unit/agent/home).
+  Result<sandbox::WrittenPlace> written_place(const AttemptKey& key) override {
+    sandbox::WrittenPlace place;
+    place.upper = folder(key) + "/upper";
+    return place;
+  }
+  Status settle_written(const AttemptKey&) override { return ok(); }
   Status release(const AttemptKey& key) override;
   // No program here has sessions: those are tested on real containers (tests/e2e/test_shell.py).
   Status start_session(const AttemptKey&, const sandbox::SessionSpec&) override {

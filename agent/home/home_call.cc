@@ -1,0 +1,377 @@
+#include "agent/home/home_call.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "agent/home/bounded_queue.h"
+#include "common/base/log.h"
+#include "common/runtime/fd.h"
+#include "common/tree/body_copy.h"
+#include "common/tree/codec.h"
+#include "common/tree/stat_values.h"
+#include "common/wire/error.h"
+#include "common/wire/job.h"
+
+namespace devrun::home {
+
+namespace pb = devrun::v1;
+
+namespace {
+
+constexpr size_t kEntriesBytesMax = 1 << 20;     // of a message, but for its last entry
+constexpr uint64_t kHashedBytesMax = 128 << 20;  // between two messages: silence looks like death
+constexpr size_t kBlockBytes = 1 << 20;
+constexpr size_t kBlocksAheadMax = 4;
+constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOATIME;
+constexpr size_t kWantedAheadMax = size_t{1}
+                                   << 24;  // messages of the controller's: no bound in practice
+
+using UpPtr = std::unique_ptr<pb::HomeUp>;
+
+// A file whose bytes may be asked for.
+struct Offered {
+  uint64_t place = 0;  // among all entries of the round
+  std::string path;
+  FileVersion version;
+  bool grows = false;
+  bool unnamed = false;
+};
+
+FileVersion version_of(const struct stat& st) {
+  return {st.st_ino, tree::nanoseconds(st.st_ctim), static_cast<uint64_t>(st.st_size)};
+}
+
+FileVersion version_of(const tree::Entry& entry) {
+  return {entry.inode, entry.ctime_ns, entry.size};
+}
+
+void put_entry(const UpperItem& item, const tree::Body& body, pb::HomeEntry& out) {
+  const tree::Entry& entry = item.entry;
+  out.set_path(item.path);
+  out.set_whiteout(item.whiteout);
+  if (item.whiteout) return;
+  out.set_opaque(item.opaque);
+  out.set_redirect(item.redirect);
+  out.set_metacopy(item.metacopy);
+  pb::Entry& to = *out.mutable_entry();
+  to.set_type(static_cast<pb::EntryType>(entry.type));
+  to.set_mode(entry.mode);
+  to.set_uid(entry.uid);
+  to.set_gid(entry.gid);
+  to.set_size(entry.size);
+  to.set_mtime_ns(entry.mtime_ns);
+  to.set_ctime_ns(entry.ctime_ns);
+  to.set_inode(entry.inode);
+  if (entry.links > 1) to.set_links(entry.links);
+  to.set_device(entry.device);
+  to.set_link_target(entry.link_target);
+  if (body != tree::Body{}) {
+    to.set_body(std::string(1, static_cast<char>(body.kind)) + body.id);
+  }
+  for (const tree::Xattr& xattr : entry.xattrs) {
+    pb::Xattr& x = *to.add_xattrs();
+    x.set_name(xattr.name);
+    x.set_value(xattr.value);
+  }
+}
+
+Error changed(std::string_view path) {
+  return Error{Code::kConflict, fmt::format("/{} changed while it was sent", path), {}};
+}
+
+}  // namespace
+
+// One call under way. The three threads meet at the queues alone; `offered_` is complete before `files` looks into it.
+class HomeCall::Sending {
+ public:
+  Sending(pb::Agent::Stub& controller, grpc::ClientContext& context, const Round& round)
+      : round_(round), context_(context), stream_(controller.BringHome(&context)) {}
+
+  Result<std::optional<HomeSummary>> run(UpperItem first);
+
+ private:
+  struct Named {
+    tree::Body body;
+    bool unnamed = false;
+  };
+
+  Status tell_all(UpperItem first);
+  Status tell(const UpperItem& item);
+  Result<Named> name(const UpperItem& item);
+  Status flush();
+  Status send_blocks();
+  void listen();
+  void read_files();
+  Status read_file(const Offered& file);
+  bool is_still(int file, const Offered& offered) const;
+  Status unsent(const Offered& file);
+  Status push(UpPtr message);
+  UpPtr message();
+
+  const Round& round_;
+  grpc::ClientContext& context_;
+  const std::unique_ptr<grpc::ClientReaderWriter<pb::HomeUp, pb::HomeDown>> stream_;
+
+  pb::HomeUp entries_;
+  size_t entries_bytes_ = 0;
+  uint64_t hashed_bytes_ = 0;  // since the last message
+  uint64_t told_ = 0;
+  std::vector<Offered> offered_;       // by place
+  std::vector<FileVersion> versions_;  // of regular files and links that were told
+  std::vector<std::pair<FileVersion, tree::Body>> hashed_;  // while they were sent
+
+  BoundedQueue<pb::HomeDown> wanted_{kWantedAheadMax};
+  BoundedQueue<UpPtr> blocks_{kBlocksAheadMax};
+  std::mutex spare_mutex_;
+  std::vector<UpPtr> spare_;           // written: their memory is used again
+  Status files_failed_ = ok();         // of read_files
+  std::optional<HomeSummary> result_;  // of listen
+};
+
+Result<std::optional<HomeSummary>> HomeCall::Sending::run(UpperItem first) {
+  std::thread listening([this] { listen(); });
+  Status told = tell_all(std::move(first));
+  std::thread reading;
+  if (told) {
+    reading = std::thread([this] { read_files(); });
+    told = send_blocks();
+  }
+  if (!told && told.error().code != Code::kUnavailable) context_.TryCancel();
+  blocks_.close();
+  wanted_.close();
+  // Ours is all said, or nobody listens: the controller's last words are its status.
+  stream_->WritesDone();
+  listening.join();
+  if (reading.joinable()) reading.join();
+  const grpc::Status status = stream_->Finish();
+  if (!files_failed_) return files_failed_.error();
+  if (!told && told.error().code != Code::kUnavailable) return told.error();
+  if (!status.ok()) {
+    return wire::error_of_call(static_cast<int>(status.error_code()), status.error_message(),
+                               status.error_details());
+  }
+  if (!result_)
+    return Error{Code::kUnavailable, "the controller ended the call without a word", {}};
+  for (const auto& [version, body] : hashed_) round_.sent.note_body(version, body);
+  for (const FileVersion& version : versions_) round_.sent.note_told(version);
+  return result_;
+}
+
+Status HomeCall::Sending::tell_all(UpperItem first) {
+  pb::HomeUp start;
+  *start.mutable_start()->mutable_key() = wire::to_proto(round_.key);
+  start.mutable_start()->set_final(round_.final);
+  const Error broken{Code::kUnavailable, "the call broke", {}};
+  if (!stream_->Write(start)) return broken;
+  TRY(tell(first));
+  while (const std::optional<UpperItem> item = TRY(round_.reader.next())) TRY(tell(*item));
+  TRY(flush());
+  pb::HomeUp listed;
+  listed.set_listed(true);
+  if (!stream_->Write(listed)) return broken;
+  return ok();
+}
+
+Status HomeCall::Sending::tell(const UpperItem& item) {
+  Named named;
+  const bool regular = !item.whiteout && item.entry.type == tree::EntryType::kRegular;
+  if (regular && !item.metacopy && item.entry.size > 0) {
+    Result<Named> found = name(item);
+    // It has gone or changed since it was seen. What has ended changes no more.
+    const bool left_out = !found && !round_.final && found.error().code == Code::kConflict;
+    if (left_out) return ok();
+    named = TRY(std::move(found));
+    if (named.unnamed || named.body.kind == tree::BodyKind::kChunked) {
+      offered_.push_back({told_, item.path, version_of(item.entry), item.grows, named.unnamed});
+    }
+  }
+  if (!round_.final && (regular || item.entry.type == tree::EntryType::kSymlink)) {
+    versions_.push_back(version_of(item.entry));
+  }
+  pb::HomeEntry& out = *entries_.mutable_entries()->add_entries();
+  put_entry(item, named.body, out);
+  out.set_unnamed(named.unnamed);
+  ++told_;
+  entries_bytes_ += out.ByteSizeLong() + 8;
+  const bool enough = entries_bytes_ >= kEntriesBytesMax || hashed_bytes_ >= kHashedBytesMax;
+  return enough ? flush() : ok();
+}
+
+Result<HomeCall::Sending::Named> HomeCall::Sending::name(const UpperItem& item) {
+  const FileVersion version = version_of(item.entry);
+  const bool is_inline = version.size <= tree::kInlineBytesMax;
+  if (!is_inline) {
+    if (std::optional<tree::Body> known = round_.sent.body(version)) return Named{*known};
+    if (version.size >= kUnnamedBytesMin) return Named{{}, true};
+  }
+  const Result<UniqueFd> opened = open_below(round_.reader.root(), item.path, kReadFlags);
+  if (!opened && opened.error().code == Code::kNotFound) return changed(item.path);
+  if (!opened) return opened.error();
+  const UniqueFd& file = *opened;
+  const Offered offered{0, item.path, version, item.grows};
+  if (!is_still(file.get(), offered)) return changed(item.path);
+  if (is_inline) {
+    Named out{{tree::BodyKind::kInline, TRY(tree::read_start(file.get(), version.size))}};
+    return is_still(file.get(), offered) ? Result<Named>(std::move(out)) : changed(item.path);
+  }
+  Named out{tree::chunked_body(TRY(tree::hash_chunks(file.get(), version.size)))};
+  if (!is_still(file.get(), offered)) return changed(item.path);
+  hashed_bytes_ += version.size;
+  if (!item.grows) round_.sent.note_body(version, out.body);
+  return out;
+}
+
+bool HomeCall::Sending::is_still(int file, const Offered& offered) const {
+  struct stat st {};
+  if (::fstat(file, &st) != 0) return false;
+  const FileVersion now = version_of(st);
+  if (!offered.grows) return now == offered.version;
+  return now.inode == offered.version.inode && now.size >= offered.version.size;
+}
+
+Status HomeCall::Sending::flush() {
+  if (entries_bytes_ == 0) return ok();
+  const bool written = stream_->Write(entries_);
+  entries_.mutable_entries()->clear_entries();
+  entries_bytes_ = 0;
+  hashed_bytes_ = 0;
+  return written ? ok() : Status(Error{Code::kUnavailable, "the call broke", {}});
+}
+
+// Until the controller has said its last word.
+Status HomeCall::Sending::send_blocks() {
+  while (std::optional<UpPtr> block = blocks_.pop()) {
+    if (!stream_->Write(**block)) return Error{Code::kUnavailable, "the call broke", {}};
+    const std::lock_guard lock(spare_mutex_);
+    spare_.push_back(std::move(*block));
+  }
+  return ok();
+}
+
+void HomeCall::Sending::listen() {
+  pb::HomeDown down;
+  while (stream_->Read(&down)) {
+    if (down.has_result()) {
+      result_ = wire::from_proto(down.result());
+    } else if (down.has_wanted()) {
+      wanted_.push(std::move(down));
+      down.Clear();
+    }
+    if (result_) break;
+  }
+  wanted_.close();
+}
+
+// ── the files ───────────────────────────────────────────────────────────────────────────────────
+
+void HomeCall::Sending::read_files() {
+  while (std::optional<pb::HomeDown> wanted = wanted_.pop()) {
+    for (const uint64_t place : wanted->wanted().entries()) {
+      const auto file = std::ranges::lower_bound(offered_, place, {}, &Offered::place);
+      const bool known = file != offered_.end() && file->place == place;
+      Status sent =
+          known ? read_file(*file)
+                : Error{Code::kInternal,
+                        fmt::format("the controller asks for entry {}, which has no bytes", place),
+                        {}};
+      if (sent) continue;
+      if (sent.error().code != Code::kCancelled) {
+        files_failed_ = std::move(sent);
+        context_.TryCancel();
+      }
+      wanted_.close();
+      blocks_.close();
+      return;
+    }
+  }
+  blocks_.close();
+}
+
+Status HomeCall::Sending::unsent(const Offered& file) {
+  if (round_.final) return changed(file.path);
+  UpPtr out = message();
+  out->set_unsent(file.place);
+  return push(std::move(out));
+}
+
+// The last block waits for a second look at the file.
+Status HomeCall::Sending::read_file(const Offered& file) {
+  const Result<UniqueFd> opened = open_below(round_.reader.root(), file.path, kReadFlags);
+  if (!opened && opened.error().code == Code::kNotFound) return unsent(file);
+  if (!opened) return opened.error();
+  const int fd = opened->get();
+  if (!is_still(fd, file)) return unsent(file);
+  const bool hashes = file.unnamed && !round_.final && !file.grows;
+  std::string chunks;
+  for (uint64_t at = 0; at < file.version.size;) {
+    const auto bytes = static_cast<size_t>(std::min<uint64_t>(kBlockBytes, file.version.size - at));
+    UpPtr out = message();
+    pb::HomeBytes& block = *out->mutable_bytes();
+    block.set_entry(file.place);
+    std::string& data = *block.mutable_data();
+    data.resize(bytes);
+    size_t done = 0;
+    while (done < bytes) {
+      const ssize_t n =
+          ::pread(fd, data.data() + done, bytes - done, static_cast<off_t>(at + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno_error("read /" + file.path, errno);
+      if (n == 0) return unsent(file);
+      done += static_cast<size_t>(n);
+    }
+    if (hashes) chunks += tree::sha256(data).view();
+    at += bytes;
+    const bool last = at == file.version.size;
+    if (last && !is_still(fd, file)) return unsent(file);
+    block.set_last(last);
+    TRY(push(std::move(out)));
+  }
+  if (hashes) hashed_.emplace_back(file.version, tree::chunked_body(chunks));
+  return ok();
+}
+
+Status HomeCall::Sending::push(UpPtr message) {
+  if (blocks_.push(std::move(message))) return ok();
+  return Error{Code::kCancelled, "the call is over", {}};
+}
+
+UpPtr HomeCall::Sending::message() {
+  const std::lock_guard lock(spare_mutex_);
+  if (spare_.empty()) return std::make_unique<pb::HomeUp>();
+  UpPtr out = std::move(spare_.back());
+  spare_.pop_back();
+  return out;
+}
+
+// ── the call ────────────────────────────────────────────────────────────────────────────────────
+
+Result<std::optional<HomeSummary>> HomeCall::run(const Round& round) {
+  std::optional<UpperItem> first = TRY(round.reader.next());
+  if (!first) return std::optional<HomeSummary>();
+  grpc::ClientContext context;
+  {
+    const std::lock_guard lock(mutex_);
+    if (cancelled_) return Error{Code::kCancelled, "stopped", {}};
+    context_ = &context;
+  }
+  Result<std::optional<HomeSummary>> out =
+      Sending(controller_, context, round).run(std::move(*first));
+  const std::lock_guard lock(mutex_);
+  context_ = nullptr;
+  if (cancelled_) return Error{Code::kCancelled, "stopped", {}};
+  return out;
+}
+
+void HomeCall::cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+}  // namespace devrun::home
