@@ -63,6 +63,33 @@ class MemoryStorage final : public storage::Storage {
                    const storage::BytesSink&) override {
     return absent();
   }
+  Result<std::unique_ptr<storage::HomeRound>> begin_round(storage::HomeStart) override {
+    return absent();
+  }
+  Result<storage::ChangeSet> change_set(const AttemptKey&) override { return absent(); }
+  Result<std::vector<AttemptKey>> change_sets(JobId) override { return absent(); }
+  Status changes(const AttemptKey&, const std::vector<std::string>&,
+                 const storage::ChangeSink&) override {
+    return absent();
+  }
+  Result<storage::Taken> take_changes(const storage::TakeRequest&, storage::Work&) override {
+    return absent();
+  }
+  Result<storage::Taken> undo_changes(const AttemptKey&, storage::Work&) override {
+    return absent();
+  }
+  Status diff_trees(const Digest&, const Digest&, const storage::DifferenceSink&) override {
+    return absent();
+  }
+  Status read_tree_file(const Digest&, const std::string&, uint64_t,
+                        const storage::BytesSink&) override {
+    return absent();
+  }
+  // Nobody has written anything here.
+  Result<Digest> derive_tree(const std::string&, const Digest& tree, const std::vector<AttemptKey>&,
+                             storage::Laid) override {
+    return tree;
+  }
   Result<storage::Collected> collect(const storage::CollectRequest&) override { return absent(); }
   Result<Time> remove_volume(const std::string& name) override {
     const std::lock_guard lock(volumes_->mutex);
