@@ -106,8 +106,8 @@ TEST_F(RoundsTest, FilesThatAreBeingWrittenAreNotComplete) {
   EXPECT_TRUE(has("root/proj/whole", "w"));
   write(job("root/proj/whole2"), "w");
   EXPECT_TRUE(has("root/proj/whole2", "w"));
-  EXPECT_EQ(store_.bytes(kKey, "root/proj/half"), "-");
-  EXPECT_EQ(store_.bytes(kKey, "root/proj/mapped"), "-");
+  EXPECT_TRUE(store_.bytes(kKey, "root/proj/half") == "-");
+  EXPECT_TRUE(store_.bytes(kKey, "root/proj/mapped") == "-");
   ::munmap(memory, 65 << 20);
   ::close(file);
   EXPECT_TRUE(has("root/proj/half", large));
@@ -166,7 +166,7 @@ TEST_F(RoundsTest, OfAFileRewrittenAgainAndAgainOnlyWholeVersionsTravel) {
   EXPECT_TRUE(wait_for([&] {
     const std::string bytes = store_.bytes(kKey, "root/proj/checkpoint");
     if (bytes == "-") return false;
-    EXPECT_EQ(bytes, std::string(3 << 20, bytes.front()));
+    EXPECT_TRUE(bytes == std::string(3 << 20, bytes.front()));
     seen.insert(bytes.front());
     return seen.size() >= 2;
   }));
