@@ -52,6 +52,8 @@ Status take_mark(const std::string& path, const char* name, Marks& out) {
     out.opaque = TRY(value_of(path, name)) == "y";  // "x": there may be whiteouts that are files
   } else if (mark == "whiteout") {
     out.whiteout = true;
+  } else if (mark == "origin") {
+    out.origin = true;
   } else if (mark == "metacopy") {
     out.metacopy = true;
   } else if (mark == "redirect") {

@@ -30,6 +30,7 @@ struct Marks {
   bool opaque = false;
   bool whiteout = false;  // of newer kernels: a file and not a device
   bool metacopy = false;
+  bool origin = false;  // was copied up, and not made
   std::string redirect;
   std::vector<tree::Xattr> others;  // sorted by name
 };

@@ -59,6 +59,7 @@ void put_entry(const UpperItem& item, const tree::Body& body, pb::HomeEntry& out
   out.set_opaque(item.opaque);
   out.set_redirect(item.redirect);
   out.set_metacopy(item.metacopy);
+  out.set_copied_up(item.copied_up);
   pb::Entry& to = *out.mutable_entry();
   to.set_type(static_cast<pb::EntryType>(entry.type));
   to.set_mode(entry.mode);

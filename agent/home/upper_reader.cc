@@ -57,6 +57,8 @@ UpperItem item_of(std::string path, const struct stat& st, Marks marks) {
   out.entry.xattrs = std::move(marks.others);
   out.opaque = marks.opaque && S_ISDIR(st.st_mode);
   out.metacopy = marks.metacopy && S_ISREG(st.st_mode);
+  // Of a lower file with several names: overlay's index has one more of what was copied up.
+  out.copied_up = marks.origin && S_ISREG(st.st_mode) && st.st_nlink > 1;
   if (out.metacopy || S_ISDIR(st.st_mode)) out.redirect = std::move(marks.redirect);
   return out;
 }

@@ -43,6 +43,7 @@ struct UpperItem {
   bool opaque = false;
   std::string redirect;
   bool metacopy = false;
+  bool copied_up = false;  // the lower file of its path, and that has several names
   bool grows = false;  // the first entry.size bytes are told of a file that may have more
 };
 
