@@ -49,8 +49,15 @@ std::optional<Ending> results_not_home(const Task& task, TaskKey key) {
   for (const Rank& rank : task.ranks) {
     if (!rank.wrote || !rank.wrote->home || rank.wrote->home->failure.empty()) continue;
     const HomeSummary& home = *rank.wrote->home;
-    return Ending{EndCause::kExited, 123, home.failure,
-                  home.hint.empty() ? "devrun apply " + to_string(key) : home.hint};
+    const std::string retry = "devrun apply " + to_string(key);
+    return Ending{
+        EndCause::kExited, 123,
+        fmt::format("it succeeded, but what it wrote could not be brought home and stays on "
+                    "{}: {}",
+                    rank.node, home.failure),
+        home.hint.empty() || home.hint == retry
+            ? retry
+            : fmt::format("{}, make room, then {}", home.hint, retry)};
   }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "common/base/log.h"
+#include "common/base/units.h"
 #include "common/runtime/file.h"
 #include "common/tree/codec.h"
 #include "common/tree/upper.h"
@@ -159,8 +160,8 @@ Status Homing::refuse_beyond_quota(Trees& trees, const tree::Entry& wanted) {
   const int64_t bytes = static_cast<int64_t>(trees.now_manifest.bytes) + more.bytes;
   if (more.bytes <= 0 || bytes <= quota) return ok();
   return Error{Code::kExhausted,
-               fmt::format("volume '{}' would hold {} bytes, and its quota is {}",
-                           volume_.record().name, bytes, quota),
+               fmt::format("volume '{}' would hold {}, and its quota is {}", volume_.record().name,
+                           format_size(bytes), format_size(quota)),
                fmt::format("devrun volume du {}", volume_.record().name)};
 }
 
