@@ -185,7 +185,9 @@ void HomeProperty::edit() {
         writer_.reset();
       } else {
         UniqueFd file(::open(live(path).c_str(), O_RDWR | O_NOFOLLOW));
-        if (file) writer_.emplace(path, std::move(file));
+        if (!file) return;
+        writer_.emplace(path, std::move(file));
+        dev_touched(path);
       }
       return;
     default:
