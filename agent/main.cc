@@ -81,6 +81,10 @@ Status run(const Flags& flags) {
   options.shim_program = flags.shim;
   options.devrun_program = flags.devrun;
   options.scratch_bytes = flags.scratch_bytes;
+  options.live_keeper = flags.live_keeper;
+  options.site_mounts = flags.site_mounts;
+  options.shared_folder = flags.shared_folder;
+  if (flags.node_paths_bytes) options.node_paths_bytes = *flags.node_paths_bytes;
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;
   options.nfs_server = flags.nfs;
   if (flags.output_bytes_max) {

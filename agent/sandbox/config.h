@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agent/gpu/grant.h"
+#include "agent/sandbox/bound.h"
 #include "agent/sandbox/places.h"
 #include "common/model/attempt.h"
 
@@ -31,6 +32,7 @@ struct ConfigInput {
   bool cgroup2 = false;  // show the container its own
   std::string seccomp;   // compile_seccomp; empty: none
   gpu::Grant grant = {};
+  std::vector<BoundFolder> bound = {};
   std::vector<std::string> skipped_mounts;  // of kMountedFiles: their places are not there
 };
 

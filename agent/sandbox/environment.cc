@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "agent/gpu/driver_files.h"
+#include "agent/sandbox/sandboxes.h"
 #include "common/model/rank_environment.h"
 
 namespace devrun::sandbox {
@@ -75,7 +76,8 @@ void add_gpus(const AttemptSpec& spec, Variables& out) {
 
 }  // namespace
 
-std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node) {
+std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node,
+                                               bool has_shared) {
   Variables out;
   std::string_view rest = spec.env;
   while (!rest.empty()) {
@@ -100,6 +102,7 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
   out.set("DEVRUN_ATTEMPT", std::to_string(spec.key.attempt));
   out.set("DEVRUN_RANK", std::to_string(spec.key.rank));
   out.set("DEVRUN_RANKS", std::to_string(spec.ranks));
+  if (has_shared) out.set("DEVRUN_SHARED", kSharedInContainer);
   if (spec.key.task != kNoTask) out.set("DEVRUN_TASK", std::to_string(spec.key.task));
   if (works_with_others(spec, out)) add_rank_facts(spec, out);
   return std::move(out.all);

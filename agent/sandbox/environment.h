@@ -8,6 +8,8 @@
 
 namespace devrun::sandbox {
 
-std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node);
+// `has_shared`: there is a shared folder for the job.
+std::vector<std::string> container_environment(const AttemptSpec& spec, const std::string& node,
+                                               bool has_shared);
 
 }  // namespace devrun::sandbox

@@ -73,6 +73,11 @@ class NodeSandboxes final : public Sandboxes {
 
  private:
   Places places(const AttemptKey& key) const { return Places(ground_.options.state_folder, key); }
+  std::vector<std::string> bound_places(const AttemptSpec& spec) const {
+    std::vector<std::string> of_site;
+    for (const SiteMount& mount : ground_.options.site_mounts) of_site.push_back(mount.target);
+    return places_of_bound(spec, of_site);
+  }
   Result<std::vector<AttemptKey>> keys() const;
   Result<Found> look(const Places& places) const;
   // All undos from step `last` on down; the first that fails is told, the rest are tried all the same.
@@ -251,8 +256,9 @@ Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
     nothing.node = ground_.options.node;
     return nothing;
   }
-  WrittenSummary summary = TRY(scan_written({at.upper(), lower.empty() ? "" : lower.front(),
-                                             spec.program.cwd, spec.program.caller.home}));
+  WrittenSummary summary =
+      TRY(scan_written({at.upper(), lower.empty() ? "" : lower.front(), spec.program.cwd,
+                        spec.program.caller.home, bound_places(spec)}));
   summary.node = ground_.options.node;
   summary.folder = at.upper();
   return summary;
@@ -291,6 +297,9 @@ Status NodeSandboxes::release(const AttemptKey& key) {
   TRY(end_sessions(at));
   TRY(undo(at, steps_.size()));
   std::error_code failed;
+  if (const Result<std::string> bytes = read_file(at.spec()); bytes) {
+    prune_places(at.upper(), bound_places(TRY(spec_of(*bytes))));
+  }
   const bool wrote =
       std::filesystem::exists(at.upper(), failed) && !std::filesystem::is_empty(at.upper(), failed);
   if (!wrote) return remove_tree(at.folder);

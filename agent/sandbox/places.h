@@ -29,6 +29,11 @@ struct Places {
     return in("disk");
   }  // the attempt's own file system, where space is limited
   std::string disk_image() const { return in("disk.img"); }
+  std::string bound() const { return in("bound"); }  // places for mounts: bound.h
+  // Text: an id of a folder of node_paths/ and a number, each line; node_upper(number) is merged there.
+  std::string node_paths() const { return in("node_paths"); }
+  std::string node_upper(size_t n) const { return in("node_upper.") + std::to_string(n); }
+  std::string node_work(size_t n) const { return in("node_work.") + std::to_string(n); }
   std::string lower() const { return in("lower"); }  // text: the folder of the tree, live or not
   std::string made() const { return in("made"); }    // text: what was made in a live tree
   std::string run_folder() const { return in("run_folder"); }  // text: what is bound at /run/devrun

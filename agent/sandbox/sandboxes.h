@@ -11,6 +11,7 @@
 //   lost       why there is no exit record, if `devrun up` had to end what ran here
 //   shim.sock  the shim's socket
 //   settled    what it wrote is stored, or nobody wants it (settle_written)
+//   bound/     mount points of folders from elsewhere (bound.h)
 //   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
 
@@ -18,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/gpu/grant.h"
@@ -29,11 +31,21 @@ namespace devrun::sandbox {
 
 inline constexpr uint64_t kOutputBytesMax = uint64_t{16} << 30;
 
+// A folder of the host that every container here has, jobs' and dev containers'.
+struct SiteMount {
+  std::string source;
+  std::string target;
+  bool read_only = false;
+};
+inline constexpr int64_t kNodePathsBytesMax = int64_t{20} << 30;
+inline constexpr std::string_view kSharedInContainer = "/run/devrun/shared";
+
 struct Options {
   std::string node;          // its name; the container's hostname is derived from it
   std::string state_folder;  // CLUSTER/nodes/NAME
   std::string fs_socket;     // devrun-fs's control socket; empty on the storage host
-  std::string live_folder;   // CLUSTER/store/volumes on the storage host, else empty
+  // The volumes, CLUSTER/store/volumes on the storage host; empty: they cannot be reached from here.
+  std::string live_folder;
   std::string shim_program;  // path of devrun-shim
   std::string
       devrun_program;  // path of devrun, bound into containers at /usr/local/bin/devrun if set
@@ -44,6 +56,12 @@ struct Options {
   gpu::Driver driver = {};  // the GPUs that attempts may have
   Duration upper_kept = seconds(24 * 3600);  // after release
   int64_t scratch_bytes = 0;  // what an attempt may write to the node's disk; 0: no limit
+  std::string live_keeper =
+      {};  // a keeper's socket: in whose namespace live_folder is; empty: ours
+  std::vector<SiteMount> site_mounts = {};
+  std::string shared_folder =
+      {};  // of all nodes: a folder in it for each job; empty: there is none
+  int64_t node_paths_bytes = kNodePathsBytesMax;  // of all node paths together (node_paths.h)
 };
 
 // Called as the set-up proceeds, from the thread of start(); fills timeline.mounted and so on.

@@ -50,7 +50,7 @@ std::string shim_process(const std::string& folder) {
 }
 
 shim::ContainerOrder order_of(const AttemptSpec& of, const SessionSpec& session,
-                              const std::string& node) {
+                              const Options& options) {
   AttemptSpec spec = of;
   spec.program = session.program;
   spec.program.setup.clear();
@@ -64,7 +64,7 @@ shim::ContainerOrder order_of(const AttemptSpec& of, const SessionSpec& session,
   shim::ContainerOrder order;
   order.cwd = program.cwd;
   order.argv = program.argv;
-  order.env = container_environment(spec, node);
+  order.env = container_environment(spec, options.node, !options.shared_folder.empty());
   order.tty = program.tty;
   order.terminal = program.terminal;
   order.reads_stdin = program.reads_stdin;
@@ -163,8 +163,8 @@ Status start_session(const Options& options, const Places& attempt, const Sessio
     if (errno == EEXIST) return Error{Code::kExists, "the session has been here before", {}};
     return errno_error("mkdir " + folder, errno);
   }
-  Status done = write_file_atomically(folder + "/order",
-                                      shim::encode(order_of(of, session, options.node)), 0600);
+  Status done =
+      write_file_atomically(folder + "/order", shim::encode(order_of(of, session, options)), 0600);
   if (done) done = start_shim(options, attempt, folder);
   if (done) return ok();
   const Error error = done.error();

@@ -5,8 +5,10 @@
 namespace devrun::sandbox {
 
 std::vector<Step> all_steps() {
-  return {step_cgroup(), step_shim(),         step_scratch(), step_root(), step_folder(),
-          step_files(),  step_mount_points(), step_config(),  step_go()};
+  // Node paths after what is bound: the undo of the latter removes all places for mounts.
+  return {step_cgroup(),       step_shim(),   step_scratch(), step_root(),
+          step_folder(),       step_files(),  step_bound(),   step_node_paths(),
+          step_mount_points(), step_config(), step_go()};
 }
 
 Time wall_clock() {

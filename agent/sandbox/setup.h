@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/gpu/grant.h"
+#include "agent/sandbox/bound.h"
 #include "agent/sandbox/cgroups.h"
 #include "agent/sandbox/places.h"
 #include "agent/sandbox/sandboxes.h"
@@ -44,8 +45,9 @@ struct Setup {
   const Places& places;
   std::string container_socket;  // empty: none
   Timeline& timeline;
-  gpu::Grant grant{};     // filled in before the first step
-  UniqueFd shim_ready{};  // from step_shim to step_go
+  gpu::Grant grant{};                // filled in before the first step
+  std::vector<BoundFolder> bound{};  // from step_bound and step_node_paths to step_config
+  UniqueFd shim_ready{};             // from step_shim to step_go
   UniqueFd shim_go{};
 };
 
@@ -61,6 +63,8 @@ Step step_shim();          // the shim, waiting: it enters the cgroups while the
 Step step_root();          // the overlay, or the live tree, at bundle/rootfs
 Step step_folder();        // the caller's folder is there
 Step step_files();         // /etc/hosts and the like, /tmp, what goes to /run/devrun
+Step step_bound();         // live paths, the node's own mounts, the job's shared folder
+Step step_node_paths();    // what the volume's jobs keep on this node
 Step step_mount_points();  // made in a live tree, and taken away again
 Step step_config();        // config.json
 Step step_go();            // the shim may run crun

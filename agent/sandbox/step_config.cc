@@ -37,6 +37,7 @@ Status run(Setup& setup) {
                     .cgroup2 = !setup.ground.parts.cgroups.unified.empty(),
                     .seccomp = setup.ground.parts.seccomp,
                     .grant = setup.grant,
+                    .bound = setup.bound,
                     .skipped_mounts = {}};
   if (setup.spec.root.live) {
     // step_mount_points has made what could be made; crun is not to make more.

@@ -64,6 +64,14 @@ Status run(Setup& setup) {
   for (const std::string_view path : kMountedFiles) {
     TRY(make_missing(root.get(), path, false, made, setup.places.made()));
   }
+  // With the folders on the way, from the top.
+  for (const SiteMount& mount : setup.ground.options.site_mounts) {
+    for (size_t end = mount.target.find('/', 1); end != std::string::npos;
+         end = mount.target.find('/', end + 1)) {
+      TRY(make_missing(root.get(), mount.target.substr(0, end), true, made, setup.places.made()));
+    }
+    TRY(make_missing(root.get(), mount.target, true, made, setup.places.made()));
+  }
   if (setup.ground.options.devrun_program.empty()) return ok();
   return make_missing(root.get(), kDevrunInTree, false, made, setup.places.made());
 }

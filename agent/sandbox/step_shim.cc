@@ -40,7 +40,8 @@ Status write_order(const Setup& setup) {
   order.cwd = program.cwd;
   order.setup = program.setup;
   order.argv = program.argv;
-  order.env = container_environment(setup.spec, setup.ground.options.node);
+  order.env = container_environment(setup.spec, setup.ground.options.node,
+                                    !setup.ground.options.shared_folder.empty());
   order.tty = program.tty;
   order.terminal = program.terminal;
   order.reads_stdin = program.reads_stdin;

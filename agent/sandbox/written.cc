@@ -82,7 +82,7 @@ void Scan::note(const std::string& path, char kind, int64_t size) {
 Status Scan::entry(int parent, const char* name, const std::string& inner, const std::string& below,
                    bool hides_below) {
   const std::string path = inner + "/" + name;
-  if (is_the_sandboxs(path)) return ok();
+  if (is_the_sandboxs(path) || std::ranges::count(input_.bound, path) != 0) return ok();
   const std::string lower_path = below + "/" + name;
   struct stat st {};
   if (::fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -115,7 +115,10 @@ Status Scan::entry(int parent, const char* name, const std::string& inner, const
   const uint64_t before = summary_.files;
   TRY(folder(std::move(fd), path, lower_path, hides_below || opaque || !known));
   const bool empty = summary_.files == before;
-  const bool ours = leads_to_the_sandboxs(path) || is_the_task_folder(path, input_.home);
+  const bool leads_to_bound = std::ranges::any_of(
+      input_.bound, [&](const std::string& place) { return is_below(place, path); });
+  const bool ours =
+      leads_to_bound || leads_to_the_sandboxs(path) || is_the_task_folder(path, input_.home);
   if (!known && empty && !ours) note(path, 'A', 0);  // a new, empty folder
   return ok();
 }

@@ -16,7 +16,9 @@ const std::string_view kUsage =
     "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
     "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE] [--scratch "
     "SIZE]\n"
-    "         [--report-every SPAN]\n";
+    "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro]]… [--shared-folder DIR] "
+    "[--node-paths-bytes SIZE] "
+    "[--report-every SPAN]\n";
 
 namespace {
 
@@ -52,6 +54,28 @@ Result<int64_t> parse_scratch(const std::string& text) {
                fmt::format("--scratch {}: expected {} or more, or 0 for no limit", text,
                            format_size(kScratchBytesMin)),
                {}};
+}
+
+// SRC:DST or SRC:DST:ro
+Result<sandbox::SiteMount> parse_site_mount(const std::string& text) {
+  const Error bad{
+      Code::kInvalid,
+      fmt::format("--site-mount {}: expected SRC:DST or SRC:DST:ro, both absolute paths", text),
+      {}};
+  sandbox::SiteMount out;
+  std::string rest = text;
+  if (rest.ends_with(":ro")) {
+    out.read_only = true;
+    rest.resize(rest.size() - 3);
+  }
+  const size_t colon = rest.find(':');
+  if (colon == std::string::npos) return bad;
+  out.source = rest.substr(0, colon);
+  out.target = rest.substr(colon + 1);
+  if (!is_plain_path(out.source) || !is_plain_path(out.target) || out.target == "/") return bad;
+  const Status checked = check_path_rule({out.target, {}, PathKind::kLive});
+  if (!checked) return bad;
+  return out;
 }
 
 Status check(const Flags& flags) {
@@ -93,6 +117,8 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
                                                           {"--devrun", &flags.devrun},
                                                           {"--gpus", &flags.gpus},
                                                           {"--gpu-root", &flags.driver_root},
+                                                          {"--shared-folder", &flags.shared_folder},
+                                                          {"--live-keeper", &flags.live_keeper},
                                                           {"--nfs", &flags.nfs}};
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
@@ -105,8 +131,9 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       continue;
     }
     const auto text = texts.find(word);
-    const std::string_view others[] = {"--cpus",       "--memory",       "--pool",   "--gpu-share",
-                                       "--output-max", "--report-every", "--scratch"};
+    const std::string_view others[] = {"--cpus",      "--memory",     "--pool",
+                                       "--gpu-share", "--output-max", "--report-every",
+                                       "--scratch",   "--site-mount", "--node-paths-bytes"};
     if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
@@ -124,6 +151,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       flags.memory_bytes = TRY(parse_size(words[i]));
     } else if (word == "--scratch") {
       flags.scratch_bytes = TRY(parse_scratch(words[i]));
+    } else if (word == "--site-mount") {
+      flags.site_mounts.push_back(TRY(parse_site_mount(words[i])));
+    } else if (word == "--node-paths-bytes") {
+      flags.node_paths_bytes = TRY(parse_size(words[i]));
     } else if (word == "--report-every") {
       flags.report_every = TRY(parse_duration(words[i]));
     } else {

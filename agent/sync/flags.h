@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/sandbox/sandboxes.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
 
@@ -31,6 +32,10 @@ struct Flags {
   std::vector<std::string> pools;
   Duration report_every = seconds(10);  // signs of life
   int64_t scratch_bytes = 0;            // what an attempt may write to disk; 0: no limit
+  std::string live_keeper = {};  // socket: in whose mount namespace `live` is; empty: in ours
+  std::vector<sandbox::SiteMount> site_mounts = {};
+  std::string shared_folder = {};  // of all nodes, for jobs; empty: there is none
+  std::optional<int64_t> node_paths_bytes = {};
   bool dev_containers = false;
   bool help = false;
 };

@@ -40,6 +40,7 @@ Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus) {
                                  [&](const Gpu& gpu) { return gpu.type == gpus.front().type; });
   if (alike && !gpus.empty()) out.total.gpu_type = gpus.front().type;
   out.dev_containers = flags.dev_containers;
+  for (const sandbox::SiteMount& mount : flags.site_mounts) out.site_paths.push_back(mount.target);
   return out;
 }
 

@@ -113,6 +113,22 @@ Result<std::string> current_folder() {
   return Error{Code::kNotFound, "the current directory is not below the root", "cd /"};
 }
 
+Result<std::string> absolute_path(const std::string& path) {
+  const std::string whole = path.starts_with('/') ? path : TRY(current_folder()) + "/" + path;
+  std::string out;
+  for (size_t at = 0; at < whole.size();) {
+    const size_t end = std::min(whole.find('/', at), whole.size());
+    const std::string_view part = std::string_view(whole).substr(at, end - at);
+    at = end + 1;
+    if (part == "..") {
+      out.resize(out.empty() ? 0 : out.rfind('/'));
+    } else if (!part.empty() && part != ".") {
+      out.append("/").append(part);
+    }
+  }
+  return out.empty() ? "/" : out;
+}
+
 bool is_inherited(std::string_view name) {
   return std::none_of(kLeftBehind.begin(), kLeftBehind.end(), [&](std::string_view pattern) {
     if (pattern.back() != '*') return name == pattern;

@@ -25,6 +25,8 @@ std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, uint32_t u
 
 Result<Caller> capture_caller();
 Result<std::string> current_folder();
+// `path` from here, without ".", ".." and doubled slashes, by its text alone.
+Result<std::string> absolute_path(const std::string& path);
 
 // False for the variables that stay behind: those of the terminal multiplexer, the desktop, the
 // connection and other launchers, which would lie on another node, and devrun's own, which the job

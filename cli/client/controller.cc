@@ -60,6 +60,11 @@ Result<Submitted> Controller::submit(const Submission& submission,
   *request.mutable_spec() = wire::to_proto(submission.spec);
   request.set_env(submission.env);
   request.set_snapshot(submission.snapshot);
+  if (submission.again) {
+    request.mutable_again()->set_job(submission.again->job);
+    if (submission.again->task != kNoTask)
+      request.mutable_again()->set_task(submission.again->task);
+  }
   const auto give_up = std::chrono::steady_clock::now() + kSubmitPatience;
   bool said = false;
   for (;;) {

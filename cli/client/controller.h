@@ -31,6 +31,8 @@ struct Submission {
   JobSpec spec;
   std::string env;
   std::string snapshot = {};  // of the volume; empty: a new one
+  // That job, or task, again: of `spec` only the program's argv (empty: that job's) and streams count.
+  std::optional<TaskKey> again = {};
 };
 struct Submitted {
   JobId job = 0;
@@ -113,6 +115,33 @@ class Controller {
   // kExhausted beyond `bytes_max`.
   Result<std::string> read_snapshot_file(const SnapshotName& name, const std::string& path,
                                          uint64_t bytes_max);
+
+  // ── what jobs wrote (paths_and_changes.cc) ──
+  // `begin` with each change set, then `change` for each entry of it. `fresh`: running ones are asked
+  // for what they wrote since.
+  struct ChangesQuery {
+    JobPart of;
+    std::vector<std::string> paths;
+    bool fresh = true;
+  };
+  Status list_changes(const ChangesQuery& query,
+                      const std::function<Status(const ChangeSetRecord&)>& begin,
+                      const std::function<Status(const JobChangeRecord&)>& change);
+  // By change set.
+  Result<std::vector<TakenRecord>> take_changes(const TakeWish& wish, const ProgressWords& words);
+  Result<std::vector<TakenRecord>> undo_changes(const JobPart& of, const ProgressWords& words);
+  // `begin` with the two trees that are compared.
+  Status compare_trees(const TreeName& before, const TreeName& after,
+                       const std::function<void(const Digest&, const Digest&)>& begin,
+                       const std::function<Status(const ChangeRecord&)>& change);
+  Result<std::string> read_tree_file(const TreeName& tree, const std::string& path,
+                                     uint64_t bytes_max);
+
+  // ── kinds of paths (paths_and_changes.cc); `home` and `cwd` are a caller's, whose defaults are told ──
+  Result<VolumePathsRecord> volume_paths(const std::string& volume, const std::string& home,
+                                         const std::string& cwd);
+  Result<VolumePathsRecord> set_volume_paths(const PathsChange& change, const std::string& home,
+                                             const std::string& cwd);
 
   Result<std::vector<NodeRecord>> list_nodes();
   Result<NodeRecord> show_node(const std::string& name);  // with its file system's counters

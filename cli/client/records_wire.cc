@@ -77,12 +77,13 @@ SnapshotRecord from_proto(const devrun::v1::SnapshotInfo& in) {
   return out;
 }
 
-ChangeRecord from_proto(const devrun::v1::TreeChange& in) {
+char type_letter(uint32_t type) {
   constexpr std::string_view kTypes = "?-dlcbpsd";  // by EntryType
-  const auto type = [&](uint32_t number) -> char {
-    if (number == 0) return 0;
-    return number < kTypes.size() ? kTypes[number] : '?';
-  };
+  if (type == 0) return 0;
+  return type < kTypes.size() ? kTypes[type] : '?';
+}
+
+ChangeRecord from_proto(const devrun::v1::TreeChange& in) {
   ChangeRecord out;
   out.path = "/" + in.path();
   switch (in.kind()) {
@@ -101,8 +102,8 @@ ChangeRecord from_proto(const devrun::v1::TreeChange& in) {
     default:
       out.kind = ChangeRecord::Kind::kContent;
   }
-  out.type_before = type(in.type_before());
-  out.type_after = type(in.type_after());
+  out.type_before = type_letter(in.type_before());
+  out.type_after = type_letter(in.type_after());
   out.size_before = in.size_before();
   out.size_after = in.size_after();
   out.mode_before = in.mode_before();

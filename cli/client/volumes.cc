@@ -34,19 +34,6 @@ Result<Reply> call(pb::Client::Stub& stub, const Target& target,
   return reply;
 }
 
-template <typename Stream>
-pb::Progress read_progress(Stream& stream, const ProgressWords& words) {
-  pb::Progress last;
-  pb::Progress progress;
-  while (stream.Read(&progress)) {
-    if (progress.done()) last = progress;
-    if (progress.line().empty() || !words) continue;
-    words({progress.line(), progress.passing(), progress.amount_done(), progress.amount_total(),
-           progress.amount_unit() == pb::AMOUNT_UNIT_BYTES});
-  }
-  return last;
-}
-
 }  // namespace
 
 Status Controller::create_volume(const VolumeRequest& request, const ProgressWords& words) {

@@ -61,7 +61,9 @@ std::vector<std::string> agent_words(const Layout& layout, const Programs& progr
           "--devrun",
           programs.devrun,
           "--nfs",
-          endpoint(record.nfs_port)};
+          endpoint(record.nfs_port),
+          "--shared-folder",
+          layout.shared()};
 }
 
 Daemon daemon(const std::string& name, const std::string& key, std::vector<std::string> words) {
@@ -145,10 +147,11 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
 
 Daemon controller(const Layout& layout, const Programs& programs, const Record& record) {
   const KeyFiles keys = key_files(layout, "controller");
-  Daemon out = daemon("controller", layout.controller(),
-                      {programs.controller, "--store", layout.store(), "--state",
-                       layout.controller(), "--listen", endpoint(record.controller_port), "--ca",
-                       authority_file(layout), "--cert", keys.certificate, "--key", keys.key});
+  Daemon out =
+      daemon("controller", layout.controller(),
+             {programs.controller, "--store", layout.store(), "--state", layout.controller(),
+              "--listen", endpoint(record.controller_port), "--ca", authority_file(layout),
+              "--cert", keys.certificate, "--key", keys.key, "--shared-folder", layout.shared()});
   append(out.words, record.controller_flags);
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;
@@ -185,7 +188,8 @@ Daemon node_agent(const Layout& layout, const Programs& programs, const Record& 
   if (record.output_bytes_max > 0) {
     append(out.words, {"--output-max", std::to_string(record.output_bytes_max)});
   }
-  append(out.words, {"--fs", layout.socket(fs_name(node)), "--gpus", programs.gpus, "--gpu-root",
+  append(out.words, {"--live", layout.volumes(), "--live-keeper", layout.socket("store.keeper"),
+                     "--fs", layout.socket(fs_name(node)), "--gpus", programs.gpus, "--gpu-root",
                      record.gpu_root, "--gpu-share", fmt::format("{}/{}", index, record.nodes)});
   append(out.words, record.agent_flags);
   return out;

@@ -66,6 +66,7 @@ Result<int> attach(const AttachWish& wish, Context& context) {
   following.quiet = wish.quiet;
   following.begin = wish.begin;
   following.keeps = !job.spec.cancel_on_disconnect;
+  following.results = job.spec.results;
   return follow_job(*controller, context, signals, following);
 }
 

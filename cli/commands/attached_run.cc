@@ -15,6 +15,7 @@
 #include "cli/client/attach.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
+#include "cli/output/results_text.h"
 #include "common/model/fits.h"
 
 namespace devrun::cli {
@@ -24,17 +25,25 @@ namespace {
 constexpr int kLooksForEndMax = 60;  // a session ends a moment before its job
 constexpr auto kLookForEndEvery = std::chrono::milliseconds(50);
 
-// Of several ranks each wrote on its own node. What cannot be asked any more is left out: `devrun show` has it.
-void say_written_by_ranks(Controller& controller, const Console& console, const TaskKey& task) {
-  const Result<JobRecord> job = controller.get_job(task);
-  if (!job) return;
-  const AttemptRecord* newest = newest_attempt(*job);
-  for (const AttemptRecord& attempt : job->attempts) {
-    if (!attempt.wrote || attempt.key.attempt != newest->key.attempt) continue;
-    if (const auto wrote = written_words(task, *attempt.wrote)) {
-      console.say(fmt::format("rank {}: {}", attempt.key.rank, wrote->message), wrote->hint);
-    }
+// What was written: by the one rank, or, of several, by all that can still be asked about.
+std::vector<RankWrote> wrote_of(Controller& controller, const Following& following,
+                                const AttachEnd& end) {
+  std::vector<RankWrote> out;
+  if (following.session) return out;
+  if (following.ranks <= 1) {
+    const AttemptKey key{following.task.job, following.task.task, following.rank, 1};
+    if (end.wrote) out.push_back({key, *end.wrote});
+    return out;
   }
+  const Result<JobRecord> job = controller.get_job(following.task);
+  if (!job) return out;
+  return newest_wrote(*job, following.task.task);
+}
+
+// The program is not there; perhaps one of our commands was meant.
+void say_near_command(const Console& console, const std::string& near) {
+  console.say(fmt::format("devrun's own command may have been meant: {}", near),
+              fmt::format("devrun {}{}", near.starts_with('-') ? "" : "help ", near));
 }
 
 // The job goes on, as a rule: it is not what was killed.
@@ -63,25 +72,22 @@ int say_ending(Controller& controller, const Console& console, const Following& 
                 "a file for so much output; or devrun up --output-max S");
     status = kStatusIncomplete;
   }
+  const std::vector<RankWrote> wrote = wrote_of(controller, following, end);
   auto words = ending_words(following.task, end.state, end.ending);
   if (following.session) words = session_ending_words(controller, following, end, words);
+  // Said with where the files are.
+  if (status == kStatusIncomplete && !failures_words(wrote).empty()) words.reset();
   // What devrun itself did wrong is said even when it should be quiet.
   const bool must_be_said = status == kStatusDevrun || end.ending.cause == EndCause::kNotStarted;
   if (words && (!following.quiet || must_be_said)) console.say(words->message, words->hint);
   if (words && status == kStatusNotFound && !following.near_command.empty()) {
-    console.say(fmt::format("devrun's own command may have been meant: {}", following.near_command),
-                fmt::format("devrun {}{}", following.near_command.starts_with('-') ? "" : "help ",
-                            following.near_command));
+    say_near_command(console, following.near_command);
   }
-  if (following.quiet) return status;
-  if (following.ranks > 1) {
-    say_written_by_ranks(controller, console, following.task);
-    return status;
+  for (const Words& one :
+       following.quiet ? failures_words(wrote) : written_words(wrote, following.results)) {
+    console.say(one.message, one.hint);
   }
-  if (!end.wrote) return status;
-  if (const auto wrote = written_words(following.task, *end.wrote))
-    console.say(wrote->message, wrote->hint);
-  return status;
+  return status_with_results(status, wrote);
 }
 
 int say_leaving(Controller& controller, const Console& console, const Following& following,
@@ -291,6 +297,7 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
   following.quiet = sending.quiet;
   following.near_command = sending.near_command;
   following.keeps = sending.keeps;
+  following.results = submission.spec.results;
   return follow_job(controller, context, signals, following);
 }
 

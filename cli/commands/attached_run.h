@@ -27,6 +27,7 @@ struct Following {
   std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
   std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
   bool keeps = true;                        // the job outlives us in any case
+  Results results = Results::kHome;         // what the job does with what it writes
 };
 
 // Whether a session with this exit status went down with its job, and the job then. A job that is just ending is waited

@@ -25,8 +25,14 @@ constexpr std::string_view kText =
     "Editing goes on\n"
     "meanwhile and changes nothing for the job. The exit status is the command's own; 128+N if "
     "signal N ended it,\n"
-    "124 time limit, 125 devrun's own failure or a lost node, 126 not executable, 127 not found, "
-    "130 cancelled.\n"
+    "123 it succeeded, but its results could not be brought home, 124 time limit, 125 devrun's "
+    "own failure or a\n"
+    "lost node, 126 not executable, 127 not found, 130 cancelled.\n"
+    "\n"
+    "What it writes below the home and the current directory appears in the volume, while it runs "
+    "and wholly at its\n"
+    "end; never over what was changed there meanwhile. All else stays in its change set: see "
+    "devrun help changes.\n"
     "\n"
     "These variables stay behind: TMUX* STY SSH_* VSCODE_* XDG_RUNTIME_DIR XDG_SESSION_* DBUS_* "
     "DISPLAY HOSTNAME\n"
@@ -39,6 +45,7 @@ constexpr Example kExamples[] = {
      "with two GPUs; all after -- is the program's"},
     {"devrun -d --name sweep --array 0-99%10 ./sweep.sh",
      "a hundred tasks, ten at a time; prints the job id"},
+    {"devrun --keep python train.py", "what it writes waits for devrun apply"},
     {"tar c . | devrun wc -c", "stdin goes to the job, byte for byte"},
 };
 
@@ -53,6 +60,15 @@ Result<std::string> folder_for(const RunOptions& options) {
   std::string current = TRY(current_folder());
   if (options.folder.empty()) return current;
   return (current == "/" ? "" : current) + "/" + options.folder;
+}
+
+// The controller makes the rules of its volume of them, and refuses what cannot be one.
+Result<PathRules> live_paths_for(const RunOptions& options) {
+  PathRules out;
+  for (const std::string& path : options.live) {
+    out.push_back({TRY(absolute_path(path)), {}, PathKind::kLive});
+  }
+  return out;
 }
 
 Result<std::string> volume_for(const RunOptions& options, const Target& target) {
@@ -104,6 +120,11 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   spec.retry_on = options.retry_on;
   spec.warn_signal = options.warn_signal;
   spec.warn_before = options.warn_before;
+  spec.paths = TRY(live_paths_for(options));
+  spec.results = options.keep      ? Results::kKeep
+                 : options.discard ? Results::kDiscard
+                                   : Results::kHome;
+  spec.fresh = options.fresh;
   out.env = TRY(environment_block(context.surroundings.environment, options.env));
   return out;
 }

@@ -121,15 +121,21 @@ constexpr std::array<Option, 33> kOptions{{
      .meaning = "retry only for these statuses; 125 stands for a lost node, 124 for the time limit",
      .fallback = "any failure but the time limit",
      .example = "--retries 3 --retry-on 75,125"},
-    {.name = "fresh", .meaning = "retry in the snapshot alone", .supported = false},
+    {.name = "fresh",
+     .meaning = "an attempt that follows another begins in the snapshot alone, without what "
+                "earlier ones brought home",
+     .example = "--retries 3 --fresh"},
     {.name = "live",
      .value = "PATH",
-     .meaning = "the live tree itself at PATH, read-write",
-     .supported = false},
+     .meaning = "the volume itself at this folder, read-write, in place of the snapshot; may be "
+                "repeated",
+     .example = "--live /root/data"},
     {.name = "keep",
-     .meaning = "bring nothing home, keep all in the change set",
-     .supported = false},
-    {.name = "discard", .meaning = "throw away what the job writes", .supported = false},
+     .meaning = "bring nothing home: all that the job writes stays in its change set",
+     .example = "--keep"},
+    {.name = "discard",
+     .meaning = "throw away what the job writes; there is no change set",
+     .example = "--discard"},
     {.name = "on-disconnect",
      .value = "keep|cancel[:SPAN]",
      .meaning =
@@ -305,6 +311,10 @@ Status read_manner(const Given& given, RunOptions& out) {
   if (name == "on-disconnect") {
     out.disconnect_grace = TRY(of(given, parse_on_disconnect(given.value)));
   }
+  if (name == "live") out.live.push_back(TRY(of(given, not_empty(given.value, "a folder"))));
+  if (name == "keep") out.keep = true;
+  if (name == "discard") out.discard = true;
+  if (name == "fresh") out.fresh = true;
   if (name == "detach") out.detach = true;
   if (name == "no-stdin") out.no_stdin = true;
   if (name == "tty") out.tty = TtyChoice::kAlways;
@@ -333,6 +343,10 @@ Status check_together(const RunOptions& options) {
     return wrong("--array needs -d: its tasks have no common stdout");
   if (options.retries == 0 && !options.retry_on.empty())
     return wrong("--retry-on needs --retries N");
+  if (options.retries == 0 && options.fresh)
+    return wrong("--fresh needs --retries N: a first attempt has nothing before it");
+  if (options.keep && options.discard)
+    return wrong("--keep and --discard do not go together: kept, or thrown away?");
   if (options.retries > 0 && options.tty == TtyChoice::kAlways)
     return wrong(
         "-t and --retries do not go together: a job that may be run again has no terminal");

@@ -42,6 +42,10 @@ struct RunOptions {
   std::string detach_keys;  // bytes
   std::vector<std::string> command;
   std::optional<Duration> disconnect_grace = {};  // cancelled after so long alone; unset: kept
+  std::vector<std::string> live = {};             // folders, as given
+  bool keep = false;
+  bool discard = false;
+  bool fresh = false;
 };
 
 std::span<const Option> run_option_table();

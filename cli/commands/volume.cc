@@ -14,6 +14,7 @@
 #include "cli/commands/connect.h"
 #include "cli/commands/progress_words.h"
 #include "cli/commands/verbs.h"
+#include "cli/commands/volume_paths.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
 #include "cli/output/snapshot_output.h"
@@ -58,8 +59,29 @@ constexpr Option kOptions[] = {
      .meaning = "create: no snapshot of more than this",
      .example = "--quota 50G"},
     {.name = "removed", .meaning = "ls: those that were removed and are still kept"},
+    {.name = "home",
+     .value = "PATH",
+     .meaning = "paths: what jobs write there appears in the volume; a word without / means all "
+                "entries of that name",
+     .example = "--home /srv/results"},
+    {.name = "node",
+     .value = "PATH",
+     .meaning = "paths: it stays on the node, for this volume's next jobs there",
+     .example = "--node node_modules"},
+    {.name = "kept",
+     .value = "PATH",
+     .meaning = "paths: it stays in the job's change set until devrun apply",
+     .example = "--kept /root/scratch"},
+    {.name = "live",
+     .value = "PATH",
+     .meaning = "paths: jobs see the volume itself there, read-write",
+     .example = "--live /root/data"},
+    {.name = "unset",
+     .value = "PATH",
+     .meaning = "paths: as if nothing had been set for it",
+     .example = "--unset /root/data"},
     {.name = "yes", .meaning = "rm: without asking", .example = "--yes"},
-    {.name = "json", .meaning = "create, ls, du: one JSON record", .example = "--json"},
+    {.name = "json", .meaning = "create, ls, du, paths: one JSON record", .example = "--json"},
     {.letter = 'q', .name = "quiet", .meaning = "create, import: no progress", .example = "-q"},
     kHelpOption,
 };
@@ -69,13 +91,14 @@ constexpr Example kExamples[] = {
     {"devrun volume fork ada ada-experiment", "a copy to break things in, at once"},
     {"devrun volume import ~/miniconda3 ada", "a folder from here, to the same path in the volume"},
     {"devrun volume ls", "all that you may see, with their newest snapshot"},
+    {"devrun volume paths ada --home /srv/results", "what jobs write there comes home, too"},
     {"devrun volume du", "whose bytes the store holds"},
     {"devrun volume rm ada", "asks for the name; kept for 7 days, see restore"}};
 
 constexpr size_t kNamesMax = 100;  // of one rm
-constexpr std::array<std::string_view, 8> kVerbs{"create", "fork",  "import", "ls",
-                                                 "du",     "quota", "rm",     "restore"};
-constexpr std::array<std::string_view, 2> kLaterVerbs{"paths", "share"};
+constexpr std::array<std::string_view, 9> kVerbs{"create", "fork", "import",  "ls",   "du",
+                                                 "quota",  "rm",   "restore", "paths"};
+constexpr std::array<std::string_view, 1> kLaterVerbs{"share"};
 
 std::vector<std::string> split_commas(std::string_view text) {
   std::vector<std::string> out;
@@ -312,6 +335,7 @@ Result<Action> parse_verb(const Arguments& arguments, const std::string& verb) {
   };
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");
+  if (verb == "paths") return parse_volume_paths(arguments);
   if (verb == "ls") {
     TRY(expect_words(arguments, 0, 0, "no name"));
     const bool removed = arguments.has("removed");
@@ -373,7 +397,8 @@ Command volume_command() {
                  "volume create NAME --from-dir D | --from-tar F | --from-volume V[@S]",
                  "volume fork V NEW", "volume import SRC[:DST] V", "volume ls [--removed] [--json]",
                  "volume du [V] [--json]", "volume quota V SIZE|none", "volume rm [--yes] NAME…",
-                 "volume restore NAME"},
+                 "volume restore NAME",
+                 "volume paths [V] [--home|--node|--kept|--live|--unset PATH]… [--json]"},
        .purpose = "volumes: the root file systems that developers work in",
        .text =
            "Names are of a-z, 0-9, '.', '_' and '-', at most 63 characters. Interrupting create "

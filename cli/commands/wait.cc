@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "cli/commands/connect.h"
+#include "cli/output/results_text.h"
 
 namespace devrun::cli {
 
@@ -20,6 +21,7 @@ constexpr Example kExamples[] = {
 struct Outcome {
   JobState state = JobState::kQueued;
   Ending ending;
+  std::vector<RankWrote> wrote = {};
 };
 
 // The task's own ending, or the job's. Nothing: it has not ended.
@@ -42,7 +44,7 @@ Result<Outcome> wait_for(Controller& controller, const Console& console, const A
   for (auto pause = kPauseMin;; pause = std::min(pause * 3 / 2, kPauseMax)) {
     const auto job = controller.get_job(key.job);
     const auto outcome = job ? outcome_of(*job, key) : std::nullopt;
-    if (outcome) return *outcome;
+    if (outcome) return Outcome{outcome->state, outcome->ending, newest_wrote(*job, key.task)};
     if (!job && job.error().code != Code::kUnavailable) return job.error();
     if (!job && !said) {
       console.say(fmt::format("{}\njob {} goes on; waiting for the controller", job.error().message,
@@ -63,10 +65,17 @@ Result<int> wait(const std::vector<AttemptKey>& jobs, Context& context) {
   int status = 0;
   for (const AttemptKey& key : jobs) {
     const Outcome outcome = TRY(wait_for(*controller, context.console, key));
-    const int one = exit_status(outcome.state, outcome.ending);
+    const int ended = exit_status(outcome.state, outcome.ending);
+    const int one = status_with_results(ended, outcome.wrote);
     if (status == 0) status = one;
     const auto words = ending_words(key.task_key(), outcome.state, outcome.ending);
-    if (one != 0 && words) context.console.say(words->message, words->hint);
+    const std::vector<Words> failures = failures_words(outcome.wrote);
+    const bool is_said_below = one == kStatusIncomplete && !failures.empty();
+    if (one != 0 && words && !is_said_below) context.console.say(words->message, words->hint);
+    for (const Words& failure : failures) {
+      context.console.say(fmt::format("job {}: {}", to_string(key.task_key()), failure.message),
+                          failure.hint);
+    }
   }
   return status;
 }
@@ -83,7 +92,7 @@ Command wait_command() {
            .usage = {"wait JOB…"},
            .purpose = "until jobs have ended; the first failure's status",
            .text = "The status is 0 if all succeeded, else that of the first, in the order given, "
-                   "that did not.",
+                   "that did not;\n123 if only its results could not be brought home.",
            .options = kOptions,
            .examples = kExamples},
           parse};

@@ -4,13 +4,9 @@
 
 #include <csignal>
 
-#include "common/base/units.h"
-
 namespace devrun::cli {
 
 namespace {
-
-constexpr size_t kNotableShownMax = 5;
 
 Words not_run(const TaskKey& task, const Ending& ending, std::string_view otherwise) {
   const std::string_view reason =
@@ -66,22 +62,6 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
       break;
   }
   return {};
-}
-
-std::optional<Words> written_words(const TaskKey& task, const WrittenSummary& wrote) {
-  if (wrote.files == 0) return {};
-  std::string text =
-      fmt::format("{} file{}, {} written, kept on {} for 24 hours in {}", wrote.files,
-                  wrote.files == 1 ? "" : "s", format_size(wrote.bytes), wrote.node, wrote.folder);
-  size_t shown = 0;
-  for (const WrittenFile& file : wrote.notable) {
-    if (shown == kNotableShownMax) break;
-    text += fmt::format("\n  {} {}", file.kind, file.path);
-    if (file.kind != 'D') text += fmt::format("  {}", format_size(file.size_bytes));
-    ++shown;
-  }
-  if (wrote.files > shown && shown > 0) text += fmt::format("\n  and {} more", wrote.files - shown);
-  return Words{std::move(text), fmt::format("devrun show {}", to_string(task))};
 }
 
 }  // namespace devrun::cli

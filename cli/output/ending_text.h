@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "common/model/ids.h"
 #include "common/model/job.h"
@@ -28,9 +27,5 @@ int exit_status(JobState state, const Ending& ending);
 
 // Nothing for a program that simply exited.
 std::optional<Words> ending_words(const TaskKey& task, JobState state, const Ending& ending);
-
-// "3 files, 1.2 MB written, kept on node1 for 24 hours in …", and a line for each notable one;
-// nothing if nothing was written.
-std::optional<Words> written_words(const TaskKey& task, const WrittenSummary& wrote);
 
 }  // namespace devrun::cli

@@ -57,19 +57,38 @@ Json json_of(const std::optional<Ending>& ending) {
           {"hint", ending->hint}};
 }
 
+Json json_of(const std::vector<WrittenFile>& files) {
+  Json out = Json::array();
+  for (const WrittenFile& file : files) {
+    out.push_back({{"path", file.path},
+                   {"kind", std::string(1, file.kind)},
+                   {"size_bytes", file.size_bytes}});
+  }
+  return out;
+}
+
+Json json_of(const std::optional<HomeSummary>& home) {
+  if (!home) return nullptr;
+  return {{"files", home->files},
+          {"bytes", home->bytes},
+          {"folder", home->folder},
+          {"notable", json_of(home->notable)},
+          {"conflicts", home->conflicts},
+          {"conflicting", json_of(home->conflicting)},
+          {"kept", home->kept},
+          {"kept_bytes", home->kept_bytes},
+          {"failure", home->failure.empty() ? Json(nullptr) : Json(home->failure)},
+          {"hint", home->hint.empty() ? Json(nullptr) : Json(home->hint)}};
+}
+
 Json json_of(const std::optional<WrittenSummary>& wrote) {
   if (!wrote) return nullptr;
-  Json notable = Json::array();
-  for (const WrittenFile& file : wrote->notable) {
-    notable.push_back({{"path", file.path},
-                       {"kind", std::string(1, file.kind)},
-                       {"size_bytes", file.size_bytes}});
-  }
   return {{"files", wrote->files},
           {"bytes", wrote->bytes},
           {"node", wrote->node},
           {"folder", wrote->folder},
-          {"notable", std::move(notable)}};
+          {"notable", json_of(wrote->notable)},
+          {"home", json_of(wrote->home)}};
 }
 
 Json json_of(const std::optional<Usage>& usage) {
@@ -121,6 +140,28 @@ Json json_of(const std::optional<TaskCounts>& tasks) {
           {"first_failed", tasks->first_failed}};
 }
 
+std::string_view results_name(Results results) {
+  switch (results) {
+    case Results::kHome:
+      return "home";
+    case Results::kKeep:
+      return "keep";
+    case Results::kDiscard:
+      return "discard";
+  }
+  return "?";
+}
+
+Json json_of(const PathRules& rules) {
+  Json out = Json::array();
+  for (const PathRule& rule : rules) {
+    Json one = {{"path", rule.path}, {"kind", path_kind_name(rule.kind)}};
+    if (!rule.name.empty()) one["name"] = rule.name;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Json json_of(const JobRecord& job) {
   const Program& program = job.spec.program;
   Json out;
@@ -153,6 +194,9 @@ Json json_of(const JobRecord& job) {
   out["retry_on"] = job.spec.retry_on;
   out["warn_signal"] = job.spec.warn_signal;
   out["warn_before_us"] = job.spec.warn_before.us;
+  out["results"] = results_name(job.spec.results);
+  out["fresh"] = job.spec.fresh;
+  out["paths"] = json_of(job.spec.paths);
   out["timeline"] = json_of(job.timeline);
   out["attempts"] = Json::array();
   for (const AttemptRecord& attempt : job.attempts) out["attempts"].push_back(json_of(attempt));

@@ -7,6 +7,7 @@
 
 #include "cli/output/console.h"
 #include "cli/output/files_text.h"
+#include "cli/output/results_text.h"
 #include "cli/output/table.h"
 #include "common/base/units.h"
 
@@ -104,6 +105,37 @@ std::string usage_text(const Usage& usage) {
                            format_size(usage.written_bytes));
 }
 
+void add_files(std::string& out, const std::vector<WrittenFile>& files) {
+  for (const WrittenFile& file : files) out += "  " + file_line(file) + "\n";
+}
+
+std::string wrote_text(const WrittenSummary& wrote) {
+  std::string out;
+  if (!wrote.home) {
+    if (wrote.files == 0) return out;
+    out = fmt::format("  wrote {}, kept on {} in {}\n", files_and_size(wrote.files, wrote.bytes),
+                      wrote.node, printable_path(wrote.folder));
+    add_files(out, wrote.notable);
+    return out;
+  }
+  const HomeSummary& home = *wrote.home;
+  if (home.files > 0) out += fmt::format("  brought home {}\n", home_total(home));
+  if (home.files > 1) add_files(out, home.notable);
+  if (home.conflicts > 0) {
+    out += fmt::format("  left in the change set, since changed in the volume meanwhile: {}\n",
+                       home.conflicts);
+    add_files(out, home.conflicting);
+  }
+  if (home.kept > 0) {
+    out += fmt::format("  kept in the change set {}\n", files_and_size(home.kept, home.kept_bytes));
+  }
+  if (!home.failure.empty()) {
+    out += fmt::format("  not (wholly) stored: {}; kept on {} in {}\n", printable(home.failure),
+                       wrote.node, printable_path(wrote.folder));
+  }
+  return out;
+}
+
 std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
   std::string out =
       fmt::format("\nattempt {} on {}: {}", attempt_name(job, attempt.key),
@@ -115,14 +147,7 @@ std::string attempt_text(const JobRecord& job, const AttemptRecord& attempt) {
     out += fmt::format("  {}\n", printable(attempt.ending->reason));
   }
   if (attempt.usage) out += usage_text(*attempt.usage);
-  if (attempt.wrote && attempt.wrote->files > 0) {
-    out += fmt::format("  wrote {} file{}, {}, kept on {} in {}\n", attempt.wrote->files,
-                       attempt.wrote->files == 1 ? "" : "s", format_size(attempt.wrote->bytes),
-                       attempt.wrote->node, printable_path(attempt.wrote->folder));
-    for (const WrittenFile& file : attempt.wrote->notable) {
-      out += fmt::format("    {} {}\n", file.kind, printable_path(file.path));
-    }
-  }
+  if (attempt.wrote) out += wrote_text(*attempt.wrote);
   return out + timeline_text(joined(job.timeline, attempt.timeline));
 }
 
@@ -287,6 +312,11 @@ std::string job_text(const JobRecord& job, Time now) {
                          ? ""
                          : fmt::format(", on status {}", fmt::join(job.spec.retry_on, ", "))));
   }
+  if (job.spec.results != Results::kHome) {
+    line(out, "results",
+         job.spec.results == Results::kKeep ? "kept in the change set" : "discarded");
+  }
+  if (job.spec.fresh) line(out, "fresh", "a later attempt sees nothing of an earlier one's");
   if (job.spec.priority != 0) line(out, "priority", fmt::format("{}", job.spec.priority));
   if (job.timeline.submitted.us != 0) {
     line(out, "submitted",

@@ -112,6 +112,46 @@ struct UsageRecord {
   int64_t store_free_bytes = 0;
 };
 
+// A change set, and an entry of it.
+struct ChangeSetRecord {
+  AttemptKey key;
+  std::string volume;
+  bool complete = false;  // false: more is to come, or could not come
+  bool applies = false;
+  bool runs = false;
+  Time changed;
+};
+struct JobChangeRecord {
+  enum class State { kHome, kKept, kConflict };
+  std::string path;  // "/root/x"; any bytes
+  char kind = 'M';   // A, M, D
+  State state = State::kKept;
+  char type = '-';  // of what it is now, or was: as `ls -l` has it
+  uint64_t size_before = 0;
+  uint64_t size_after = 0;
+};
+// What taking a change set into the volume, or out of it, has done.
+struct TakenRecord {
+  AttemptKey key;
+  uint64_t files = 0;
+  int64_t bytes = 0;
+  uint64_t beside = 0;
+  std::vector<std::string> conflicts;  // "/root/x", the first of them
+  uint64_t conflicts_in_all = 0;
+};
+
+// The kinds of a volume's paths, by who says so.
+struct VolumePathsRecord {
+  std::string volume;
+  PathRules defaults;
+  PathRules set;
+  struct Site {
+    std::string path;
+    std::vector<std::string> nodes;
+  };
+  std::vector<Site> sites;
+};
+
 struct NodeRecord {
   NodeHello hello;
   Resources used;

@@ -33,6 +33,7 @@ struct NodeHello {
   std::vector<std::string> pools;
   bool dev_containers = false;  // the storage host: takes dev containers and nothing else
   std::vector<Gpu> gpus = {};   // total.gpus of them; an older agent names none
+  std::vector<std::string> site_paths = {};  // of every container there: mounts of the node's
   bool operator==(const NodeHello&) const = default;
 };
 

@@ -1,5 +1,7 @@
 #include "common/model/path_rules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -41,7 +43,57 @@ void add_home(PathRules& rules, const std::string& folder) {
   rules.push_back({folder, "__pycache__", PathKind::kNode});
 }
 
+constexpr size_t kPathBytesMax = 4095;
+constexpr size_t kNameBytesMax = 255;
+
+bool is_plain_name(std::string_view name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
+  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+         std::ranges::none_of(name, is_control) && name.find('/') == std::string_view::npos;
+}
+
+Error bad_rule(const PathRule& rule, std::string_view why) {
+  return {Code::kInvalid,
+          fmt::format("{} path '{}': {}", path_kind_name(rule.kind),
+                      rule.name.empty() ? rule.path : rule.name, why),
+          {}};
+}
+
 }  // namespace
+
+bool is_plain_path(std::string_view path) {
+  if (path == "/") return true;
+  if (path.empty() || path.front() != '/' || path.size() > kPathBytesMax) return false;
+  std::string_view rest = path.substr(1);
+  for (;;) {
+    const size_t slash = rest.find('/');
+    if (!is_plain_name(rest.substr(0, slash))) return false;
+    if (slash == std::string_view::npos) return true;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+Status check_path_rule(const PathRule& rule) {
+  const bool is_for_us = rule.kind == PathKind::kSite || rule.kind == PathKind::kGone;
+  if (is_for_us) return bad_rule(rule, "a path can be made home, node, kept or live");
+  if (!is_plain_path(rule.path)) {
+    return bad_rule(rule, "expected an absolute path without '.', '..' or '//'");
+  }
+  if (!rule.name.empty()) {
+    if (!is_plain_name(rule.name)) return bad_rule(rule, "expected a path, or the name of entries");
+    if (rule.kind == PathKind::kLive) return bad_rule(rule, "expected an absolute path");
+    return ok();
+  }
+  for (const std::string_view folder : kGoneFolders) {
+    if (!is_at_or_below(rule.path, folder)) continue;
+    return bad_rule(rule, fmt::format("{} starts empty in every job and goes with it", folder));
+  }
+  const bool is_mounted = rule.kind == PathKind::kNode || rule.kind == PathKind::kLive;
+  if (is_mounted && rule.path == "/") {
+    return bad_rule(rule, "it cannot be all of the volume: choose a folder in it");
+  }
+  return ok();
+}
 
 std::string_view path_kind_name(PathKind kind) {
   switch (kind) {

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/result.h"
+
 namespace devrun {
 
 enum class PathKind : uint8_t {
@@ -39,5 +41,12 @@ PathKind kind_of_path(const PathRules& rules, std::string_view path);
 // What holds where nobody says otherwise, for a caller with that home and folder. A folder that is
 // the root or one of the system's own (/usr, /etc, …) is not made home by being the caller's.
 PathRules default_path_rules(const std::string& home, const std::string& cwd);
+
+// Absolute, without "//", ".", ".." or a slash at its end, at most 4095 bytes, no control characters.
+bool is_plain_path(std::string_view path);
+// kInvalid, naming the rule, unless somebody may set it: a plain path, or one name below the root;
+// of kind home, node, live or kept; none of the root as node or live, nothing in what goes with
+// every job.
+Status check_path_rule(const PathRule& rule);
 
 }  // namespace devrun

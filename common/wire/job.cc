@@ -339,6 +339,7 @@ pb::NodeHello to_proto(const NodeHello& in) {
   *out.mutable_total() = to_proto(in.total);
   for (const std::string& pool : in.pools) out.add_pools(pool);
   out.set_dev_containers(in.dev_containers);
+  for (const std::string& path : in.site_paths) out.add_site_paths(path);
   for (const Gpu& gpu : in.gpus) {
     pb::Gpu& added = *out.add_gpus();
     added.set_index(gpu.index);
@@ -363,7 +364,8 @@ NodeHello from_proto(const pb::NodeHello& in) {
           from_proto(in.total()),
           {in.pools().begin(), in.pools().end()},
           in.dev_containers(),
-          std::move(gpus)};
+          std::move(gpus),
+          {in.site_paths().begin(), in.site_paths().end()}};
 }
 
 pb::JobState to_proto(JobState in) {

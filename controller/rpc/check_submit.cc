@@ -8,6 +8,7 @@
 #include "common/model/limits.h"
 #include "common/wire/job.h"
 #include "controller/core/state.h"
+#include "controller/rpc/path_kinds.h"
 
 namespace devrun::controller {
 
@@ -156,6 +157,14 @@ Status check_array(const JobSpec& spec) {
   return ok();
 }
 
+Status check_results(const JobSpec& spec) {
+  const bool says_something = spec.results != Results::kHome || spec.fresh || !spec.paths.empty();
+  if (spec.dev_container && says_something) {
+    return invalid("a dev container writes to the live volume: it has no results to bring home");
+  }
+  return ok();
+}
+
 Status check_dev_container(const JobSpec& spec) {
   if (spec.root.live != spec.dev_container) {
     return invalid("only a dev container runs in the live tree, and it always does");
@@ -184,6 +193,39 @@ Status check_session(const devrun::v1::SessionStart& session, bool dev_container
   return check_program(program);
 }
 
+Result<JobSpec> check_again(const devrun::v1::SubmitRequest& request, const JobSpec& old) {
+  TRY(check_request_id(request.request_id()));
+  if (old.dev_container) {
+    return Error{
+        Code::kInvalid,
+        fmt::format("job {} is a dev container, which is not run again", request.again().job()),
+        "devrun shell " + old.root.volume};
+  }
+  if (!request.env().empty() || !request.snapshot().empty()) {
+    return invalid("a job that is run again has that job's environment and snapshot");
+  }
+  const Program asked = wire::from_proto(request.spec().program());
+  JobSpec spec = old;
+  if (!asked.argv.empty()) spec.program.argv = asked.argv;
+  spec.program.tty = asked.tty;
+  spec.program.terminal = asked.terminal;
+  spec.program.reads_stdin = asked.reads_stdin;
+  if (request.again().has_task()) {
+    const int32_t task = request.again().task();
+    if (!array_has(old, task)) {
+      return Error{Code::kNotFound,
+                   fmt::format("job {} has no task {}", request.again().job(), task),
+                   fmt::format("devrun show {}", request.again().job())};
+    }
+    spec.array = {{task, task, 1}};
+  }
+  Program unsealed = spec.program;
+  unsealed.sealed_env.clear();
+  TRY(check_program(unsealed));
+  TRY(check_retries(spec));
+  return spec;
+}
+
 Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_request_id(request.request_id()));
   JobSpec spec = TRY(wire::from_proto(request.spec()));
@@ -204,6 +246,8 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_retries(spec));
   TRY(check_array(spec));
   TRY(check_dev_container(spec));
+  TRY(check_live_paths(spec.paths));
+  TRY(check_results(spec));
   if (spec.name.empty()) {
     const std::string& program = spec.program.argv[0];
     spec.name = program.substr(program.rfind('/') + 1).substr(0, kNameBytesMax);

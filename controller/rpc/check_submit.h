@@ -14,6 +14,8 @@ inline constexpr uint32_t kRanksMax = 1024;
 
 // kInvalid, with the field, what was expected, and the nearest right word.
 Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request);
+// `old` once more, with what the request changes of it (SubmitRequest.again).
+Result<JobSpec> check_again(const devrun::v1::SubmitRequest& request, const JobSpec& old);
 // Likewise of a session (Exec).
 Status check_session(const devrun::v1::SessionStart& session, bool dev_container);
 

@@ -44,6 +44,18 @@ class ClientService final : public pb::Client::CallbackService {
       Context*, const pb::ReadSnapshotFileRequest*) override;
   Unary* ListVolumes(Context*, const pb::ListVolumesRequest*, pb::ListVolumesReply*) override;
   Unary* RemoveVolume(Context*, const pb::RemoveVolumeRequest*, pb::RemoveVolumeReply*) override;
+  grpc::ServerWriteReactor<pb::ListChangesReply>* ListChanges(
+      Context*, const pb::ListChangesRequest*) override;
+  grpc::ServerWriteReactor<pb::Progress>* TakeChanges(Context*,
+                                                      const pb::TakeChangesRequest*) override;
+  grpc::ServerWriteReactor<pb::Progress>* UndoChanges(Context*,
+                                                      const pb::UndoChangesRequest*) override;
+  grpc::ServerWriteReactor<pb::CompareTreesReply>* CompareTrees(
+      Context*, const pb::CompareTreesRequest*) override;
+  grpc::ServerWriteReactor<pb::FileBytes>* ReadTreeFile(Context*,
+                                                        const pb::ReadTreeFileRequest*) override;
+  Unary* GetVolumePaths(Context*, const pb::GetVolumePathsRequest*, pb::VolumePaths*) override;
+  Unary* SetVolumePaths(Context*, const pb::SetVolumePathsRequest*, pb::VolumePaths*) override;
   Unary* ListNodes(Context*, const pb::ListNodesRequest*, pb::ListNodesReply*) override;
   Unary* DeclareNodeLost(Context*, const pb::DeclareNodeLostRequest*,
                          pb::DeclareNodeLostReply*) override;
@@ -69,6 +81,7 @@ class ClientService final : public pb::Client::CallbackService {
                                                         ProgressWork work);
 
   Parts parts_;
+  std::mutex paths_mutex_;  // held while a volume's kinds of paths are changed
 };
 
 }  // namespace devrun::controller

@@ -4,11 +4,12 @@
 #include <future>
 
 #include "common/base/log.h"
+#include "controller/rpc/shared_folders.h"
 
 namespace devrun::controller {
 
-storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& options, Time now) {
-  storage::JobTrees out;
+std::set<JobId> kept_jobs(const State& state, const CollectOptions& options, Time now) {
+  std::set<JobId> out;
   size_t ended = 0;
   for (auto at = state.jobs.rbegin(); at != state.jobs.rend(); ++at) {
     const Job& job = at->second;
@@ -16,6 +17,15 @@ storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& option
     if (job.outcome && (++ended > options.jobs_count || job.outcome->at + options.jobs_age < now)) {
       continue;
     }
+    out.insert(job.id);
+  }
+  return out;
+}
+
+storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& options, Time now) {
+  storage::JobTrees out;
+  for (const JobId id : kept_jobs(state, options, now)) {
+    const Job& job = state.jobs.at(id);
     out.insert(job.spec.root.tree);
     if (!job.root.is_zero()) out.insert(job.root);
     for (const auto& [index, task] : job.tasks) {
@@ -50,8 +60,24 @@ void Collecting::serve() {
                             [this] { return stopping_.load(); })) {
     lock.unlock();
     collect();
+    if (!options_.shared_folder.empty()) collect_shared_folders();
     lock.lock();
   }
+}
+
+void Collecting::collect_shared_folders() {
+  struct Kept {
+    std::set<JobId> jobs;
+    JobId next = 0;
+  };
+  auto answer = std::make_shared<std::promise<Kept>>();
+  std::future<Kept> found = answer->get_future();
+  core_.read([answer, options = options_](const State& state, Time now) {
+    answer->set_value({kept_jobs(state, options, now), state.next_job});
+  });
+  const Kept kept = found.get();
+  const Status done = remove_shared_folders(options_.shared_folder, kept.jobs, kept.next);
+  if (!done) log::warning("collecting shared folders: {}", done.error().message);
 }
 
 void Collecting::collect() {

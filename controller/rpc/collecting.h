@@ -4,6 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "controller/rpc/core_loop.h"
@@ -17,9 +19,13 @@ struct CollectOptions {
   Duration jobs_age = seconds(30 * 24 * 3600);
   size_t jobs_count = 10'000;
   Duration interval = seconds(600);
+  std::string shared_folder = {};  // see shared_folders.h; empty: there is none
 };
 
-// The trees that are kept for jobs: of all that have not ended, and of the ended ones by the rules.
+// Those whose snapshots stay: all that have not ended, and of the ended ones by the rules.
+std::set<JobId> kept_jobs(const State& state, const CollectOptions& options, Time now);
+
+// The trees that are kept for these.
 storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& options, Time now);
 
 class Collecting {
@@ -37,6 +43,7 @@ class Collecting {
  private:
   void serve();
   void collect();
+  void collect_shared_folders();
 
   storage::Storage& storage_;
   CoreLoop& core_;

@@ -38,6 +38,8 @@ void add_collecting_flags(CLI::App& app, CollectOptions& out) {
   add_span(app, "--keep-snapshots-for", out.snapshots.age, "and for how long (30d)");
   app.add_option("--keep-jobs", out.jobs_count, "ended jobs whose snapshots stay (10000)");
   add_span(app, "--keep-jobs-for", out.jobs_age, "and for how long (30d)");
+  app.add_option("--shared-folder", out.shared_folder,
+                 "the agents' --shared-folder: a job's goes with its snapshot");
   add_span(app, "--collect-every", out.interval, "how often unused files are deleted (10m)");
 }
 

@@ -35,7 +35,10 @@ constexpr Access kAccess[] = {
     {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
     {"Session", kNodeItself},       {"Exec", kAnyClient},
     {"ListSessions", kAnyClient},   {"KeepTrace", kNodeItself},
-    {"BringHome", kNodeItself},
+    {"BringHome", kNodeItself},     {"GetVolumePaths", kAnyClient},
+    {"SetVolumePaths", kAnyClient}, {"ListChanges", kAnyClient},
+    {"TakeChanges", kAnyClient},    {"UndoChanges", kAnyClient},
+    {"CompareTrees", kAnyClient},   {"ReadTreeFile", kAnyClient},
 };
 
 unsigned allowed(std::string_view call) {

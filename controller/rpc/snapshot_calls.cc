@@ -1,7 +1,7 @@
 // The calls of ClientService about snapshots and what volumes hold.
 #include <fmt/format.h>
 
-#include "controller/rpc/client_service.h"
+#include "controller/rpc/client_stream.h"
 #include "controller/rpc/fill_volume.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/snapshot_info.h"
@@ -37,26 +37,6 @@ Status check_message(const std::string& message) {
 }
 
 }  // namespace
-
-template <typename Reply>
-grpc::ServerWriteReactor<Reply>* ClientService::stream(Context* context, const char* call,
-                                                       StreamWork<Reply> work) {
-  Result<Peer> peer = identify(*context, call);
-  if (!peer) return new RefuseWrite<Reply>(to_status(peer.error()));
-  auto made = std::make_shared<WorkerStream<Reply>>();
-  made->hold(made);
-  WorkerPool& workers = parts_.volume_work;
-  parts_.core.read(
-      [made, &workers, peer = std::move(*peer), work = std::move(work)](const State& state, Time) {
-        const Result<Who> who = resolve(state, peer);
-        if (!who) return made->end(who.error());
-        const bool queued = workers.run([made, work, who = *who] { made->end(work(who, *made)); });
-        if (!queued) {
-          made->end(Error{Code::kExhausted, "too many requests about volumes wait", "try again"});
-        }
-      });
-  return made.get();
-}
 
 grpc::ServerWriteReactor<pb::Progress>* ClientService::with_progress(Context* context,
                                                                      const char* call,

@@ -5,6 +5,7 @@
 #include "common/wire/job.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
+#include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/volume_access.h"
 
@@ -16,9 +17,11 @@ void SubmitCall::fail(const Error& error) {
 
 void SubmitCall::start() {
   timeline_.submitted = clock_now();
-  Result<JobSpec> spec = check_submit(request_);
-  if (!spec) return fail(spec.error());
-  spec_ = std::move(*spec);
+  if (!request_.has_again()) {
+    Result<JobSpec> spec = check_submit(request_);
+    if (!spec) return fail(spec.error());
+    spec_ = std::move(*spec);
+  }
   parts_.core.read([self = shared_from_this()](const State& state, Time) {
     const Status looked = self->look(state);
     if (!looked) return self->fail(looked.error());
@@ -35,6 +38,17 @@ void SubmitCall::start() {
 
 Status SubmitCall::look(const State& state) {
   who_ = TRY(resolve(state, peer_));
+  if (request_.has_again()) {
+    const Job* old = TRY(visible_job(state, who_, request_.again().job()));
+    spec_ = TRY(check_again(request_, old->spec));
+    // What it waited for is in it.
+    if (!old->root.is_zero()) {
+      spec_.root.tree = old->root;
+      spec_.after_ok.clear();
+    }
+    root_is_set_ = true;
+  }
+  sites_ = site_paths(state);
   spec_.user = who_.user;
   merge_overlaps(spec_.array);
   const auto known = state.requests.find({spec_.user, request_.request_id()});
@@ -56,6 +70,7 @@ Status SubmitCall::look(const State& state) {
                              who_.from->volume),
                  "devrun without --volume"};
   }
+  if (root_is_set_) return ok();
   spec_.root.volume = who_.from->volume;
   const JobSpec& from = state.jobs.at(who_.from->job).spec;
   if (!from.root.live && !spec_.dev_container && request_.snapshot().empty()) {
@@ -76,10 +91,32 @@ Status SubmitCall::check_volume() {
   return ok();
 }
 
+Status SubmitCall::check_tree() {
+  TRY(check_owner(parts_.storage, who_, spec_.root.volume));
+  const auto found = parts_.storage.find_snapshot({spec_.root.volume, spec_.root.tree.hex()});
+  if (found) return ok();
+  if (found.error().code != Code::kNotFound) return found.error();
+  // That of a job that waited for others is no snapshot of the volume.
+  const auto nothing = [](const tree::Difference&) { return ok(); };
+  if (parts_.storage.diff_trees(spec_.root.tree, spec_.root.tree, nothing)) return ok();
+  return Error{Code::kNotFound,
+               fmt::format("the snapshot of job {} is kept no more", request_.again().job()),
+               "devrun snapshot ls " + spec_.root.volume};
+}
+
+Status SubmitCall::settle_paths() {
+  if (spec_.dev_container) return ok();
+  const PathRules of_volume = TRY(parts_.storage.volume_paths(spec_.root.volume));
+  spec_.paths = effective_paths(spec_.program, of_volume, sites_, spec_.paths);
+  return ok();
+}
+
 Status SubmitCall::prepare() {
+  if (request_.has_again()) return check_tree();
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
-  if (root_is_set_) return ok();
+  if (root_is_set_) return settle_paths();
   TRY(check_volume());
+  TRY(settle_paths());
   if (!request_.snapshot().empty()) {
     if (spec_.dev_container) {
       return Error{Code::kInvalid, "a dev container runs in the live volume, not in a snapshot",

@@ -1,11 +1,13 @@
 // One Submit: check, see who calls, take the snapshot on a worker, seal the environment, hand the job to the core. A
-// request id that is known is answered at once, without a snapshot.
+// request id that is known is answered at once, without a snapshot. A job that is run again brings its snapshot and its
+// sealed environment along.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "controller/rpc/identity.h"
+#include "controller/rpc/path_kinds.h"
 #include "controller/rpc/services.h"
 #include "devrun/v1/client.grpc.pb.h"
 
@@ -27,6 +29,9 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status look(const State& state);  // core's thread; sets answered_ if the job is known
   Status prepare();                 // a worker's thread
   Status check_volume();
+  Status check_tree();  // of a job that is run again
+  // The job's kinds of paths, from those that were asked for.
+  Status settle_paths();
   void submit();
   void answer(const State& state, const Result<Reply>& result);
   void fail(const Error& error);
@@ -39,6 +44,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
 
   JobSpec spec_;
   Who who_;
+  SitePaths sites_;
   Timeline timeline_;
   bool root_is_set_ = false;  // the tree of the job that calls
   bool answered_ = false;

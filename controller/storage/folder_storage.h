@@ -41,6 +41,8 @@ class FolderStorage final : public Storage {
   Result<std::vector<RemovedVolume>> removed_volumes() override;
   Status return_volume(const std::string& name) override;
   Status set_quota(const std::string& volume, int64_t bytes) override;
+  Result<PathRules> volume_paths(const std::string& volume) override;
+  Status set_volume_paths(const std::string& volume, const PathRules& rules) override;
   Result<std::vector<VolumeInfo>> volumes() override;
   Result<VolumeInfo> volume(const std::string& name) override;
   Result<Snapshot> take_snapshot(const std::string& volume) override;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "common/runtime/file.h"
@@ -13,7 +15,7 @@ namespace devrun::storage {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr size_t kRecordBytesMax = 64 << 10;
+constexpr size_t kRecordBytesMax = 4 << 20;
 using Json = nlohmann::ordered_json;
 
 using Bytes16 = std::array<uint8_t, 16>;  // lineages and uuids alike
@@ -119,6 +121,82 @@ Result<std::optional<NewestRecord>> read_newest_record(const std::string& folder
   out.live = fields.bytes16("live");
   if (!fields.wrong.empty()) return wrong_field(path, fields.wrong);
   return std::optional(out);
+}
+
+namespace {
+
+constexpr std::array kSettableKinds = {PathKind::kHome, PathKind::kNode, PathKind::kKept,
+                                       PathKind::kLive};
+
+std::optional<PathKind> kind_named(std::string_view name) {
+  for (const PathKind kind : kSettableKinds) {
+    if (path_kind_name(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
+// Paths are bytes, and JSON has only text: what is no plain ASCII is kept as hex.
+std::string to_text(const std::string& bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > ' ' && byte < 0x7f && c != '%') {
+      out.push_back(c);
+    } else {
+      fmt::format_to(std::back_inserter(out), "%{:02x}", byte);
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> to_bytes(const std::string& text) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      out.push_back(text[at]);
+      continue;
+    }
+    uint8_t byte = 0;
+    const char* first = text.data() + at + 1;
+    if (at + 3 > text.size()) return std::nullopt;
+    if (std::from_chars(first, first + 2, byte, 16).ptr != first + 2) return std::nullopt;
+    out.push_back(static_cast<char>(byte));
+    at += 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+Status write_path_rules(const std::string& folder, const PathRules& rules) {
+  Json list = Json::array();
+  for (const PathRule& rule : rules) {
+    Json one = {{"path", to_text(rule.path)}, {"kind", path_kind_name(rule.kind)}};
+    if (!rule.name.empty()) one["name"] = to_text(rule.name);
+    list.push_back(std::move(one));
+  }
+  const Json json = {{"version", kVersion}, {"paths", std::move(list)}};
+  return write_file_durably(folder + "/paths.json", json.dump(2) + "\n", 0600);
+}
+
+Result<PathRules> read_path_rules(const std::string& folder) {
+  const std::string path = folder + "/paths.json";
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return PathRules();
+  Json json;
+  TRY(read_json(path, json));
+  PathRules out;
+  const auto list = json.find("paths");
+  if (list == json.end() || !list->is_array()) return wrong_field(path, "paths");
+  for (const Json& one : *list) {
+    if (!one.is_object()) return wrong_field(path, "paths");
+    Fields fields{one, {}};
+    const auto where = to_bytes(fields.text("path"));
+    const auto name = one.contains("name") ? to_bytes(fields.text("name")) : std::string();
+    const auto kind = kind_named(fields.text("kind"));
+    if (!fields.wrong.empty() || !where || !name || !kind) return wrong_field(path, "paths");
+    out.push_back({*where, *name, *kind});
+  }
+  return out;
 }
 
 }  // namespace devrun::storage

@@ -1,6 +1,7 @@
 // What a volume's folder says about it, as small JSON files.
 //   volume.json   what it is; replaced when its quota changes
 //   newest.json   its newest settled snapshot; replaced durably
+//   paths.json    the kinds of paths that somebody has set; likewise; missing if nobody has
 #pragma once
 
 #include <optional>
@@ -9,6 +10,7 @@
 #include "common/base/digest.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/model/path_rules.h"
 #include "common/tree/tree.h"
 #include "controller/storage/driver.h"
 
@@ -37,5 +39,9 @@ Result<VolumeRecord> read_volume_record(const std::string& folder);
 Status write_newest_record(const std::string& folder, const NewestRecord& record);
 // Nothing if the volume has no snapshot yet.
 Result<std::optional<NewestRecord>> read_newest_record(const std::string& folder);
+
+Status write_path_rules(const std::string& folder, const PathRules& rules);
+// None if nobody has set any.
+Result<PathRules> read_path_rules(const std::string& folder);
 
 }  // namespace devrun::storage

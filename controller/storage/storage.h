@@ -15,6 +15,7 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/model/path_rules.h"
 #include "common/tree/diff.h"
 #include "common/tree/tree.h"
 #include "controller/storage/catalog.h"
@@ -132,6 +133,10 @@ class Storage {
   // The one of this name that was removed last. kExists if the name is taken meanwhile.
   virtual Status return_volume(const std::string& name) = 0;
   virtual Status set_quota(const std::string& volume, int64_t bytes) = 0;
+  // The kinds of paths that somebody has set for a volume (common/model/path_rules.h); durable when
+  // it returns. kCorrupt: they cannot be read.
+  virtual Result<PathRules> volume_paths(const std::string& volume) = 0;
+  virtual Status set_volume_paths(const std::string& volume, const PathRules& rules) = 0;
   // Reads the directory objects of all snapshots of all volumes.
   virtual Result<StoreUsage> usage() = 0;
   virtual Result<std::vector<VolumeInfo>> volumes() = 0;

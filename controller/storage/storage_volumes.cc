@@ -76,6 +76,8 @@ Status FolderStorage::make_volume(const std::string& folder, const NewVolume& wa
                             wanted.quota_bytes};
   if (const auto* const copy = std::get_if<FromVolume>(&wanted.source)) {
     TRY(copy_volume(folder, record, copy->from, work));
+    const PathRules paths = TRY(read_path_rules(volume_folder(copy->from.volume)));
+    if (!paths.empty()) TRY(write_path_rules(folder, paths));
   } else {
     TRY(driver_->make_live(fd.get(), "live"));
     TRY(fill_volume(folder + "/live", wanted.source, work));
@@ -208,6 +210,16 @@ Status FolderStorage::return_volume(const std::string& name) {
 
 Status FolderStorage::set_quota(const std::string& volume, int64_t bytes) {
   return TRY(find(volume))->set_quota(bytes);
+}
+
+Result<PathRules> FolderStorage::volume_paths(const std::string& volume) {
+  TRY(find(volume));
+  return read_path_rules(volume_folder(volume));
+}
+
+Status FolderStorage::set_volume_paths(const std::string& volume, const PathRules& rules) {
+  TRY(find(volume));
+  return write_path_rules(volume_folder(volume), rules);
 }
 
 }  // namespace devrun::storage

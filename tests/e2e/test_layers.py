@@ -26,7 +26,7 @@ def seen_live(cluster):
 def layers_of_running(cluster):
     """The lower layers of the one job's overlay, as its agent has mounted it."""
     with open(f"/proc/{cluster.pid('node1.agent')}/mountinfo", encoding="utf-8") as file:
-        lines = [line for line in file if " - overlay devrun " in line]
+        lines = [line for line in file if " - overlay devrun " in line and "/bundle/rootfs " in line]
     assert len(lines) == 1, lines
     options = lines[0].split()[-1]
     # Newer kernels tell each lower layer by itself.
@@ -93,7 +93,7 @@ def test_what_is_written_is_judged_against_the_new_snapshot(cluster):
     check(cluster, 2)
     job = cluster.submit("echo a > /work/twin1; echo b > /work/twin2; echo c > /work/new; rm /work/version")
     cluster.await_end(job)
-    said = cluster.devrun("show", str(job)).out.decode()
+    said = cluster.devrun("changes", str(job)).out.decode()
     for line in ("A /work/twin1", "M /work/twin2", "M /work/new", "D /work/version"):
         kind, path = line.split()
         assert any(kind in words.split() and path in words for words in said.splitlines()), (line, said)

@@ -78,8 +78,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"--time 1h --signal TERM true",
              "devrun: --signal: 'TERM' is not a signal and how long before the limit, such as "
              "TERM@60 or USR1@2m. Try: devrun help run"},
-        Case{"--live=/x true",
-             "devrun: --live is not supported yet in this version. Try: devrun help run"},
+        Case{"--after 3 true",
+             "devrun: --after is not supported yet in this version. Try: devrun help run"},
+        Case{"--keep --discard true",
+             "devrun: --keep and --discard do not go together: kept, or thrown away? Try: devrun "
+             "help run"},
+        Case{"--fresh true",
+             "devrun: --fresh needs --retries N: a first attempt has nothing before it. Try: "
+             "devrun help run"},
         Case{"--volume a@ true",
              "devrun: --volume: 'a@': expected VOLUME@SNAPSHOT, such as ada@12. "
              "Try: devrun help run"},
@@ -206,11 +212,13 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun -- "
              "ps --since 1h, to run a program of that name"},
         Case{"volume",
-             "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore. Try: "
+             "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore, paths. "
+             "Try: "
              "devrun "
              "help volume; or devrun -- volume, to run a program of that name"},
         Case{"volume creat a",
-             "devrun: volume: 'creat' is not create, fork, import, ls, du, quota, rm, restore: did "
+             "devrun: volume: 'creat' is not create, fork, import, ls, du, quota, rm, restore, "
+             "paths: did "
              "you mean create? Try: devrun help volume; or devrun -- "
              "volume creat a, to run a program of that name"},
         Case{"volume share a",
@@ -258,13 +266,13 @@ INSTANTIATE_TEST_SUITE_P(
              "program "
              "of that name"},
         Case{"undo a b",
-             "devrun: `devrun undo` is not in this version yet. Try: devrun -- undo a b, to run a "
-             "program of that name"}));
+             "devrun: undo: expected one job. Try: devrun help undo; or devrun -- undo a b, to run "
+             "a program of that name"}));
 
 TEST(Dispatch, OffersAProgramOnlyWhereThereIsOne) {
   const auto none = [](const std::string&) { return false; };
   EXPECT_EQ(std::get<Misuse>(dispatch({"ps", "--al"}, none)).error.hint, "devrun help ps");
-  EXPECT_EQ(std::get<Misuse>(dispatch({"rerun", "a"}, none)).error.hint, "devrun help");
+  EXPECT_EQ(std::get<Misuse>(dispatch({"rerun", "a"}, none)).error.hint, "devrun ps -a");
   EXPECT_EQ(std::get<Misuse>(dispatch({"help", "nosuch"}, none)).error.hint, "devrun help");
   const Error launch = std::get<Misuse>(dispatch({"launch"}, none)).error;
   EXPECT_EQ(format_words(launch.message, launch.hint),
@@ -285,7 +293,7 @@ TEST(Dispatch, QuotesWhatItOffers) {
   const Dispatched dispatched =
       dispatch({"undo", "a b", "it's"}, [](const std::string&) { return true; });
   EXPECT_EQ(std::get<Misuse>(dispatched).error.hint,
-            "devrun -- undo 'a b' 'it'\\''s', to run a program of that name");
+            "devrun help undo; or devrun -- undo 'a b' 'it'\\''s', to run a program of that name");
 }
 
 TEST(Dispatch, EverythingAfterTheFirstWordIsThePrograms) {

@@ -138,7 +138,7 @@ TEST(Text, OneJobInFull) {
             "attempt 42 on node1: FAILED, status 137, 2.0 KB of output\n"
             "  killed by signal 9\n"
             "  wrote 2 files, 2.9 KB, kept on node1 in /x/upper\n"
-            "    A /root/a\n"
+            "    A /root/a  2.9 KB\n"
             "    D /root/\\x1b[2J\n"
             "  stage     at ms   took ms\n"
             "  snapshot  4.2     4.2\n"
@@ -207,6 +207,7 @@ TEST(Json, OneJob) {
       "\"a100\"},"
       "\"nodes\":1,\"pool\":\"\",\"array\":[],\"tasks\":null,\"after_ok\":[],\"time_limit_us\":0,"
       "\"priority\":0,\"retries\":0,\"retry_on\":[],\"warn_signal\":0,\"warn_before_us\":0,"
+      "\"results\":\"home\",\"fresh\":false,\"paths\":[],"
       "\"timeline\":{\"submitted_us\":1767225600000000,\"snapshot_taken_us\":1767225600004200,"
       "\"journaled_us\":1767225600005000},\"attempts\":[]}\n");
 }

@@ -52,5 +52,28 @@ TEST(PathRules, ASystemFolderIsNotHomeByBeingTheCallers) {
             PathKind::kHome);
 }
 
+TEST(PathRules, WhatCanBeARule) {
+  for (const char* path : {"/", "/a", "/a b/c.d", "/..a/b.."}) EXPECT_TRUE(is_plain_path(path));
+  for (const char* path : {"", "a", "/a/", "//", "/a//b", "/.", "/a/../b", "/a\nb"}) {
+    EXPECT_FALSE(is_plain_path(path)) << path;
+  }
+  const auto refused = [](PathRule rule) {
+    const Status checked = check_path_rule(rule);
+    return checked ? std::string() : checked.error().message;
+  };
+  EXPECT_EQ(refused({"/data", {}, PathKind::kHome}), "");
+  EXPECT_EQ(refused({"/", {}, PathKind::kHome}), "");
+  EXPECT_EQ(refused({"/", "node_modules", PathKind::kNode}), "");
+  EXPECT_EQ(refused({"data", {}, PathKind::kHome}),
+            "home path 'data': expected an absolute path without '.', '..' or '//'");
+  EXPECT_EQ(refused({"/", {}, PathKind::kNode}),
+            "node path '/': it cannot be all of the volume: choose a folder in it");
+  EXPECT_EQ(refused({"/tmp/x", {}, PathKind::kLive}),
+            "live path '/tmp/x': /tmp starts empty in every job and goes with it");
+  EXPECT_EQ(refused({"/", "data", PathKind::kLive}), "live path 'data': expected an absolute path");
+  EXPECT_EQ(refused({"/x", {}, PathKind::kSite}),
+            "site path '/x': a path can be made home, node, kept or live");
+}
+
 }  // namespace
 }  // namespace devrun

@@ -32,6 +32,15 @@ class MemoryStorage final : public storage::Storage {
   Result<std::vector<storage::RemovedVolume>> removed_volumes() override { return absent(); }
   Status return_volume(const std::string&) override { return absent(); }
   Status set_quota(const std::string&, int64_t) override { return absent(); }
+  Result<PathRules> volume_paths(const std::string& volume) override {
+    const std::lock_guard lock(volumes_->mutex);
+    return volumes_->paths[volume];
+  }
+  Status set_volume_paths(const std::string& volume, const PathRules& rules) override {
+    const std::lock_guard lock(volumes_->mutex);
+    volumes_->paths[volume] = rules;
+    return ok();
+  }
   Result<storage::StoreUsage> usage() override { return absent(); }
   Status keep_trace(const std::string&, const std::vector<std::string>&,
                     std::string_view) override {
@@ -40,8 +49,12 @@ class MemoryStorage final : public storage::Storage {
   Result<std::vector<storage::SnapshotRecord>> snapshots(const std::string&) override {
     return absent();
   }
-  Result<storage::SnapshotRecord> find_snapshot(const storage::SnapshotName&) override {
-    return absent();
+  Result<storage::SnapshotRecord> find_snapshot(const storage::SnapshotName& name) override {
+    const std::lock_guard lock(volumes_->mutex);
+    if (volumes_->snapshots_are_gone) return Error{Code::kNotFound, "no snapshot", {}};
+    storage::SnapshotRecord out;
+    if (const auto tree = Digest::from_hex(name.snapshot)) out.tree = *tree;
+    return out;
   }
   Result<storage::SnapshotRecord> keep_snapshot(const std::string&, const std::string&) override {
     return absent();
@@ -66,8 +79,10 @@ class MemoryStorage final : public storage::Storage {
   Result<std::unique_ptr<storage::HomeRound>> begin_round(storage::HomeStart) override {
     return absent();
   }
-  Result<storage::ChangeSet> change_set(const AttemptKey&) override { return absent(); }
-  Result<std::vector<AttemptKey>> change_sets(JobId) override { return absent(); }
+  Result<storage::ChangeSet> change_set(const AttemptKey&) override {
+    return Error{Code::kNotFound, "no change set", {}};
+  }
+  Result<std::vector<AttemptKey>> change_sets(JobId) override { return std::vector<AttemptKey>(); }
   Status changes(const AttemptKey&, const std::vector<std::string>&,
                  const storage::ChangeSink&) override {
     return absent();
@@ -85,7 +100,6 @@ class MemoryStorage final : public storage::Storage {
                         const storage::BytesSink&) override {
     return absent();
   }
-  // Nobody has written anything here.
   Result<Digest> derive_tree(const std::string&, const Digest& tree, const std::vector<AttemptKey>&,
                              storage::Laid) override {
     return tree;

@@ -32,6 +32,8 @@ struct Volumes {
   std::map<std::string, std::string> owners{{"work", "ada"}};
   bool snapshots_fail = false;
   uint64_t snapshots_taken = 0;
+  bool snapshots_are_gone = false;
+  std::map<std::string, PathRules> paths;
 };
 
 struct Call : grpc::ClientContext {

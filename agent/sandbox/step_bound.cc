@@ -1,0 +1,144 @@
+// What an attempt has from elsewhere, but for its node paths: live paths (`--live PATH`: that folder
+// of the live tree itself), the mounts that the node's configuration names, and $DEVRUN_SHARED. A
+// live path is looked up below the live tree's root, so that no link in it leads out. Dev containers
+// have the node's mounts alone: they are live themselves.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <thread>
+
+#include "agent/sandbox/lines.h"
+#include "agent/sandbox/own_places.h"
+#include "agent/sandbox/setup.h"
+#include "common/runtime/file.h"
+#include "common/runtime/namespace.h"
+
+namespace devrun::sandbox {
+
+namespace {
+
+bool is_of_site(const Options& options, const std::string& path) {
+  return std::ranges::any_of(options.site_mounts,
+                             [&](const SiteMount& mount) { return is_below(path, mount.target); });
+}
+
+Error no_live_volumes(const Options& options, const std::string& path) {
+  return {
+      Code::kInvalid,
+      fmt::format("{} cannot be live on {}: the live volumes are not there", path, options.node),
+      "a --pool of nodes that have them; else without --live"};
+}
+
+// A mount of that folder of the live tree that is nowhere yet. In a thread of its own, which may be in another
+// mount namespace than the rest of us.
+Result<UniqueFd> clone_live(const Options& options, const std::string& volume,
+                            const std::string& path) {
+  const std::string live = options.live_folder + "/" + volume + "/live";
+  UniqueFd space;
+  if (!options.live_keeper.empty()) {
+    Result<UniqueFd> found = mount_namespace_of(options.live_keeper);
+    if (!found) return no_live_volumes(options, path);
+    space = std::move(*found);
+  }
+  std::optional<Result<UniqueFd>> out;
+  std::thread([&] {
+    if (space && (::unshare(CLONE_FS) != 0 || ::setns(space.get(), CLONE_NEWNS) != 0)) {
+      out = errno_error("enter the storage namespace", errno);
+      return;
+    }
+    const Result<UniqueFd> root = open_file(live, O_PATH | O_DIRECTORY);
+    if (!root) {
+      out = no_live_volumes(options, path);
+      return;
+    }
+    const UniqueFd folder = open_in_tree(root->get(), path);
+    if (!folder && errno != ENOENT && errno != ENOTDIR) {
+      out = errno_error("look at " + path, errno);
+      return;
+    }
+    if (!folder) {
+      out = Error{Code::kInvalid,
+                  fmt::format("{} cannot be live: it is no folder of volume {}", path, volume),
+                  fmt::format("devrun shell {} -- mkdir -p {}", volume, path)};
+      return;
+    }
+    UniqueFd mount(
+        ::open_tree(folder.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (!mount) {
+      out = errno_error("take " + path + " of the live volume", errno);
+      return;
+    }
+    out = std::move(mount);
+  }).join();
+  return std::move(*out);
+}
+
+Status bind_live(Setup& setup, const std::string& path) {
+  const Options& options = setup.ground.options;
+  if (options.live_folder.empty()) return no_live_volumes(options, path);
+  const UniqueFd mount = TRY(clone_live(options, setup.spec.root.volume, path));
+  const std::string target = TRY(make_bound(setup.places));
+  if (::move_mount(mount.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+    return errno_error("mount the live " + path, errno);
+  }
+  setup.bound.push_back({path, target, true, false});
+  return ok();
+}
+
+// Made by whichever of the job's ranks and attempts comes first.
+Status make_shared(Setup& setup) {
+  const Caller& caller = setup.spec.program.caller;
+  const std::string path =
+      fmt::format("{}/{}", setup.ground.options.shared_folder, setup.spec.key.job);
+  TRY(make_folders(setup.ground.options.shared_folder, 0711));
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error("make the job's shared folder " + path, errno);
+  }
+  if (::lchown(path.c_str(), caller.uid, caller.gid) != 0) {
+    return errno_error("give the job's shared folder its owner", errno);
+  }
+  // The place in what becomes /run/devrun, which is read-only inside.
+  const std::vector<std::string> run_folder = TRY(read_lines(setup.places.run_folder()));
+  if (run_folder.empty()) return ok();
+  TRY(make_folders(run_folder.front() + "/shared"));
+  setup.bound.push_back({std::string(kSharedInContainer), path, true, false});
+  return ok();
+}
+
+Status run(Setup& setup) {
+  const Options& options = setup.ground.options;
+  for (const SiteMount& mount : options.site_mounts) {
+    setup.bound.push_back({mount.target, mount.source, !mount.read_only, true});
+  }
+  if (setup.spec.root.live) return ok();
+  for (const PathRule& rule : setup.spec.paths) {
+    if (rule.kind != PathKind::kLive || !rule.name.empty()) continue;
+    if (!is_of_site(options, rule.path)) TRY(bind_live(setup, rule.path));
+  }
+  if (!options.shared_folder.empty()) TRY(make_shared(setup));
+  return ok();
+}
+
+Status undo(const Ground&, const Places& places) {
+  for (const std::string& run_folder : TRY(read_lines(places.run_folder()))) {
+    const std::string place = run_folder + "/shared";
+    if (::rmdir(place.c_str()) != 0 && errno != ENOENT)
+      return errno_error("remove " + place, errno);
+  }
+  return remove_bound(places);
+}
+
+}  // namespace
+
+Step step_bound() {
+  return {"bound folders", run, undo};
+}
+
+}  // namespace devrun::sandbox

@@ -1,0 +1,18 @@
+// $DEVRUN_SHARED: the agents make a folder for each job in one that they all share. It goes with what
+// is kept of the job: once its snapshot may go.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/model/ids.h"
+
+namespace devrun::controller {
+
+// Removes the folders, named by a job's number below `next_job`, of jobs that are not in `kept`.
+// Others are left alone.
+Status remove_shared_folders(const std::string& folder, const std::set<JobId>& kept,
+                             JobId next_job);
+
+}  // namespace devrun::controller
