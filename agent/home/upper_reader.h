@@ -44,7 +44,7 @@ struct UpperItem {
   std::string redirect;
   bool metacopy = false;
   bool copied_up = false;  // the lower file of its path, and that has several names
-  bool grows = false;  // the first entry.size bytes are told of a file that may have more
+  bool grows = false;      // the first entry.size bytes are told of a file that may have more
 };
 
 // A file or link that may be told.
