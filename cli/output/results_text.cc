@@ -89,7 +89,8 @@ Words failure_words(const RankWrote& rank, const std::string& job, const std::st
       fmt::format("{}what it wrote is not (wholly) in the store: {}\n{}, kept on {} for 24 hours",
                   prefix, home.failure, files_and_size(rank.wrote.files, rank.wrote.bytes),
                   rank.wrote.node),
-      home.hint.empty() ? "devrun apply " + job : home.hint};
+      home.hint.empty() ? "devrun apply " + job
+                        : fmt::format("{}, make room, then devrun apply {}", home.hint, job)};
 }
 
 // Of a job whose files nobody was to store.

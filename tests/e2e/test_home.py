@@ -21,27 +21,27 @@ def write(cluster, path, text):
 
 def fresh(cluster, name):
     """A folder of the test's own, home since the job runs in it."""
-    os.makedirs(cluster.live(f"root/{name}"))
-    return ["-C", f"/root/{name}"]
+    os.makedirs(cluster.live(f"root/home/{name}"))
+    return ["-C", f"/root/home/{name}"]
 
 
 def test_what_a_job_writes_is_in_the_volume(cluster):
     at = fresh(cluster, "plain")
-    write(cluster, "root/plain/old", "old\n")
-    write(cluster, "root/plain/gone", "gone\n")
-    os.link(cluster.live("root/plain/old"), cluster.live("root/plain/old-too"))
+    write(cluster, "root/home/plain/old", "old\n")
+    write(cluster, "root/home/plain/gone", "gone\n")
+    os.link(cluster.live("root/home/plain/old"), cluster.live("root/home/plain/old-too"))
     done = cluster.sh("echo new > new; mkdir -p d/e; echo deep > d/e/f; ln -s new link; ln new again; rm gone; "
                       "echo more >> old; chmod 751 new; dd if=/dev/zero of=sparse bs=1 count=1 seek=3000000 2>/dev/null; "
                       "mkfifo pipe; mkdir empty", *at)
     assert done.status == 0, done
-    here = cluster.live("root/plain")
+    here = cluster.live("root/home/plain")
     assert sorted(os.listdir(here)) == ["again", "d", "empty", "link", "new", "old", "old-too", "pipe", "sparse"], said(done)
-    assert read(cluster, "root/plain/d/e/f") == "deep\n"
+    assert read(cluster, "root/home/plain/d/e/f") == "deep\n"
     assert os.readlink(f"{here}/link") == "new"
     assert os.path.samefile(f"{here}/new", f"{here}/again")
     assert os.stat(f"{here}/new").st_mode & 0o7777 == 0o751
     # Written through one of its names.
-    assert read(cluster, "root/plain/old-too") == "old\nmore\n"
+    assert read(cluster, "root/home/plain/old-too") == "old\nmore\n"
     assert os.path.samefile(f"{here}/old", f"{here}/old-too")
     sparse = os.stat(f"{here}/sparse")
     assert sparse.st_size == 3_000_001 and sparse.st_blocks * 512 < 1_000_000
@@ -50,46 +50,46 @@ def test_what_a_job_writes_is_in_the_volume(cluster):
 def test_folders_that_are_moved_and_replaced(cluster):
     at = fresh(cluster, "folders")
     for name in ("moved/a", "moved/b", "replaced/old", "deleted/x"):
-        os.makedirs(os.path.dirname(cluster.live(f"root/folders/{name}")), exist_ok=True)
-        write(cluster, f"root/folders/{name}", name)
+        os.makedirs(os.path.dirname(cluster.live(f"root/home/folders/{name}")), exist_ok=True)
+        write(cluster, f"root/home/folders/{name}", name)
     done = cluster.sh("mv moved there; echo c > there/c; rm -r replaced; mkdir replaced; echo n > replaced/new; rm -r deleted", *at)
     assert done.status == 0, done
-    found = sorted(os.path.relpath(os.path.join(top, name), cluster.live("root/folders"))
-                   for top, _, names in os.walk(cluster.live("root/folders")) for name in names)
+    found = sorted(os.path.relpath(os.path.join(top, name), cluster.live("root/home/folders"))
+                   for top, _, names in os.walk(cluster.live("root/home/folders")) for name in names)
     assert found == ["replaced/new", "there/a", "there/b", "there/c"], (found, said(done))
 
 
 def test_an_edit_stays(cluster):
     at = fresh(cluster, "edit")
-    write(cluster, "root/edit/file", "before\n")
+    write(cluster, "root/home/edit/file", "before\n")
     with cluster.start(*at, "--", "sh", "-c", "cat file; echo go; read line; echo job > file; echo other > other") as child:
         assert child.stdout.readline() == b"before\n" and child.stdout.readline() == b"go\n"
-        write(cluster, "root/edit/file", "edited\n")
+        write(cluster, "root/home/edit/file", "edited\n")
         out, err = child.communicate(b"\n", timeout=60)
     assert child.returncode == 0, (out, err)
-    assert read(cluster, "root/edit/file") == "edited\n"
-    assert read(cluster, "root/edit/other") == "other\n"
-    assert b"/root/edit/file" in err and b"devrun apply" in err, err
+    assert read(cluster, "root/home/edit/file") == "edited\n"
+    assert read(cluster, "root/home/edit/other") == "other\n"
+    assert b"/root/home/edit/file" in err and b"devrun apply" in err, err
 
 
 def test_what_lies_outside_of_home_stays_in_the_change_set(cluster):
     at = fresh(cluster, "outside")
     done = cluster.sh("echo x > /usr/bin/thing; echo y > here; mkdir .git; echo g > .git/HEAD", *at)
     assert done.status == 0, done
-    assert os.listdir(cluster.live("root/outside")) == ["here"]
+    assert os.listdir(cluster.live("root/home/outside")) == ["here"]
     assert not os.path.exists(cluster.live("usr/bin/thing"))
 
 
 def test_jobs_that_fail_or_are_cancelled_bring_home_too(cluster):
     at = fresh(cluster, "failed")
     assert cluster.sh("echo f > f; exit 3", *at).status == 3
-    assert read(cluster, "root/failed/f") == "f\n"
+    assert read(cluster, "root/home/failed/f") == "f\n"
     job = cluster.submit("echo c > c; exec sleep 1000", *at)
     cluster.await_state(job, "RUNNING")
-    wait_until(lambda: os.path.exists(cluster.live("root/failed/c")), "it comes while the job runs")
+    wait_until(lambda: os.path.exists(cluster.live("root/home/failed/c")), "it comes while the job runs")
     cluster.devrun("cancel", str(job))
     cluster.await_end(job)
-    assert read(cluster, "root/failed/c") == "c\n"
+    assert read(cluster, "root/home/failed/c") == "c\n"
 
 
 def test_two_jobs_that_write_one_name(cluster):
@@ -97,14 +97,14 @@ def test_two_jobs_that_write_one_name(cluster):
     jobs = [cluster.submit(f"sleep 0.3; echo {name} > result", *at) for name in ("one", "other")]
     for job in jobs:
         assert cluster.await_end(job)["state"] == "SUCCEEDED"
-    assert read(cluster, "root/two/result") in ("one\n", "other\n")
+    assert read(cluster, "root/home/two/result") in ("one\n", "other\n")
     conflicts = [cluster.show(job)["attempts"][0]["wrote"]["home"]["conflicts"] for job in jobs]
     assert sorted(conflicts) == [0, 1], conflicts
 
 
 def test_a_dependent_sees_what_it_waited_for(cluster):
     at = fresh(cluster, "after")
-    write(cluster, "root/after/mine", "mine\n")
+    write(cluster, "root/home/after/mine", "mine\n")
     first = cluster.submit("sleep 0.5; echo made > made; echo tool > /usr/bin/tool; rm mine", *at)
     done = cluster.sh("cat made /usr/bin/tool; ls", "--after-ok", str(first), *at)
     assert done.status == 0 and done.out.split() == [b"made", b"tool", b"made"], done
@@ -115,7 +115,7 @@ def test_a_later_attempt_sees_what_the_earlier_brought_home(cluster):
     script = "echo x >> tries; wc -l < tries; test $(wc -l < tries) = 3"
     done = cluster.sh(script, *at, "--retries", "5", "--no-stdin")
     assert done.status == 0 and done.out.split() == [b"1", b"2", b"3"], done
-    assert read(cluster, "root/again/tries") == "x\nx\nx\n"
+    assert read(cluster, "root/home/again/tries") == "x\nx\nx\n"
 
 
 def test_a_full_volume_leaves_the_files_on_the_node(cluster):
@@ -126,9 +126,13 @@ def test_a_full_volume_leaves_the_files_on_the_node(cluster):
         done = cluster.sh("head -c 60000000 /dev/urandom > large", *at)
         assert done.status == 123, done
         assert "quota" in done.err and "devrun apply" in done.err, done
-        assert not os.path.exists(cluster.live("root/full/large"))
+        assert not os.path.exists(cluster.live("root/home/full/large"))
     finally:
         assert cluster.devrun("volume", "quota", cluster.volume, "none").status == 0
+    job = cluster.jobs()[-1]["job"]
+    taken = cluster.devrun("apply", str(job))
+    assert taken.status == 0, taken
+    assert os.path.getsize(cluster.live("root/home/full/large")) == 60_000_000
 
 
 def test_databases_and_commits(cluster):
@@ -140,7 +144,7 @@ def test_databases_and_commits(cluster):
     git = "git -c user.name=a -c user.email=a@b -c safe.directory='*' "
 
     def here(script):
-        done = cluster.devrun("shell", cluster.volume, "--", "sh", "-ec", f"cd /root/tools; {script}")
+        done = cluster.devrun("shell", cluster.volume, "--", "sh", "-ec", f"cd /root/home/tools; {script}")
         assert done.status == 0, done
         return done.out.split()
     try:
@@ -153,7 +157,7 @@ def test_databases_and_commits(cluster):
             here(f"echo edited > code; {git} commit -qam second")
             out, err = child.communicate(b"\n", timeout=60)
         assert child.returncode == 0 and out.split() == [b"2"], (out, err)
-        assert read(cluster, "root/tools/code") == "edited\n" and read(cluster, "root/tools/made") == "2\n"
+        assert read(cluster, "root/home/tools/code") == "edited\n" and read(cluster, "root/home/tools/made") == "2\n"
         # The developer's history is whole, and theirs.
         assert here(f"{git} fsck --strict 2>/dev/null; {git} log --format=%s") == [b"second", b"first"]
         assert here("sqlite3 x.db 'pragma integrity_check; select count(*) from t'") == [b"ok", b"2"]
@@ -166,10 +170,10 @@ def test_what_a_lost_node_sends_later_is_kept_and_not_applied(cluster):
     at = fresh(cluster, "lost")
     job = cluster.submit("echo early > early; sleep 3; echo late > late; exec sleep 1000", *at)
     cluster.await_state(job, "RUNNING")
-    wait_until(lambda: os.path.exists(cluster.live("root/lost/early")), "it comes while the job runs")
+    wait_until(lambda: os.path.exists(cluster.live("root/home/lost/early")), "it comes while the job runs")
     node = cluster.show(job)["attempts"][0]["node"]
     cluster.kill(f"{node}.agent", signal.SIGKILL)
-    wait_until(lambda: os.path.exists(os.path.join(cluster.folder, "nodes", node, "attempts", f"{job}_-.0#1", "upper/root/lost/late")),
+    wait_until(lambda: os.path.exists(os.path.join(cluster.folder, "nodes", node, "attempts", f"{job}_-.0#1", "upper/root/home/lost/late")),
                "the job goes on")
     assert cluster.devrun("nodes", "lost", node).status == 0
     assert cluster.await_end(job)["state"] == "NODE_LOST"
@@ -183,5 +187,5 @@ def test_what_a_lost_node_sends_later_is_kept_and_not_applied(cluster):
         except FileNotFoundError:
             return False
     wait_until(told, "what it wrote has come", 60)
-    assert read(cluster, "root/lost/early") == "early\n"
-    assert not os.path.exists(cluster.live("root/lost/late"))
+    assert read(cluster, "root/home/lost/early") == "early\n"
+    assert not os.path.exists(cluster.live("root/home/lost/late"))
