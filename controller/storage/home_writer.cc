@@ -11,11 +11,11 @@
 #include <optional>
 #include <unordered_set>
 
-#include "common/base/log.h"
 #include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
 #include "common/tree/merge_entry.h"
 #include "common/tree/stat_values.h"
+#include "controller/storage/aside.h"
 #include "controller/storage/attributes.h"
 #include "controller/storage/body_check.h"
 #include "controller/storage/folders.h"
@@ -35,75 +35,6 @@ bool is_folder(const Entry* entry) {
   return entry != nullptr && entry->type == EntryType::kDirectory;
 }
 
-struct Place {
-  UniqueFd folder;
-  std::string name;
-  std::string aside;  // in the same folder
-};
-
-std::optional<struct stat> look(int folder, const std::string& name) {
-  struct stat st {};
-  if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
-  return st;
-}
-
-// Whether that is the file of the snapshot, untouched. A rename stamps ctime, so that it counts only
-// before one.
-bool is_still(const struct stat& st, const Entry& entry, bool renamed) {
-  return st.st_ino == entry.inode && (st.st_mode & S_IFMT) == tree::type_bits(entry.type) &&
-         (entry.type == EntryType::kDirectory ||
-          (static_cast<uint64_t>(st.st_size) == entry.size &&
-           tree::nanoseconds(st.st_mtim) == entry.mtime_ns)) &&
-         (renamed || tree::nanoseconds(st.st_ctim) == entry.ctime_ns);
-}
-
-// A read lease is given only while nobody has the file open for writing, mappings included.
-bool has_writer(int folder, const std::string& name) {
-  const UniqueFd file(
-      ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file) return errno != ENOENT;
-  if (::fcntl(file.get(), F_SETLEASE, F_RDLCK) == 0) {
-    ::fcntl(file.get(), F_SETLEASE, F_UNLCK);
-    return false;
-  }
-  return errno == EAGAIN || errno == EBUSY;
-}
-
-// Somebody has removed the folder while we hold it.
-bool is_gone(int folder) {
-  struct stat st {};
-  return ::fstat(folder, &st) == 0 && st.st_nlink == 0;
-}
-
-int exchange(const Place& place) {
-  return ::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(),
-                     place.name.c_str(), RENAME_EXCHANGE);
-}
-
-// An edited version of the volume's that cannot have its name back.
-void keep_beside(const Place& place) {
-  constexpr int kNamesTriedMax = 100;
-  for (int i = 1; i <= kNamesTriedMax; ++i) {
-    const std::string kept =
-        fmt::format("{}.devrun-kept{}", place.name, i == 1 ? std::string() : fmt::format(".{}", i));
-    if (::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(), kept.c_str(),
-                    RENAME_NOREPLACE) == 0) {
-      log::warning("a version of {} that was edited while it was replaced is kept as {}",
-                   place.name, kept);
-      return;
-    }
-    if (errno != EEXIST) return;  // it stays aside
-  }
-}
-
-// Back to its name, or beside it.
-void put_back(const Place& place) {
-  if (::renameat2(place.folder.get(), place.aside.c_str(), place.folder.get(), place.name.c_str(),
-                  RENAME_NOREPLACE) != 0) {
-    keep_beside(place);
-  }
-}
-
 class Writing {
  public:
   explicit Writing(const HomeWrite& write) : write_(write) {}
@@ -116,18 +47,19 @@ class Writing {
   Result<bool> entry(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
   Result<bool> make_folder(const std::string& path, const Entry* now, const Entry& wanted,
                            size_t depth);
-  Result<bool> name_folder(const Place& place, const std::string& path, const Entry& wanted);
-  Status clear_aside(const Place& place, const std::string& path) const;
+  Result<bool> name_folder(const NamedPlace& place, const std::string& path, const Entry& wanted);
+  Status clear_aside(const NamedPlace& place, const std::string& path) const;
   Result<bool> go(const std::string& path, const Entry& now, size_t depth);
   Result<bool> remove_file(const std::string& path, const Entry& now);
   Result<bool> put(const std::string& path, const Entry* now, const Entry& wanted);
   Result<bool> put_attributes(const std::string& path, const Entry& now, const Entry& wanted);
-  Result<UniqueFd> make_aside(const Place& place, const std::string& path, const Entry& wanted);
+  Result<UniqueFd> make_aside(const NamedPlace& place, const std::string& path,
+                              const Entry& wanted);
   // Whether the place still has what the snapshot had there.
-  bool is_as_it_was(const Place& place, const Entry& now) const;
+  bool is_as_it_was(const NamedPlace& place, const Entry& now) const;
   Status recover_entry(const std::string& path, const Entry* now, const Entry* wanted);
 
-  Result<std::optional<Place>> place_of(const std::string& path) const;
+  Result<std::optional<NamedPlace>> place_of(const std::string& path) const;
   Result<tree::Directory> read(const Entry* folder) {
     if (!is_folder(folder)) return tree::Directory{};
     return write_.reader.read(folder->directory);
@@ -154,20 +86,20 @@ std::string aside_name(const std::string& tag, const std::string& path) {
 }
 
 // Nothing if the folder is not there, or is no folder any more.
-Result<std::optional<Place>> Writing::place_of(const std::string& path) const {
+Result<std::optional<NamedPlace>> Writing::place_of(const std::string& path) const {
   const size_t slash = path.rfind('/');
   Result<UniqueFd> fd = open_beneath(
       write_.root, slash == std::string::npos ? "" : path.substr(0, slash), O_RDONLY | O_DIRECTORY);
   if (!fd && fd.error().code == Code::kExhausted) {
     return std::move(fd).error().context(shown_path(path));
   }
-  if (!fd) return std::optional<Place>{};
-  return std::optional(Place{std::move(*fd),
-                             path.substr(slash == std::string::npos ? 0 : slash + 1),
-                             aside_name(write_.tag, path)});
+  if (!fd) return std::optional<NamedPlace>{};
+  return std::optional(NamedPlace{std::move(*fd),
+                                  path.substr(slash == std::string::npos ? 0 : slash + 1),
+                                  aside_name(write_.tag, path)});
 }
 
-bool Writing::is_as_it_was(const Place& place, const Entry& now) const {
+bool Writing::is_as_it_was(const NamedPlace& place, const Entry& now) const {
   const std::optional<struct stat> there = look(place.folder.get(), place.name);
   if (!there || !is_still(*there, now, stamped_.contains(now.inode))) return false;
   const bool certain = now.ctime_ns < write_.taken_ns - kClockGrainNs;
@@ -232,7 +164,7 @@ Result<bool> Writing::entry(const std::string& path, const Entry* now, const Ent
 Result<bool> Writing::go(const std::string& path, const Entry& now, size_t depth) {
   if (now.type != EntryType::kDirectory) return remove_file(path, now);
   TRY(folder(path, &now, nullptr, depth + 1));
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return true;
   if (::unlinkat(place->folder.get(), place->name.c_str(), AT_REMOVEDIR) == 0) {
     write_.done(path, nullptr, -1);
@@ -248,7 +180,7 @@ Result<bool> Writing::go(const std::string& path, const Entry& now, size_t depth
 Result<bool> Writing::make_folder(const std::string& path, const Entry* now, const Entry& wanted,
                                   size_t depth) {
   if (now != nullptr && !is_folder(now) && !TRY(remove_file(path, *now))) return false;
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return conflict(path);
   bool made = false;
   if (!is_folder(now)) {
@@ -272,7 +204,7 @@ Result<bool> Writing::make_folder(const std::string& path, const Entry* now, con
 
 // It has its attributes before it has its name: a half-made one would be another's, to the next who
 // compares. False if somebody has made one there meanwhile.
-Result<bool> Writing::name_folder(const Place& place, const std::string& path,
+Result<bool> Writing::name_folder(const NamedPlace& place, const std::string& path,
                                   const Entry& wanted) {
   const int folder = place.folder.get();
   TRY(clear_aside(place, path));
@@ -294,7 +226,7 @@ Result<bool> Writing::name_folder(const Place& place, const std::string& path,
   return errno_error("name " + shown_path(path), why);
 }
 
-Status Writing::clear_aside(const Place& place, const std::string& path) const {
+Status Writing::clear_aside(const NamedPlace& place, const std::string& path) const {
   const int folder = place.folder.get();
   if (::unlinkat(folder, place.aside.c_str(), 0) == 0 || errno == ENOENT) return ok();
   if (::unlinkat(folder, place.aside.c_str(), AT_REMOVEDIR) == 0) return ok();
@@ -302,7 +234,7 @@ Status Writing::clear_aside(const Place& place, const std::string& path) const {
 }
 
 Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return true;
   const int folder = place->folder.get();
   if (!look(folder, place->name)) return true;
@@ -327,7 +259,7 @@ Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
 }
 
 // The new version under the name aside; an open file of it, if it is a regular one.
-Result<UniqueFd> Writing::make_aside(const Place& place, const std::string& path,
+Result<UniqueFd> Writing::make_aside(const NamedPlace& place, const std::string& path,
                                      const Entry& wanted) {
   const int folder = place.folder.get();
   TRY(clear_aside(place, path));
@@ -336,7 +268,7 @@ Result<UniqueFd> Writing::make_aside(const Place& place, const std::string& path
     key += std::to_string(wanted.inode);
     const auto [first, is_first] = first_names_.try_emplace(std::move(key), path);
     if (!is_first) {
-      const std::optional<Place> from = TRY(place_of(first->second));
+      const std::optional<NamedPlace> from = TRY(place_of(first->second));
       if (from &&
           ::linkat(from->folder.get(), from->name.c_str(), folder, place.aside.c_str(), 0) == 0) {
         return UniqueFd{};
@@ -370,7 +302,7 @@ Result<UniqueFd> Writing::make_aside(const Place& place, const std::string& path
 }
 
 Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry& wanted) {
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return conflict(path);
   const int folder = place->folder.get();
   if (now == nullptr && look(folder, place->name)) return conflict(path);
@@ -378,6 +310,8 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   Result<UniqueFd> made = make_aside(*place, path, wanted);
   if (!made && is_gone(folder)) return conflict(path);
   const UniqueFd file = TRY(std::move(made));
+  const std::optional<struct stat> made_there = look(folder, place->aside);
+  const uint64_t ours = made_there ? made_there->st_ino : 0;
   reach(write_.fault, "home.made");
   if (now == nullptr) {
     if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) !=
@@ -406,25 +340,13 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
     write_.done(path, &wanted, file.get());
     return true;
   }
-  // Back; ours goes, unless somebody has changed it in that moment.
-  if (exchange(*place) != 0) {
-    put_back(*place);  // the name has gone meanwhile
-  } else {
-    const std::optional<struct stat> ours = look(folder, place->aside);
-    const bool untouched = ours && static_cast<uint64_t>(ours->st_size) == wanted.size &&
-                           tree::nanoseconds(ours->st_mtim) == wanted.mtime_ns;
-    if (untouched || wanted.type != EntryType::kRegular) {
-      ::unlinkat(folder, place->aside.c_str(), 0);
-    } else if (ours) {
-      keep_beside(*place);
-    }
-  }
+  give_way(*place, wanted, ours);
   return conflict(path);
 }
 
 Result<bool> Writing::put_attributes(const std::string& path, const Entry& now,
                                      const Entry& wanted) {
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return conflict(path);
   const UniqueFd object(
       ::openat(place->folder.get(), place->name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -451,7 +373,7 @@ Status Writing::recover(const std::string& path, const Entry* now, const Entry* 
 }
 
 Status Writing::recover_entry(const std::string& path, const Entry* now, const Entry* wanted) {
-  const std::optional<Place> place = TRY(place_of(path));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return ok();
   const int folder = place->folder.get();
   const std::optional<struct stat> aside = look(folder, place->aside);
