@@ -44,9 +44,12 @@ Status guard_store(const std::string& folder, const std::string& server) {
   BpfProgram v4;
   v4.load(2, kPort);
   v4.load(3, kIp4);
-  // All of 127/8 is this machine. The first octet comes first in memory.
+  v4.load(4, kIp4);
+  // All of 127/8 is this machine, and so is 0.0.0.0. The first octet comes first in memory.
   if (loopback) v4.and_with(3, 0xff);
-  v4.skip_unless(2, at.port, 1 + kAnswer);
+  v4.skip_unless(2, at.port, 2 * (1 + kAnswer));
+  v4.skip_unless(4, 0, kAnswer);
+  v4.answer(0);
   v4.skip_unless(3, loopback ? 127 : static_cast<int32_t>(at.address), kAnswer);
   v4.answer(0);
   v4.answer(1);

@@ -23,9 +23,12 @@ constexpr uint64_t kReleaseEvery = 4 << 20;
 // are guarded by the owner's mutex.
 class Session::Call final : public grpc::ClientBidiReactor<pb::SessionUp, pb::AttachRequest> {
  public:
-  Call(Session& owner, uint64_t number, uint64_t output_from)
-      : next(output_from), read(output_from), owner_(owner) {
+  Call(Session& owner, uint64_t call, uint64_t output_from)
+      : number(call), next(output_from), read(output_from), owner_(owner) {
     up.set_call(number);
+    // The order came by another connection, which may be back before ours is. The number is of one controller's life
+    // (session_hub.h), so that a call that waits for long is refused rather than taken for another's.
+    context.set_wait_for_ready(true);
   }
   void begin(pb::Agent::Stub& stub) {
     stub.async()->Session(&context, this);
@@ -37,6 +40,7 @@ class Session::Call final : public grpc::ClientBidiReactor<pb::SessionUp, pb::At
 
   grpc::ClientContext context;
   pb::SessionUp up;
+  const uint64_t number;
   uint64_t next;        // offset of the next chunk
   uint64_t read;        // what the caller has read
   bool writing = true;  // `call`
@@ -92,6 +96,10 @@ void Session::drop_call() {
 }
 
 void Session::serve(uint64_t number, uint64_t output_from) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (call_ && !call_->done && call_->number == number) return;
+  }
   drop_call();
   const std::lock_guard lock(mutex_);
   call_ = std::make_unique<Call>(*this, number, output_from);

@@ -37,7 +37,7 @@ class Session {
   void set_link(std::unique_ptr<shim::ShimLink> link);
   // From the exit record, or as far as is known without one.
   void end_with(const Ending& ending, uint64_t output_bytes);
-  // Opens the call of that number to the controller.
+  // Opens the call of that number to the controller, unless that is under way: an order may come twice.
   void serve(uint64_t call, uint64_t output_from);
 
   bool ended();

@@ -35,6 +35,7 @@ class Sessions::Refusal final : public grpc::ClientBidiReactor<pb::SessionUp, pb
   Refusal(pb::Agent::Stub& stub, uint64_t call, const Error& error) {
     first_.set_call(call);
     *last_.mutable_refused() = wire::to_proto(error);
+    context_.set_wait_for_ready(true);
     stub.async()->Session(&context_, this);
     StartWrite(&first_);
     StartCall();

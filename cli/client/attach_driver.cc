@@ -252,12 +252,18 @@ bool AttachSession::send_one(AttachStream& stream) {
     const int signal = signals_pending_.front();
     signals_pending_.pop_front();
     lock.unlock();
-    return stream.send_signal(signal);
+    if (stream.send_signal(signal)) return true;
+    lock.lock();
+    signals_pending_.push_front(signal);  // for the next call
+    return false;
   }
   if (resize_pending_) {
     resize_pending_ = false;
     lock.unlock();
-    return stream.send_resize(terminal_size(options_.in));
+    if (stream.send_resize(terminal_size(options_.in))) return true;
+    lock.lock();
+    resize_pending_ = true;
+    return false;
   }
   if (output_read_is_due()) {
     told_output_read_ = output_read_;

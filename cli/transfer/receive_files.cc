@@ -123,17 +123,32 @@ class Receiver {
     return ok();
   }
 
+  // Under a name of its own until it is whole: a copy that is interrupted leaves what was there.
   Status make_file(int parent, const std::string& name, const std::string& path, const Head& head) {
-    TRY(remove_old(parent, name, path));
-    const UniqueFd fd(
-        ::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    struct stat st {};
+    if (::fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+      return is_folder_here(path);
+    }
+    const std::string unfinished = fmt::format(".devrun-cp.{}", ::getpid());
+    ::unlinkat(parent, unfinished.c_str(), 0);
+    const UniqueFd fd(::openat(parent, unfinished.c_str(),
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return errno_error("make " + path, errno);
+    Status made = fill_file(fd.get(), path, head);
+    if (made && ::renameat(parent, unfinished.c_str(), parent, name.c_str()) != 0) {
+      made = errno_error("replace " + path, errno);
+    }
+    if (!made) ::unlinkat(parent, unfinished.c_str(), 0);
+    return made;
+  }
+
+  Status fill_file(int fd, const std::string& path, const Head& head) {
     for (;;) {
       const uint32_t length = TRY(number());
       if (length == 0) break;
       if (length > kPieceBytesMax) return broken("a piece is too long");
       const std::string piece = TRY(bytes(length));
-      if (Status wrote = write_all(fd.get(), piece); !wrote) {
+      if (Status wrote = write_all(fd, piece); !wrote) {
         return std::move(wrote).error().context(path);
       }
       copied_.bytes += length;
@@ -141,7 +156,7 @@ class Receiver {
     ++copied_.files;
     const timespec times[2] = {{0, UTIME_OMIT}, time_of(head.mtime_ns)};
     // Set-uid bits were the job's user's to give, not ours.
-    if (::fchmod(fd.get(), head.mode & 0777) != 0 || ::futimens(fd.get(), times) != 0) {
+    if (::fchmod(fd, head.mode & 0777) != 0 || ::futimens(fd, times) != 0) {
       return errno_error("set mode and time of " + path, errno);
     }
     return ok();
@@ -157,11 +172,13 @@ class Receiver {
     return ok();
   }
 
+  static Error is_folder_here(const std::string& path) {
+    return {Code::kExists, path + " is a folder here and none in the job", {}};
+  }
+
   Status remove_old(int parent, const std::string& name, const std::string& path) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return ok();
-    if (errno == EISDIR || errno == EPERM) {
-      return Error{Code::kExists, path + " is a folder here and none in the job", {}};
-    }
+    if (errno == EISDIR || errno == EPERM) return is_folder_here(path);
     return errno_error("replace " + path, errno);
   }
 

@@ -144,15 +144,30 @@ Result<ChildResult> run_child(const std::vector<std::string>& argv, std::string_
   return run_child_with(argv, {.hint = hint});
 }
 
+namespace {
+
+// What it says of itself, since others of its words may follow or stand around that (`cp -v` names each file).
+std::string_view complaint(std::string_view program, std::string_view out) {
+  while (!out.empty() && out.back() == '\n') out.remove_suffix(1);
+  std::string_view last;
+  for (std::string_view rest = out; !rest.empty();) {
+    const size_t end = rest.rfind('\n');
+    const std::string_view line = end == std::string_view::npos ? rest : rest.substr(end + 1);
+    if (last.empty()) last = line;
+    if (line.starts_with(program) && line.substr(program.size()).starts_with(": ")) return line;
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(0, end);
+  }
+  return last;
+}
+
+}  // namespace
+
 Status run_checked_with(const std::vector<std::string>& argv, const ChildOptions& options) {
   ChildResult result = TRY(run_child_with(argv, options));
   if (result.exit_status == 0) return ok();
-  std::string_view out = result.out;
-  while (!out.empty() && out.back() == '\n') out.remove_suffix(1);
-  const size_t last = out.rfind('\n');
-  if (last != std::string_view::npos) out.remove_prefix(last + 1);
   return Error{Code::kIo,
-               fmt::format("{} failed with status {}: {}", argv.front(), result.exit_status, out),
+               fmt::format("{} failed with status {}: {}", argv.front(), result.exit_status,
+                           complaint(argv.front(), result.out)),
                std::string(options.hint)};
 }
 

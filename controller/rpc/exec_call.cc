@@ -12,6 +12,8 @@ namespace devrun::controller {
 
 namespace {
 
+constexpr int kOrderAgainAfter = 3;  // words about the task: one comes with each tick at least
+
 // In a dev container each user of the volume is themselves; in a job, everybody is the job's user, and only that one
 // (and root of the volume) may come.
 Status check_caller(const Who& who, const Job& job, pb::SessionStart& session) {
@@ -118,13 +120,15 @@ void ExecCall::task_changed(const TaskView& view) {
   relay_->say(state);
 }
 
-// Once on each call of the agent, until it has come: an order may be lost with the call that carried it.
+// At once on each new call of the agent, and now and then, until it has come: an order may be lost with the call that
+// carried it, and the agent's answer with a connection of its own. It serves the same order only once.
 void ExecCall::order(const TaskView& view) {
   if (relay_->is_joined()) return;
   const std::string node = view.nodes.at(order_.key().rank());
   const std::shared_ptr<DesiredStream> call = parts_.agents.call_of(node);
-  if (!call || call == ordered_on_.lock()) return;
+  if (!call || (call == ordered_on_.lock() && ++told_since_order_ < kOrderAgainAfter)) return;
   ordered_on_ = call;
+  told_since_order_ = 0;
   SessionRelay::About about = relay_->about();
   about.node = node;
   relay_->describe(std::move(about));

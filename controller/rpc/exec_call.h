@@ -47,6 +47,7 @@ class ExecCall final : public CallerReactor,
   TaskKey task_;
   pb::SessionOrder order_;
   std::weak_ptr<DesiredStream> ordered_on_;
+  int told_since_order_ = 0;
   std::optional<TaskView> told_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <random>
+
 #include "common/wire/error.h"
 #include "controller/rpc/status.h"
 
@@ -47,6 +49,12 @@ class AgentCall final : public AgentReactor {
 }  // namespace
 
 // ── all of them ──
+
+// Half of all numbers are left to count on.
+SessionHub::SessionHub() {
+  std::random_device random;
+  newest_ = (uint64_t{random() >> 1} << 32) | random();
+}
 
 uint64_t SessionHub::add(const std::shared_ptr<SessionRelay>& relay) {
   const std::lock_guard lock(mutex_);

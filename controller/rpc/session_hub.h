@@ -33,7 +33,9 @@ using AgentReactor = grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>;
 
 class SessionHub {
  public:
-  // Numbers the relay; it is found by that number as long as it lives.
+  SessionHub();
+  // Numbers the relay; it is found by that number as long as it lives. Numbers begin anywhere, so that an agent that
+  // comes late with one of the controller before this one finds nobody rather than another's caller.
   uint64_t add(const std::shared_ptr<SessionRelay>& relay);
   std::shared_ptr<SessionRelay> find(uint64_t number);
   // The call that an agent has opened; owns itself.
@@ -43,7 +45,7 @@ class SessionHub {
 
  private:
   std::mutex mutex_;
-  uint64_t newest_ = 0;
+  uint64_t newest_;
   std::map<uint64_t, std::weak_ptr<SessionRelay>> relays_;
 };
 

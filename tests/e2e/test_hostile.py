@@ -69,13 +69,20 @@ attempt("netlink change", lambda: (lambda s: (s.bind((0, 0)), s.send(struct.pack
 def bind(port):
     with socket.socket() as s: s.bind(("127.0.0.1", port))
 attempt("privileged port", lambda: bind(997))
-def connect(family, address):
-    with socket.socket(family) as s:
+def connect(family, address, protocol=0):
+    try:
+        s = socket.socket(family, socket.SOCK_STREAM, protocol)
+    except OSError:
+        raise OSError(errno.ENODEV, "a protocol that this kernel does not have")
+    with s:
         s.settimeout(5)
         s.connect(address)
+MPTCP = 262
 for name, family, address in (("v4", socket.AF_INET, ("127.0.0.1", nfs_port)), ("other loopback", socket.AF_INET, ("127.9.9.9", nfs_port)),
+                              ("any", socket.AF_INET, ("0.0.0.0", nfs_port)), ("any v6", socket.AF_INET6, ("::", nfs_port)),
                               ("v6", socket.AF_INET6, ("::1", nfs_port)), ("mapped", socket.AF_INET6, ("::ffff:127.0.0.1", nfs_port))):
     attempt("store " + name, lambda: connect(family, address))
+    attempt("store mptcp " + name, lambda: connect(family, address, MPTCP))
 attempt("abstract socket", lambda: connect(socket.AF_UNIX, "\0" + abstract))
 def own_abstract():
     with socket.socket(socket.AF_UNIX) as server:
@@ -155,7 +162,8 @@ def test_a_hostile_job_does_not_get_out(cluster):
     for what, came in out.items():
         assert what in allowed or came in refused, (what, came, print_on_failure)
     assert out["own abstract socket"] == "done", print_on_failure
-    assert out["store v4"] == out["store other loopback"] == out["store v6"] == out["store mapped"] == "EPERM", print_on_failure
+    for where in ("v4", "other loopback", "any", "any v6", "v6", "mapped"):
+        assert out["store " + where] == "EPERM" and out["store mptcp " + where] in ("EPERM", "ENODEV"), print_on_failure
     assert out["abstract socket"] == "EPERM", print_on_failure
     assert out["kill another's"] == "ESRCH", print_on_failure
     assert out["read /proc/kcore"] in (0, "EACCES", "ENOENT") and out["read /proc/keys"] in (0, "EACCES", "ENOENT"), print_on_failure

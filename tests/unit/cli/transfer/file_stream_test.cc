@@ -102,6 +102,16 @@ TEST_F(FileStream, CarriesATreeWithItsModesTimesAndLinks) {
   ::chmod((tree / "deep").c_str(), 0700);
 }
 
+TEST_F(FileStream, WhatEndsEarlyLeavesWhatWasThere) {
+  write(folder_ / "here/x", "whole");
+  const std::string begun = "DRCP1\n" + entry('f', "") + sized("hal");
+  EXPECT_FALSE(receive(begun));
+  EXPECT_EQ(text(folder_ / "here/x"), "whole");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "here"), fs::directory_iterator()), 1);
+  EXPECT_TRUE(receive(begun + sized("f") + number(0) + "e"));
+  EXPECT_EQ(text(folder_ / "here/x"), "half");
+}
+
 TEST_F(FileStream, TakesTheNameThatIsGivenAndReplacesFilesAlone) {
   write(folder_ / "one", "1");
   ASSERT_TRUE(copy(folder_ / "one", folder_ / "here", "one"));
