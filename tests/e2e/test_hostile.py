@@ -169,7 +169,7 @@ def test_a_hostile_job_does_not_get_out(cluster):
     assert out["read /proc/kcore"] in (0, "EACCES", "ENOENT") and out["read /proc/keys"] in (0, "EACCES", "ENOENT"), print_on_failure
     assert out["processes"] < 10 and out["seen"] == [] and out["after chroot"] is False, print_on_failure
     assert "nodes" not in out["chroot"], print_on_failure
-    assert out["run"] == ["bin", "init", "socket"], print_on_failure
+    assert out["run"] == ["bin", "init", "shared", "socket"], print_on_failure
     assert set(out["devices"]) <= {"console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr",
                                    "stdin", "stdout", "tty", "urandom", "zero"}, print_on_failure
     inner = out["inner"]
