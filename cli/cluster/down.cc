@@ -59,9 +59,10 @@ Status confirm_purge(const Layout& layout) {
 // Only what a cluster consists of: other things that lie there are not ours.
 Status remove_folder(const Layout& layout, const Record& record) {
   if (!record.store_is_image) TRY(delete_subvolumes(layout.store()));
-  for (const std::string& path : {layout.store(), layout.image(), layout.image() + ".new",
-                                  layout.folder + "/nodes", layout.controller(), layout.pki(),
-                                  layout.client_config(), layout.lock(), layout.record()}) {
+  for (const std::string& path :
+       {layout.store(), layout.image(), layout.image() + ".new", layout.folder + "/nodes",
+        layout.shared(), layout.controller(), layout.pki(), layout.client_config(), layout.lock(),
+        layout.record()}) {
     std::error_code failed;
     fs::remove_all(path, failed);
     if (failed) {

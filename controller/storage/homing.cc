@@ -12,6 +12,7 @@
 #include "common/base/units.h"
 #include "common/runtime/file.h"
 #include "common/tree/codec.h"
+#include "common/tree/stat_values.h"
 #include "common/tree/upper.h"
 #include "controller/storage/clock.h"
 #include "controller/storage/home_writer.h"
@@ -210,8 +211,11 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
             if (entry->type == tree::EntryType::kRegular) {
               taken.bytes += static_cast<int64_t>(entry->size);
             }
+            // Unless somebody has been at work in it since it has its name.
             struct stat st {};
-            if (file >= 0 && ::fstat(file, &st) == 0) {
+            if (file >= 0 && ::fstat(file, &st) == 0 &&
+                static_cast<uint64_t>(st.st_size) == entry->size &&
+                tree::nanoseconds(st.st_mtim) == entry->mtime_ns) {
               volume_.expect_body(st, entry->body);
             }
           },

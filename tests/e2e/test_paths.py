@@ -61,9 +61,9 @@ def test_a_live_path_is_the_volume_itself(cluster):
 
 
 def test_a_live_path_cannot_lead_out_of_the_volume(cluster):
-    done = cluster.devrun("shell", cluster.volume, "--", "ln", "-sfn", "/../../../../../../etc", "/data/out")
+    done = cluster.devrun("shell", cluster.volume, "--", "ln", "-sfn", "/../../../../../../etc", "/data/leads-out")
     assert done.status == 0, done
-    done = cluster.sh("cat /data/out/passwd", "--live", "/data/out")
+    done = cluster.sh("cat /data/leads-out/passwd", "--live", "/data/leads-out")
     # The volume's own /etc: links are followed below its root alone.
     assert done.status == 0 and "Ada" in done.out.decode(), done
 
