@@ -216,6 +216,8 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   spec.root.tree = root_of_attempt(*job, *task, key.attempt);
   spec.program = job->spec.program;
   spec.program.sealed_env.clear();
+  // One rank has the caller's stdin. The others would wait for an end that nobody sends them.
+  if (key.rank > 0 && !spec.program.tty) spec.program.reads_stdin = false;
   spec.resources = job->spec.per_node;
   spec.ranks = job->spec.nodes;
   const bool is_past = key.attempt <= task->past.size();

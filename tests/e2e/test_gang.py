@@ -105,6 +105,11 @@ def test_both_streams_of_ranks_are_prefixed(cluster):
     assert sorted(done.err.splitlines()) == ["[0] err", "[1] err"], done
 
 
+def test_one_rank_has_stdin_and_the_others_have_none(cluster):
+    done = cluster.devrun("--nodes", "2", "--", "cat", stdin=b"said\n")
+    assert done.status == 0 and done.out == b"[0] said\n", done
+
+
 def test_the_log_of_one_rank_has_no_prefix(cluster):
     job = cluster.submit("echo I am $DEVRUN_RANK", "--nodes", "2")
     cluster.await_end(job)
