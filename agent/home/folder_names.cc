@@ -75,7 +75,7 @@ Status take_marks(const std::string& path, const std::string& names, Marks& out)
     out.others.push_back({name, TRY(value_of(path, name))});
     bytes += out.others.back().value.size();
     if (bytes > kXattrBytesMax) {
-      return Error{Code::kUnsupported, "it has extended attributes of more than 1 MiB",
+      return Error{Code::kInvalid, "it has extended attributes of more than 1 MiB",
                    "remove some of them, with setfattr -x"};
     }
   }

@@ -191,7 +191,7 @@ bool UpperReader::leads_home(const std::string& folder) const {
 
 Status UpperReader::enter(Level level, UniqueFd fd, const struct stat& st, Marks marks) {
   if (levels_.size() > kDepthMax) {
-    return Error{Code::kUnsupported,
+    return Error{Code::kInvalid,
                  fmt::format("{}… is deeper than {} folders", path_.substr(0, 100), kDepthMax),
                  {}};
   }

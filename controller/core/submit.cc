@@ -5,6 +5,19 @@
 
 namespace devrun::controller {
 
+namespace {
+
+// Whoever waits for a job sees what it wrote: only its owner may, and another than the volume's root
+// only their own.
+bool may_follow(const JobSpec& spec, const Job& other) {
+  if (other.spec.user != spec.user) return false;
+  const Caller& caller = spec.program.caller;
+  return caller.uid == 0 || (other.spec.root.volume == spec.root.volume &&
+                             other.spec.program.caller.uid == caller.uid);
+}
+
+}  // namespace
+
 Result<Reply> submit(Turn& turn, const Submit& input) {
   State& state = turn.state;
   const JobSpec& spec = input.spec;
@@ -13,7 +26,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
 
   for (const JobId id : spec.after_ok) {
     const Job* other = find_job(state, id);
-    if (other == nullptr || other->spec.user != spec.user) {
+    if (other == nullptr || !may_follow(spec, *other)) {
       return Error{Code::kNotFound, fmt::format("there is no job {} to wait for", id),
                    "devrun ps -a"};
     }

@@ -35,6 +35,12 @@ bool is_folder(const Entry* entry) {
   return entry != nullptr && entry->type == EntryType::kDirectory;
 }
 
+// An entry that this file system cannot hold (attributes that are too large, say): it stays in the
+// change set, and all others come.
+Error unwritable(const std::string& path) {
+  return {Code::kUnsupported, fmt::format("{} cannot be written there", shown_path(path)), {}};
+}
+
 class Writing {
  public:
   explicit Writing(const HomeWrite& write) : write_(write) {}
@@ -280,7 +286,7 @@ Result<UniqueFd> Writing::make_aside(const NamedPlace& place, const std::string&
     UniqueFd file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!file) return errno_error("create " + shown_path(path), errno);
     TRY(write_.contents.fill(file.get(), path, wanted));
-    TRY(set_attributes(file.get(), wanted));
+    if (!set_attributes(file.get(), wanted)) return unwritable(path);
     if (write_.syncs && ::fdatasync(file.get()) != 0) {
       return errno_error("write " + shown_path(path), errno);
     }
@@ -297,7 +303,10 @@ Result<UniqueFd> Writing::make_aside(const NamedPlace& place, const std::string&
   if (made != 0) return errno_error("create " + shown_path(path), errno);
   const UniqueFd object(::openat(folder, place.aside.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!object) return errno_error("create " + shown_path(path), errno);
-  TRY(set_attributes(object.get(), wanted));
+  if (!set_attributes(object.get(), wanted)) {
+    ::unlinkat(folder, place.aside.c_str(), 0);
+    return unwritable(path);
+  }
   return UniqueFd{};
 }
 
@@ -308,7 +317,9 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   if (now == nullptr && look(folder, place->name)) return conflict(path);
   if (now != nullptr && !is_as_it_was(*place, *now)) return conflict(path);
   Result<UniqueFd> made = make_aside(*place, path, wanted);
-  if (!made && is_gone(folder)) return conflict(path);
+  if (!made && (is_gone(folder) || made.error().code == Code::kUnsupported)) {
+    return conflict(path);
+  }
   const UniqueFd file = TRY(std::move(made));
   const std::optional<struct stat> made_there = look(folder, place->aside);
   const uint64_t ours = made_there ? made_there->st_ino : 0;

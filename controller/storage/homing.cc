@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "common/base/log.h"
 #include "common/base/units.h"
@@ -24,7 +25,7 @@ namespace devrun::storage {
 namespace {
 
 constexpr size_t kConflictsToldMax = 1000;
-constexpr int kGroupRoundsMax = 8;
+constexpr size_t kNameBytesMax = 255;
 
 tree::Lineage lineage_of(const std::string& text) {
   tree::Lineage out{};
@@ -58,6 +59,31 @@ class PathSet {
   std::map<std::string, bool> paths_;
 };
 
+// "x.devrun-42", "x.devrun-42.2", …; of long names the beginning.
+std::string name_beside(const std::string& path, const std::string& who, int number) {
+  const std::string tail =
+      fmt::format(".devrun-{}{}", who, number == 1 ? std::string() : fmt::format(".{}", number));
+  const size_t begin = path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1;
+  size_t end = std::min(path.size(), begin + kNameBytesMax - tail.size());
+  // Not in the middle of a character.
+  while (end < path.size() && end > begin + 1 && (static_cast<uint8_t>(path[end]) & 0xc0) == 0x80) {
+    --end;
+  }
+  return path.substr(0, end) + tail;
+}
+
+// A folder of a tree as an upper without anything below it.
+Result<tree::UpperFolder> whole_folder(TreeSet& trees, const tree::Entry& folder) {
+  tree::UpperFolder out;
+  const tree::Directory directory = TRY(trees.read(folder.directory));
+  for (const tree::Entry& entry : directory.entries) {
+    tree::UpperEntry& added = out.entries.emplace_back();
+    added.entry = entry;
+    if (entry.type == tree::EntryType::kDirectory) added.folder = TRY(whole_folder(trees, entry));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> database_files(const std::string& path) {
@@ -88,70 +114,116 @@ struct Homing::Merged {
   PathSet conflicts;
 };
 
-// What the merge says of `theirs`; files of one database together or not at all.
-Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
-                                     const tree::Entry& theirs) {
-  tree::Entry wanted = theirs;
-  Merged out;
-  for (int round = 0; round < kGroupRoundsMax; ++round) {
-    Merged merged;
-    const tree::Lineage mixed = lineage_of(
-        fmt::format("{} {} {}", trees.now.directory.hex(), wanted.directory.hex(), clock_ns()));
-    const auto note = [&](const tree::Conflict& conflict) -> Status {
-      // Two folders that differ in their modes, say: what is in them is merged all the same.
-      const auto is_folder = [](const std::optional<tree::Entry>& entry) {
-        return entry && entry->type == tree::EntryType::kDirectory;
-      };
-      merged.conflicts.add(conflict.path, !is_folder(conflict.ours) || !is_folder(conflict.theirs));
+// Databases of which both sides changed something, be it another file each: all that `theirs` changes
+// of them. A file of one state beside the log of another is a damaged database.
+Result<std::vector<std::string>> Homing::torn_databases(Trees& trees, const tree::Entry& theirs) {
+  using Paths = std::set<std::string>;
+  const auto differences = [&](const tree::Entry& from, const tree::Entry& to) -> Result<Paths> {
+    Paths out;
+    TRY(tree::diff_trees({trees.set, from}, {trees.set, to}, {}, [&](const tree::Difference& one) {
+      const tree::Entry* const entry = one.after != nullptr ? one.after : one.before;
+      if (entry->type != tree::EntryType::kDirectory) out.insert(one.path);
       return ok();
-    };
-    const tree::Lineage& lineage = trees.now_manifest.lineage;
-    const tree::Entry& ours = request.over ? wanted : trees.now;
-    const tree::Entry& other = request.over ? trees.now : wanted;
-    merged.root = TRY(tree::merge_trees({trees.set, trees.base, ours, other, lineage, mixed},
-                                        trees.set.sink(), note));
-    // Taken over what was in the way: nothing is.
-    if (request.over) merged.conflicts = {};
-    for (const auto& [path, whole] : out.conflicts.all()) merged.conflicts.add(path, whole);
-    PathSet torn;
-    for (const auto& [path, whole] : merged.conflicts.all()) {
-      for (const std::string& file : database_files(path)) {
-        if (!merged.conflicts.has(file)) torn.add(file, true);
-      }
-    }
-    bool again = false;
-    const tree::Chooser together = [&](const std::string& path, const tree::Entry*,
-                                       const tree::Entry*) {
-      if (!torn.has(path)) return true;
-      merged.conflicts.add(path, true);
-      again = true;
-      return false;
-    };
-    if (torn.size() > 0) {
-      wanted = TRY(
-          tree::select_tree({trees.set, trees.base, wanted, lineage, together}, trees.set.sink()));
-    }
-    out = std::move(merged);
-    if (!again) return out;
+    }));
+    return out;
+  };
+  const Paths coming = TRY(differences(trees.base, theirs));
+  std::map<std::string, std::vector<std::string>> databases;  // by their first file
+  for (const std::string& path : coming) databases[database_files(path).front()].push_back(path);
+  Paths edited;
+  for (const std::string& path : TRY(differences(trees.base, trees.now))) {
+    if (databases.contains(database_files(path).front())) edited.insert(path);
+  }
+  if (edited.empty()) return std::vector<std::string>{};
+  const Paths unequal = TRY(differences(trees.now, theirs));
+  std::vector<std::string> out;
+  for (const auto& [first, paths] : databases) {
+    const std::vector<std::string> files = database_files(first);
+    const bool has_log = std::ranges::any_of(files, [&](const std::string& file) {
+      return file != first && (coming.contains(file) || edited.contains(file));
+    });
+    const bool is_torn = has_log && std::ranges::any_of(files, [&](const std::string& file) {
+                           return edited.contains(file) && unequal.contains(file);
+                         });
+    if (is_torn) out.insert(out.end(), paths.begin(), paths.end());
   }
   return out;
 }
 
-// As new files next to the volume's own: an upper that has nothing but these.
-Status Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
-                          Merged& merged) {
+// What the merge says of `theirs`; files of one database together or not at all.
+Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
+                                     const tree::Entry& theirs) {
+  const tree::Lineage& lineage = trees.now_manifest.lineage;
+  const tree::Lineage mixed = lineage_of(
+      fmt::format("{} {} {}", trees.now.directory.hex(), theirs.directory.hex(), clock_ns()));
+  const std::vector<std::string> torn = TRY(torn_databases(trees, theirs));
+  Merged out;
+  const auto note = [&](const tree::Conflict& conflict) -> Status {
+    // Two folders that differ in their modes, say: what is in them is merged all the same.
+    const auto is_folder = [](const std::optional<tree::Entry>& entry) {
+      return entry && entry->type == tree::EntryType::kDirectory;
+    };
+    out.conflicts.add(conflict.path, !is_folder(conflict.ours) || !is_folder(conflict.theirs));
+    return ok();
+  };
+  if (request.over) {
+    out.root = TRY(tree::merge_trees({trees.set, trees.base, theirs, trees.now, lineage, mixed},
+                                     trees.set.sink(), note));
+    out.conflicts = {};  // taken over what was in the way: nothing is
+    std::set<std::string> whole;
+    for (const std::string& path : torn) {
+      for (const std::string& file : database_files(path)) whole.insert(file);
+    }
+    const tree::Chooser theirs_alone = [&](const std::string& path, const tree::Entry*,
+                                           const tree::Entry*) { return whole.contains(path); };
+    if (!whole.empty()) {
+      out.root = TRY(tree::select_tree({trees.set, out.root, theirs, lineage, theirs_alone},
+                                       trees.set.sink()));
+    }
+    return out;
+  }
+  const std::set<std::string> left(torn.begin(), torn.end());
+  tree::Entry wanted = theirs;
+  const tree::Chooser others = [&](const std::string& path, const tree::Entry*,
+                                   const tree::Entry*) { return !left.contains(path); };
+  if (!left.empty()) {
+    wanted =
+        TRY(tree::select_tree({trees.set, trees.base, theirs, lineage, others}, trees.set.sink()));
+  }
+  out.root = TRY(tree::merge_trees({trees.set, trees.base, trees.now, wanted, lineage, mixed},
+                                   trees.set.sink(), note));
+  for (const std::string& path : torn) out.conflicts.add(path, true);
+  return out;
+}
+
+// Next to the volume's own, as an upper that has nothing else. A name that is taken by another file
+// gets a number.
+Result<uint64_t> Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
+                                    Merged& merged) {
+  constexpr int kNamesTriedMax = 100;
   tree::UpperFolder upper;
+  uint64_t put = 0;
   for (const auto& [path, whole] : merged.conflicts.all()) {
     const Result<tree::Entry> wanted = tree::find_entry({trees.set, theirs}, path);
-    if (!wanted || wanted->type == tree::EntryType::kDirectory) continue;
-    tree::Entry entry = *wanted;
-    entry.links = 1;
-    const std::string name = fmt::format("{}.devrun-{}", path, to_string(set.key.task_key()));
-    TRY(add_to_upper(trees.set, merged.root, name, entry, upper));
+    if (!wanted || (wanted->type == tree::EntryType::kDirectory && !whole)) continue;
+    for (int i = 1; i <= kNamesTriedMax; ++i) {
+      const std::string beside = name_beside(path, to_string(set.key), i);
+      const Result<tree::Entry> there = tree::find_entry({trees.set, merged.root}, beside);
+      if (there && !tree::compare(*there, *wanted).any()) break;  // it is there from last time
+      if (there) continue;
+      tree::UpperEntry added;
+      added.entry = *wanted;
+      added.entry.links = 1;
+      if (wanted->type == tree::EntryType::kDirectory) {
+        added.folder = TRY(whole_folder(trees.set, *wanted));
+      }
+      if (TRY(add_to_upper(trees.set, merged.root, beside, added, upper))) ++put;
+      break;
+    }
   }
   merged.root = TRY(tree::lay_upper(trees.set, merged.root, merged.root, upper,
                                     trees.now_manifest.lineage, trees.set.sink()));
-  return ok();
+  return put;
 }
 
 Status Homing::refuse_beyond_quota(Trees& trees, const tree::Entry& wanted) {
@@ -248,11 +320,7 @@ Result<Taken> Homing::run(ChangeSet& set, const Request& request) {
   const tree::Entry theirs = TRY(tree::select_tree(
       {trees.set, trees.base, trees.source, lineage, request.choose}, trees.set.sink()));
   Merged merged = TRY(merge(trees, request, theirs));
-  const size_t in_the_way = merged.conflicts.size();
-  if (request.beside) {
-    TRY(put_beside(trees, set, theirs, merged));
-    out.beside = in_the_way;
-  }
+  if (request.beside) out.beside = TRY(put_beside(trees, set, theirs, merged));
   const Status written = write(trees, set, request, merged, out);
   if (!written) return written.error();
   // What came, or went, is what both sides are compared with from now on.

@@ -53,7 +53,10 @@ class Homing {
   struct Trees;
   struct Merged;
   Result<Merged> merge(Trees& trees, const Request& request, const tree::Entry& theirs);
-  Status put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs, Merged& merged);
+  Result<std::vector<std::string>> torn_databases(Trees& trees, const tree::Entry& theirs);
+  // How many were put.
+  Result<uint64_t> put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
+                              Merged& merged);
   Status write(Trees& trees, const ChangeSet& set, const Request& request, Merged& merged,
                Taken& taken);
   Status refuse_beyond_quota(Trees& trees, const tree::Entry& wanted);

@@ -1,8 +1,12 @@
 // A body whose bytes arrive piece by piece, from 0 on: written to a file without a name and hashed
-// on the way. Zeros are left out, so that what was sparse is so again. One thread.
+// on the way. Zeros are left out, so that what was sparse is so again. Large ones are written past the
+// page cache: filling it costs more, and all of it would have to be flushed before the body counts.
+// One thread.
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -24,16 +28,23 @@ class IncomingBody {
   Result<tree::Body> finish(const tree::Body& expected);
 
  private:
-  IncomingBody(Bodies& bodies, UniqueFd file, uint64_t size)
-      : bodies_(&bodies), file_(std::move(file)), size_(size) {}
+  IncomingBody(Bodies& bodies, UniqueFd file, uint64_t size);
 
   Status end_chunk();
+  std::string_view chunk() const { return {buffer_.get(), filled_}; }
 
   Bodies* bodies_;
-  UniqueFd file_;  // none: a small one, which is all in `chunk_`
+  UniqueFd file_;  // none: a small one, which is all in the buffer
   uint64_t size_;
-  uint64_t at_ = 0;    // of what is written
-  std::string chunk_;  // the chunk that is not full yet
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+
+  UniqueFd direct_;  // the same file, past the page cache; none: not used
+  uint64_t at_ = 0;  // of what is written
+  // The chunk that is not full yet; aligned, as such writes must be.
+  std::unique_ptr<char, Free> buffer_;
+  size_t filled_ = 0;
   std::string hashes_;
 };
 

@@ -50,7 +50,7 @@ Result<std::map<Identity, std::vector<std::string>>> names_of(TreeSet& trees,
 }  // namespace
 
 Result<bool> add_to_upper(TreeSet& trees, const tree::Entry& tree, const std::string& path,
-                          const tree::Entry& entry, tree::UpperFolder& upper) {
+                          tree::UpperEntry entry, tree::UpperFolder& upper) {
   std::vector<tree::Entry> folders;
   for (size_t slash = path.find('/'); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
@@ -65,9 +65,8 @@ Result<bool> add_to_upper(TreeSet& trees, const tree::Entry& tree, const std::st
     at = &on_the_way.folder;
   }
   const std::string name = path.substr(path.rfind('/') + 1);
-  tree::UpperEntry& added = entry_of(*at, name);
-  added.entry = entry;
-  added.entry.name = name;
+  entry.entry.name = name;
+  entry_of(*at, name) = std::move(entry);
   return true;
 }
 
@@ -92,12 +91,14 @@ Result<tree::Entry> follow_links(TreeSet& trees, const tree::Entry& root, const 
       const Result<tree::Entry> now = tree::find_entry({trees, laid}, name);
       if (now && identity_of(*now) == beneath.at(inode)) follow.push_back(name);
     }
-    tree::Entry entry = files.front().entry;
+    tree::UpperEntry whole;
+    tree::Entry& entry = whole.entry;
+    entry = files.front().entry;
     entry.links = std::max<uint32_t>(entry.links, static_cast<uint32_t>(files.size()));
     entry.links += static_cast<uint32_t>(follow.size());
     for (const CopiedUp& file : files) follow.push_back(file.path);
     for (const std::string& name : follow) {
-      TRY(add_to_upper(trees, laid, name, entry, upper));
+      TRY(add_to_upper(trees, laid, name, whole, upper));
     }
   }
   return tree::lay_upper(trees, laid, laid, upper, volume, trees.sink());

@@ -27,6 +27,6 @@ Result<tree::Entry> follow_links(TreeSet& trees, const tree::Entry& root, const 
 // Puts `entry`, under the last part of `path`, into an upper over `tree`, whose folders on the way
 // must be there. False if one is not.
 Result<bool> add_to_upper(TreeSet& trees, const tree::Entry& tree, const std::string& path,
-                          const tree::Entry& entry, tree::UpperFolder& upper);
+                          tree::UpperEntry entry, tree::UpperFolder& upper);
 
 }  // namespace devrun::storage

@@ -108,7 +108,12 @@ Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work&) {
   const RecentUses::Build build(bodies_.uses());
   const tree::Chooser wanted = [&](const std::string& path, const tree::Entry*,
                                    const tree::Entry*) {
-    return is_at_or_below(path, request.paths);
+    // Files of one database are asked for together.
+    const std::vector<std::string> files = database_files(path);
+    return is_at_or_below(path, request.paths) ||
+           std::ranges::any_of(files, [&](const std::string& file) {
+             return std::ranges::find(request.paths, file) != request.paths.end();
+           });
   };
   return Homing(homing_parts(set.volume), *volume)
       .run(set, {.choose = wanted, .beside = request.beside, .over = request.over});

@@ -268,6 +268,80 @@ TEST_P(HomeTest, DatabasesTravelWithTheirJournalsOrNotAtAll) {
   EXPECT_EQ(text("root/proj/y.db"), "y1");
 }
 
+TEST_P(HomeTest, EditsOfAnotherFileOfADatabaseAreEditsOfIt) {
+  put("root/proj/x.db", "d0");
+  put("root/proj/y.db", "d0");
+  start_.root = snapshot().tree;
+  // The job leaves a log beside a database that the developer changes, and the reverse.
+  put("root/proj/x.db", "edited");
+  put("root/proj/y.db-wal", "hot");
+  UpperModel job;
+  job.write("root/proj/x.db-wal", "w1");
+  job.write("root/proj/y.db", "y1");
+  job.write("root/proj/z.db", "z1");
+  job.write("root/proj/z.db-wal", "z1");
+  EXPECT_EQ(home(job).conflicts, 2u);
+  EXPECT_EQ(text("root/proj/x.db-wal"), "(none)");
+  EXPECT_EQ(text("root/proj/y.db"), "d0");
+  EXPECT_EQ(text("root/proj/z.db-wal"), "z1");
+  EXPECT_EQ(home(job).conflicts, 2u);  // and the same again
+  // Over what is there: with nothing of the developer's beside it.
+  EXPECT_GT(take({start_.key, {"root/proj/y.db"}, false, true}).files, 0u);
+  EXPECT_EQ(text("root/proj/y.db"), "y1");
+  EXPECT_EQ(text("root/proj/y.db-wal"), "(none)");
+}
+
+TEST_P(HomeTest, UndoLeavesADatabaseThatIsInUse) {
+  put("root/proj/x.db", "d0");
+  start_.root = snapshot().tree;
+  UpperModel job;
+  job.write("root/proj/x.db", "d1");
+  EXPECT_EQ(home(job).conflicts, 0u);
+  put("root/proj/x.db-wal", "hot");
+  Work work;
+  EXPECT_EQ(storage_->undo_changes(start_.key, work)->conflicts_in_all, 1u);
+  EXPECT_EQ(text("root/proj/x.db"), "d1");
+}
+
+TEST_P(HomeTest, FilesOfADatabaseAreAppliedTogether) {
+  start_.applies = false;
+  UpperModel job;
+  job.write("root/proj/x.db", "d1");
+  job.write("root/proj/x.db-wal", "w1");
+  home(job);
+  EXPECT_EQ(take({start_.key, {"root/proj/x.db"}, false, false}).files, 2u);
+  EXPECT_EQ(text("root/proj/x.db-wal"), "w1");
+}
+
+TEST_P(HomeTest, WhatIsPutBesideTakesNobodysName) {
+  const std::string name(250, 'n');
+  put("root/proj/a", "edited");
+  put("root/proj/a.devrun-7", "precious");
+  put("root/proj/" + name, "edited");
+  put("root/proj/d", "a file");
+  UpperModel job;
+  job.write("root/proj/a", "a1");
+  job.write("root/proj/" + name, "long");
+  job.write("root/proj/d/inside", "i");
+  EXPECT_EQ(home(job).conflicts, 3u);
+  EXPECT_EQ(take({start_.key, {}, true, false}).beside, 3u);
+  EXPECT_EQ(text("root/proj/a.devrun-7"), "precious");
+  EXPECT_EQ(text("root/proj/a.devrun-7.2"), "a1");
+  EXPECT_EQ(text("root/proj/d.devrun-7/inside"), "i");
+  EXPECT_EQ(text("root/proj/" + std::string(246, 'n') + ".devrun-7"), "long");
+  EXPECT_EQ(take({start_.key, {}, true, false}).beside, 0u) << "they are there already";
+}
+
+TEST_P(HomeTest, WhatCannotBeWrittenHoldsUpNothingElse) {
+  UpperModel job;
+  job.write("root/proj/good", "g");
+  job.write("root/proj/large-attributes", "l");
+  job.give_attribute("root/proj/large-attributes", std::string(60'000, 'x'));
+  const HomeSummary done = home(job);
+  EXPECT_EQ(text("root/proj/good"), "g");
+  EXPECT_EQ(done.conflicts, text("root/proj/large-attributes") == "(none)" ? 1u : 0u);
+}
+
 TEST_P(HomeTest, AFileOfSeveralNamesIsWrittenThroughAllOfThem) {
   fs::create_hard_link(live("root/proj/a"), live("root/proj/also-a"));
   start_.root = snapshot().tree;

@@ -15,6 +15,9 @@ class UpperModel {
  public:
   void write(const std::string& path, const std::string& text, uint32_t mode = 0644);
   void copy_up(const std::string& path) { items_.at(path).item.copied_up = true; }
+  void give_attribute(const std::string& path, const std::string& value) {
+    items_.at(path).item.entry.xattrs = {{"user.test", value}};
+  }
   void link(const std::string& path, const std::string& target);
   void remove(const std::string& path);  // a whiteout
   void make_folder(const std::string& path, bool opaque = false);
