@@ -53,7 +53,10 @@ class Writing {
   Result<bool> entry(const std::string& path, const Entry* now, const Entry* wanted, size_t depth);
   Result<bool> make_folder(const std::string& path, const Entry* now, const Entry& wanted,
                            size_t depth);
-  Result<bool> name_folder(const NamedPlace& place, const std::string& path, const Entry& wanted);
+  Result<bool> name_folder(const NamedPlace& place, const std::string& path, const Entry* now,
+                           const Entry& wanted);
+  Result<bool> replace_folder(const std::string& path, const Entry& now, const Entry& wanted,
+                              size_t depth);
   Status clear_aside(const NamedPlace& place, const std::string& path) const;
   Result<bool> go(const std::string& path, const Entry& now, size_t depth);
   Result<bool> remove_file(const std::string& path, const Entry& now);
@@ -156,8 +159,7 @@ Result<bool> Writing::entry(const std::string& path, const Entry* now, const Ent
   reach(write_.fault, "home.entry");
   if (wanted == nullptr) return go(path, *now, depth);
   if (is_folder(now) && !is_folder(wanted)) {
-    if (!TRY(go(path, *now, depth))) return false;
-    return put(path, nullptr, *wanted);
+    return replace_folder(path, *now, *wanted, depth);
   }
   if (is_folder(wanted)) return make_folder(path, now, *wanted, depth);
   const tree::Changes changes = now == nullptr ? tree::Changes{} : tree::compare(*now, *wanted);
@@ -185,12 +187,12 @@ Result<bool> Writing::go(const std::string& path, const Entry& now, size_t depth
 
 Result<bool> Writing::make_folder(const std::string& path, const Entry* now, const Entry& wanted,
                                   size_t depth) {
-  if (now != nullptr && !is_folder(now) && !TRY(remove_file(path, *now))) return false;
   const std::optional<NamedPlace> place = TRY(place_of(path));
   if (!place) return conflict(path);
+  if (now != nullptr && !is_folder(now) && !is_as_it_was(*place, *now)) return conflict(path);
   bool made = false;
   if (!is_folder(now)) {
-    made = TRY(name_folder(*place, path, wanted));
+    made = TRY(name_folder(*place, path, now, wanted));
   }
   const std::optional<struct stat> st = look(place->folder.get(), place->name);
   if (!st || !S_ISDIR(st->st_mode)) return conflict(path);
@@ -211,7 +213,7 @@ Result<bool> Writing::make_folder(const std::string& path, const Entry* now, con
 // It has its attributes before it has its name: a half-made one would be another's, to the next who
 // compares. False if somebody has made one there meanwhile.
 Result<bool> Writing::name_folder(const NamedPlace& place, const std::string& path,
-                                  const Entry& wanted) {
+                                  const Entry* now, const Entry& wanted) {
   const int folder = place.folder.get();
   TRY(clear_aside(place, path));
   if (::mkdirat(folder, place.aside.c_str(), 0700) != 0) {
@@ -223,13 +225,59 @@ Result<bool> Writing::name_folder(const NamedPlace& place, const std::string& pa
   if (!made) return errno_error("mkdir " + shown_path(path), errno);
   TRY(set_attributes(made.get(), wanted));
   reach(write_.fault, "home.folder");
-  if (::renameat2(folder, place.aside.c_str(), folder, place.name.c_str(), RENAME_NOREPLACE) == 0) {
+  if (now != nullptr && exchange(place) == 0) {
+    reach(write_.fault, "home.exchanged");
+    const std::optional<struct stat> displaced = look(folder, place.aside);
+    const bool regular = now->type == EntryType::kRegular;
+    if (displaced && is_still(*displaced, *now, true) &&
+        !(regular && has_writer(folder, place.aside))) {
+      if (now->links > 1) stamped_.insert(now->inode);
+      ::unlinkat(folder, place.aside.c_str(), 0);
+      return true;
+    }
+    if (exchange(place) != 0) {
+      put_back(place);
+    } else if (::unlinkat(folder, place.aside.c_str(), AT_REMOVEDIR) != 0) {
+      keep_beside(place);  // somebody has put something into it
+    }
+    return false;
+  }
+  if (now == nullptr &&
+      ::renameat2(folder, place.aside.c_str(), folder, place.name.c_str(), RENAME_NOREPLACE) == 0) {
     return true;
   }
   const int why = errno;
   ::unlinkat(folder, place.aside.c_str(), AT_REMOVEDIR);
-  if (why == EEXIST || is_gone(folder)) return false;
+  if (why == EEXIST || why == ENOENT || is_gone(folder)) return false;
   return errno_error("name " + shown_path(path), why);
+}
+
+// Once nothing is left in it, in one step.
+Result<bool> Writing::replace_folder(const std::string& path, const Entry& now, const Entry& wanted,
+                                     size_t depth) {
+  TRY(folder(path, &now, nullptr, depth + 1));
+  const std::optional<NamedPlace> place = TRY(place_of(path));
+  if (!place) return conflict(path);
+  const int folder = place->folder.get();
+  Result<UniqueFd> made = make_aside(*place, path, wanted);
+  if (!made && (is_gone(folder) || made.error().code == Code::kUnsupported)) return conflict(path);
+  const UniqueFd file = TRY(std::move(made));
+  const std::optional<struct stat> made_there = look(folder, place->aside);
+  const uint64_t ours = made_there ? made_there->st_ino : 0;
+  reach(write_.fault, "home.made");
+  if (exchange(*place) != 0) {
+    const int why = errno;
+    ::unlinkat(folder, place->aside.c_str(), 0);
+    if (why == ENOENT || is_gone(folder)) return conflict(path);
+    return errno_error("replace " + shown_path(path), why);
+  }
+  reach(write_.fault, "home.exchanged");
+  if (::unlinkat(folder, place->aside.c_str(), AT_REMOVEDIR) == 0) {
+    write_.done(path, &wanted, file.get());
+    return true;
+  }
+  give_way(*place, wanted, ours);  // something is in it, or it is no folder any more
+  return conflict(path, false);
 }
 
 Status Writing::clear_aside(const NamedPlace& place, const std::string& path) const {
@@ -400,7 +448,8 @@ Status Writing::recover_entry(const std::string& path, const Entry* now, const E
       ::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE);
       return ok();
     }
-    return clear_aside(*place, path);
+    if (!clear_aside(*place, path)) put_back(*place);  // a folder in which something is by now
+    return ok();
   }
   // The volume's own, edited: back to its name; where that is taken by ours, in exchange.
   if (::renameat2(folder, place->aside.c_str(), folder, place->name.c_str(), RENAME_NOREPLACE) ==
