@@ -165,7 +165,8 @@ def test_connections_through_a_forwarded_port(cluster):
     # One server in the job itself, busybox's nc, and one on its node.
     with socket.create_server(("127.0.0.1", 0)) as free:
         own = free.getsockname()[1]
-    job = running(cluster, f"nc -ll -p {own} -e sh -c 'echo hello; wc -c' & sleep 1000")
+    job = running(cluster, f"while :; do nc -ll -p {own} -e sh -c 'echo hello; wc -c'; sleep 0.1; done & sleep 1000")
+    # In a loop: somebody's connection may have that port for a moment.
     with Echo() as echo:
         forwarder = Forwarder(cluster, job, own, echo.server_address[1])
         try:

@@ -344,6 +344,11 @@ void HomeProperty::check_all() {
   for (const auto& [path, text] : dev_) {
     const auto there = now.find(path);
     if (there != now.end() && there->second == text) continue;
+    // Or next to it, should another edit have had the name in that instant.
+    const bool beside = std::ranges::any_of(now, [&](const auto& file) {
+      return file.second == text && file.first.find(".devrun-kept") != std::string::npos;
+    });
+    if (beside) continue;
     const bool replaced = std::ranges::any_of(jobs_, [&](const Job& job) {
       const auto seen = job.root.find(path);
       return seen != job.root.end() && seen->second == text &&
