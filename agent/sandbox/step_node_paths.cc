@@ -15,6 +15,7 @@
 
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/node_paths.h"
+#include "agent/sandbox/overlay_options.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/setup.h"
 #include "common/base/log.h"
@@ -23,16 +24,6 @@
 namespace devrun::sandbox {
 
 namespace {
-
-// overlay takes ':' and ',' as separators.
-std::string escaped(const std::string& path) {
-  std::string out;
-  for (const char c : path) {
-    if (c == ':' || c == ',' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out;
-}
 
 Status make_folder_on_disk(const Setup& setup, const std::string& path) {
   if (setup.ground.options.scratch_bytes == 0) return make_folders(path, 0755);
@@ -70,11 +61,11 @@ Status mount_one(Setup& setup, const NodePaths& kept, const std::string& path, s
   TRY(make_folder_on_disk(setup, places.node_work(n)));
   const UniqueFd in_tree = open_in_tree(tree, path);
   TRY(give_looks(setup, places.node_upper(n), in_tree ? in_tree.get() : -1));
-  std::string lower = escaped(kept.folder(id) + "/kept");
+  std::string lower = overlay_path(kept.folder(id) + "/kept");
   if (in_tree) lower += fmt::format(":/proc/self/fd/{}", in_tree.get());
   const std::string options = fmt::format(
       "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off,xino=auto", lower,
-      escaped(places.node_upper(n)), escaped(places.node_work(n)));
+      overlay_path(places.node_upper(n)), overlay_path(places.node_work(n)));
   const std::string target = TRY(make_bound(places));
   // Before kernel 5.10 there is no volatile.
   for (const char* more : {",volatile", ""}) {

@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "agent/sandbox/lines.h"
+#include "agent/sandbox/overlay_options.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/setup.h"
 #include "common/runtime/file.h"
@@ -20,16 +21,6 @@
 namespace devrun::sandbox {
 
 namespace {
-
-// overlay takes ':' and ',' as separators.
-std::string escaped(const std::string& path) {
-  std::string out;
-  for (const char c : path) {
-    if (c == ':' || c == ',' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out;
-}
 
 Status mount_live(const Setup& setup) {
   const std::string& live_folder = setup.ground.options.live_folder;
@@ -52,7 +43,7 @@ Status mount_live(const Setup& setup) {
 
 std::string joined(const std::vector<std::string>& layers) {
   std::string out;
-  for (const std::string& layer : layers) out += (out.empty() ? "" : ":") + escaped(layer);
+  for (const std::string& layer : layers) out += (out.empty() ? "" : ":") + overlay_path(layer);
   return out;
 }
 
@@ -60,7 +51,7 @@ std::string joined(const std::vector<std::string>& layers) {
 bool mount_with(const Setup& setup, const std::string& lower) {
   const std::string options =
       fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino=auto",
-                  lower, escaped(setup.places.upper()), escaped(setup.places.work()));
+                  lower, overlay_path(setup.places.upper()), overlay_path(setup.places.work()));
   for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
     if (::mount("devrun", setup.places.rootfs().c_str(), "overlay", MS_NODEV,
                 (options + more).c_str()) == 0) {
@@ -86,7 +77,7 @@ Status mount_overlay(const Setup& setup) {
     return errno_error("give the upper its owner", errno);
   }
   if (tree.layers.size() > 1 && mount_with(setup, joined(tree.layers))) return ok();
-  if (mount_with(setup, escaped(lower))) return ok();
+  if (mount_with(setup, overlay_path(lower))) return ok();
   return errno_error("mount the overlay of the job's file system", errno);
 }
 

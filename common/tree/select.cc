@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "common/tree/merge_entry.h"
+#include "common/tree/pairs.h"
 
 namespace devrun::tree {
 
@@ -78,19 +79,12 @@ Result<Selecting::Contents> Selecting::contents(const std::string& path, const E
   const Directory from = TRY(read(base));
   const Directory to = TRY(read(other));
   Directory out;
-  auto at = from.entries.begin();
-  auto with = to.entries.begin();
-  while (at != from.entries.end() || with != to.entries.end()) {
-    const bool only_base =
-        with == to.entries.end() || (at != from.entries.end() && at->name < with->name);
-    const bool only_other =
-        at == from.entries.end() || (with != to.entries.end() && with->name < at->name);
-    const Entry* const one = only_other ? nullptr : &*at++;
-    const Entry* const two = only_base ? nullptr : &*with++;
-    const std::string& name = one != nullptr ? one->name : two->name;
+  const auto take = [&](const std::string& name, const Entry* one, const Entry* two) -> Status {
     Maybe taken = TRY(entry(path.empty() ? name : path + "/" + name, one, two, depth));
     if (taken) out.entries.push_back(std::move(*taken));
-  }
+    return ok();
+  };
+  TRY(each_pair(from, to, take));
   // As it was, if nothing was chosen: no object of the same entries with another lineage.
   if (is_folder(base) && out == from) return Contents{base->directory, out.entries.empty()};
   if (is_folder(other) && out == to) return Contents{other->directory, out.entries.empty()};

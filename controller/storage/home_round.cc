@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/tree/codec.h"
+#include "common/tree/lineage.h"
 #include "common/tree/select.h"
 #include "common/tree/validate.h"
 #include "controller/storage/clock.h"
@@ -108,9 +109,8 @@ Result<std::unique_ptr<StoringRound>> StoringRound::begin(HomeStart start, const
       new StoringRound(std::move(start), parts, std::move(volume), std::move(homing)));
   out->root_ = TRY(parts.files.manifest(out->start_.root));
   // A file of an upper is another file than any of the volume's: its identity is the attempt's own.
-  const Digest lineage = tree::sha256(
+  out->lineage_ = tree::lineage_of(
       fmt::format("upper of {} over {}", folder_name(out->start_.key), out->start_.root.hex()));
-  std::copy_n(lineage.bytes.begin(), out->lineage_.size(), out->lineage_.begin());
   return out;
 }
 

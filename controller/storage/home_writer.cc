@@ -14,6 +14,7 @@
 #include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
 #include "common/tree/merge_entry.h"
+#include "common/tree/pairs.h"
 #include "common/tree/stat_values.h"
 #include "controller/storage/aside.h"
 #include "controller/storage/attributes.h"
@@ -129,19 +130,10 @@ Status Writing::each_pair(const Entry* now, const Entry* wanted, const Each& eac
   if (is_folder(now) && is_folder(wanted) && now->directory == wanted->directory) return ok();
   const tree::Directory from = TRY(read(now));
   const tree::Directory to = TRY(read(wanted));
-  auto at = from.entries.begin();
-  auto with = to.entries.begin();
-  while (at != from.entries.end() || with != to.entries.end()) {
-    const bool only_now =
-        with == to.entries.end() || (at != from.entries.end() && at->name < with->name);
-    const bool only_wanted =
-        at == from.entries.end() || (with != to.entries.end() && with->name < at->name);
-    const Entry* const one = only_wanted ? nullptr : &*at++;
-    const Entry* const two = only_now ? nullptr : &*with++;
-    if (tree::same_entry(one, two)) continue;
-    TRY(each(one != nullptr ? one->name : two->name, one, two));
-  }
-  return ok();
+  return tree::each_pair(
+      from, to, [&](const std::string& name, const Entry* one, const Entry* two) -> Status {
+        return tree::same_entry(one, two) ? ok() : each(name, one, two);
+      });
 }
 
 Status Writing::folder(const std::string& path, const Entry* now, const Entry* wanted,

@@ -12,7 +12,8 @@
 #include "common/base/log.h"
 #include "common/base/units.h"
 #include "common/runtime/file.h"
-#include "common/tree/codec.h"
+#include "common/tree/lineage.h"
+#include "common/tree/merge_entry.h"
 #include "common/tree/stat_values.h"
 #include "common/tree/upper.h"
 #include "controller/storage/clock.h"
@@ -26,13 +27,6 @@ namespace {
 
 constexpr size_t kConflictsToldMax = 1000;
 constexpr size_t kNameBytesMax = 255;
-
-tree::Lineage lineage_of(const std::string& text) {
-  tree::Lineage out{};
-  const Digest digest = tree::sha256(text);
-  std::copy_n(digest.bytes.begin(), out.size(), out.begin());
-  return out;
-}
 
 // Paths that are in one of a set of paths, or below one.
 class PathSet {
@@ -154,7 +148,7 @@ Result<std::vector<std::string>> Homing::torn_databases(Trees& trees, const tree
 Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
                                      const tree::Entry& theirs) {
   const tree::Lineage& lineage = trees.now_manifest.lineage;
-  const tree::Lineage mixed = lineage_of(
+  const tree::Lineage mixed = tree::lineage_of(
       fmt::format("{} {} {}", trees.now.directory.hex(), theirs.directory.hex(), clock_ns()));
   const std::vector<std::string> torn = TRY(torn_databases(trees, theirs));
   Merged out;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
+#include "common/tree/lineage.h"
 #include "common/tree/merge.h"
 #include "controller/storage/clock.h"
 #include "controller/storage/folder_storage.h"
@@ -31,13 +32,6 @@ bool is_merely_touched_folder(const tree::Difference& found) {
   changes.mtime = changes.links = false;
   return found.before != nullptr && found.after != nullptr &&
          found.after->type == tree::EntryType::kDirectory && !changes.any();
-}
-
-tree::Lineage lineage_of(const std::string& text) {
-  tree::Lineage out{};
-  const Digest digest = tree::sha256(text);
-  std::copy_n(digest.bytes.begin(), out.size(), out.begin());
-  return out;
 }
 
 }  // namespace
@@ -163,7 +157,7 @@ Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Diges
     const tree::Entry root = TRY(trees.open(set->root))->root;
     const tree::Entry left = TRY(trees.open(laid == Laid::kLeft ? set->left : set->taken))->root;
     const tree::Lineage mixed =
-        lineage_of(fmt::format("{} over {}", folder_name(key), at.tree.hex()));
+        tree::lineage_of(fmt::format("{} over {}", folder_name(key), at.tree.hex()));
     // What the job wrote stays where both changed something: it is laid over.
     const tree::Entry merged =
         TRY(tree::merge_trees({trees, root, left, at.root, at.lineage, mixed}, trees.sink(),
