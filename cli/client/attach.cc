@@ -18,7 +18,6 @@ constexpr auto kConflictPatience = std::chrono::seconds(15);
 constexpr int kBackoffMs = 50;
 constexpr auto kLookUpEvery = std::chrono::milliseconds(20);  // whether we leave
 constexpr int kBackoffMaxMs = 1000;
-constexpr size_t kMarkBytesMax = 4096;
 
 // SIGURG interrupts a write that nobody takes when the driver wants to leave.
 void do_nothing(int /*signal*/) {}
@@ -241,7 +240,6 @@ Status AttachSession::begin_attempt(const AttachState& state) {
   TRY(write_lines(console_.err(), err_lines_.finish()));
   decoder_ = {};
   output_is_cut_ = false;
-  mark_.clear();
   if (!options_.quiet) {
     console_.say(fmt::format("job {}: attempt {} begins{}{}", job_, state.attempt,
                              state.node.empty() ? "" : " on ", state.node));
@@ -310,10 +308,8 @@ void AttachSession::say_where_it_begins(uint64_t offset) {
 
 Status AttachSession::write_piece(const OutputPiece& piece) {
   if (piece.stream == OutputStream::kMark) {
-    mark_ += piece.bytes.substr(0, kMarkBytesMax - std::min(mark_.size(), kMarkBytesMax));
-    if (piece.completes && !options_.quiet) console_.say(mark_);
+    if (!options_.quiet) console_.say(piece.bytes);
     output_is_cut_ = true;  // there are no other marks
-    if (piece.completes) mark_.clear();
     return ok();
   }
   if (terminal_.is_entered()) screen_.feed(piece.bytes);

@@ -153,7 +153,6 @@ class AttachSession {
 
   // The reader's alone.
   RecordDecoder decoder_;
-  std::string mark_;
   bool output_is_cut_ = false;
   uint32_t attempt_ = 0;  // whose output is being read
   LinePrefixer out_lines_;

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace devrun::cli {
 
 namespace {
 constexpr uint32_t kRecordBytesMax = 64 << 10;
+constexpr size_t kMarkBytesMax = 4096;
 }
 
 Status RecordDecoder::parse_header() {
@@ -32,6 +34,15 @@ Status RecordDecoder::parse_header() {
   return ok();
 }
 
+Status RecordDecoder::pass(std::string_view bytes, const Sink& sink) {
+  const bool completes = left_ == 0;
+  if (stream_ != OutputStream::kMark) return sink({stream_, at_us_, bytes, completes});
+  mark_ += bytes.substr(0, kMarkBytesMax - mark_.size());
+  if (!completes) return ok();
+  const std::string mark = std::exchange(mark_, {});
+  return sink({stream_, at_us_, mark, true});
+}
+
 Status RecordDecoder::feed(std::string_view bytes, const Sink& sink) {
   while (!bytes.empty()) {
     if (left_ == 0) {
@@ -46,7 +57,7 @@ Status RecordDecoder::feed(std::string_view bytes, const Sink& sink) {
     const size_t n = std::min<size_t>(left_, bytes.size());
     left_ -= static_cast<uint32_t>(n);
     offset_ += n;
-    TRY(sink({stream_, at_us_, bytes.substr(0, n), left_ == 0}));
+    TRY(pass(bytes.substr(0, n), sink));
     bytes.remove_prefix(n);
   }
   return ok();

@@ -1,10 +1,11 @@
 // Takes the bytes of an output log, cut anywhere, and gives its records (format: OutputChunk in
 // client.proto). Pure. A record's payload is passed on as it comes, in pieces; a piece never waits
-// for the rest of its record.
+// for the rest of its record. Only a mark does: it is a sentence, and comes whole.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "common/base/result.h"
@@ -33,6 +34,7 @@ class RecordDecoder {
 
  private:
   Status parse_header();
+  Status pass(std::string_view bytes, const Sink& sink);
 
   static constexpr size_t kHeaderBytes = 16;
   char header_[kHeaderBytes] = {};
@@ -40,6 +42,7 @@ class RecordDecoder {
   uint32_t left_ = 0;  // of the record's payload
   OutputStream stream_ = OutputStream::kStdout;
   int64_t at_us_ = 0;
+  std::string mark_;  // as much of it as has come
   uint64_t offset_ = 0;
 };
 

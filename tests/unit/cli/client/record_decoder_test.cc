@@ -22,6 +22,7 @@ struct Seen {
   RecordDecoder::Sink sink() {
     return [this](const OutputPiece& piece) -> Status {
       streams[static_cast<int>(piece.stream)] += piece.bytes;
+      EXPECT_TRUE(piece.completes || piece.stream != OutputStream::kMark);
       completed += piece.completes ? 1 : 0;
       EXPECT_EQ(piece.at_us, 7);
       return ok();
