@@ -92,7 +92,9 @@ void let_go(Attempt& attempt, Effects& out) {
 }
 
 std::optional<Time> limit_of(const Attempt& attempt) {
-  const Time started = attempt.observed.timeline.started;
+  const Timeline& timeline = attempt.observed.timeline;
+  const bool waits = in<Starting>(attempt) && !attempt.observed.waits_for.empty();
+  const Time started = waits ? timeline.agent_received : timeline.started;
   if (attempt.time_limit.us == 0 || started.us == 0 || attempt.desired.goal == Goal::kStop) {
     return std::nullopt;
   }
@@ -129,6 +131,22 @@ void advance_live(Attempt& attempt, Time now, Effects& out) {
     stopping->killed = true;
     stopping->kill_at = now + kKillAgainAfter;
   }
+}
+
+// What has begun to be set up ends by itself soon, but for one that waits for somebody else.
+void advance_starting(Attempt& attempt, Time now, Effects& out) {
+  Starting& starting = std::get<Starting>(attempt.stage);
+  end_at_time_limit(attempt, now);
+  const bool unwanted = attempt.released || attempt.desired.goal == Goal::kStop;
+  if (!unwanted || starting.abandoned) return;
+  starting.abandoned = true;
+  if (!attempt.observed.waits_for.empty()) {
+    // It will not have begun: what a restarted agent finds of it has this end, too.
+    attempt.asked.stop_cause = attempt.desired.stop_cause;
+    attempt.asked.stop_reason = attempt.lost_reason;
+    remember(attempt, out);
+  }
+  out.push_back(AbandonStart{attempt.desired.key});
 }
 
 // Work in flight is waited for; what has none can be released at once.
@@ -197,6 +215,7 @@ void on_input(Attempt& attempt, const Progressed& input, Time, Effects&) {
 }
 
 void on_input(Attempt& attempt, const Linked&, Time, Effects&) {
+  attempt.observed.waits_for.clear();
   if (in<Starting>(attempt) || in<Linking>(attempt)) attempt.stage = Running{};
 }
 
@@ -208,8 +227,15 @@ void on_input(Attempt& attempt, const LinkFailed&, Time now, Effects&) {
   }
 }
 
+void on_input(Attempt& attempt, const StartWaits& input, Time, Effects& out) {
+  if (!in<Starting>(attempt) || attempt.observed.waits_for == input.reason) return;
+  attempt.observed.waits_for = input.reason;
+  report(attempt, out);
+}
+
 void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out) {
   if (!in<Starting>(attempt)) return;
+  attempt.observed.waits_for.clear();
   if (input.error.code == Code::kExists) {
     attempt.stage = Finding{now, false};
     return;
@@ -285,6 +311,7 @@ void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
       out.push_back(StartAttempt{std::move(spec)});
     }
   }
+  if (in<Starting>(attempt)) advance_starting(attempt, now, out);
   if (in<Running>(attempt) || in<Stopping>(attempt)) advance_live(attempt, now, out);
   if (Finding* finding = std::get_if<Finding>(&attempt.stage);
       finding && !finding->asked && finding->inspect_at <= now) {
@@ -306,7 +333,7 @@ void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
 
 std::optional<Time> due_at(const Attempt& attempt) {
   if (const Stopping* s = std::get_if<Stopping>(&attempt.stage)) return s->kill_at;
-  if (in<Running>(attempt)) return limit_of(attempt);
+  if (in<Running>(attempt) || in<Starting>(attempt)) return limit_of(attempt);
   if (const Finding* f = std::get_if<Finding>(&attempt.stage); f && !f->asked) return f->inspect_at;
   if (const Completing* c = std::get_if<Completing>(&attempt.stage); c && !c->told)
     return c->tell_at;

@@ -17,6 +17,7 @@ void on_input(Attempt& attempt, const FoundNothing& input, Time now, Effects& ou
 void on_input(Attempt& attempt, const Progressed& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const Linked& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const LinkFailed& input, Time now, Effects& out);
+void on_input(Attempt& attempt, const StartWaits& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const ShimChanged& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const ShimGone& input, Time now, Effects& out);

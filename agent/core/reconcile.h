@@ -18,7 +18,8 @@
 //
 // Surprises: work in flight (Starting, Linking, Finding that asked, Completing) is never
 // interrupted; what arrives meanwhile is kept in the attempt (goal, released, exit, shim_gone) and
-// acted upon when the answer is there. What was asked of an attempt (`Asked`) is written to its
+// acted upon when the answer is there; only a Starting that nobody wants is told to give up waiting, and one that waits
+// has its time limit from when it came. What was asked of an attempt (`Asked`) is written to its
 // folder before it is done, so that a restarted agent neither delivers a signal twice nor forgets
 // that the controller wanted the end.
 #pragma once
@@ -91,6 +92,10 @@ struct Linked {  // in answer to StartAttempt or LinkShim: the shim's news come
 struct LinkFailed {  // also: could not be inspected
   AttemptKey key;
 };
+struct StartWaits {  // set-up can go on only once what `reason` says is over; empty: it goes on
+  AttemptKey key;
+  std::string reason;
+};
 struct StartFailed {  // nothing was run; kExists: it has been here before
   AttemptKey key;
   Error error;
@@ -125,13 +130,17 @@ struct FilesLost {
 struct Tick {};
 
 using Input =
-    std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed, StartFailed,
-                 ShimChanged, ShimGone, Measured, Used, Cleaned, FilesLost, Tick>;
+    std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed, StartWaits,
+                 StartFailed, ShimChanged, ShimGone, Measured, Used, Cleaned, FilesLost, Tick>;
 
 // ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
 struct StartAttempt {  // answered by Linked, LinkFailed or StartFailed
   AttemptSpec spec;
+};
+// Nobody wants it any more: what it waits for is waited for no longer. Its answer comes as that of StartAttempt.
+struct AbandonStart {
+  AttemptKey key;
 };
 struct LinkShim {  // answered by Linked or LinkFailed
   AttemptKey key;
@@ -172,8 +181,8 @@ struct Release {  // answered by Cleaned
   AttemptKey key;
 };
 
-using Effect = std::variant<StartAttempt, LinkShim, Inspect, OpenStreams, EndOutput, Remember, Go,
-                            SignalProgram, KillAll, Measure, Report, Release>;
+using Effect = std::variant<StartAttempt, AbandonStart, LinkShim, Inspect, OpenStreams, EndOutput,
+                            Remember, Go, SignalProgram, KillAll, Measure, Report, Release>;
 using Effects = std::vector<Effect>;
 
 // ── state ───────────────────────────────────────────────────────────────────────────────────────
@@ -181,7 +190,9 @@ using Effects = std::vector<Effect>;
 struct Waiting {  // for a lower attempt's end
   AttemptSpec spec;
 };
-struct Starting {};
+struct Starting {
+  bool abandoned = false;
+};
 struct Finding {
   Time inspect_at;
   bool asked = false;

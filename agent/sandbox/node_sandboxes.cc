@@ -47,7 +47,7 @@ class NodeSandboxes final : public Sandboxes {
       : ground_(std::move(ground)), steps_(std::move(steps)) {}
 
   Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
-               const Progress& progress) override;
+               const StartWatch& watch) override;
   Result<std::vector<Found>> find() override;
   Status start_session(const AttemptKey& key, const SessionSpec& spec) override {
     return sandbox::start_session(ground_.options, places(key), spec);
@@ -88,7 +88,7 @@ class NodeSandboxes final : public Sandboxes {
 };
 
 Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& container_socket, Time now,
-                            const Progress& progress) {
+                            const StartWatch& watch) {
   const Places at = places(spec.key);
   if (::mkdir(at.folder.c_str(), 0700) != 0) {
     if (errno == EEXIST) {
@@ -104,7 +104,8 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
               .spec = spec,
               .places = at,
               .container_socket = container_socket,
-              .timeline = timeline};
+              .timeline = timeline,
+              .watch = watch};
   if (done) {
     Result<gpu::Grant> grant = gpu::grant_gpus(ground_.parts.driver, spec.gpus);
     if (grant) setup.grant = std::move(*grant);
@@ -113,10 +114,10 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
   for (; done && step < steps_.size(); ++step) {
     const Time mounted = timeline.mounted;
     done = steps_[step].run(setup);
-    if (progress && timeline.mounted != mounted) progress(timeline);
+    if (watch.progress && timeline.mounted != mounted) watch.progress(timeline);
   }
   if (done) {
-    if (progress) progress(timeline);
+    if (watch.progress) watch.progress(timeline);
     return ok();
   }
   // `step` is one beyond the one that failed.

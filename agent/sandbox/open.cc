@@ -13,11 +13,12 @@ Result<std::unique_ptr<Sandboxes>> Sandboxes::open(Options options) {
   if (CgroupHost& host = ground.parts.cgroups; host.unified.empty()) {
     host.guard = mount_guard(ground.options.state_folder + "/cgroup2");
   }
-  ground.parts.prepare_tree =
-      [socket = ground.options.fs_socket](const AttemptSpec& spec) -> Result<PreparedTree> {
+  ground.parts.prepare_tree = [socket = ground.options.fs_socket](
+                                  const AttemptSpec& spec,
+                                  const std::function<bool()>& given_up) -> Result<PreparedTree> {
     wire::FsTreePath tree = TRY(fs_prepare(
         socket, spec.root, kFsAbsenceMax,
-        {folder_name(spec.key), tree::trace_paths(spec.root.volume, spec.program.argv)}));
+        {folder_name(spec.key), tree::trace_paths(spec.root.volume, spec.program.argv)}, given_up));
     return PreparedTree{std::move(tree.path), std::move(tree.layers)};
   };
   return open_sandboxes(std::move(ground), all_steps());

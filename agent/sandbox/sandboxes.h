@@ -64,8 +64,14 @@ struct Options {
   int64_t node_paths_bytes = kNodePathsBytesMax;  // of all node paths together (node_paths.h)
 };
 
-// Called as the set-up proceeds, from the thread of start(); fills timeline.mounted and so on.
-using Progress = std::function<void(const Timeline&)>;
+// Who watches a set-up. All are called from the thread of start(); each may be empty.
+struct StartWatch {
+  std::function<void(const Timeline&)> progress;  // fills timeline.mounted and so on
+  // It can go on only once what this sentence says is over, and asks again until then; empty: it goes on.
+  std::function<void(const std::string&)> waits = {};
+  std::function<bool()> given_up =
+      {};  // true: nobody wants it any more; asked every 100 ms while it waits
+};
 
 // What a restarted agent finds.
 struct Found {
@@ -127,9 +133,10 @@ class Sandboxes : public WrittenPlaces {
   // restarted agent makes the socket anew, which /run/devrun/socket then finds. Mount points or files that the container
   // needs there (init, devrun) may be made in that folder before the bind. On failure everything is undone but
   // the folder with spec and an exit record (cause kNotStarted, status 125 and what the Error says; a missing cwd
-  // likewise). kExists if the attempt has been here before. Blocking; any thread; a thread per attempt.
+  // likewise). kExists if the attempt has been here before; kCancelled: given up. Waits for a store that is away.
+  // Blocking; any thread; a thread per attempt.
   virtual Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
-                       const Progress& progress) = 0;
+                       const StartWatch& watch) = 0;
 
   virtual Result<std::vector<Found>> find() = 0;
 

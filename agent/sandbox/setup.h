@@ -26,7 +26,9 @@ struct PreparedTree {
 
 // What the steps need from outside; tests put their own there.
 struct Parts {
-  std::function<Result<PreparedTree>(const AttemptSpec&)> prepare_tree;  // devrun-fs
+  // devrun-fs. kUnavailable: the store is away, ask again; kCancelled: `given_up` said so.
+  std::function<Result<PreparedTree>(const AttemptSpec&, const std::function<bool()>& given_up)>
+      prepare_tree;
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
   gpu::Driver driver = {};
@@ -45,6 +47,7 @@ struct Setup {
   const Places& places;
   std::string container_socket;  // empty: none
   Timeline& timeline;
+  const StartWatch& watch;
   gpu::Grant grant{};                // filled in before the first step
   std::vector<BoundFolder> bound{};  // from step_bound and step_node_paths to step_config
   UniqueFd shim_ready{};             // from step_shim to step_go

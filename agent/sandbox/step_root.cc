@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/overlay_options.h"
@@ -62,9 +64,32 @@ bool mount_with(const Setup& setup, const std::string& lower) {
   return false;
 }
 
+// A store that is away is waited for, as by the readers of jobs that run: nothing has begun that could be lost, and the
+// job's place is kept.
+Result<PreparedTree> prepare_tree(const Setup& setup) {
+  constexpr std::chrono::milliseconds kAgainAfter{500};
+  const StartWatch& watch = setup.watch;
+  std::string said;
+  const auto say = [&](const std::string& why) {
+    if (watch.waits && why != said) watch.waits(said = why);
+  };
+  for (;;) {
+    Result<PreparedTree> tree = setup.ground.parts.prepare_tree(setup.spec, watch.given_up);
+    if (tree || tree.error().code != Code::kUnavailable) {
+      say("");
+      return tree;
+    }
+    if (watch.given_up && watch.given_up()) {
+      return Error{Code::kCancelled, "given up: " + tree.error().message, {}};
+    }
+    say("waits for the store: " + tree.error().message);
+    std::this_thread::sleep_for(kAgainAfter);
+  }
+}
+
 // What is written down and looked at is the whole tree: the layers are one way to show it.
 Status mount_overlay(const Setup& setup) {
-  const PreparedTree tree = TRY(setup.ground.parts.prepare_tree(setup.spec));
+  const PreparedTree tree = TRY(prepare_tree(setup));
   const std::string& lower = tree.path;
   TRY(write_lines(setup.places.lower(), {lower}));
   TRY(make_folders(setup.places.upper()));

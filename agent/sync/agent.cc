@@ -1,5 +1,7 @@
 #include "agent/sync/agent.h"
 
+#include <atomic>
+
 #include "agent/sync/asked_file.h"
 #include "agent/sync/streams.h"
 #include "common/base/check.h"
@@ -41,6 +43,7 @@ struct Agent::Runner {
   AttemptKey key;
   std::string folder;
   Duration lease;  // 0: none
+  std::atomic<bool> abandoned = false;
   std::unique_ptr<Streams> streams;
   std::unique_ptr<shim::ShimLink> link;  // ends before the streams that its thread feeds
   Loop worker;                           // ends first
@@ -72,6 +75,7 @@ Agent::~Agent() {
   housekeeping_.stop();
   sessions_.stop();
   homes_.stop();  // a worker may wait for a last round
+  for (const auto& [key, runner] : runners_) runner->abandoned = true;  // or for the store
   runners_.clear();
 }
 
@@ -314,6 +318,20 @@ Result<std::string> Agent::serve_socket(const AttemptSpec& spec) {
   return gateway_->serve(spec.key, {spec.root.volume, spec.user, spec.key.job});
 }
 
+sandbox::StartWatch Agent::watch_of(Runner& runner) {
+  const AttemptKey key = runner.key;
+  return {.progress =
+              [this, key](const Timeline& timeline) {
+                post(Progressed{key, timeline});
+              },
+          .waits =
+              [this, key](const std::string& reason) {
+                if (!reason.empty()) log::info("{}: {}", to_string(key), reason);
+                post(StartWaits{key, reason});
+              },
+          .given_up = [&runner] { return runner.abandoned.load(); }};
+}
+
 // ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
 void Agent::perform(const StartAttempt& effect) {
@@ -325,9 +343,7 @@ void Agent::perform(const StartAttempt& effect) {
     const Result<std::string> socket = serve_socket(spec);
     Status started = ok();
     if (socket) {
-      started = sandboxes_.start(spec, *socket, wall_now(), [&](const Timeline& timeline) {
-        post(Progressed{spec.key, timeline});
-      });
+      started = sandboxes_.start(spec, *socket, wall_now(), watch_of(runner));
     }
     if (!socket || !started) {
       Error error = socket ? started.error() : socket.error();
@@ -338,6 +354,10 @@ void Agent::perform(const StartAttempt& effect) {
     if (!spec.root.live) traces_.started(spec.key);
     link(runner);
   });
+}
+
+void Agent::perform(const AbandonStart& effect) {
+  runner(effect.key).abandoned = true;
 }
 
 void Agent::perform(const LinkShim& effect) {

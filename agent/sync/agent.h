@@ -76,9 +76,11 @@ class Agent {
   Runner& runner(const AttemptKey& key);
   void link(Runner& runner);  // worker
   shim::Handlers handlers_of(Runner& runner);
+  sandbox::StartWatch watch_of(Runner& runner);
   Result<std::string> serve_socket(const AttemptSpec& spec);
 
   void perform(const StartAttempt& effect);
+  void perform(const AbandonStart& effect);
   void perform(const LinkShim& effect);
   void perform(const Inspect& effect);
   void perform(const OpenStreams& effect);

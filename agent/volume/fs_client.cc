@@ -1,5 +1,6 @@
 #include "agent/volume/fs_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -18,27 +19,43 @@ namespace {
 constexpr timeval kReplyTimeout{30, 0};
 constexpr std::chrono::milliseconds kPause{50};
 
-Result<Frame> exchange(int socket, const wire::FsCall& call) {
+using GivenUp = std::function<bool()>;
+
+// Until something can be read, or the answer is late.
+Status await_answer(int socket, const GivenUp& given_up) {
+  constexpr int kLookEveryMs = 100;
+  pollfd readable{socket, POLLIN, 0};
+  for (int waited_ms = 0; waited_ms < kReplyTimeout.tv_sec * 1000; waited_ms += kLookEveryMs) {
+    if (::poll(&readable, 1, kLookEveryMs) > 0) break;
+    if (given_up()) return Error{Code::kCancelled, "given up while devrun-fs was asked", {}};
+  }
+  return ok();
+}
+
+Result<Frame> exchange(int socket, const wire::FsCall& call, const GivenUp& given_up) {
   TRY(send_frame(socket, wire::encode(call)));
+  if (given_up) TRY(await_answer(socket, given_up));
   return receive_frame(socket);
 }
 
 Error away(Error error) {
-  error.code = Code::kUnavailable;
+  error.code = Code::kTimeout;
   return std::move(error).context("asking devrun-fs");
 }
 
 // None: devrun-fs is away.
 Result<std::optional<wire::FsAnswer>> ask_once(const std::string& path, const wire::FsCall& call,
-                                               Error& why) {
+                                               const GivenUp& given_up, Error& why) {
   Result<UniqueFd> socket = connect_unix(path);
   Result<Frame> frame = Frame{};
   if (socket) {
     ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
     ::setsockopt(socket->get(), SOL_SOCKET, SO_SNDTIMEO, &kReplyTimeout, sizeof kReplyTimeout);
-    frame = exchange(socket->get(), wire::Greeting{"devrun-agent", std::string(kVersion)});
-    if (frame) frame = exchange(socket->get(), call);
+    frame =
+        exchange(socket->get(), wire::Greeting{"devrun-agent", std::string(kVersion)}, given_up);
+    if (frame) frame = exchange(socket->get(), call, given_up);
   }
+  if (!frame && frame.error().code == Code::kCancelled) return std::move(frame).error();
   if (!socket || !frame) {
     why = socket ? std::move(frame).error() : std::move(socket).error();
     return std::optional<wire::FsAnswer>();
@@ -49,13 +66,14 @@ Result<std::optional<wire::FsAnswer>> ask_once(const std::string& path, const wi
 }
 
 Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call,
-                           std::chrono::milliseconds absence_max) {
+                           std::chrono::milliseconds absence_max, const GivenUp& given_up = {}) {
   const auto deadline = std::chrono::steady_clock::now() + absence_max;
   Error why;
   for (;;) {
-    std::optional<wire::FsAnswer> answer = TRY(ask_once(path, call, why));
+    std::optional<wire::FsAnswer> answer = TRY(ask_once(path, call, given_up, why));
     if (answer) return std::move(*answer);
     if (std::chrono::steady_clock::now() >= deadline) return away(std::move(why));
+    if (given_up && given_up()) return Error{Code::kCancelled, "given up without devrun-fs", {}};
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -67,10 +85,12 @@ Error something_else() {
 }  // namespace
 
 Result<wire::FsTreePath> fs_prepare(const std::string& control_socket, const Root& root,
-                                    std::chrono::milliseconds absence_max, const wire::FsRun& run) {
+                                    std::chrono::milliseconds absence_max, const wire::FsRun& run,
+                                    const GivenUp& given_up) {
   if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
   wire::FsAnswer answer =
-      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max));
+      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max,
+              given_up));
   auto* path = std::get_if<wire::FsTreePath>(&answer);
   if (path == nullptr) return something_else();
   return std::move(*path);

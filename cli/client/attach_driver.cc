@@ -299,11 +299,12 @@ void AttachSession::say_why_it_waits() {
   std::string words;
   {
     const std::lock_guard lock(mutex_);
-    const bool waits =
-        state_.state == JobState::kQueued && Clock::now() >= started_at_ + kSayWhyAfter;
+    const bool held = state_.state == JobState::kStarting && !state_.reason.empty();
+    const bool queued = state_.state == JobState::kQueued;
+    const bool waits = held || (queued && Clock::now() >= started_at_ + kSayWhyAfter);
     const bool silent = state_.state == JobState::kUnreachable;
     if (!waits && !silent) {
-      if (state_.state != JobState::kQueued) said_reason_.clear();
+      if (!queued) said_reason_.clear();
       return;
     }
     const std::string_view otherwise = silent ? "its node is silent" : "no node has taken it yet";

@@ -76,6 +76,8 @@ struct ObservedAttempt {
   Timeline timeline;                    // the agent's part of it
   bool setup_done = false;              // with kSettingUp: it waits for the other ranks
   std::optional<Usage> usage = {};
+  std::string waits_for =
+      {};  // with kStarting: why it cannot go on just now, a sentence; empty: it does
   bool operator==(const ObservedAttempt&) const = default;
 };
 

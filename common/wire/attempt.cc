@@ -1,6 +1,12 @@
 #include "common/wire/attempt.h"
 
+#include "common/base/utf8.h"
+
 namespace devrun::wire {
+
+namespace {
+constexpr size_t kWaitsForBytesMax = 1024;
+}  // namespace
 
 pb::AttemptSpec to_proto(const AttemptSpec& in) {
   pb::AttemptSpec out;
@@ -56,6 +62,7 @@ pb::ObservedAttempt to_proto(const ObservedAttempt& in) {
   *out.mutable_timeline() = to_proto(in.timeline);
   out.set_setup_done(in.setup_done);
   if (in.usage) *out.mutable_usage() = to_proto(*in.usage);
+  out.set_waits_for(in_utf8(std::string_view(in.waits_for).substr(0, kWaitsForBytesMax)));
   return out;
 }
 
@@ -75,6 +82,7 @@ Result<ObservedAttempt> from_proto(const pb::ObservedAttempt& in) {
   out.timeline = from_proto(in.timeline());
   out.setup_done = in.setup_done();
   if (in.has_usage()) out.usage = from_proto(in.usage());
+  if (out.phase == Phase::kStarting) out.waits_for = in.waits_for().substr(0, kWaitsForBytesMax);
   return out;
 }
 

@@ -46,6 +46,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
   presence.files = input.files;
   presence.silent = {};
   presence.usage.clear();
+  presence.waits.clear();
   presence.retained.clear();
   presence.strays.clear();
   std::set<AttemptKey> known;

@@ -16,6 +16,15 @@ void report_unwanted(Turn& turn, const std::string& node, const ObservedAttempt&
   }
 }
 
+// Nothing to keep: an agent that says hello tells it again. True if it changed.
+bool note_wait(NodePresence& presence, const ObservedAttempt& observed) {
+  if (observed.waits_for.empty()) return presence.waits.erase(observed.key) != 0;
+  std::string& known = presence.waits[observed.key];
+  if (known == observed.waits_for) return false;
+  known = observed.waits_for;
+  return true;
+}
+
 }  // namespace
 
 void report(Turn& turn, const std::string& node, const ObservedAttempt& observed) {
@@ -42,6 +51,7 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   if (observed.usage && observed.phase != Phase::kEnded) {
     turn.presence(node).usage[key] = *observed.usage;
   }
+  if (note_wait(turn.presence(node), observed) && !news) turn.act(TaskChanged{key.task_key()});
   if (!news) return;
   turn.happened(AttemptReported{node, observed});
   turn.act(TaskChanged{key.task_key()});

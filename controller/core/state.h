@@ -137,7 +137,8 @@ struct NodePresence {
   // How long it has not been connected, counted while this controller ran: by ticks, so that neither an outage of ours
   // nor a step of the clock counts.
   Duration silent;
-  std::map<AttemptKey, Usage> usage;  // of what lives there, as last told
+  std::map<AttemptKey, Usage> usage;        // of what lives there, as last told
+  std::map<AttemptKey, std::string> waits;  // why what is STARTING there cannot go on just now
 };
 
 // The tree that a task is to begin with is being made (DeriveRoot).

@@ -43,6 +43,18 @@ std::string say_silence(const State& state, const std::string& node, Time now) {
   return fmt::format("{} has been silent for {}", node, format_duration(whole));
 }
 
+// Why a task that is STARTING does not go on, as the first of its nodes says that waits; empty: nothing is known.
+std::string say_wait(const State& state, TaskKey key, const Task& task) {
+  for (uint32_t i = 0; i < task.ranks.size(); ++i) {
+    const auto node = state.presence.nodes.find(task.ranks[i].node);
+    if (task.ranks[i].ending || node == state.presence.nodes.end()) continue;
+    const auto wait = node->second.waits.find({key.job, key.task, i, task.attempt});
+    if (wait == node->second.waits.end()) continue;
+    return fmt::format("{} {}", task.ranks[i].node, wait->second);
+  }
+  return {};
+}
+
 // On every rank: the programs proper may begin.
 bool setup_is_done(const Job& job, const Task& task) {
   return job.spec.program.setup.empty() ||
@@ -82,6 +94,7 @@ std::string job_reason(const State& state, const Job& job, Time now) {
     if (const std::string* node = silent_node(state, task, now)) {
       return say_silence(state, *node, now);
     }
+    if (std::string wait = say_wait(state, {job.id, index}, task); !wait.empty()) return wait;
   }
   return explain(state, job, now);
 }
@@ -157,6 +170,8 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
   view.timeline = rank_timeline(*job, *task, task->ranks[0]);
   if (view.state == JobState::kUnreachable) {
     view.reason = say_silence(state, *silent_node(state, *task, now), now);
+  } else if (view.state == JobState::kStarting) {
+    view.reason = say_wait(state, key, *task);
   }
   return view;
 }

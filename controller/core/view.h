@@ -14,10 +14,10 @@ namespace devrun::controller {
 // A task as its watchers see it.
 struct TaskView {
   JobState state = JobState::kQueued;
-  std::string node;                                    // of rank 0
-  std::vector<std::string> nodes = {};                 // by rank
-  std::string reason;                                  // why it waits or is UNREACHABLE
-  uint32_t attempt = 0;                                // the newest that was placed
+  std::string node;                     // of rank 0
+  std::vector<std::string> nodes = {};  // by rank
+  std::string reason;                   // why it waits, also STARTING, or is UNREACHABLE
+  uint32_t attempt = 0;                 // the newest that was placed
   std::vector<std::vector<int64_t>> past_output = {};  // of those before it, by rank; final
   std::optional<Ending> ending;
   std::vector<int64_t> output_bytes;    // by rank; final once the task has ended

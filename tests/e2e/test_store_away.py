@@ -19,6 +19,17 @@ def hanging(cluster):
         os.kill(server, signal.SIGCONT)
 
 
+@contextlib.contextmanager
+def ended_at_last():
+    children = []
+    try:
+        yield children
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+
+
 def readers_of(name):
     return [words for _, words in programs() if any(name in word for word in words)]
 
@@ -73,3 +84,25 @@ def test_nodes_show_tells_what_the_cache_did(cluster):
         assert word in text, text
     wrong = cluster.devrun("nodes", "show", "nodule1")
     assert wrong.status == 125 and "no node 'nodule1'" in wrong.err, wrong
+
+
+def test_a_new_job_waits_for_the_store_says_so_and_runs_when_it_is_back(cluster):
+    name = f"new-{os.getpid()}"
+    with open(cluster.live(f"work/{name}"), "w") as file:
+        file.write("news")  # a snapshot that no node has
+    with hanging(cluster), ended_at_last() as children:
+        children += [cluster.start("--", "cat", f"/work/{name}"), cluster.start("--", "true")]
+        child, other = children
+
+        def waiting():
+            return [one for one in cluster.jobs()
+                    if one["state"] == "STARTING" and "waits for the store" in one["reason"]]
+        wait_until(lambda: len(waiting()) == 2, "both jobs say that they wait for the store", 60)
+        first, second = (one["job"] for one in sorted(waiting(), key=lambda one: one["argv"][0] != "cat"))
+        for word in ("explain", "show"):
+            assert "waits for the store" in cluster.devrun(word, str(first)).out.decode(), word
+        assert cluster.devrun("cancel", str(second)).status == 0
+        assert other.wait(PROMPT_S) == 130
+        os.kill(cluster.pid("nfs"), signal.SIGCONT)
+        assert child.communicate(timeout=60)[0] == b"news" and child.returncode == 0
+    assert cluster.await_end(first)["state"] == "SUCCEEDED"

@@ -144,6 +144,11 @@ class World {
 
   void perform(const StartAttempt& e) {
     const AttemptKey key = e.spec.key;
+    if (pick(3) == 0) {
+      flight_.push_back([this, key]() -> Input {
+        return StartWaits{key, pick(2) == 0 ? "" : "x"};
+      });
+    }
     flight_.push_back([this, key]() -> Input {
       OnDisk& disk = disks_.at(key);
       if (disk.disk != Disk::kAbsent) return StartFailed{key, {Code::kExists, "here", ""}};
@@ -159,6 +164,7 @@ class World {
       return Linked{key};
     });
   }
+  void perform(const AbandonStart&) {}  // may come too late
   void perform(const LinkShim& e) {
     flight_.push_back([this, key = e.key]() -> Input {
       if (disks_.at(key).disk != Disk::kAlive || pick(5) == 0) return LinkFailed{key};

@@ -178,7 +178,7 @@ TEST(Reconcile, StopBeforeTheStartRunsNothing) {
 TEST(Reconcile, StopDuringTheStartKillsAtOnce) {
   Node node;
   node(whole({wanted(kKey)}));
-  EXPECT_EQ(node(delta({wanted(kKey, Goal::kStop)})), "");
+  EXPECT_EQ(node(delta({wanted(kKey, Goal::kStop)})), "abandon 7\n");
   EXPECT_EQ(node(Linked{kKey}), "remember 7 seq=0 stop=cancelled\nkill 7\n");
 }
 
@@ -334,6 +334,49 @@ TEST(Reconcile, ATimeLimitIsKeptWithoutTheController) {
   EXPECT_EQ(node(delta({wanted(kKey)})), "") << "nor is it taken back";
   node(exits(kTerminated));
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended timed-out 124\n");
+}
+
+TEST(Reconcile, AStartThatWaitsSaysSoAndCanBeCancelled) {
+  Node node;
+  node(whole({wanted(kKey)}));
+  EXPECT_EQ(node(StartWaits{kKey, "waits for the store"}),
+            "report 7 starting (waits for the store)\n");
+  EXPECT_EQ(node(StartWaits{kKey, "waits for the store"}), "") << "said once";
+  EXPECT_EQ(node(delta({wanted(kKey, Goal::kStop)})),
+            "remember 7 seq=0 stop=cancelled\nabandon 7\n");
+  EXPECT_EQ(node(delta({wanted(kKey, Goal::kStop)})), "");
+  EXPECT_EQ(node(StartFailed{kKey, {Code::kCancelled, "given up", ""}}),
+            "end-output 7 0\nreport 7 ended cancelled 130\n");
+}
+
+TEST(Reconcile, AStartThatWaitsNoMoreGoesOn) {
+  Node node;
+  node(whole({wanted(kKey)}));
+  node(StartWaits{kKey, "waits for the store"});
+  EXPECT_EQ(node(StartWaits{kKey, ""}), "report 7 starting\n");
+  node(Linked{kKey});
+  EXPECT_EQ(node(runs()), "report 7 running\n");
+}
+
+TEST(Reconcile, AStartThatWaitsHasItsTimeLimit) {
+  Node node;
+  DesiredItem item = wanted(kKey);
+  item.spec->time_limit = seconds(60);
+  node(whole({item}));
+  EXPECT_FALSE(next_tick(node.state)) << "the limit is the program's";
+  node(StartWaits{kKey, "waits for the store"});
+  ASSERT_TRUE(next_tick(node.state));
+  EXPECT_EQ(node.at(seconds(61), Tick{}), "");
+  EXPECT_EQ(node.at(seconds(1), Tick{}), "remember 7 seq=0 stop=timed-out\nabandon 7\n");
+  EXPECT_EQ(node(StartFailed{kKey, {Code::kCancelled, "given up", ""}}),
+            "end-output 7 0\nreport 7 ended timed-out 124\n");
+}
+
+TEST(Reconcile, AStartThatWaitsWhenTheFilesAreLostIsLost) {
+  Node node;
+  node(whole({wanted(kKey)}));
+  node(StartWaits{kKey, "waits for the store"});
+  EXPECT_EQ(node(FilesLost{"no devrun-fs"}), "remember 7 seq=0 stop=lost\nabandon 7\n");
 }
 
 TEST(Reconcile, WhatAnAttemptUsesIsToldWhileItRuns) {

@@ -43,6 +43,7 @@ inline std::string phase_word(Phase phase) {
 
 struct Teller {
   std::string operator()(const StartAttempt& e) const { return "start " + to_string(e.spec.key); }
+  std::string operator()(const AbandonStart& e) const { return "abandon " + to_string(e.key); }
   std::string operator()(const LinkShim& e) const { return "link " + to_string(e.key); }
   std::string operator()(const Inspect& e) const { return "inspect " + to_string(e.key); }
   std::string operator()(const OpenStreams& e) const { return "streams " + to_string(e.key); }
@@ -64,6 +65,7 @@ struct Teller {
   std::string operator()(const Report& e) const {
     const ObservedAttempt& o = e.observed;
     std::string line = fmt::format("report {} {}", to_string(o.key), phase_word(o.phase));
+    if (!o.waits_for.empty()) line += fmt::format(" ({})", o.waits_for);
     if (o.setup_done && o.phase == Phase::kSettingUp) line += " done";
     if (o.ending) line += fmt::format(" {} {}", cause_word(o.ending->cause), o.ending->status);
     return line;

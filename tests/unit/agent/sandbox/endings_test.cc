@@ -65,6 +65,46 @@ TEST_F(EndingsTest, AFolderBelowTmpIsNotThere) {
   EXPECT_EQ(host_.run(below).status, 125);
 }
 
+// The store is away, three times it is asked; `given_up` from `given_up_after` on.
+struct Away {
+  int asked = 0;
+  int given_up_after = 100;
+  std::vector<std::string> said;
+
+  Status start(const Host& host, const AttemptSpec& spec) {
+    Ground ground = host.ground();
+    ground.parts.prepare_tree = [this, there = ground.parts.prepare_tree](
+                                    const AttemptSpec& of, const std::function<bool()>& given_up) {
+      if (++asked > 3) return there(of, given_up);
+      return Result<PreparedTree>(Error{Code::kUnavailable, "nobody answers", {}});
+    };
+    return (*open_sandboxes(ground, all_steps()))
+        ->start(spec, "", Time{1},
+                {.progress = {},
+                 .waits = [this](const std::string& why) { said.push_back(why); },
+                 .given_up = [this] { return asked >= given_up_after; }});
+  }
+};
+
+TEST_F(EndingsTest, AStoreThatIsAwayIsWaitedFor) {
+  Away away;
+  const AttemptSpec spec = host_.shell("echo here");
+  ASSERT_TRUE(away.start(host_, spec));
+  EXPECT_EQ(host_.wait(spec.key).status, 0);
+  const std::string why = "waits for the store: nobody answers";
+  EXPECT_EQ(away.said, (std::vector<std::string>{why, ""}));
+}
+
+TEST_F(EndingsTest, WaitingForTheStoreCanBeGivenUp) {
+  Away away;
+  away.given_up_after = 2;
+  const AttemptSpec spec = host_.shell("echo here");
+  const Status started = away.start(host_, spec);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, Code::kCancelled);
+  EXPECT_EQ(away.asked, 2);
+}
+
 TEST_F(EndingsTest, WithoutCrunItSaysSo) {
   Ground ground = host_.ground();
   ground.options.crun_program = "/no/such/crun";

@@ -123,9 +123,8 @@ Options Host::options() const {
 
 Ground Host::ground() const {
   Ground out{options(), *parts_of_host()};
-  out.parts.prepare_tree = [tree = path("tree")](const AttemptSpec&) -> Result<PreparedTree> {
-    return PreparedTree{tree};
-  };
+  out.parts.prepare_tree = [tree = path("tree")](const AttemptSpec&, const std::function<bool()>&)
+      -> Result<PreparedTree> { return PreparedTree{tree}; };
   return out;
 }
 

@@ -136,7 +136,7 @@ Result<std::unique_ptr<shim::ShimLink>> MemoryNode::connect(const std::string& a
 }
 
 Status MemoryNode::start(const AttemptSpec& spec, const std::string& container_socket, Time,
-                         const sandbox::Progress& progress) {
+                         const sandbox::StartWatch& watch) {
   std::unique_lock lock(mutex_);
   if (!std::filesystem::create_directories(folder(spec.key))) {
     return Error{Code::kExists, "the attempt has been here before", {}};
@@ -151,7 +151,7 @@ Status MemoryNode::start(const AttemptSpec& spec, const std::string& container_s
   }
   Timeline timeline;
   timeline.mounted = Time{10};
-  progress(timeline);
+  watch.progress(timeline);
   ++program.starts;
   program.alive = true;
   program.started = true;

@@ -50,7 +50,7 @@ class MemoryNode final : public sandbox::Sandboxes {
                                                   shim::Handlers handlers);
 
   Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
-               const sandbox::Progress& progress) override;
+               const sandbox::StartWatch& watch) override;
   Result<std::vector<sandbox::Found>> find() override;
   Status kill(const AttemptKey& key) override;
   Result<Usage> usage(const AttemptKey&) override {

@@ -29,6 +29,24 @@ TEST(Node, SilenceIsAViewAndNoEvent) {
   EXPECT_EQ(world.events.size(), events);
 }
 
+TEST(Node, WhyAStartWaitsIsTheNodesWordAndNoEvent) {
+  Running world;
+  const JobId fresh = world.submit(simple_job());
+  const AttemptKey key = first_try(fresh);
+  world.report("node1", World::at(key, Phase::kStarting));
+  const size_t events = world.events.size();
+  ObservedAttempt waits = World::at(key, Phase::kStarting);
+  waits.waits_for = "waits for the store";
+  world.report("node1", waits);
+  EXPECT_EQ(world.reason(fresh), "node1 waits for the store");
+  ASSERT_EQ(world.effects.size(), 1u) << "its watchers are told";
+  EXPECT_EQ(world.events.size(), events);
+  world.report("node1", waits);
+  EXPECT_TRUE(world.effects.empty()) << "once";
+  world.report("node1", World::at(key, Phase::kRunning));
+  EXPECT_EQ(world.reason(fresh), "");
+}
+
 TEST(Node, AnOldSessionsEndDoesNotDisconnectTheNewOne) {
   Running world;
   const uint64_t old = world.session;
