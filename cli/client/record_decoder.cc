@@ -12,7 +12,7 @@ namespace devrun::cli {
 namespace {
 constexpr uint32_t kRecordBytesMax = 64 << 10;
 constexpr size_t kMarkBytesMax = 4096;
-}
+}  // namespace
 
 Status RecordDecoder::parse_header() {
   uint32_t length = 0;
