@@ -54,6 +54,11 @@ void settle(Ledger& ledger, Job& job, Time at) {
     }
   }
   job.outcome = outcome;
+  ledger.ended.insert({at, job.id});
+  for (const JobId id : dependencies(job.spec)) {
+    const auto awaited = ledger.awaited.find(id);
+    if (--awaited->second == 0) ledger.awaited.erase(awaited);
+  }
   const auto dev = ledger.dev_containers.find(job.spec.root.volume);
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
 }
@@ -90,6 +95,7 @@ struct Apply {
     if (e.spec.array.empty()) make_task(job, kNoTask);
     ledger.next_job = std::max(ledger.next_job, e.job + 1);
     ledger.requests[{e.spec.user, e.request_id}] = e.job;
+    for (const JobId id : dependencies(e.spec)) ++ledger.awaited[id];
     if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
     Job& kept = ledger.jobs[e.job] = std::move(job);
     settle(ledger, kept, at);
@@ -105,7 +111,7 @@ struct Apply {
     task.ranks.assign(e.nodes.size(), {});
     for (uint32_t i = 0; i < e.nodes.size(); ++i) {
       task.ranks[i].node = e.nodes[i];
-      Node& node = ledger.nodes.at(e.nodes[i]);
+      Node& node = ledger.nodes[e.nodes[i]];
       node.live.insert({e.task.job, e.task.task, i, e.attempt});
       add(node.used, placed.spec.per_node, 1);
       if (i < e.gpus.size()) task.ranks[i].gpus = e.gpus[i];
@@ -170,7 +176,7 @@ struct Apply {
   }
 
   void operator()(const NodeDeclaredLost& e) {
-    Node& node = ledger.nodes.at(e.node);
+    Node& node = ledger.nodes[e.node];
     node.lost = true;
     const std::set<AttemptKey> live = node.live;
     for (const AttemptKey& key : live) {
@@ -220,6 +226,18 @@ struct Apply {
     task.deliver_signal = of.spec.warn_signal;
     ++task.deliver_sequence;
   }
+
+  void operator()(const JobArchived& e) {
+    const Job& over = job(e.job);
+    const auto request = ledger.requests.find({over.spec.user, over.request_id});
+    if (request != ledger.requests.end() && request->second == e.job) {
+      ledger.requests.erase(request);
+    }
+    ledger.ended.erase({over.outcome->at, e.job});
+    ledger.jobs.erase(e.job);
+  }
+
+  void operator()(const Carried& e) { ledger.next_job = std::max(ledger.next_job, e.next_job); }
 
   void operator()(const TimeLimitReached& e) {
     job(e.task.job).tasks.at(e.task.task).stop = EndCause::kTimedOut;

@@ -86,9 +86,21 @@ struct RootDerived {
   bool operator==(const RootDerived&) const = default;
 };
 
+// The job has left the ledger: the history has it (archive.h). Its events need not be replayed any more.
+struct JobArchived {
+  JobId job = 0;
+  bool operator==(const JobArchived&) const = default;
+};
+// The first event of a journal from which jobs' events have gone: what the ledger still has of those. The journal
+// makes it of JobArchived events (carry in archive.h).
+struct Carried {
+  JobId next_job = 1;
+  bool operator==(const Carried&) const = default;
+};
+
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
                                TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
-                               TaskRetried, TimeLimitNear, RootDerived>;
+                               TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried>;
 
 struct Event {
   Time at;

@@ -13,6 +13,7 @@
 #include "common/model/attempt.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "controller/core/state.h"
 
 namespace devrun::controller {
 
@@ -61,12 +62,20 @@ struct Derived {
   uint32_t attempt = 1;
   Result<Digest> tree;
 };
+// The history has these jobs, durably: they may leave memory.
+struct Archived {
+  std::vector<JobId> jobs;
+};
+// A job as the history has it, for somebody who asked.
+struct Recall {
+  Job job;
+};
 // Once a second.
 struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
 struct Place {};
 
 using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
-                           DeclareLost, Derived, Tick, Place>;
+                           DeclareLost, Derived, Archived, Recall, Tick, Place>;
 
 }  // namespace devrun::controller

@@ -83,6 +83,11 @@ void check_job(const Ledger& ledger, const Job& job, Problems& out) {
   if (waits != (ledger.queue.count({-int64_t{job.spec.priority}, job.id}) != 0)) {
     out.push_back(fmt::format("job {}: queued and waiting disagree", job.id));
   }
+  const bool is_ended = job.outcome && ledger.ended.count({job.outcome->at, job.id}) != 0;
+  if (is_ended != job.outcome.has_value()) {
+    out.push_back(
+        fmt::format("job {}: has its outcome, and not its place among the ended", job.id));
+  }
   if (job.outcome.has_value() == (waits || open != 0)) {
     out.push_back(fmt::format("job {}: ended and having open tasks disagree", job.id));
   }
@@ -92,12 +97,27 @@ void check_job(const Ledger& ledger, const Job& job, Problems& out) {
   }
 }
 
+void check_awaited(const Ledger& ledger, Problems& out) {
+  std::map<JobId, uint32_t> awaited;
+  size_t ended = 0;
+  for (const auto& [id, job] : ledger.jobs) {
+    if (job.outcome) {
+      ++ended;
+      continue;
+    }
+    for (const JobId before : dependencies(job.spec)) ++awaited[before];
+  }
+  if (awaited != ledger.awaited) out.push_back("`awaited` is not what live jobs wait for");
+  if (ended != ledger.ended.size()) out.push_back("`ended` has jobs that have gone");
+}
+
 }  // namespace
 
 std::vector<std::string> broken_invariants(const Ledger& ledger) {
   Problems out;
   for (const auto& [name, node] : ledger.nodes) check_node(ledger, name, node, out);
   for (const auto& [id, job] : ledger.jobs) check_job(ledger, job, out);
+  check_awaited(ledger, out);
   for (const auto& [volume, id] : ledger.dev_containers) {
     const Job* job = find_job(ledger, id);
     if (job == nullptr || job->outcome) {

@@ -15,7 +15,13 @@ uint64_t count(const ArrayRange& range) {
 
 const Job* find_job(const Ledger& ledger, JobId id) {
   const auto it = ledger.jobs.find(id);
-  return it == ledger.jobs.end() ? nullptr : &it->second;
+  if (it != ledger.jobs.end()) return &it->second;
+  const auto recalled = ledger.recalled.jobs.find(id);
+  return recalled == ledger.recalled.jobs.end() ? nullptr : &recalled->second.job;
+}
+
+const std::vector<JobId>& dependencies(const JobSpec& spec) {
+  return spec.after_ok;
 }
 
 const Task* find_task(const Ledger& ledger, TaskKey key) {

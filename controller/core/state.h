@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/boxed.h"
 #include "common/base/time.h"
 #include "common/model/attempt.h"
 #include "common/model/ids.h"
@@ -35,12 +36,12 @@ struct Rank {
   Phase phase = Phase::kStarting;
   bool reported = false;    // the agent has said that it knows the attempt
   bool setup_done = false;  // waits, with kSettingUp, for the other ranks
-  std::optional<Ending> ending;
+  Boxed<Ending> ending;
   int64_t output_bytes = 0;  // of the log; final with the ending
-  std::optional<WrittenSummary> wrote;
+  Boxed<WrittenSummary> wrote;
   Timeline timeline;                // the agent's part
   std::vector<uint32_t> gpus = {};  // of its node's, by index
-  std::optional<Usage> usage = {};  // with the ending
+  Boxed<Usage> usage = {};          // with the ending
   bool operator==(const Rank&) const = default;
 };
 
@@ -75,7 +76,7 @@ struct Task {
   std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
   int32_t deliver_signal = 0;
   uint32_t deliver_sequence = 0;
-  std::optional<Outcome> outcome;
+  Boxed<Outcome> outcome;
   bool operator==(const Task&) const = default;
 };
 
@@ -117,9 +118,24 @@ struct QueueKey {
   auto operator<=>(const QueueKey&) const = default;
 };
 
+// Jobs that have left the ledger for the history (core/archive.h) and were asked for since: no part of the fold. What
+// they are does not change any more.
+struct RecalledJobs {
+  struct One {
+    Job job;
+    Time at;  // when it was asked for last
+  };
+  std::map<JobId, One> jobs;
+  bool operator==(const RecalledJobs&) const { return true; }
+};
+
 struct Ledger {
   JobId next_job = 1;
   std::map<JobId, Job> jobs;
+  std::set<std::pair<Time, JobId>>
+      ended;                          // of these, the ones that have their outcome, by its time
+  std::map<JobId, uint32_t> awaited;  // jobs, archived ones too, by how many wait for them
+  RecalledJobs recalled;
   std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)
   std::map<std::string, Node> nodes;
   std::set<QueueKey> queue;
@@ -163,6 +179,11 @@ struct Policy {
   Duration lease_margin = seconds(30);
   Duration retry_pause = seconds(1);  // before the second attempt; doubled for each further one
   Duration retry_pause_max = seconds(60);
+  // An ended job leaves memory for the history after so long, or when more have ended than so many.
+  Duration keep_in_memory = seconds(3600);
+  size_t ended_in_memory_max = 10'000;
+  // Of those that were read again from there. Such that calls in several steps need stay for a while in any case.
+  size_t recalled_max = 1'000;
 };
 
 struct State : Ledger {
@@ -176,7 +197,10 @@ inline constexpr size_t kAttemptsPerNodeMax = 1024;
 inline constexpr uint64_t kArrayTasksMax = 100'000;
 
 // ── looking things up ──
+// Also one that has been recalled. Wherever a job may have ended long ago this is the way to it, not `jobs`.
 const Job* find_job(const Ledger& ledger, JobId id);
+// The jobs that this one waits for.
+const std::vector<JobId>& dependencies(const JobSpec& spec);
 const Task* find_task(const Ledger& ledger, TaskKey key);
 // Of the task's present attempt or one of its past ones.
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);

@@ -1,6 +1,7 @@
 #include "controller/core/step.h"
 
 #include "controller/core/apply.h"
+#include "controller/core/archive.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -40,7 +41,16 @@ struct Dispatch {
     root_derived(turn, input);
     return Reply{};
   }
+  Result<Reply> operator()(const Archived& input) {
+    archived(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const Recall& input) {
+    recall(turn, input);
+    return Reply{};
+  }
   Result<Reply> operator()(const Tick&) {
+    forget_recalled(turn);
     enforce_time_limits(turn);
     enforce_leases(turn);
     return Reply{};

@@ -33,6 +33,9 @@ void enforce_leases(Turn& turn);
 void place(Turn& turn);
 void derive_roots(Turn& turn);
 void root_derived(Turn& turn, const Derived& input);
+void archived(Turn& turn, const Archived& input);
+void recall(Turn& turn, const Recall& input);
+void forget_recalled(Turn& turn);
 
 // After a rank of the task has ended: stops the others if it failed; if it was the last, ends the task or lets it wait
 // for another attempt (retry.cc).

@@ -82,6 +82,8 @@ struct Encode {
     m.set_attempt(e.attempt);
     m.set_tree(std::string(e.tree.view()));
   }
+  void operator()(const JobArchived& e) { out.mutable_job_archived()->set_job(e.job); }
+  void operator()(const Carried& e) { out.mutable_carried()->set_next_job(e.next_job); }
 };
 
 Result<EventKind> decode_kind(const pb::Event& in) {
@@ -144,6 +146,10 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
       return EventKind{derived};
     }
+    case pb::Event::kJobArchived:
+      return EventKind{JobArchived{in.job_archived().job()}};
+    case pb::Event::kCarried:
+      return EventKind{Carried{in.carried().next_job()}};
     case pb::Event::KIND_NOT_SET:
       break;
   }

@@ -5,30 +5,19 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <random>
 
 #include "controller/core/apply.h"
+#include "controller/core/archive.h"
 #include "controller/core/invariants.h"
 #include "controller/core/step.h"
 #include "controller/core/view.h"
 #include "controller/journal/event_codec.h"
+#include "controller/journal/schema.h"
+#include "tests/unit/controller/journal/folder.h"
 
 namespace devrun::controller {
 namespace {
-
-struct Folder {
-  std::string path;
-  Folder() {
-    // A crash here is a process that goes, not a disk: where memory will do, thousands of commits cost nothing.
-    const bool memory = std::filesystem::is_directory("/dev/shm");
-    std::string pattern = (memory ? "/dev/shm" : "/tmp") + std::string("/devrun-journal-XXXXXX");
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string db() const { return path + "/journal.db"; }
-};
 
 Ledger replay(Journal& journal) {
   Ledger ledger;
@@ -159,11 +148,16 @@ TEST(Journal, ReplayEqualsLiveUnderRandomInputsAndCrashes) {
       };
       for (uint64_t i = 0; i <= chaos.pick(4); ++i) take(chaos.next(live));
       take(Place{});
+      if (chaos.pick(3) == 0) {
+        live.policy.keep_in_memory = seconds(static_cast<int64_t>(chaos.pick(60)));
+        take(Archived{jobs_to_archive(live, now, 5)});
+      }
       now = now + milliseconds(static_cast<int64_t>(chaos.pick(3000)));
       const uint64_t crash = chaos.pick(30);
       const Ledger durable = crash == 0 ? replay(*journal) : Ledger{};
       if (crash != 0) {
         ASSERT_TRUE(journal->append(events));
+        ASSERT_TRUE(journal->tidy());
       }
       const std::vector<std::string> broken = broken_invariants(live);
       ASSERT_TRUE(broken.empty()) << broken[0];
@@ -195,11 +189,91 @@ TEST(Journal, ANewerSchemaIsRefused) {
   Journal::open(folder.db()).value().reset();
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(folder.db().c_str(), &db), SQLITE_OK);
-  sqlite3_exec(db, "UPDATE meta SET value = 2 WHERE key = 'schema'", nullptr, nullptr, nullptr);
+  sqlite3_exec(db, "UPDATE meta SET value = value + 1 WHERE key = 'schema'", nullptr, nullptr,
+               nullptr);
   sqlite3_close(db);
   const auto opened = Journal::open(folder.db());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Code::kUnsupported);
+}
+
+// A whole life of a job of two attempts; ids of jobs from `job`, of nodes as told.
+std::vector<Event> life(JobId job, const std::string& node, Time at) {
+  JobSubmitted submitted{job, "request " + std::to_string(job), {}, {}};
+  submitted.spec.user = "ada";
+  ObservedAttempt ended;
+  ended.key = {job, kNoTask, 0, 1};
+  ended.phase = Phase::kEnded;
+  ended.ending = Ending{EndCause::kExited, 3, "", ""};
+  const TaskKey task{job, kNoTask};
+  return {{at, submitted},
+          {at, TaskPlaced{task, 1, {node}}},
+          {at, AttemptReported{node, ended}},
+          {at, TaskRetried{task, *ended.ending, at}},
+          {at, TaskEnded{task, JobState::kCancelled, *ended.ending}}};
+}
+
+NodeJoined joined(const std::string& node, const std::string& boot) {
+  NodeJoined out;
+  out.hello.name = node;
+  out.hello.boot_id = boot;
+  return out;
+}
+
+int64_t rows(const std::string& path, const std::string& where) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  sqlite3_stmt* statement = nullptr;
+  const std::string sql = "SELECT count(*) FROM event WHERE " + where;
+  EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW);
+  const int64_t out = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  return out;
+}
+
+TEST(Journal, EventsOfArchivedJobsGoAndNumbersAreNotUsedAgain) {
+  const Folder folder;
+  auto journal = *Journal::open(folder.db());
+  const Time now{1'700'000'000'000'000};
+  Ledger live;
+  const auto write = [&](std::vector<Event> events) {
+    for (const Event& event : events) apply(live, event);
+    ASSERT_TRUE(journal->append(events));
+  };
+  write({{now, joined("n1", "boot 1")}, {now, joined("n2", "boot 1")}});
+  for (JobId job = 1; job <= 900; ++job) write(life(job, "n1", now));
+  // The node is lost and comes back as another.
+  write({{now, NodeDeclaredLost{"n1", "gone"}}, {now, joined("n1", "boot 2")}});
+  for (JobId job = 2; job <= 900; ++job) write({{now, JobArchived{job}}});
+  // Not all can have gone yet, and none of it is seen.
+  EXPECT_TRUE(replay(*journal) == live);
+  journal.reset();
+  journal = *Journal::open(folder.db());
+  EXPECT_TRUE(replay(*journal) == live);
+  EXPECT_EQ(live.next_job, 901u);
+  while (true) {
+    ASSERT_TRUE(journal->tidy());
+    journal.reset();
+    if (rows(folder.db(), "job > 1") == 0) break;
+    journal = *Journal::open(folder.db());
+  }
+  EXPECT_EQ(rows(folder.db(), "job = 1"), 5);
+  // What the loss ended may be job 1's, so it is still told; the hello before it is not.
+  EXPECT_EQ(rows(folder.db(), "node = 'n1'"), 2);
+  journal = *Journal::open(folder.db());
+  EXPECT_TRUE(replay(*journal) == live);
+  write({{now, JobArchived{1}}});
+  ASSERT_TRUE(journal->tidy());
+  journal.reset();
+  EXPECT_EQ(rows(folder.db(), "node = 'n1'"), 1);
+  EXPECT_EQ(rows(folder.db(), "job != 0"), 0);
+  journal = *Journal::open(folder.db());
+  const Ledger found = replay(*journal);
+  EXPECT_TRUE(found == live);
+  EXPECT_EQ(found.next_job, 901u);
+  EXPECT_TRUE(broken_invariants(found).empty());
 }
 
 TEST(Codec, RefusesWhatIsNoEvent) {
