@@ -36,7 +36,8 @@ struct Failure {
   int error = 0;
 };
 
-void say(InitMessage message, int fd_to_pass = -1) {
+// False: nobody is there to hear it.
+bool say(InitMessage message, int fd_to_pass = -1) {
   iovec part{&message, sizeof message};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
   msghdr header{};
@@ -51,8 +52,10 @@ void say(InitMessage message, int fd_to_pass = -1) {
     c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd_to_pass, sizeof fd_to_pass);
   }
-  while (sendmsg(kControlFd, &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  ssize_t n = 0;
+  while ((n = sendmsg(kControlFd, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
   }
+  return n >= 0;
 }
 
 [[noreturn]] void fail(Failure failure) {
@@ -394,7 +397,8 @@ BecomeSession be_init(bool is_session) {
     terminal = open_terminal(*order, master);
     if (terminal < 0) failure = {InitStage::kTerminal, errno};
   }
-  say({}, terminal < 0 ? -1 : master);
+  // A session that was given up while the container was stopped begins no more.
+  if (!say({}, terminal < 0 ? -1 : master) && is_session) _exit(1);
   if (failure.error != 0) fail(failure);
   if (master >= 0) close(master);
   // execvp looks along this process's PATH, so that has to be the program's.

@@ -111,6 +111,7 @@ Status Shim::start_session() {
   }
   launched_ = std::move(*launched);
   state_.started = wall_clock();
+  asked_init_at_ = Clock::now();
   watch_launched();
   return ok();
 }
@@ -154,7 +155,7 @@ Status Shim::run() {
 
 int Shim::timeout_us() const {
   if (ending_ || log_.blocked() || held_back_) return static_cast<int>(kLookAgain.count());
-  int most = -1;
+  int most = is_session() && state_.container_pid == 0 ? kInitLookEveryUs : -1;
   if (options_.lease_until.us != 0 && !lease_expired_) {
     const int64_t left = (options_.lease_until - boot_clock()).us;
     most = static_cast<int>(std::clamp<int64_t>(left + 1, 0, kLeaseLookEveryUs));
@@ -180,6 +181,7 @@ void Shim::look_at_lease() {
 void Shim::turn() {
   epoll_event events[16];
   look_at_lease();
+  look_for_init();
   const int wait_us = timeout_us();
   const timespec wait{wait_us / 1'000'000, (wait_us % 1'000'000) * 1000L};
   const int n = ::epoll_pwait2(epoll_.get(), events, 16, wait_us < 0 ? nullptr : &wait, nullptr);

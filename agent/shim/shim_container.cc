@@ -1,5 +1,6 @@
 // The shim and its container: go, what init says, deaths, orders. Part of shim_loop.h.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -8,6 +9,7 @@
 #include "agent/shim/process_file.h"
 #include "agent/shim/shim_loop.h"
 #include "common/base/log.h"
+#include "common/runtime/file.h"
 
 namespace devrun::shim {
 
@@ -99,6 +101,39 @@ void Shim::on_init() {
     // The streams end when init does, which takes the rest of the container with it.
     if (ending_ && ended_at_ == Clock::time_point{}) ended_at_ = Clock::now();
   }
+}
+
+// "it is held by process 12 (gdb)"; the container's init lies beside its socket.
+std::string why_init_is_silent(const std::string& sessions_socket) {
+  const std::string folder = sessions_socket.substr(0, sessions_socket.rfind('/'));
+  const Result<std::optional<LiveProcess>> init = find_process(folder + "/container.pid");
+  if (!init || !*init) return "it is not there";
+  const Result<std::string> status = read_file(fmt::format("/proc/{}/status", (*init)->pid));
+  const auto field = [&](std::string_view name) {
+    const size_t at = status ? status->find(name) : std::string::npos;
+    if (at == std::string::npos) return std::string();
+    const size_t begin = at + name.size();
+    return status->substr(begin, status->find('\n', begin) - begin);
+  };
+  const std::string tracer = field("\nTracerPid:\t");
+  if (!tracer.empty() && tracer != "0") {
+    const Result<std::string> name = read_file(fmt::format("/proc/{}/comm", tracer));
+    return fmt::format("a process of the job traces it and holds it ({})",
+                       name ? name->substr(0, name->find('\n')) : "pid " + tracer);
+  }
+  const std::string state = field("\nState:\t");
+  return state.starts_with('T') ? "it is stopped"
+                                : "the container's process 1 is in state " + state;
+}
+
+// Its child would say hello to nobody, and then end (container_init.cc).
+void Shim::look_for_init() {
+  if (!is_session() || state_.container_pid != 0 || ending_ || !launched_.control) return;
+  if (Clock::now() - asked_init_at_ < kInitPatience) return;
+  launched_.control.reset();
+  end_with({EndCause::kNotStarted, 125,
+            "the container's init does not answer: " + why_init_is_silent(options_.launch.join),
+            "end what holds it, or devrun cancel"});
 }
 
 // The init of a session is no child of ours. If it said nothing of an end, the container's has taken it along.

@@ -22,6 +22,9 @@ inline constexpr auto kNewsInterval = std::chrono::milliseconds(1);
 // taken in any case, since nobody need be there for it.
 inline constexpr uint64_t kUnreadBytesMax = 64 << 20;
 inline constexpr uint64_t kUnreadLookEvery = 1 << 20;
+// An init has nothing to do but to answer: if it does not, it is stopped, or was killed in a way that nobody tells.
+inline constexpr auto kInitPatience = std::chrono::seconds(10);
+inline constexpr int64_t kInitLookEveryUs = 500'000;
 // epoll does not count the time of a suspended machine, the lease's clock does.
 inline constexpr int64_t kLeaseLookEveryUs = 5'000'000;
 
@@ -62,6 +65,7 @@ class Shim {
   void on_session_over();
   void order_init(int32_t order);
   void look_at_lease();
+  void look_for_init();
   void end_with(Ending ending);
   bool finished() const {
     return ending_ && (state_.container_pid == 0 || init_reaped_) && drained();
@@ -98,6 +102,7 @@ class Shim {
   bool go_asked_ = false;            // by the agent: the program may follow the setup step
   bool left_without_go_ = false;
   Clock::time_point ended_at_, last_output_at_;
+  Clock::time_point asked_init_at_;  // for the session
 
   std::optional<AgentConnection> agent_;
   bool agent_greeted_ = false;

@@ -30,7 +30,8 @@ struct UpOptions {
   // --driver: how volumes are kept. Unset: btrfs, in an image unless the folder is on btrfs.
   std::optional<StoreDriver> driver = {};
   std::optional<int64_t> output_bytes_max = {};  // --output-max of a job's output; unset: as before
-  std::optional<std::string> gpu_root = {};      // --gpu-root; unset: as before, / at first
+  bool new_ports = false;  // --new-ports: what does not run may serve at other ports than before
+  std::optional<std::string> gpu_root = {};  // --gpu-root; unset: as before, / at first
   // Whether every named agent is connected, asked of the controller with CLUSTER/config.yaml.
   // Called again until it says yes or time is up. Not set: not waited for.
   std::function<bool(const std::string& config_path, const std::vector<std::string>& agents)>

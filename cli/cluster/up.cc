@@ -16,7 +16,7 @@
 #include "cli/cluster/machine.h"
 #include "cli/cluster/needs.h"
 #include "cli/cluster/node_files.h"
-#include "cli/cluster/ports.h"
+#include "cli/cluster/port_choice.h"
 #include "cli/cluster/record.h"
 #include "cli/cluster/say.h"
 #include "cli/cluster/store.h"
@@ -28,8 +28,6 @@ namespace devrun::cluster {
 
 namespace {
 
-constexpr uint16_t kControllerPort = 7443;
-constexpr uint16_t kNfsPort = 7449;
 constexpr Duration kAgentsLimit = seconds(15);
 
 Status start_and_await(const Layout& layout, const Daemon& daemon) {
@@ -64,16 +62,6 @@ Status choose_nodes(const UpOptions& options, const Layout& layout, Record& reco
   }
   record.nodes = wanted;
   return ok();
-}
-
-Status choose_ports(const Layout& layout, Record& record) {
-  const auto choose = [&](const char* daemon, uint16_t& port, uint16_t standard) -> Status {
-    if (port != 0 && is_running(layout, daemon)) return ok();
-    port = TRY(free_port(port != 0 ? port : standard));
-    return ok();
-  };
-  TRY(choose("controller", record.controller_port, kControllerPort));
-  return choose("nfs", record.nfs_port, kNfsPort);
 }
 
 Status make_cluster_folders(const Layout& layout, const Record& record) {
@@ -226,12 +214,13 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
   if (record.store_is_image) TRY(ensure_image(layout, options.size_bytes));
   TRY(make_cluster_folders(layout, record));
   TRY(end_orphans(layout, "store.keeper", layout));
-  TRY(choose_ports(layout, record));
+  UniqueFd ports = TRY(choose_ports(layout, record, options.new_ports));
   std::vector<std::string> certified = record.node_names();
   certified.emplace_back(kStorageAgent);
   TRY(ensure_keys(layout, certified));
   TRY(save_record(layout, record));
   TRY(start_storage(layout, programs, record));
+  ports.reset();
   // Not before it answers there: until then commands go on finding the one that was.
   TRY(write_client_config(layout, record.controller_port));
   TRY(start_nodes(layout, programs, record));

@@ -54,6 +54,14 @@ std::optional<Words> session_ending_words(Controller& controller, const Followin
                          : job_that_ended(controller, following.task, end.ending.status);
   if (ended) {
     const std::string job = to_string(following.task);
+    if (ended->ending && ended->ending->cause == EndCause::kNotStarted) {
+      const Ending& why = *ended->ending;
+      const std::string what = ended->spec.dev_container
+                                   ? "the dev container of volume " + ended->spec.root.volume
+                                   : "job " + job;
+      return Words{fmt::format("{} could not start: {}", what, why.reason),
+                   why.hint.empty() ? "devrun show " + job : why.hint};
+    }
     return Words{has_ended_words(*ended) + ", and the program was killed with it",
                  ended->spec.dev_container
                      ? "devrun shell " + ended->spec.root.volume

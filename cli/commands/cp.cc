@@ -42,6 +42,20 @@ Result<std::string> name_of(const std::string& path) {
       Code::kInvalid, fmt::format("'{}' has no name of its own: name a file or folder", path), {}};
 }
 
+// What it wrote has outlived its file system.
+Error no_more(Controller& controller, const CopyWish& wish, const Error& otherwise) {
+  const TaskKey task = wish.key.task_key();
+  const Result<JobRecord> job = controller.get_job(task);
+  if (!job || !is_final(job->state) || job->spec.dev_container) return otherwise;
+  const std::string words = command_line({wish.path});
+  return {Code::kConflict,
+          has_ended_words(*job) +
+              ", and its own file system with it: what it wrote below home is in the volume, the "
+              "rest in its change set",
+          fmt::format("devrun changes {}; devrun apply {} {}", to_string(task), to_string(task),
+                      words)};
+}
+
 Result<int> copy(const CopyWish& wish, Context& context) {
   Signals signals = TRY(Signals::take());
   const auto controller = TRY(controller_of(context));
@@ -51,6 +65,8 @@ Result<int> copy(const CopyWish& wish, Context& context) {
       *controller, context, signals, wish.key, {"files", wish.path}, [&](InnerStreams streams) {
         copied = receive_files(streams.from_job.get(), wish.destination, name);
       });
+  if (!status && status.error().code == Code::kConflict)
+    return no_more(*controller, wish, status.error());
   if (!status) return status;
   // Where we stopped taking, our error says why; else the other side has.
   const bool stopped = *status == kStatusBrokenPipe;
@@ -106,16 +122,19 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command cp_command() {
-  return {{.name = "cp",
-           .usage = {"cp [--rank R] JOB:PATH DEST"},
-           .purpose = "copy a file or folder out of a running job",
-           .text = "PATH is as the job sees it, and relative to its directory; what the job's user "
-                   "may not read is left out.\n"
-                   "Into DEST if that is a folder, else as DEST. Owners are not kept, modes and "
-                   "times are.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "cp",
+       .usage = {"cp [--rank R] JOB:PATH DEST"},
+       .purpose = "copy a file or folder out of a running job",
+       .text = "Of one that has ended, `devrun changes JOB` lists what it wrote, and `devrun apply "
+               "JOB PATH` takes it.\n"
+               "PATH is as the job sees it, and relative to its directory; what the job's user "
+               "may not read is left out.\n"
+               "Into DEST if that is a folder, else as DEST. Owners are not kept, modes and "
+               "times are.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

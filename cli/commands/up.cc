@@ -54,6 +54,9 @@ constexpr Option kUpOptions[] = {
      .meaning = "where the driver of the GPUs is installed",
      .fallback = "as before, / at first",
      .example = "--gpu-root /run/nvidia/driver"},
+    {.name = "new-ports",
+     .meaning = "what does not run serves at other ports than before, since others have those; "
+                "calls that wait for the cluster must be begun anew"},
     kHelpOption,
 };
 constexpr Option kDownOptions[] = {
@@ -192,6 +195,7 @@ Result<Action> parse_up(const Arguments& arguments) {
     options.output_bytes_max = TRY(parse_output_max(*most));
   }
   if (const auto root = arguments.value("gpu-root")) options.gpu_root = TRY(parse_gpu_root(*root));
+  options.new_ports = arguments.has("new-ports");
   options.agents_connected = agents_connected;
   options.volumes = volume_names;
   options.node_left = node_left;
@@ -229,7 +233,7 @@ Command up_command() {
   return {{.name = "up",
            .usage =
                {"up [--nodes N] [--store DIR] [--size S] [--cache S] [--driver D] [--output-max S] "
-                "[--gpu-root DIR]"},
+                "[--gpu-root DIR] [--new-ports]"},
            .purpose = "start a whole cluster on this machine",
            .text = "Does only what is missing, so it also mends a cluster of which something has "
                    "died. Needs root.\n"

@@ -49,7 +49,10 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
     case EndCause::kNotStarted:
       return not_run(task, ending, fmt::format("job {} could not be started", to_string(task)));
     case EndCause::kCancelled:
-      return Words{fmt::format("job {} was cancelled", to_string(task)), {}};
+      return Words{
+          fmt::format("job {} was {}", to_string(task),
+                      ending.reason.starts_with("cancelled") ? ending.reason : "cancelled"),
+          {}};
     case EndCause::kTimedOut:
       return Words{fmt::format("job {} was ended at its time limit", to_string(task)),
                    "a longer --time"};

@@ -57,7 +57,7 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
   }
   if (!whole && find_task(turn.state, input.task) == nullptr) waiting.push_back(input.task);
   const bool closes = whole && !job->spec.array.empty() && next_task(*job);
-  if (!running.empty() || closes) turn.happened(JobCancelRequested{input.task, 0});
+  if (!running.empty() || closes) turn.happened(JobCancelRequested{input.task, 0, input.reason});
   for (const TaskKey& task : running) {
     send_desired(turn, task);
     turn.act(TaskChanged{task});
@@ -67,6 +67,7 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
     Ending ending = kNeverRan;
     if (known != nullptr && known->attempt != 0)
       ending.reason = "cancelled before its next attempt";
+    if (!input.reason.empty()) ending.reason += ": " + input.reason;
     end_task(turn, task, JobState::kCancelled, std::move(ending));
   }
   if (closes) cancelled_whole(turn, job->id);

@@ -37,6 +37,7 @@ struct AttemptReported {
 struct JobCancelRequested {
   TaskKey task;  // kNoTask: the whole job
   int32_t signal = 0;
+  std::string reason = {};  // as Cancel's
   bool operator==(const JobCancelRequested&) const = default;
 };
 struct TaskEnded {

@@ -23,8 +23,9 @@ struct Submit {
   Timeline timeline;
 };
 struct Cancel {
-  TaskKey task;        // kNoTask: the whole job
-  int32_t signal = 0;  // 0: end it; else deliver this one
+  TaskKey task;             // kNoTask: the whole job
+  int32_t signal = 0;       // 0: end it; else deliver this one
+  std::string reason = {};  // who or what wants the end, if that is not a user's command
 };
 // A caller leaves the job on purpose (cancel_on_disconnect).
 struct Keep {

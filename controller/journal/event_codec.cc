@@ -50,6 +50,7 @@ struct Encode {
     auto& m = *out.mutable_job_cancel_requested();
     set_task(m, e.task);
     m.set_signal(e.signal);
+    m.set_reason(e.reason);
   }
   void operator()(const TaskEnded& e) {
     auto& m = *out.mutable_task_ended();
@@ -111,7 +112,7 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kJobCancelRequested: {
       const auto& m = in.job_cancel_requested();
-      return EventKind{JobCancelRequested{{m.job(), m.task()}, m.signal()}};
+      return EventKind{JobCancelRequested{{m.job(), m.task()}, m.signal(), m.reason()}};
     }
     case pb::Event::kTaskEnded: {
       const auto& m = in.task_ended();

@@ -22,12 +22,26 @@ Status check_caller(const Who& who, const Job& job, pb::SessionStart& session) {
   return who.from->check_ids(wire::from_proto(session.program().caller()), "open a shell");
 }
 
+// Its own hint, if there is one, else what to look at.
+Error could_not_start(const std::string& what, const TaskKey& task, const Ending& ending) {
+  return {Code::kIo, fmt::format("{} could not start: {}", what, ending.reason),
+          ending.hint.empty() ? fmt::format("devrun show {}", to_string(task)) : ending.hint};
+}
+
+bool never_began(const TaskView& view) {
+  return view.ending && view.ending->cause == EndCause::kNotStarted && !view.ending->reason.empty();
+}
+
+std::string name_of(const Job& job) {
+  return fmt::format("the dev container of volume '{}', job {},", job.spec.root.volume, job.id);
+}
+
 Error has_ended(const Job& job, const TaskView& view) {
+  if (job.spec.dev_container && never_began(view)) {
+    return could_not_start(name_of(job), {job.id, kNoTask}, *view.ending);
+  }
   if (job.spec.dev_container) {
-    return {Code::kConflict,
-            fmt::format("the dev container of volume '{}', job {}, has ended", job.spec.root.volume,
-                        job.id),
-            "devrun shell " + job.spec.root.volume};
+    return {Code::kConflict, name_of(job) + " has ended", "devrun shell " + job.spec.root.volume};
   }
   return {Code::kConflict,
           fmt::format("job {} has ended {}, so nothing can be run in it", job.id,
@@ -93,6 +107,7 @@ Status ExecCall::connect(const State& state, Time now) {
   *about.info.mutable_argv() = session.program().argv();
   about.info.set_since_us(now.us);
   relay_->describe(std::move(about));
+  what_ = job->spec.dev_container ? name_of(*job) : fmt::format("job {}", to_string(task_));
   order_.set_call(parts_.sessions.add(relay_));
   parts_.hub.watch(task_, shared_from_this());
   task_changed(view);
@@ -104,6 +119,9 @@ Status ExecCall::connect(const State& state, Time now) {
 void ExecCall::task_changed(const TaskView& view) {
   if (is_final(view.state)) {
     if (relay_->is_joined()) return;  // the agent says how the session ended
+    if (never_began(view)) {
+      return relay_->close(to_status(could_not_start(what_, task_, *view.ending)));
+    }
     relay_->close(to_status(Error{Code::kConflict,
                                   fmt::format("job {} has ended {} before the session began",
                                               to_string(task_), state_name(view.state)),

@@ -45,6 +45,7 @@ class ExecCall final : public CallerReactor,
   bool started_ = false;
   pb::AttachRequest first_;
   TaskKey task_;
+  std::string what_;  // the task, in words
   pb::SessionOrder order_;
   std::weak_ptr<DesiredStream> ordered_on_;
   int told_since_order_ = 0;

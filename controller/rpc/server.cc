@@ -54,6 +54,9 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& option
   return grpc::SslServerCredentials(tls);
 }
 
+constexpr const char* kNobodyAttached =
+    "nobody was attached any more for as long as --on-disconnect cancel allows";
+
 // Members are made in this order and destroyed in the reverse.
 class ServerParts final : public Server {
  public:
@@ -69,7 +72,7 @@ class ServerParts final : public Server {
         edge_(
             agents_, hub_, watches_, attendance_,
             [this](JobId job) {
-              core_.post(Cancel{{job, kNoTask}, 0});
+              core_.post(Cancel{{job, kNoTask}, 0, kNobodyAttached});
             },
             [this](const DeriveRoot& wanted) { derive(wanted); }),
         core_(std::move(opened.state), *journal_, edge_),

@@ -1,7 +1,9 @@
 """Nothing acknowledged is lost, whatever is killed; no attempt runs twice."""
 import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 
 from harness import finish, own_cluster, wait_until
@@ -191,3 +193,47 @@ def test_a_shim_that_is_killed_takes_its_job_along_and_says_so(cluster):
     assert record["ending"]["status"] == 125, record
     leftovers = [words for _, words in processes() if words[:2] == sleep]
     assert not leftovers, leftovers
+
+
+@own_cluster(nodes=1)
+def test_a_port_that_somebody_took_is_named_and_not_exchanged(cluster):
+    with open(os.path.join(cluster.folder, "cluster.json"), encoding="utf-8") as file:
+        port = json.load(file)["controller_port"]
+    child = cluster.start("--", "sh", "-c", "echo begin; read line; echo $line; exit 15")
+    assert child.stdout.readline() == b"begin\n"
+    cluster.kill("controller")
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        wait_until(lambda: not thief.bind(("127.0.0.1", port)), "the port is free")
+        thief.listen()
+        done = cluster.devrun("up", "--store", cluster.folder)
+        assert done.status == 125 and f"port {port}" in done.err, done
+        assert f"is taken by process {os.getpid()} (" in done.err and "--new-ports" in done.err, done
+    cluster.mend()
+    done = finish(child, b"word\n")
+    assert done.status == 15 and done.out == b"word\n", done
+    cluster.kill("controller")
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thief.bind(("127.0.0.1", port))
+        thief.listen()
+        assert cluster.devrun("up", "--store", cluster.folder, "--new-ports").status == 0
+        assert cluster.devrun("echo", "there").out == b"there\n"
+
+
+@own_cluster(nodes=1)
+def test_two_clusters_that_come_up_at_once_choose_different_ports(cluster):
+    folders = [os.path.join(cluster.home, name) for name in ("left", "right")]
+    try:
+        ups = [cluster.start("up", "--store", folder, "--driver", "scan") for folder in folders]
+        ended = [finish(up, limit_s=100) for up in ups]
+        assert [done.status for done in ended] == [0, 0], ended
+        ports = set()
+        for folder in [*folders, cluster.folder]:
+            with open(os.path.join(folder, "cluster.json"), encoding="utf-8") as file:
+                record = json.load(file)
+            ports |= {record["controller_port"], record["nfs_port"]}
+        assert len(ports) == 6, ports
+    finally:
+        for folder in folders:
+            cluster.devrun("down", "--store", folder, "--purge", "--yes")

@@ -202,3 +202,26 @@ def test_sudo_and_apt_work_inside(cluster):
 
 
 test_sudo_and_apt_work_inside.long = True
+
+
+# Attaches to the container's process 1 and keeps it stopped, until a line comes.
+HOLDER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+ATTACH, DETACH = 16, 17
+if libc.ptrace(ATTACH, 1, None, None) != 0: sys.exit(os.strerror(ctypes.get_errno()))
+print("held", flush=True)
+sys.stdin.readline()
+libc.ptrace(DETACH, 1, None, None)
+"""
+
+
+def test_exec_into_a_job_that_holds_its_own_init_ends_and_says_so(cluster):
+    with cluster.start("--volume", lab.volume(cluster), "-C", "/", "--", "python3", "-c", HOLDER) as child:
+        try:
+            assert child.stdout.readline() == b"held\n", child.communicate()
+            job = max(one["job"] for one in cluster.jobs())
+            done = cluster.devrun("exec", str(job), "true", limit_s=60)
+            assert done.status == 125 and "traces it and holds it (python" in done.err, done
+        finally:
+            child.communicate(b"go\n", timeout=30)

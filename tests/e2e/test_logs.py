@@ -41,6 +41,14 @@ def test_since_is_by_the_time_of_writing(cluster):
         cluster.devrun("cancel", str(job))
 
 
+def test_both_streams_named_are_both_shown(cluster):
+    job = cluster.submit("echo out; echo err >&2")
+    cluster.await_end(job)
+    for words in (("--stdout", "--stderr"), ("--stdout", "--stderr", "--tail", "5"), ()):
+        done = cluster.devrun("logs", *words, str(job))
+        assert done.out == b"out\n" and done.err == "err\n", done
+
+
 def test_following_from_the_tail_misses_nothing(cluster):
     job = cluster.submit("for i in $(seq 1 300); do echo $i; done; while [ ! -e /tmp/go ]; do sleep 0.05; done; "
                          "seq 301 400")
@@ -171,7 +179,8 @@ def test_a_job_may_be_cancelled_when_its_caller_is_lost(cluster):
         child.kill()
         child.communicate()
     try:
-        assert cluster.await_end(doomed[0], limit_s=60)["state"] == "CANCELLED"
+        record = cluster.await_end(doomed[0], limit_s=60)
+        assert record["state"] == "CANCELLED" and "nobody was attached" in record["ending"]["reason"], record
         others = [number for number in jobs if number not in doomed]
         assert all(cluster.show(number)["state"] == "RUNNING" for number in others)
     finally:

@@ -326,3 +326,17 @@ def test_a_session_outlives_the_daemons(cluster):
     lost.communicate()
     wait_until(lambda: sleepers(7788) == 0, "nobody came back", 60)
     assert container(cluster) == job
+
+
+def test_a_dev_container_that_cannot_start_says_why(cluster):
+    root = os.path.join(cluster.home, "no-root")
+    os.makedirs(root)
+    with open(os.path.join(root, "proc"), "w", encoding="utf-8") as file:
+        file.write("no folder")
+    assert cluster.devrun("volume", "create", "no-root", "--from-dir", root).status == 0
+    try:
+        for _ in range(2):
+            done = cluster.devrun("shell", "no-root", "--", "true", limit_s=60)
+            assert done.status == 125 and "could not start" in done.err and "proc" in done.err, done
+    finally:
+        assert cluster.devrun("volume", "rm", "--yes", "no-root").status == 0

@@ -58,6 +58,7 @@ def test_cp_says_what_is_wrong(cluster):
     cluster.await_end(job)
     done = cluster.devrun("cp", f"{job}:/etc/passwd", cluster.home)
     assert done.status == 125 and "has ended" in done.err, done
+    assert f"devrun changes {job}" in done.err and f"devrun apply {job} /etc/passwd" in done.err, done
 
 
 SERVER = """

@@ -47,6 +47,15 @@ TEST(Node, WhyAStartWaitsIsTheNodesWordAndNoEvent) {
   EXPECT_EQ(world.reason(fresh), "");
 }
 
+TEST(Node, WhyItWasCancelledIsItsEndsReason) {
+  Running world;
+  world.put(Cancel{{world.id, kNoTask}, 0, "nobody was there"});
+  world.report("node1", World::at(world.key, Phase::kEnded,
+                                  Ending{EndCause::kCancelled, 130, "cancelled", {}}));
+  EXPECT_EQ(world.of(world.id), JobState::kCancelled);
+  EXPECT_EQ(world.ending(world.id).reason, "cancelled: nobody was there");
+}
+
 TEST(Node, AnOldSessionsEndDoesNotDisconnectTheNewOne) {
   Running world;
   const uint64_t old = world.session;
