@@ -147,7 +147,7 @@ struct Apply {
       if ((!whole && index != e.task.task) || task.outcome || !is_placed(task)) continue;
       if (e.signal == 0) {
         task.stop = EndCause::kCancelled;
-        task.stop_reason = e.reason;
+        if (!e.reason.empty()) task.stop_reason = e.reason;
       } else {
         task.deliver_signal = e.signal;
         ++task.deliver_sequence;

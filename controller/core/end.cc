@@ -74,7 +74,7 @@ Ending ending_of_task(const Task& task) {
     if (ending.reason.empty()) {
       ending.reason = *task.stop == EndCause::kTimedOut ? "reached its time limit" : "cancelled";
     }
-    if (!task.stop_reason.empty()) ending.reason = "cancelled: " + task.stop_reason;
+    if (task.stop_reason) ending.reason = "cancelled: " + *task.stop_reason;
   }
   return as_promised(std::move(ending));
 }

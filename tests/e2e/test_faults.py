@@ -195,6 +195,21 @@ def test_a_shim_that_is_killed_takes_its_job_along_and_says_so(cluster):
     assert not leftovers, leftovers
 
 
+@contextlib.contextmanager
+def taken(port):
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def bound():
+            with contextlib.suppress(OSError):
+                thief.bind(("127.0.0.1", port))
+                return True
+            return False
+        wait_until(bound, "whoever had the port lets go of it")
+        thief.listen()
+        yield
+
+
 @own_cluster(nodes=1)
 def test_a_port_that_somebody_took_is_named_and_not_exchanged(cluster):
     with open(os.path.join(cluster.folder, "cluster.json"), encoding="utf-8") as file:
@@ -202,10 +217,7 @@ def test_a_port_that_somebody_took_is_named_and_not_exchanged(cluster):
     child = cluster.start("--", "sh", "-c", "echo begin; read line; echo $line; exit 15")
     assert child.stdout.readline() == b"begin\n"
     cluster.kill("controller")
-    with socket.socket() as thief:
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        wait_until(lambda: not thief.bind(("127.0.0.1", port)), "the port is free")
-        thief.listen()
+    with taken(port):
         done = cluster.devrun("up", "--store", cluster.folder)
         assert done.status == 125 and f"port {port}" in done.err, done
         assert f"is taken by process {os.getpid()} (" in done.err and "--new-ports" in done.err, done
@@ -213,10 +225,7 @@ def test_a_port_that_somebody_took_is_named_and_not_exchanged(cluster):
     done = finish(child, b"word\n")
     assert done.status == 15 and done.out == b"word\n", done
     cluster.kill("controller")
-    with socket.socket() as thief:
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        thief.bind(("127.0.0.1", port))
-        thief.listen()
+    with taken(port):
         assert cluster.devrun("up", "--store", cluster.folder, "--new-ports").status == 0
         assert cluster.devrun("echo", "there").out == b"there\n"
 
