@@ -140,12 +140,28 @@ Result<std::vector<SessionRecord>> Controller::list_sessions(JobId job) {
   return out;
 }
 
-Result<JobList> Controller::list_jobs(bool all) {
+Result<JobList> Controller::list_jobs(const JobQuery& query) {
   pb::ListJobsRequest request;
-  request.set_all(all);
+  request.set_all(query.all);
+  request.set_since_us(query.since.us);
+  request.set_until_us(query.until.us);
+  request.set_user(query.user);
+  for (const JobState state : query.states) request.add_states(wire::to_proto(state));
+  request.set_name(query.name);
+  if (query.exit_status) request.set_exit_status(*query.exit_status);
+  request.set_failed(query.failed);
+  for (const auto& [key, value] : query.labels) {
+    pb::LabelFilter& label = *request.add_labels();
+    label.set_key(key);
+    if (value) label.set_value(*value);
+  }
+  for (const std::string& word : query.words) request.add_words(word);
+  request.set_before(query.before);
+  request.set_limit(query.limit);
   const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListJobs, request));
   JobList out;
   out.truncated = reply.truncated();
+  out.next_before = reply.next_before();
   for (const auto& job : reply.jobs()) out.jobs.push_back(TRY(from_proto(job)));
   return out;
 }

@@ -46,6 +46,22 @@ struct SessionRecord {
   Time since;
 };
 
+// As ListJobsRequest in client.proto says.
+struct JobQuery {
+  bool all = false;  // also those that ended long ago and, for an administrator, other users'
+  Time since = {};
+  Time until = {};
+  std::string user = {};
+  std::vector<JobState> states = {};
+  std::string name = {};
+  std::optional<int32_t> exit_status = {};
+  bool failed = false;
+  std::vector<std::pair<std::string, std::optional<std::string>>> labels = {};
+  std::vector<std::string> words = {};
+  JobId before = 0;
+  uint32_t limit = 0;
+};
+
 struct LogQuery {
   AttemptKey what;
   uint64_t offset = 0;
@@ -81,7 +97,7 @@ class Controller {
   // `all`: other users' jobs too, for administrators.
   std::unique_ptr<WatchStream> watch(bool all);
 
-  Result<JobList> list_jobs(bool all);
+  Result<JobList> list_jobs(const JobQuery& query);
   Result<JobRecord> get_job(JobId job);
   // Of an array's task, the record is about that task alone.
   Result<JobRecord> get_job(const TaskKey& task);

@@ -1,7 +1,16 @@
-// `devrun ps`: the list of jobs.
+// `devrun ps`: the list of jobs, those that live and those that have ended, however long ago.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
 #include "cli/commands/connect.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
+#include "common/base/parse_number.h"
+#include "common/base/suggest.h"
 
 namespace devrun::cli {
 
@@ -14,31 +23,144 @@ constexpr Option kOptions[] = {
      .example = "-a"},
     {.name = "since",
      .value = "T",
-     .meaning = "only jobs submitted since then",
-     .supported = false},
+     .meaning = "only jobs that live, or ended since then: a span before now, or a time in UTC",
+     .example = "--since 2d"},
+    {.name = "until",
+     .value = "T",
+     .meaning = "only jobs that were submitted by then",
+     .example = "--until 2026-11-01"},
+    {.name = "user",
+     .value = "U",
+     .meaning = "only this user's jobs (an admin may name others)",
+     .example = "--user ada"},
+    {.name = "state",
+     .value = "S,…",
+     .meaning = "only jobs in one of these states",
+     .example = "--state FAILED,TIMED_OUT"},
+    {.name = "name",
+     .value = "PATTERN",
+     .meaning = "only jobs of that name, in which * ? [abc] stand for others",
+     .example = "--name 'train-*'"},
+    {.name = "exit",
+     .value = "CODE",
+     .meaning = "only jobs that ended with that status; !0: with any other than 0",
+     .example = "--exit 137"},
+    {.name = "limit",
+     .value = "N",
+     .meaning = "the newest N, at most 1000",
+     .example = "--limit 20"},
+    {.name = "before",
+     .value = "JOB",
+     .meaning = "only jobs with a lower number: the next page",
+     .example = "--before 1200"},
     {.name = "watch", .meaning = "go on showing it", .supported = false},
-    {.name = "json", .meaning = "one JSON record: {\"jobs\": […]}", .example = "--json"},
+    {.name = "json",
+     .meaning = "one JSON record: {\"jobs\": […], \"truncated\": …, \"next_before\": …}",
+     .example = "--json"},
     kHelpOption,
 };
-constexpr Example kExamples[] = {{"devrun ps", "your jobs that live or ended within the hour"},
-                                 {"devrun ps -a --json", "all of them, for a script"}};
+constexpr Example kExamples[] = {
+    {"devrun ps", "your jobs that live or ended within the hour"},
+    {"devrun ps -a --json", "all of them, for a script"},
+    {"devrun ps --since 7d --exit '!0'", "what went wrong this week"},
+    {"devrun ps -a --name 'train-*' --state RUNNING,FAILED", "some by name and state"},
+    {"devrun ps -a resnet '!debug'", "with `resnet` somewhere in the line, and without `debug`"}};
 
-Result<int> ps(bool all, bool json, Context& context) {
+constexpr std::array kStates{JobState::kQueued,    JobState::kStarting,   JobState::kSettingUp,
+                             JobState::kRunning,   JobState::kCompleting, JobState::kUnreachable,
+                             JobState::kSucceeded, JobState::kFailed,     JobState::kCancelled,
+                             JobState::kTimedOut,  JobState::kNodeLost};
+constexpr uint32_t kLimitMax = 1000;
+
+Result<JobState> state_of(const std::string& text) {
+  std::string name = text;
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+  std::vector<std::string_view> names;
+  for (const JobState state : kStates) {
+    if (state_name(state) == name) return state;
+    names.push_back(state_name(state));
+  }
+  const auto nearest = nearest_word(name, names);
+  return Error{
+      Code::kInvalid,
+      nearest ? fmt::format("--state: there is no state '{}', did you mean {}?", text, *nearest)
+              : fmt::format("--state: there is no state '{}': they are {}", text,
+                            fmt::join(names, ", ")),
+      {}};
+}
+
+Result<std::vector<JobState>> states_of(const std::string& text) {
+  std::vector<JobState> out;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    out.push_back(TRY(state_of(text.substr(at, end - at))));
+    at = end + 1;
+  }
+  return out;
+}
+
+Status read_exit(const std::string& text, JobQuery& out) {
+  if (text == "!0") {
+    out.failed = true;
+    return ok();
+  }
+  const auto status = parse_number<int32_t>(text);
+  if (!status || *status < 0 || *status > 255) {
+    return Error{Code::kInvalid,
+                 fmt::format("--exit: '{}' is neither a status from 0 to 255 nor !0", text),
+                 {}};
+  }
+  out.exit_status = *status;
+  return ok();
+}
+
+Result<JobQuery> query_of(const Arguments& arguments) {
+  JobQuery out;
+  out.all = arguments.has("all");
+  out.user = arguments.value("user").value_or("");
+  out.name = arguments.value("name").value_or("");
+  out.words = arguments.words;
+  if (const auto since = arguments.value("since")) out.since = TRY(since_when(*since));
+  if (const auto until = arguments.value("until")) out.until = TRY(since_when(*until));
+  if (const auto states = arguments.value("state")) out.states = TRY(states_of(*states));
+  if (const auto status = arguments.value("exit")) TRY(read_exit(*status, out));
+  if (const auto text = arguments.value("limit")) {
+    const auto limit = parse_number<uint32_t>(*text);
+    if (!limit || *limit == 0 || *limit > kLimitMax) {
+      return Error{Code::kInvalid,
+                   fmt::format("--limit: '{}' is no number from 1 to {}", *text, kLimitMax),
+                   {}};
+    }
+    out.limit = *limit;
+  }
+  if (const auto text = arguments.value("before")) {
+    const auto before = parse_number<JobId>(*text);
+    if (!before || *before == 0) {
+      return Error{Code::kInvalid, fmt::format("--before: '{}' is no job's number", *text), {}};
+    }
+    out.before = *before;
+  }
+  return out;
+}
+
+Result<int> ps(const JobQuery& query, bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
-  const JobList jobs = TRY(controller->list_jobs(all));
+  const JobList jobs = TRY(controller->list_jobs(query));
   TRY(context.console.data(json ? jobs_json(jobs) : jobs_text(jobs, wall_clock())));
-  if (jobs.truncated && !json) context.console.say("these are not all: older jobs were left out");
+  if (jobs.truncated && !json) {
+    context.console.say(
+        fmt::format("these are not all: older jobs were left out. Try: devrun ps --before {} with "
+                    "the same options",
+                    jobs.next_before));
+  }
   return 0;
 }
 
 Result<Action> parse(const Arguments& arguments) {
-  if (!arguments.words.empty()) {
-    return Error{Code::kUnsupported, "filters are not supported yet in this version", {}};
-  }
-  TRY(no_words(arguments));
-  const bool all = arguments.has("all");
+  if (arguments.has_dashes) TRY(no_words(arguments));
+  const JobQuery query = TRY(query_of(arguments));
   const bool json = arguments.has("json");
-  return Action([=](Context& context) { return ps(all, json, context); });
+  return Action([=](Context& context) { return ps(query, json, context); });
 }
 
 }  // namespace
@@ -46,12 +168,18 @@ Result<Action> parse(const Arguments& arguments) {
 Command ps_command() {
   return {
       {.name = "ps",
-       .usage = {"ps [-a] [--json]"},
+       .usage = {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] "
+                 "[--exit CODE] [--limit N] [--before JOB] [--json] [WORD…]"},
        .purpose = "own jobs that live or ended within the hour",
        .text =
            "Newest last. STATUS is the exit status of a job that has ended, TIME how long it ran "
            "or has run.\n"
-           "TASKS, if there are arrays, is how many have ended of how many.",
+           "TASKS, if there are arrays, is how many have ended of how many.\n"
+           "All that is asked for must hold. A WORD is part of what is shown of the job; !WORD "
+           "must "
+           "not be there; user:U, state:S and volume:V look there alone. Words are looked for in "
+           "the newest 20,000 jobs, and --before goes on from there.\n"
+           "Ended jobs are remembered for 400 days, unless the operator chose otherwise.",
        .options = kOptions,
        .examples = kExamples},
       parse};

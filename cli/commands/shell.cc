@@ -70,7 +70,11 @@ struct ShellWish {
 
 // The volume's dev container that lives, or 0.
 Result<JobId> living_shell(Controller& controller, const std::string& volume) {
-  const JobList jobs = TRY(controller.list_jobs(true));
+  const JobList jobs = TRY(controller.list_jobs(
+      {.all = true,
+       .states = {JobState::kQueued, JobState::kStarting, JobState::kSettingUp, JobState::kRunning,
+                  JobState::kCompleting, JobState::kUnreachable},
+       .words = {"volume:" + volume}}));
   JobId found = 0;
   for (const JobRecord& job : jobs.jobs) {
     const bool same = job.spec.dev_container && job.spec.root.volume == volume;

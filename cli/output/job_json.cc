@@ -222,6 +222,7 @@ std::string jobs_json(const JobList& jobs) {
   out["jobs"] = Json::array();
   for (const JobRecord& job : jobs.jobs) out["jobs"].push_back(json_of(job));
   out["truncated"] = jobs.truncated;
+  if (jobs.truncated) out["next_before"] = jobs.next_before;
   return dump(out);
 }
 

@@ -44,7 +44,8 @@ std::string shown_command(const JobRecord& job);
 
 struct JobList {
   std::vector<JobRecord> jobs;  // newest last
-  bool truncated = false;
+  bool truncated = false;       // older ones were left out, or not looked at
+  JobId next_before = 0;        // then: `before` of the next page
 };
 
 struct VolumeRecord {

@@ -37,11 +37,27 @@ DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
   return out;
 }
 
+// Jobs for which others wait are kept, or recalled at the start; but a history may have been lost. 0: none.
+JobId forgotten_dependency(const State& state, const Deriving& deriving) {
+  if (deriving.attempt > 1) return 0;
+  for (const JobId id : dependencies(state.jobs.at(deriving.task.job).spec)) {
+    if (find_job(state, id) == nullptr) return id;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void derive_roots(Turn& turn) {
   for (const Deriving& wanted : roots_wanted(turn.state)) {
     turn.state.presence.deriving.insert(wanted);
+    if (const JobId forgotten = forgotten_dependency(turn.state, wanted)) {
+      root_derived(turn, {wanted.task, wanted.attempt,
+                          Error{Code::kNotFound,
+                                fmt::format("nothing is known of job {} any more", forgotten),
+                                {}}});
+      continue;
+    }
     turn.act(wanted_root(turn.state, wanted));
   }
 }

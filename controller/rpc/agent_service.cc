@@ -125,10 +125,12 @@ grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
   });
   *raw = stream.get();
   stream->hold(stream);
-  core.post(std::move(*input),
-            [&agents, node, stream, observed](const State& state, Time, const Result<Reply>&) {
-              agents.open(state, node, stream, observed);
-            });
+  core.post(std::move(*input), [&agents, node, stream, observed](const State& state, Time,
+                                                                 const Result<Reply>& taken) {
+    // It says it all again.
+    if (!taken) return stream->close(to_status(taken.error()));
+    agents.open(state, node, stream, observed);
+  });
   return stream.get();
 }
 
@@ -141,8 +143,8 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
     reactor->Finish(to_status(input.error()));
     return reactor;
   }
-  parts_.core.post(std::move(*input), [reactor](const State&, Time, const Result<Reply>&) {
-    reactor->Finish(grpc::Status::OK);
+  parts_.core.post(std::move(*input), [reactor](const State&, Time, const Result<Reply>& taken) {
+    reactor->Finish(taken ? grpc::Status::OK : to_status(taken.error()));
   });
   return reactor;
 }
@@ -158,21 +160,22 @@ grpc::ServerUnaryReactor* AgentService::KeepTrace(grpc::CallbackServerContext* c
     reactor->Finish(to_status(peer ? key.error() : peer.error()));
     return reactor;
   }
-  parts_.core.read([this, reactor, key = *key, node = peer->certified.name,
-                    trace = request->trace()](const State& state, Time) {
-    const Job* job = find_job(state, key.job);
-    const Rank* rank = find_rank(state, key);
-    if (job == nullptr || rank == nullptr || rank->node != node || job->spec.root.live) {
-      const Error error{Code::kNotFound, to_string(key) + " is no attempt of " + node, {}};
-      return reactor->Finish(to_status(error));
-    }
-    const bool queued = parts_.snapshots.run(
-        [this, reactor, volume = job->spec.root.volume, argv = job->spec.program.argv, trace] {
-          const Status kept = parts_.storage.keep_trace(volume, argv, trace);
-          reactor->Finish(kept ? grpc::Status::OK : to_status(kept.error()));
-        });
-    if (!queued) reactor->Finish(to_status(Error{Code::kExhausted, "too much to do", {}}));
-  });
+  parts_.core.read_jobs(
+      {key->job}, [this, reactor, key = *key, node = peer->certified.name,
+                   trace = request->trace()](const State& state, Time, const Status&) {
+        const Job* job = find_job(state, key.job);
+        const Rank* rank = find_rank(state, key);
+        if (job == nullptr || rank == nullptr || rank->node != node || job->spec.root.live) {
+          const Error error{Code::kNotFound, to_string(key) + " is no attempt of " + node, {}};
+          return reactor->Finish(to_status(error));
+        }
+        const bool queued = parts_.snapshots.run(
+            [this, reactor, volume = job->spec.root.volume, argv = job->spec.program.argv, trace] {
+              const Status kept = parts_.storage.keep_trace(volume, argv, trace);
+              reactor->Finish(kept ? grpc::Status::OK : to_status(kept.error()));
+            });
+        if (!queued) reactor->Finish(to_status(Error{Code::kExhausted, "too much to do", {}}));
+      });
   return reactor;
 }
 

@@ -62,7 +62,7 @@ void AgentSessions::add(pb::DesiredState& message, const State& state, const std
   out.set_deliver_sequence(rank->deliver_sequence);
   if (!stream.named().insert(key).second) return;
   AttemptSpec spec = attempt_spec(state, key);
-  Result<std::string> env = sealer_.unseal(state.jobs.at(key.job).spec.program.sealed_env);
+  Result<std::string> env = sealer_.unseal(find_job(state, key.job)->spec.program.sealed_env);
   if (!env) {
     // The job was accepted under another key: it runs without its environment rather than never.
     log::error("environment of job {}: {}", key.job, env.error().message);

@@ -50,17 +50,19 @@ void AgentStreams::OnReadDone(bool done) {
 }
 
 void AgentStreams::begin(const AttemptKey& key) {
-  core_.read([self = shared_from_this(), key](const State& state, Time) {
-    const Rank* rank = find_rank(state, key);
-    if (rank == nullptr || rank->node != self->node_) {
-      self->finish(
-          to_status(Error{Code::kNotFound,
-                          fmt::format("attempt {} is not on {}", folder_name(key), self->node_),
-                          {}}));
-      return;
-    }
-    self->connect(key);
-  });
+  core_.read_jobs(
+      {key.job}, [self = shared_from_this(), key](const State& state, Time, const Status& read) {
+        if (!read) return self->finish(to_status(read.error()));
+        const Rank* rank = find_rank(state, key);
+        if (rank == nullptr || rank->node != self->node_) {
+          self->finish(
+              to_status(Error{Code::kNotFound,
+                              fmt::format("attempt {} is not on {}", folder_name(key), self->node_),
+                              {}}));
+          return;
+        }
+        self->connect(key);
+      });
 }
 
 void AgentStreams::connect(const AttemptKey& key) {

@@ -72,8 +72,10 @@ void AttachCall::OnReadDone(bool done) {
 }
 
 void AttachCall::begin(const pb::AttachStart& start) {
-  core_.read([self = shared_from_this(), start](const State& state, Time now) {
-    if (const Status connected = self->connect(state, now, start); !connected) {
+  core_.read_jobs({start.job()}, [self = shared_from_this(), start](const State& state, Time now,
+                                                                    const Status& read) {
+    const Status connected = read ? self->connect(state, now, start) : read;
+    if (!connected) {
       self->finish(to_status(connected.error()));
       return;
     }

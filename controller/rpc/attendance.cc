@@ -25,15 +25,15 @@ std::vector<JobId> Attendance::abandoned(const State& state, Time now) {
   std::vector<JobId> out;
   const std::lock_guard lock(mutex_);
   for (auto it = due_.begin(); it != due_.end();) {
-    const Job& job = state.jobs.at(it->first);
-    if (job.outcome || job.kept) {
+    const auto known = state.jobs.find(it->first);
+    if (known == state.jobs.end() || known->second.outcome || known->second.kept) {
       left_at_.erase(it->first);
       it = due_.erase(it);
       continue;
     }
     const auto left = left_at_.find(it->first);
     const Time since = std::max(it->second, left == left_at_.end() ? Time{} : left->second);
-    const Duration grace = std::max(job.spec.disconnect_grace, kDisconnectGraceMin);
+    const Duration grace = std::max(known->second.spec.disconnect_grace, kDisconnectGraceMin);
     if (attached_.count(it->first) == 0 && now - since >= grace) out.push_back(it->first);
     ++it;
   }

@@ -111,7 +111,9 @@ void BringHomeCall::begin() {
       call->came_.notify_all();
     }
   });
-  parts_.core.read([self](const State& state, Time) {
+  const JobId job = start_.key().job();
+  parts_.core.read_jobs({job}, [self](const State& state, Time, const Status& read) {
+    if (!read) return self->end(read.error());
     const Result<AttemptKey> key = wire::from_proto(self->start_.key());
     if (!key) return self->end(key.error());
     const Result<storage::HomeStart> start =

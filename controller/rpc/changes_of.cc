@@ -89,8 +89,8 @@ Result<Meant> find_meant(const State& state, const Who& who, const pb::ChangesOf
 Result<Meant> find_meant(CoreLoop& core, const Who& who, const pb::ChangesOf& of) {
   auto answer = std::make_shared<std::promise<Result<Meant>>>();
   std::future<Result<Meant>> found = answer->get_future();
-  core.read([answer, who, of](const State& state, Time) {
-    answer->set_value(find_meant(state, who, of));
+  core.read_jobs({of.job()}, [answer, who, of](const State& state, Time, const Status& read) {
+    answer->set_value(read ? find_meant(state, who, of) : Result<Meant>(read.error()));
   });
   return found.get();
 }

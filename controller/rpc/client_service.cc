@@ -10,6 +10,7 @@
 #include "controller/rpc/attach.h"
 #include "controller/rpc/exec_call.h"
 #include "controller/rpc/job_info.h"
+#include "controller/rpc/list_call.h"
 #include "controller/rpc/log_call.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/snapshot_info.h"
@@ -74,6 +75,23 @@ grpc::ServerUnaryReactor* ClientService::with_state(Context* context, const char
         const Result<Who> who = resolve(state, peer);
         reactor->Finish(to_status(who ? work(state, *who, now) : Status(who.error())));
       });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ClientService::with_job(Context* context, const char* call, JobId job,
+                                                  WithState work) {
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, call);
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  parts_.core.read_jobs({job}, [reactor, peer = std::move(*peer), work = std::move(work)](
+                                   const State& state, Time now, const Status& read) {
+    if (!read) return reactor->Finish(to_status(read.error()));
+    const Result<Who> who = resolve(state, peer);
+    reactor->Finish(to_status(who ? work(state, *who, now) : Status(who.error())));
+  });
   return reactor;
 }
 
@@ -144,8 +162,8 @@ grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec
 grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
                                                       const pb::ListSessionsRequest* request,
                                                       pb::ListSessionsReply* reply) {
-  return with_state(
-      context, "ListSessions",
+  return with_job(
+      context, "ListSessions", request->job(),
       [=, &sessions = parts_.sessions](const State& state, const Who& who, Time) -> Status {
         TRY(openable_job(state, who, request->job()));
         sessions.list(request->job(), *reply);
@@ -156,39 +174,38 @@ grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
                                                   const pb::ListJobsRequest* request,
                                                   pb::ListJobsReply* reply) {
-  return with_state(context, "ListJobs", [=](const State& state, const Who& who, Time now) {
-    const size_t limit = std::min<size_t>(request->limit(), kListedMax);
-    const Listed listed = listed_jobs(
-        state, who, {request->all(), {request->since_us()}, limit == 0 ? kListedMax : limit}, now);
-    reply->set_truncated(listed.truncated);
-    for (const Job* job : listed.jobs)
-      *reply->add_jobs() = job_info(state, *job, now, Detail::kRow);
-    return ok();
-  });
+  Unary* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, "ListJobs");
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+    return reactor;
+  }
+  list_jobs(parts_, std::move(*peer), *request, *reply, *reactor);
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* ClientService::GetJob(Context* context, const pb::GetJobRequest* request,
                                                 pb::JobInfo* reply) {
-  return with_state(context, "GetJob",
-                    [=, &sealer = parts_.sealer, &hub = parts_.hub](
-                        const State& state, const Who& who, Time now) -> Status {
-                      const Job* job = TRY(visible_job(state, who, request->job()));
-                      std::optional<int32_t> task;
-                      if (request->has_task()) {
-                        task = request->task();
-                        TRY(visible_task(state, who, {job->id, *task}, 0, now));
-                      }
-                      *reply = job_info(state, *job, now, Detail::kFull, task);
-                      for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
-                        if (attempt.has_ending()) continue;  // the state knows the length only then
-                        const AttemptKey key = TRY(wire::from_proto(attempt.key()));
-                        attempt.set_output_bytes(static_cast<int64_t>(hub.output_length(key)));
-                      }
-                      const std::vector<std::string> names =
-                          TRY(env_names(sealer, job->spec.program.sealed_env));
-                      reply->mutable_env_names()->Add(names.begin(), names.end());
-                      return ok();
-                    });
+  return with_job(context, "GetJob", request->job(),
+                  [=, &sealer = parts_.sealer, &hub = parts_.hub](
+                      const State& state, const Who& who, Time now) -> Status {
+                    const Job* job = TRY(visible_job(state, who, request->job()));
+                    std::optional<int32_t> task;
+                    if (request->has_task()) {
+                      task = request->task();
+                      TRY(visible_task(state, who, {job->id, *task}, 0, now));
+                    }
+                    *reply = job_info(state, *job, now, Detail::kFull, task);
+                    for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
+                      if (attempt.has_ending()) continue;  // the state knows the length only then
+                      const AttemptKey key = TRY(wire::from_proto(attempt.key()));
+                      attempt.set_output_bytes(static_cast<int64_t>(hub.output_length(key)));
+                    }
+                    const std::vector<std::string> names =
+                        TRY(env_names(sealer, job->spec.program.sealed_env));
+                    reply->mutable_env_names()->Add(names.begin(), names.end());
+                    return ok();
+                  });
 }
 
 grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
@@ -200,7 +217,9 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
     reactor->Finish(to_status(peer.error()));
     return reactor;
   }
-  parts_.core.read([=, &core = parts_.core, peer = std::move(*peer)](const State& state, Time) {
+  parts_.core.read_jobs({request->job()}, [=, &core = parts_.core, peer = std::move(*peer)](
+                                              const State& state, Time, const Status& read) {
+    if (!read) return reactor->Finish(to_status(read.error()));
     const Result<Who> who = resolve(state, peer);
     if (!who) return reactor->Finish(to_status(who.error()));
     const auto job = visible_job(state, *who, request->job());

@@ -64,6 +64,8 @@ class ClientService final : public pb::Client::CallbackService {
   // On the core's thread, for a caller who may make the call; answers what it returns.
   using WithState = std::function<Status(const State& state, const Who& who, Time now)>;
   Unary* with_state(Context* context, const char* call, WithState work);
+  // The same for a caller who names a job, which may have left the ledger.
+  Unary* with_job(Context* context, const char* call, JobId job, WithState work);
   // The same, and then on a worker.
   using WithWho = std::function<Status(const Who& who)>;
   Unary* on_worker(Context* context, const char* call, WithState first, WithWho then);

@@ -8,38 +8,51 @@
 
 namespace devrun::controller {
 
-std::set<JobId> kept_jobs(const State& state, const CollectOptions& options, Time now) {
-  std::set<JobId> out;
-  size_t ended = 0;
-  for (auto at = state.jobs.rbegin(); at != state.jobs.rend(); ++at) {
-    const Job& job = at->second;
+namespace {
+
+std::vector<Digest> trees_of(const Job& job) {
+  std::vector<Digest> out{job.spec.root.tree};
+  if (!job.root.is_zero()) out.push_back(job.root);
+  for (const auto& [index, task] : job.tasks) {
+    if (!task.root.is_zero()) out.push_back(task.root);
+    for (const PastAttempt& past : task.past) {
+      if (!past.root.is_zero()) out.push_back(past.root);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+JobsInMemory jobs_in_memory(const State& state, const CollectOptions& options, Time now) {
+  JobsInMemory out;
+  out.next = state.next_job;
+  for (const auto& [id, job] : state.jobs) {
     if (job.spec.root.tree.is_zero()) continue;
-    if (job.outcome && (++ended > options.jobs_count || job.outcome->at + options.jobs_age < now)) {
-      continue;
-    }
-    out.insert(job.id);
-  }
-  return out;
-}
-
-storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& options, Time now) {
-  storage::JobTrees out;
-  for (const JobId id : kept_jobs(state, options, now)) {
-    const Job& job = state.jobs.at(id);
-    out.insert(job.spec.root.tree);
-    if (!job.root.is_zero()) out.insert(job.root);
-    for (const auto& [index, task] : job.tasks) {
-      if (!task.root.is_zero()) out.insert(task.root);
-      for (const PastAttempt& past : task.past) {
-        if (!past.root.is_zero()) out.insert(past.root);
-      }
+    if (!job.outcome) {
+      out.live[id] = trees_of(job);
+    } else if (job.outcome->at + options.jobs_age >= now) {
+      out.ended[id] = trees_of(job);
     }
   }
   return out;
 }
 
-Collecting::Collecting(storage::Storage& storage, CoreLoop& core, const CollectOptions& options)
-    : storage_(storage), core_(core), options_(options) {}
+KeptJobs kept_jobs(JobsInMemory in_memory, const std::vector<HistoryTrees>& archived,
+                   const CollectOptions& options) {
+  KeptJobs& ended = in_memory.ended;
+  for (const HistoryTrees& one : archived) {
+    if (!one.trees.empty() && !one.trees.front().is_zero()) ended.try_emplace(one.job, one.trees);
+  }
+  while (ended.size() > options.jobs_count) ended.erase(ended.begin());
+  KeptJobs out = std::move(in_memory.live);
+  out.merge(ended);
+  return out;
+}
+
+Collecting::Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive,
+                       const CollectOptions& options)
+    : storage_(storage), core_(core), archive_(archive), options_(options) {}
 
 void Collecting::start() {
   thread_ = std::thread([this] { serve(); });
@@ -60,24 +73,37 @@ void Collecting::serve() {
                             [this] { return stopping_.load(); })) {
     lock.unlock();
     collect();
-    if (!options_.shared_folder.empty()) collect_shared_folders();
+    if (!options_.shared_folder.empty()) {
+      const Status done = collect_shared_folders();
+      if (!done) log::warning("collecting shared folders: {}", done.error().message);
+    }
     lock.lock();
   }
 }
 
-void Collecting::collect_shared_folders() {
-  struct Kept {
-    std::set<JobId> jobs;
-    JobId next = 0;
+// The ledger before the history: what moves meanwhile is then in one of the two.
+Result<std::pair<KeptJobs, JobId>> Collecting::find_kept() {
+  struct InMemory {
+    JobsInMemory jobs;
+    Time now;
   };
-  auto answer = std::make_shared<std::promise<Kept>>();
-  std::future<Kept> found = answer->get_future();
+  auto answer = std::make_shared<std::promise<InMemory>>();
+  std::future<InMemory> found = answer->get_future();
   core_.read([answer, options = options_](const State& state, Time now) {
-    answer->set_value({kept_jobs(state, options, now), state.next_job});
+    answer->set_value({jobs_in_memory(state, options, now), now});
   });
-  const Kept kept = found.get();
-  const Status done = remove_shared_folders(options_.shared_folder, kept.jobs, kept.next);
-  if (!done) log::warning("collecting shared folders: {}", done.error().message);
+  InMemory in_memory = found.get();
+  const Time since = in_memory.now + Duration{-options_.jobs_age.us};
+  const auto archived = TRY(archive_.trees({}, since, options_.jobs_count));
+  const JobId next = in_memory.jobs.next;
+  return std::pair(kept_jobs(std::move(in_memory.jobs), archived, options_), next);
+}
+
+Status Collecting::collect_shared_folders() {
+  const auto [jobs, next] = TRY(find_kept());
+  std::set<JobId> kept;
+  for (const auto& [id, trees] : jobs) kept.insert(id);
+  return remove_shared_folders(options_.shared_folder, kept, next);
 }
 
 void Collecting::collect() {
@@ -85,12 +111,10 @@ void Collecting::collect() {
   request.retention = options_.snapshots;
   request.stop = &stopping_;
   request.job_trees = [this]() -> Result<storage::JobTrees> {
-    auto answer = std::make_shared<std::promise<storage::JobTrees>>();
-    std::future<storage::JobTrees> trees = answer->get_future();
-    core_.read([answer, options = options_](const State& state, Time now) {
-      answer->set_value(trees_of_jobs(state, options, now));
-    });
-    return trees.get();
+    const KeptJobs kept = TRY(find_kept()).first;
+    storage::JobTrees out;
+    for (const auto& [id, trees] : kept) out.insert(trees.begin(), trees.end());
+    return out;
   };
   const Result<storage::Collected> done = storage_.collect(request);
   if (!done) {

@@ -3,11 +3,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 
+#include "controller/rpc/archive.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/storage/storage.h"
 
@@ -22,15 +23,22 @@ struct CollectOptions {
   std::string shared_folder = {};  // see shared_folders.h; empty: there is none
 };
 
-// Those whose snapshots stay: all that have not ended, and of the ended ones by the rules.
-std::set<JobId> kept_jobs(const State& state, const CollectOptions& options, Time now);
-
-// The trees that are kept for these.
-storage::JobTrees trees_of_jobs(const State& state, const CollectOptions& options, Time now);
+// Those whose snapshots stay, with the trees that stay for them: all jobs that have not ended, and of the ended ones,
+// whether they are in memory or in the history (`archived`, newest first), by the rules.
+using KeptJobs = std::map<JobId, std::vector<Digest>>;
+struct JobsInMemory {
+  KeptJobs live;
+  KeptJobs ended;  // those that are young enough
+  JobId next = 0;
+};
+JobsInMemory jobs_in_memory(const State& state, const CollectOptions& options, Time now);
+KeptJobs kept_jobs(JobsInMemory in_memory, const std::vector<HistoryTrees>& archived,
+                   const CollectOptions& options);
 
 class Collecting {
  public:
-  Collecting(storage::Storage& storage, CoreLoop& core, const CollectOptions& options);
+  Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive,
+             const CollectOptions& options);
   ~Collecting() { stop(); }
   Collecting(const Collecting&) = delete;
   Collecting& operator=(const Collecting&) = delete;
@@ -43,10 +51,13 @@ class Collecting {
  private:
   void serve();
   void collect();
-  void collect_shared_folders();
+  Status collect_shared_folders();
+  // And the number of the next job that there will be.
+  Result<std::pair<KeptJobs, JobId>> find_kept();
 
   storage::Storage& storage_;
   CoreLoop& core_;
+  Archive& archive_;
   const CollectOptions options_;
   std::mutex mutex_;
   std::condition_variable changed_;

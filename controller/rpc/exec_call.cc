@@ -67,11 +67,12 @@ void ExecCall::OnReadDone(bool done) {
   if (started_) return relay_->caller_read(done);
   if (!done) return relay_->close({grpc::StatusCode::CANCELLED, "the caller has gone"});
   started_ = true;
-  parts_.core.read([self = shared_from_this()](const State& state, Time now) {
-    if (const Status connected = self->connect(state, now); !connected) {
-      self->relay_->close(to_status(connected.error()));
-    }
-  });
+  parts_.core.read_jobs(
+      {first_.start().job()},
+      [self = shared_from_this()](const State& state, Time now, const Status& read) {
+        const Status connected = read ? self->connect(state, now) : read;
+        if (!connected) self->relay_->close(to_status(connected.error()));
+      });
 }
 
 Status ExecCall::connect(const State& state, Time now) {

@@ -30,6 +30,13 @@ void add_policy_flags(CLI::App& app, Policy& out) {
   add_span(app, "--retry-pause", out.retry_pause,
            "before a second attempt; doubled for each further one (1s)");
   add_span(app, "--retry-pause-max", out.retry_pause_max, "but never more than that (1m)");
+  add_span(app, "--keep-in-memory", out.keep_in_memory,
+           "how long ended jobs stay in memory before they are in the history alone (1h)");
+  app.add_option("--ended-in-memory", out.ended_in_memory_max, "but no more than so many (10000)");
+}
+
+void add_archive_flags(CLI::App& app, ArchiveOptions& out) {
+  add_span(app, "--keep-history-for", out.keep, "how long ended jobs are remembered (400d)");
 }
 
 void add_collecting_flags(CLI::App& app, CollectOptions& out) {

@@ -11,6 +11,7 @@
 namespace devrun::controller {
 
 void add_policy_flags(CLI::App& app, Policy& out);
+void add_archive_flags(CLI::App& app, ArchiveOptions& out);
 void add_collecting_flags(CLI::App& app, CollectOptions& out);
 
 // Tells on stdout what is damaged; the exit status: 0 for a whole store, 1 for a damaged one.

@@ -11,8 +11,8 @@ LogCall* LogCall::start(CoreLoop& core, StreamHub& hub, Peer peer,
                         const pb::ReadLogRequest& request) {
   auto made = std::make_shared<LogCall>(core, hub, std::move(peer), request);
   made->self_ = made;
-  core.read([made](const State& state, Time now) {
-    const Status connected = made->connect(state, now);
+  core.read_jobs({request.job()}, [made](const State& state, Time now, const Status& read) {
+    const Status connected = read ? made->connect(state, now) : read;
     if (connected && made->request_.has_begin()) return made->find_begin();
     const std::lock_guard lock(made->mutex_);
     if (!connected) return made->finish(to_status(connected.error()));

@@ -29,10 +29,12 @@ constexpr int kMessageBytesMax = 16 << 20;
 struct Opened {
   Sealer sealer;
   std::unique_ptr<Journal> journal;
+  std::unique_ptr<Archive> archive;
   State state;
 };
 
-Result<Opened> open_state(const std::string& folder) {
+Result<Opened> open_state(const ServerOptions& options) {
+  const std::string& folder = options.state_folder;
   TRY(make_folders(folder, 0700));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
   std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
@@ -43,8 +45,10 @@ Result<Opened> open_state(const std::string& folder) {
     ++events;
   }));
   state.presence.started = clock_now();
+  std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
+  TRY(archive->recall_dependencies(state, state.presence.started));
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
-  return Opened{std::move(sealer), std::move(journal), std::move(state)};
+  return Opened{std::move(sealer), std::move(journal), std::move(archive), std::move(state)};
 }
 
 std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options) {
@@ -65,6 +69,7 @@ class ServerParts final : public Server {
       : storage_(std::move(storage)),
         sealer_(std::move(opened.sealer)),
         journal_(std::move(opened.journal)),
+        archive_(std::move(opened.archive)),
         syncs_(kSyncThreads, kSyncQueueMax),
         hub_(storage_->jobs_path(), syncs_,
              [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
@@ -75,11 +80,11 @@ class ServerParts final : public Server {
               core_.post(Cancel{{job, kNoTask}, 0, kNobodyAttached});
             },
             [this](const DeriveRoot& wanted) { derive(wanted); }),
-        core_(std::move(opened.state), *journal_, edge_),
+        core_(std::move(opened.state), *journal_, edge_, *archive_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
         home_work_(kHomeThreads, kHomeQueueMax),
-        collecting_(*storage_, core_, collect),
+        collecting_(*storage_, core_, *archive_, collect),
         agent_service_(parts()),
         client_service_(parts()) {}
 
@@ -87,6 +92,7 @@ class ServerParts final : public Server {
 
   Status listen(const ServerOptions& options) {
     core_.start();
+    archive_->start(core_);
     collecting_.start();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(options.listen, credentials(options), &port_);
@@ -125,14 +131,15 @@ class ServerParts final : public Server {
     home_work_.stop();
     volume_work_.stop();
     snapshots_.stop();
+    archive_->stop();
     core_.stop();
     syncs_.stop();
   }
 
  private:
   Parts parts() {
-    return {core_,     hub_,    sessions_,  agents_,      watches_,  attendance_,
-            *storage_, sealer_, snapshots_, volume_work_, home_work_};
+    return {core_,       *archive_, hub_,    sessions_,  agents_,      watches_,
+            attendance_, *storage_, sealer_, snapshots_, volume_work_, home_work_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -149,6 +156,7 @@ class ServerParts final : public Server {
   std::unique_ptr<storage::Storage> storage_;
   Sealer sealer_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Archive> archive_;
   WorkerPool syncs_;
   StreamHub hub_;
   SessionHub sessions_;
@@ -171,7 +179,7 @@ class ServerParts final : public Server {
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
                                               std::unique_ptr<storage::Storage> storage) {
-  Opened opened = TRY(open_state(options.state_folder));
+  Opened opened = TRY(open_state(options));
   opened.state.policy = options.policy;
   auto server =
       std::make_unique<ServerParts>(std::move(opened), std::move(storage), options.collect);

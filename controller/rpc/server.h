@@ -6,6 +6,7 @@
 
 #include "common/base/result.h"
 #include "controller/core/state.h"
+#include "controller/rpc/archive.h"
 #include "controller/rpc/collecting.h"
 #include "controller/storage/storage.h"
 
@@ -18,6 +19,7 @@ struct ServerOptions {
   std::string certificate_pem;
   std::string key_pem;
   CollectOptions collect = {};
+  ArchiveOptions archive = {};
   Policy policy = {};
 };
 

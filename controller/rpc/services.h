@@ -3,6 +3,7 @@
 
 #include "common/runtime/seal.h"
 #include "controller/rpc/agent_sessions.h"
+#include "controller/rpc/archive.h"
 #include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/session_hub.h"
@@ -15,6 +16,7 @@ namespace devrun::controller {
 
 struct Parts {
   CoreLoop& core;
+  Archive& archive;
   StreamHub& hub;
   SessionHub& sessions;
   AgentSessions& agents;  // core's thread only

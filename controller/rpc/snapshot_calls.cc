@@ -212,9 +212,10 @@ grpc::ServerUnaryReactor* ClientService::ListSnapshots(Context* context,
             state, request->volume().empty() && who.from ? who.from->volume : request->volume());
         return ok();
       },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
+      [=, &storage = parts_.storage, &archive = parts_.archive](const Who& who) -> Status {
         const std::string volume =
             TRY(volume_of_request(storage, who, request->volume(), Need::kNames));
+        add_jobs(*jobs, TRY(archive.trees(volume, {}, kArchivedJobsMax)));
         for (const storage::SnapshotRecord& record : TRY(storage.snapshots(volume))) {
           *reply->add_snapshots() = snapshot_info(volume, record, *jobs);
         }

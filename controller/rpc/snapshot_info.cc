@@ -1,5 +1,7 @@
 #include "controller/rpc/snapshot_info.h"
 
+#include <algorithm>
+
 namespace devrun::controller {
 
 namespace {
@@ -13,6 +15,15 @@ JobsOfTrees jobs_of_volume(const State& state, const std::string& volume) {
     if (root.volume == volume && !root.tree.is_zero()) out[root.tree].push_back(id);
   }
   return out;
+}
+
+void add_jobs(JobsOfTrees& jobs, const std::vector<HistoryTrees>& archived) {
+  for (const HistoryTrees& one : archived) {
+    if (one.trees.empty() || one.trees.front().is_zero()) continue;
+    std::vector<JobId>& of = jobs[one.trees.front()];
+    const auto at = std::ranges::lower_bound(of, one.job);
+    if (at == of.end() || *at != one.job) of.insert(at, one.job);
+  }
 }
 
 pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {

@@ -6,6 +6,7 @@
 
 #include "common/tree/diff.h"
 #include "controller/core/state.h"
+#include "controller/journal/history.h"
 #include "controller/storage/storage.h"
 #include "devrun/v1/client.pb.h"
 
@@ -16,6 +17,9 @@ namespace pb = devrun::v1;
 // The jobs of a volume by the tree they run or ran in, ascending.
 using JobsOfTrees = std::map<Digest, std::vector<JobId>>;
 JobsOfTrees jobs_of_volume(const State& state, const std::string& volume);
+// Those of the volume that have left the ledger, too: the newest of them.
+inline constexpr size_t kArchivedJobsMax = 10'000;
+void add_jobs(JobsOfTrees& jobs, const std::vector<HistoryTrees>& archived);
 
 pb::VolumeInfo volume_info(const storage::VolumeInfo& in);
 pb::VolumeInfo volume_info(const storage::RemovedVolume& in);

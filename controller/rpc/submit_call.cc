@@ -22,10 +22,13 @@ void SubmitCall::start() {
     if (!spec) return fail(spec.error());
     spec_ = std::move(*spec);
   }
-  parts_.core.read([self = shared_from_this()](const State& state, Time) {
-    const Status looked = self->look(state);
+  std::vector<JobId> again;
+  if (request_.has_again()) again.push_back(request_.again().job());
+  parts_.core.read_jobs(std::move(again), [self = shared_from_this()](const State& state, Time,
+                                                                      const Status& read) {
+    const Status looked = read ? self->look(state) : read;
     if (!looked) return self->fail(looked.error());
-    if (self->answered_) return self->reactor_.Finish(grpc::Status::OK);
+    if (self->known_ != 0) return self->answer(self->known_);
     const bool queued = self->parts_.snapshots.run([self] {
       if (const Status prepared = self->prepare(); !prepared) return self->fail(prepared.error());
       self->submit();
@@ -51,16 +54,8 @@ Status SubmitCall::look(const State& state) {
   sites_ = site_paths(state);
   spec_.user = who_.user;
   merge_overlaps(spec_.array);
-  const auto known = state.requests.find({spec_.user, request_.request_id()});
-  if (known != state.requests.end()) {
-    const Job& job = state.jobs.at(known->second);
-    reply_.set_job(job.id);
-    reply_.set_tree(std::string(job.spec.root.tree.view()));
-    *reply_.mutable_timeline() = wire::to_proto(job.timeline);
-    answered_ = true;
-    return ok();
-  }
-  if (!who_.from) return ok();
+  known_ = TRY(parts_.core.find_request(spec_.user, request_.request_id())).value_or(0);
+  if (known_ != 0 || !who_.from) return ok();
   // A dev container itself is root's, and its sessions are looked at one by one.
   if (!spec_.dev_container) TRY(who_.from->check_ids(spec_.program.caller, "submit"));
   if (!spec_.root.volume.empty() && spec_.root.volume != who_.from->volume) {
@@ -142,15 +137,27 @@ void SubmitCall::submit() {
   parts_.core.post(
       Submit{request_.request_id(), spec_, timeline_},
       [self = shared_from_this()](const State& state, Time, const Result<Reply>& result) {
-        self->answer(state, result);
+        if (!result) return self->fail(result.error());
+        const JobId job = std::get<Submitted>(*result).job;
+        // A known one may have left the ledger.
+        if (const Job* known = find_job(state, job)) return self->answer(*known);
+        self->answer(job);
       });
 }
 
-void SubmitCall::answer(const State& state, const Result<Reply>& result) {
-  if (!result) return fail(result.error());
-  const auto& submitted = std::get<Submitted>(*result);
-  const Job& job = state.jobs.at(submitted.job);
-  reply_.set_job(submitted.job);
+void SubmitCall::answer(JobId id) {
+  parts_.core.read_jobs(
+      {id}, [self = shared_from_this(), id](const State& state, Time, const Status& read) {
+        if (!read) return self->fail(read.error());
+        const Job* job = find_job(state, id);
+        if (job != nullptr) return self->answer(*job);
+        self->fail({Code::kNotFound, fmt::format("job {} of this request is no longer known", id),
+                    "devrun ps -a"});
+      });
+}
+
+void SubmitCall::answer(const Job& job) {
+  reply_.set_job(job.id);
   reply_.set_tree(std::string(job.spec.root.tree.view()));
   *reply_.mutable_timeline() = wire::to_proto(job.timeline);
   reactor_.Finish(grpc::Status::OK);

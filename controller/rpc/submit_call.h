@@ -26,14 +26,15 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   void start();
 
  private:
-  Status look(const State& state);  // core's thread; sets answered_ if the job is known
+  Status look(const State& state);  // core's thread; sets known_ if the request is
   Status prepare();                 // a worker's thread
   Status check_volume();
   Status check_tree();  // of a job that is run again
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
   void submit();
-  void answer(const State& state, const Result<Reply>& result);
+  void answer(JobId id);
+  void answer(const Job& job);
   void fail(const Error& error);
 
   Parts parts_;
@@ -47,7 +48,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   SitePaths sites_;
   Timeline timeline_;
   bool root_is_set_ = false;  // the tree of the job that calls
-  bool answered_ = false;
+  JobId known_ = 0;           // the job that this request has made before
 };
 
 }  // namespace devrun::controller

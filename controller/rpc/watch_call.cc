@@ -51,7 +51,11 @@ void WatchCall::begin(const State& state, Time now, Who who) {
 
 void WatchCall::jobs_changed(const State& state, Time now, const std::set<JobId>& jobs) {
   pb::WatchUpdate update;
-  for (const JobId id : jobs) add_job(update, state, state.jobs.at(id), now);
+  for (const JobId id : jobs) {
+    if (const auto job = state.jobs.find(id); job != state.jobs.end()) {
+      add_job(update, state, job->second, now);
+    }
+  }
   add_nodes(update, state, now);
   if (update.jobs_size() != 0 || update.nodes_size() != 0) send(std::move(update), now);
 }
@@ -59,6 +63,7 @@ void WatchCall::jobs_changed(const State& state, Time now, const std::set<JobId>
 // Reasons to wait and silence of nodes change with time alone.
 void WatchCall::ticked(const State& state, Time now) {
   std::set<JobId> live;
+  std::erase_if(jobs_sent_, [&](const auto& sent) { return state.jobs.count(sent.first) == 0; });
   for (const auto& [id, print] : jobs_sent_) {
     if (!state.jobs.at(id).outcome) live.insert(id);
   }

@@ -110,6 +110,21 @@ TEST(Archive, ARecalledJobIsAsBefore) {
   EXPECT_EQ(find_job(world.state, good), nullptr);
 }
 
+TEST(Archive, WhoWaitsForAJobThatIsForgottenEndsWithTheReason) {
+  Archiving world;
+  const JobId good = world.ended();
+  world.archive(good);
+  Ledger found = world.replayed();
+  JobSpec after = simple_job();
+  after.after_ok = {good};
+  apply(found, {world.now, JobSubmitted{7, "after", after, {}}});
+  static_cast<Ledger&>(world.state) = found;
+  world.put(Tick{});
+  EXPECT_EQ(world.of(7), JobState::kFailed);
+  EXPECT_NE(world.ending(7).reason.find("nothing is known of job 1"), std::string::npos)
+      << world.ending(7).reason;
+}
+
 // A node that was given up comes back with an attempt of an archived job: what it wrote is fetched before it may go.
 TEST(Archive, ANodeThatComesBackIsHeard) {
   Archiving world;

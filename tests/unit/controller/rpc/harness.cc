@@ -184,6 +184,7 @@ void TestCluster::start() {
   options.authority_pem = authority_.certificate;
   options.certificate_pem = certificate_.certificate;
   options.key_pem = certificate_.key;
+  options.policy = policy_;
   auto server = Server::start(options, std::make_unique<MemoryStorage>(volumes_, folder_));
   if (!server) {
     ADD_FAILURE() << server.error().message;

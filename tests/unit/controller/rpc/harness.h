@@ -54,12 +54,14 @@ class TestCluster {
                                            const std::string& name = "ada");
   Volumes& volumes() { return *volumes_; }
   const std::string& folder() const { return folder_; }
+  Policy& policy() { return policy_; }  // of the next start
 
  private:
   std::string folder_;
   std::shared_ptr<Volumes> volumes_ = std::make_shared<Volumes>();
   Pem authority_;
   Pem certificate_;
+  Policy policy_;
   std::unique_ptr<Server> server_;
 };
 
