@@ -50,7 +50,8 @@ int main(int argc, char** argv) {
   CLI::App app("devrun-controller: jobs, volumes and streams of a devrun cluster");
   app.set_version_flag("--version", "devrun-controller " + std::string(kVersion));
   app.add_option("--store", options.store, "folder of volumes, snapshots and output");
-  app.add_option("--state", options.server.state_folder, "folder of journal.db, history.db, seal.key");
+  app.add_option("--state", options.server.state_folder,
+                 "folder of journal.db, history.db, seal.key");
   app.add_option("--listen", options.server.listen, "HOST:PORT");
   app.add_option("--ca", options.authority, "certificate of the cluster's authority");
   app.add_option("--cert", options.certificate, "the controller's certificate");

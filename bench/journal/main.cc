@@ -119,13 +119,20 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   TRY(journal->append(std::vector<Event>{{kNow, JobArchived{1}}}));
   const double archive_s = seconds_since(begin);
 
+  Job small;
+  small.spec = spec_of(2);
+  small.tasks[kNoTask] = copy.tasks.begin()->second;
+  small.outcome = copy.outcome;
+  const size_t small_bytes = encode_job(small).size();
+
   events.clear();
   for (JobId id = 2; id < jobs + 2; ++id) {
     events.push_back({kNow, JobSubmitted{id, fmt::format("request-{}", id), spec_of(id), {}}});
     if (id % 4 == 0) events.push_back({kNow, TaskPlaced{{id, kNoTask}, 1, {"node1"}, {{1}}}});
   }
   TRY(append_all(*journal, events, 1000));
-  for (uint64_t n = 0; n <= tasks; n += 100) TRY(journal->tidy());  // nothing of the array is left then
+  for (uint64_t n = 0; n <= tasks; n += 100)
+    TRY(journal->tidy());  // nothing of the array is left then
   journal.reset();
   begin = Clock::now();
   journal = TRY(Journal::open(folder + "/journal.db"));
@@ -136,13 +143,15 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   const size_t job_bytes = (heap_bytes() - heap) / jobs;
 
   fmt::print(
-      "{{\"tasks\": {}, \"bytes_per_ended_task\": {}, \"record_bytes_per_task\": {:.1f}, "
+      "{{\"record_bytes_of_one_job\": {}, \"tasks\": {}, \"bytes_per_ended_task\": {}, "
+      "\"record_bytes_per_task\": {:.1f}, "
       "\"append_events_per_s\": {:.0f}, \"apply_events_per_s\": {:.0f}, \"copy_array_ms\": {:.1f}, "
       "\"encode_array_ms\": {:.1f}, \"decode_array_ms\": {:.1f}, \"archive_array_ms\": {:.1f}, "
       "\"live_jobs\": {}, \"restart_s\": {:.2f}, \"bytes_per_live_job\": {}}}\n",
-      tasks, task_bytes, static_cast<double>(record.size()) / static_cast<double>(tasks),
-      appended / append_s, appended / apply_s, copy_s * 1000, encode_s * 1000, decode_s * 1000,
-      archive_s * 1000, found.jobs.size(), restart_s, job_bytes);
+      small_bytes, tasks, task_bytes,
+      static_cast<double>(record.size()) / static_cast<double>(tasks), appended / append_s,
+      appended / apply_s, copy_s * 1000, encode_s * 1000, decode_s * 1000, archive_s * 1000,
+      found.jobs.size(), restart_s, job_bytes);
   return ok();
 }
 

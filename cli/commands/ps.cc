@@ -143,10 +143,21 @@ Result<JobQuery> query_of(const Arguments& arguments) {
   return out;
 }
 
+// `ps aux` is a question, too.
+void say_none(const JobQuery& query, Context& context) {
+  if (query.words.empty()) return;
+  context.console.say(fmt::format(
+      "no job has {} in its line. Try: devrun ps -a {}; or devrun -- ps {}, to run a program of "
+      "that name",
+      query.words.size() == 1 ? "that word" : "these words", fmt::join(query.words, " "),
+      fmt::join(query.words, " ")));
+}
+
 Result<int> ps(const JobQuery& query, bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
   const JobList jobs = TRY(controller->list_jobs(query));
   TRY(context.console.data(json ? jobs_json(jobs) : jobs_text(jobs, wall_clock())));
+  if (jobs.jobs.empty() && !jobs.truncated && !json) say_none(query, context);
   if (jobs.truncated && !json) {
     context.console.say(
         fmt::format("these are not all: older jobs were left out. Try: devrun ps --before {} with "

@@ -19,6 +19,7 @@ constexpr auto kEvery = std::chrono::seconds(1);
 // Copied on the core's thread at once; one array may have more.
 constexpr size_t kTasksAtOnceMax = 5'000;
 constexpr size_t kForgottenAtOnceMax = 1'000;
+constexpr uint64_t kForgetEveryRounds = 60;
 
 }  // namespace
 
@@ -73,11 +74,12 @@ void Archive::stop() {
 // ── moving jobs there ──
 
 void Archive::serve() {
+  uint64_t rounds = 0;
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kEvery, [this] { return stopping_; })) {
     lock.unlock();
     while (archive_some()) continue;
-    forget_oldest();
+    if (rounds++ % kForgetEveryRounds == 0) forget_oldest();
     lock.lock();
   }
 }

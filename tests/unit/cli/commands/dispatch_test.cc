@@ -182,10 +182,15 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: ps: unknown option --al, did you mean --all? Try: devrun help ps; or devrun "
              "-- ps --al, to run a "
              "program of that name"},
-        Case{"ps aux",
-             "devrun: ps: filters are not supported yet in this version. Try: devrun help ps; or "
-             "devrun -- ps aux, to run "
-             "a program of that name"},
+        Case{"ps -a --since 2d --until 2026-11-01 --user ada --limit 20 --before 99 aux", "action"},
+        Case{"ps --state queued,FAILED --name train-* --exit !0", "action"},
+        Case{"ps --state done",
+             "devrun: ps: --state: there is no state 'done': they are QUEUED, STARTING, SETTING_UP, "
+             "RUNNING, COMPLETING, UNREACHABLE, SUCCEEDED, FAILED, CANCELLED, TIMED_OUT, NODE_LOST. "
+             "Try: devrun help ps; or devrun -- ps --state done, to run a program of that name"},
+        Case{"ps --exit 300",
+             "devrun: ps: --exit: '300' is neither a status from 0 to 255 nor !0. Try: devrun help "
+             "ps; or devrun -- ps --exit 300, to run a program of that name"},
         Case{"-g 1 ps",
              "devrun: ps: unknown option -g. Try: devrun help ps; or devrun -g 1 -- ps, to run a "
              "program of that name"},
@@ -207,10 +212,9 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: logs: --tail: 'x' is not a whole number from 0. Try: devrun help logs; or "
              "devrun -- logs --tail x 1, "
              "to run a program of that name"},
-        Case{"ps --since 1h",
-             "devrun: ps: --since is not supported yet in this version. Try: devrun help ps; or "
-             "devrun -- "
-             "ps --since 1h, to run a program of that name"},
+        Case{"ps --watch",
+             "devrun: ps: --watch is not supported yet in this version. Try: devrun help ps; or "
+             "devrun -- ps --watch, to run a program of that name"},
         Case{"volume",
              "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore, paths. "
              "Try: "
