@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "common/base/check.h"
+#include "common/base/utf8.h"
 #include "common/wire/attempt.h"
 #include "common/wire/job.h"
 #include "devrun/v1/history.pb.h"
@@ -105,6 +106,7 @@ pb::TaskRecord record_of(int32_t index, const Task& in) {
   out.set_warned(in.warned);
   if (in.first_failed) out.set_first_failed(*in.first_failed);
   if (in.stop) out.set_stop(to_proto(Ending{*in.stop, 0, {}, {}}).cause());
+  if (in.stop_reason) out.set_stop_reason(in_utf8(*in.stop_reason));
   out.set_deliver_signal(in.deliver_signal);
   out.set_deliver_sequence(in.deliver_sequence);
   if (in.outcome) *out.mutable_outcome() = record_of(*in.outcome);
@@ -133,6 +135,7 @@ Result<Task> task_of(const pb::TaskRecord& in) {
     stop.set_cause(in.stop());
     out.stop = TRY(from_proto(stop)).cause;
   }
+  if (!in.stop_reason().empty()) out.stop_reason = in.stop_reason();
   out.deliver_signal = in.deliver_signal();
   out.deliver_sequence = in.deliver_sequence();
   if (in.has_outcome()) out.outcome = TRY(outcome_of(in.outcome()));

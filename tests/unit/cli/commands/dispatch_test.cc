@@ -184,10 +184,11 @@ INSTANTIATE_TEST_SUITE_P(
              "program of that name"},
         Case{"ps -a --since 2d --until 2026-11-01 --user ada --limit 20 --before 99 aux", "action"},
         Case{"ps --state queued,FAILED --name train-* --exit !0", "action"},
-        Case{"ps --state done",
-             "devrun: ps: --state: there is no state 'done': they are QUEUED, STARTING, SETTING_UP, "
-             "RUNNING, COMPLETING, UNREACHABLE, SUCCEEDED, FAILED, CANCELLED, TIMED_OUT, NODE_LOST. "
-             "Try: devrun help ps; or devrun -- ps --state done, to run a program of that name"},
+        Case{
+            "ps --state done",
+            "devrun: ps: --state: there is no state 'done': they are QUEUED, STARTING, SETTING_UP, "
+            "RUNNING, COMPLETING, UNREACHABLE, SUCCEEDED, FAILED, CANCELLED, TIMED_OUT, NODE_LOST. "
+            "Try: devrun help ps; or devrun -- ps --state done, to run a program of that name"},
         Case{"ps --exit 300",
              "devrun: ps: --exit: '300' is neither a status from 0 to 255 nor !0. Try: devrun help "
              "ps; or devrun -- ps --exit 300, to run a program of that name"},

@@ -57,6 +57,7 @@ Job whole_job() {
   task.warned = true;
   task.first_failed = 1;
   task.stop = EndCause::kTimedOut;
+  task.stop_reason = std::string("who wanted it");
   task.deliver_signal = 10;
   task.deliver_sequence = 2;
   task.outcome = Outcome{JobState::kTimedOut, *rank.ending, {9}};
