@@ -7,7 +7,9 @@
 
 namespace devrun {
 
-// The kind of node, whatever is free there: dev containers, pool.
+// 0 if there are none of that name.
+int64_t extra_of(const Resources& of, const std::string& name);
+// The kind of node, whatever is free there: dev containers, pool, labels.
 bool may_run_on(const NodeHello& node, const JobSpec& spec);
 // Whether an empty node could hold it.
 bool fits(const NodeHello& node, const Resources& need);

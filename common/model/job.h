@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +21,10 @@ struct Resources {
   int64_t cpu_milli = 0;  // thousandths of a core
   int64_t memory_bytes = 0;
   int32_t gpus = 0;
-  std::string gpu_type;  // empty: any
+  std::string gpu_type;          // empty: any
+  int64_t gpu_memory_bytes = 0;  // that each GPU must have; of what a node has: 0
+  // What a site counts beside these, by name: licences, FPGAs.
+  std::map<std::string, int64_t> extras = {};
   bool operator==(const Resources&) const = default;
 };
 
@@ -91,10 +95,14 @@ struct JobSpec {
   std::string pool;                // empty: any
   std::vector<ArrayRange> array;   // empty: no array
   uint32_t array_running_max = 0;  // 0: no limit
-  std::vector<JobId> after_ok;     // starts when all of these have SUCCEEDED
-  Duration time_limit;             // 0: none
-  int32_t priority = 0;            // higher first
-  bool dev_container = false;      // root.live; runs on the storage host
+  // It starts when all of these have ended, have SUCCEEDED, or have ended otherwise. What they wrote is laid over its
+  // snapshot.
+  std::vector<JobId> after = {};
+  std::vector<JobId> after_ok;
+  std::vector<JobId> after_fail = {};
+  Duration time_limit;         // 0: none
+  int32_t priority = 0;        // higher first
+  bool dev_container = false;  // root.live; runs on the storage host
   // Cancelled once nobody has been attached for so long, unless its caller left it on purpose.
   bool cancel_on_disconnect = false;
   Duration disconnect_grace = {};
@@ -105,6 +113,8 @@ struct JobSpec {
   Duration warn_before = {};
   PathRules paths = {};  // fixed when it is submitted
   Results results = Results::kHome;
+  std::map<std::string, std::string> labels = {};       // for people, who look for jobs by them
+  std::map<std::string, std::string> node_labels = {};  // only nodes that have all of these
   bool fresh = false;  // a later attempt sees nothing of what earlier ones brought home
   bool operator==(const JobSpec&) const = default;
 };

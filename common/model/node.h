@@ -18,6 +18,8 @@ struct Gpu {
   std::string name;    // in the driver's words
   int64_t memory_bytes = 0;
   std::string uuid = {};
+  // GPUs of one number are joined more closely (NVLink, or one PCIe switch) than those of different ones. 0: not told.
+  uint32_t link = 0;
   bool operator==(const Gpu&) const = default;
 };
 
@@ -33,12 +35,14 @@ struct NodeHello {
   std::vector<std::string> pools;
   bool dev_containers = false;  // the storage host: takes dev containers and nothing else
   std::vector<Gpu> gpus = {};   // total.gpus of them; an older agent names none
+  std::map<std::string, std::string> labels = {};
   std::vector<std::string> site_paths = {};  // of every container there: mounts of the node's
   bool operator==(const NodeHello&) const = default;
 };
 
-// Those of `type` (any, if empty; case does not count), by index. Where an agent names none they are numbered from 0.
-std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type);
+// Those of `type` (any, if empty; case does not count) with that much memory, by index. Where an agent names none they are numbered from 0.
+std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type,
+                              int64_t memory_bytes = 0);
 
 // Things that a program has counted, by name (cache.hits, nfs.bytes_read): for people, nothing is decided by them.
 using Counts = std::map<std::string, uint64_t>;

@@ -18,6 +18,11 @@ Result<Digest> digest(std::string_view raw, std::string_view field) {
   return *out;
 }
 
+template <typename Key, typename Value>
+std::map<Key, Value> ordered(const google::protobuf::Map<Key, Value>& in) {
+  return {in.begin(), in.end()};
+}
+
 }  // namespace
 
 pb::Resources to_proto(const Resources& in) {
@@ -26,11 +31,14 @@ pb::Resources to_proto(const Resources& in) {
   out.set_memory_bytes(in.memory_bytes);
   out.set_gpus(in.gpus);
   out.set_gpu_type(in.gpu_type);
+  out.set_gpu_memory_bytes(in.gpu_memory_bytes);
+  for (const auto& [name, amount] : in.extras) (*out.mutable_extras())[name] = amount;
   return out;
 }
 
 Resources from_proto(const pb::Resources& in) {
-  return {in.cpu_milli(), in.memory_bytes(), in.gpus(), in.gpu_type()};
+  return {in.cpu_milli(), in.memory_bytes(),     in.gpus(),
+          in.gpu_type(),  in.gpu_memory_bytes(), ordered(in.extras())};
 }
 
 pb::Caller to_proto(const Caller& in) {
@@ -123,7 +131,9 @@ pb::JobSpec to_proto(const JobSpec& in) {
     added->set_step(range.step);
   }
   out.set_array_running_max(in.array_running_max);
-  for (const JobId job : in.after_ok) out.add_after_ok(job);
+  out.mutable_after()->Add(in.after.begin(), in.after.end());
+  out.mutable_after_ok()->Add(in.after_ok.begin(), in.after_ok.end());
+  out.mutable_after_fail()->Add(in.after_fail.begin(), in.after_fail.end());
   out.set_time_limit_us(in.time_limit.us);
   out.set_priority(in.priority);
   out.set_dev_container(in.dev_container);
@@ -136,6 +146,8 @@ pb::JobSpec to_proto(const JobSpec& in) {
   for (const PathRule& rule : in.paths) *out.add_paths() = to_proto(rule);
   out.set_results(static_cast<pb::Results>(in.results));
   out.set_fresh(in.fresh);
+  out.mutable_labels()->insert(in.labels.begin(), in.labels.end());
+  out.mutable_node_labels()->insert(in.node_labels.begin(), in.node_labels.end());
   return out;
 }
 
@@ -152,6 +164,8 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
     out.array.push_back({range.first(), range.last(), range.step()});
   }
   out.array_running_max = in.array_running_max();
+  out.after.assign(in.after().begin(), in.after().end());
+  out.after_fail.assign(in.after_fail().begin(), in.after_fail().end());
   out.after_ok.assign(in.after_ok().begin(), in.after_ok().end());
   out.time_limit = {in.time_limit_us()};
   out.priority = in.priority();
@@ -165,6 +179,8 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   out.paths = TRY(path_rules_from(in.paths()));
   out.results = TRY(from_proto(in.results()));
   out.fresh = in.fresh();
+  out.labels = ordered(in.labels());
+  out.node_labels = ordered(in.node_labels());
   return out;
 }
 
@@ -340,6 +356,7 @@ pb::NodeHello to_proto(const NodeHello& in) {
   for (const std::string& pool : in.pools) out.add_pools(pool);
   out.set_dev_containers(in.dev_containers);
   for (const std::string& path : in.site_paths) out.add_site_paths(path);
+  out.mutable_labels()->insert(in.labels.begin(), in.labels.end());
   for (const Gpu& gpu : in.gpus) {
     pb::Gpu& added = *out.add_gpus();
     added.set_index(gpu.index);
@@ -347,6 +364,7 @@ pb::NodeHello to_proto(const NodeHello& in) {
     added.set_name(in_utf8(gpu.name));
     added.set_memory_bytes(gpu.memory_bytes);
     added.set_uuid(in_utf8(gpu.uuid));
+    added.set_link(gpu.link);
   }
   return out;
 }
@@ -354,7 +372,8 @@ pb::NodeHello to_proto(const NodeHello& in) {
 NodeHello from_proto(const pb::NodeHello& in) {
   std::vector<Gpu> gpus;
   for (const pb::Gpu& gpu : in.gpus()) {
-    gpus.push_back({gpu.index(), gpu.type(), gpu.name(), gpu.memory_bytes(), gpu.uuid()});
+    gpus.push_back(
+        {gpu.index(), gpu.type(), gpu.name(), gpu.memory_bytes(), gpu.uuid(), gpu.link()});
   }
   return {in.name(),
           in.boot_id(),
@@ -365,6 +384,7 @@ NodeHello from_proto(const pb::NodeHello& in) {
           {in.pools().begin(), in.pools().end()},
           in.dev_containers(),
           std::move(gpus),
+          ordered(in.labels()),
           {in.site_paths().begin(), in.site_paths().end()}};
 }
 

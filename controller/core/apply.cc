@@ -16,6 +16,11 @@ void add(Resources& to, const Resources& what, int sign) {
   to.cpu_milli += sign * what.cpu_milli;
   to.memory_bytes += sign * what.memory_bytes;
   to.gpus += sign * what.gpus;
+  for (const auto& [name, amount] : what.extras) {
+    int64_t& of = to.extras[name];
+    of += sign * amount;
+    if (of == 0) to.extras.erase(name);
+  }
 }
 
 // A task of an array exists from the moment that something happens to it.
@@ -56,8 +61,10 @@ void settle(Ledger& ledger, Job& job, Time at) {
   job.outcome = outcome;
   ledger.ended.insert({at, job.id});
   for (const JobId id : dependencies(job.spec)) {
-    const auto awaited = ledger.awaited.find(id);
-    if (--awaited->second == 0) ledger.awaited.erase(awaited);
+    const auto followers = ledger.followers.find(id);
+    if (followers == ledger.followers.end()) continue;  // named twice
+    followers->second.erase(job.id);
+    if (followers->second.empty()) ledger.followers.erase(followers);
   }
   const auto dev = ledger.dev_containers.find(job.spec.root.volume);
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
@@ -70,11 +77,25 @@ void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
   for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
 }
 
-void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
+constexpr size_t kFailedStartsMax = 16;
+
+// A program that ended by itself proves the node; what could not be started there speaks against it. (126 and 127: there
+// is no such program, which is nobody's fault but the caller's.)
+void count_start(Node& node, JobId job, const Ending& ending, Time at) {
+  if (ending.cause == EndCause::kExited) node.failed_starts.clear();
+  if (ending.cause != EndCause::kNotStarted || ending.status == 126 || ending.status == 127) return;
+  if (node.failed_starts.size() < kFailedStartsMax) node.failed_starts.insert(job);
+  node.failed_last = at;
+  node.failed_reason = ending.reason;
+}
+
+void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending,
+              Time at) {
   Rank& rank = task.ranks[key.rank];
   const bool has_room = rank.phase < Phase::kCompleting;
   rank.ending = ending;
   rank.phase = Phase::kEnded;
+  count_start(ledger.nodes.at(rank.node), key.job, ending, at);
   const bool good = ending.cause == EndCause::kExited && ending.status == 0;
   if (!good && !task.first_failed) task.first_failed = key.rank;
   if (ledger.nodes.at(rank.node).live.erase(key) != 0 && has_room) give_back(ledger, job, rank);
@@ -95,7 +116,7 @@ struct Apply {
     if (e.spec.array.empty()) make_task(job, kNoTask);
     ledger.next_job = std::max(ledger.next_job, e.job + 1);
     ledger.requests[{e.spec.user, e.request_id}] = e.job;
-    for (const JobId id : dependencies(e.spec)) ++ledger.awaited[id];
+    for (const JobId id : dependencies(e.spec)) ledger.followers[id].insert(e.job);
     if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
     Job& kept = ledger.jobs[e.job] = std::move(job);
     settle(ledger, kept, at);
@@ -137,7 +158,7 @@ struct Apply {
     rank.timeline = e.observed.timeline;
     rank.usage = e.observed.usage;
     if (e.observed.phase != Phase::kEnded) return;
-    end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}));
+    end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}), at);
   }
 
   void operator()(const JobCancelRequested& e) {
@@ -187,8 +208,15 @@ struct Apply {
       task.ranks[key.rank].output_bytes = 0;
       end_rank(ledger, of, task, key,
                {EndCause::kLost, 125, e.reason,
-                "devrun logs " + to_string(key.task_key()) + ", and submit it again"});
+                "devrun logs " + to_string(key.task_key()) + ", and submit it again"},
+               at);
     }
+  }
+
+  void operator()(const NodeDrained& e) {
+    Node& node = ledger.nodes.at(e.node);
+    node.drained = e.drained ? e.reason : "";
+    if (!e.drained) node.failed_starts.clear();
   }
 
   void operator()(const JobKept& e) { job(e.job).kept = true; }

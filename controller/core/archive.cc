@@ -61,7 +61,7 @@ std::vector<JobId> jobs_to_archive(const State& state, Time now, size_t tasks_ma
   size_t tasks = 0;
   for (const auto& [ended, id] : state.ended) {
     if (!is_due(ended) || tasks >= tasks_max) break;
-    if (on_nodes.count(id) != 0 || state.awaited.count(id) != 0) continue;
+    if (on_nodes.count(id) != 0 || state.followers.count(id) != 0) continue;
     out.push_back(id);
     tasks += std::max<size_t>(state.jobs.at(id).tasks.size(), 1);
   }
@@ -87,7 +87,7 @@ std::vector<JobId> absent_jobs(const State& state, const Input& input) {
 
 std::vector<JobId> absent_dependencies(const Ledger& ledger) {
   std::vector<JobId> out;
-  for (const auto& [id, count] : ledger.awaited) {
+  for (const auto& [id, followers] : ledger.followers) {
     if (find_job(ledger, id) == nullptr) out.push_back(id);
   }
   return out;
@@ -103,7 +103,7 @@ void archived(Turn& turn, const Archived& input) {
     const auto job = turn.state.jobs.find(id);
     // Meanwhile somebody may have begun to wait for it, or a node come back with it.
     const bool stays = job == turn.state.jobs.end() || !job->second.outcome ||
-                       turn.state.awaited.count(id) != 0 || on_nodes.count(id) != 0;
+                       turn.state.followers.count(id) != 0 || on_nodes.count(id) != 0;
     if (!stays) turn.happened(JobArchived{id});
   }
 }
@@ -112,6 +112,9 @@ void recall(Turn& turn, const Recall& input) {
   Ledger& ledger = turn.state;
   if (!input.job.outcome || ledger.jobs.count(input.job.id) != 0) return;
   ledger.recalled.jobs[input.job.id] = {input.job, turn.now};
+  const auto followers = ledger.followers.find(input.job.id);
+  if (followers == ledger.followers.end()) return;
+  for (const JobId id : followers->second) turn.state.schedule.job_changed(id);
 }
 
 void forget_recalled(Turn& turn) {
@@ -121,7 +124,7 @@ void forget_recalled(Turn& turn) {
   const std::set<JobId> on_nodes = jobs_on_nodes(turn.state);
   std::vector<std::pair<Time, JobId>> oldest;
   for (const auto& [id, one] : recalled) {
-    if (turn.state.awaited.count(id) == 0 && on_nodes.count(id) == 0)
+    if (turn.state.followers.count(id) == 0 && on_nodes.count(id) == 0)
       oldest.push_back({one.at, id});
   }
   std::ranges::sort(oldest);

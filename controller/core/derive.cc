@@ -3,14 +3,13 @@
 // storage makes such a tree (DeriveRoot); until it has, the task waits.
 #include <fmt/format.h>
 
-#include "controller/core/scheduler.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
 
 namespace {
 
-// All last attempts of all tasks of a job that has SUCCEEDED.
+// All last attempts of all tasks of a job that has ended.
 void add_attempts(const Job& job, std::vector<AttemptKey>& out) {
   for (const auto& [index, task] : job.tasks) {
     for (uint32_t rank = 0; rank < task.ranks.size(); ++rank) {
@@ -23,8 +22,10 @@ DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
   const Job& job = state.jobs.at(deriving.task.job);
   DeriveRoot out{deriving.task, deriving.attempt, job.spec.root.volume, job.spec.root.tree, {}};
   if (deriving.attempt == 1) {
-    for (const JobId id : job.spec.after_ok) {
-      if (const Job* const before = find_job(state, id)) add_attempts(*before, out.over);
+    for (const auto* ids : {&job.spec.after, &job.spec.after_ok, &job.spec.after_fail}) {
+      for (const JobId id : *ids) {
+        if (const Job* const before = find_job(state, id)) add_attempts(*before, out.over);
+      }
     }
     return out;
   }
@@ -48,18 +49,29 @@ JobId forgotten_dependency(const State& state, const Deriving& deriving) {
 
 }  // namespace
 
-void derive_roots(Turn& turn) {
-  for (const Deriving& wanted : roots_wanted(turn.state)) {
-    turn.state.presence.deriving.insert(wanted);
+bool derive_roots(Turn& turn) {
+  bool made = false;
+  for (const Deriving& wanted : turn.state.schedule.take_roots_wanted()) {
+    const Job* const job = find_job(turn.state, wanted.task.job);
+    if (job == nullptr || job->outcome || turn.state.presence.deriving.count(wanted) != 0) continue;
     if (const JobId forgotten = forgotten_dependency(turn.state, wanted)) {
+      turn.state.presence.deriving.insert(wanted);
       root_derived(turn, {wanted.task, wanted.attempt,
                           Error{Code::kNotFound,
                                 fmt::format("nothing is known of job {} any more", forgotten),
                                 {}}});
       continue;
     }
-    turn.act(wanted_root(turn.state, wanted));
+    DeriveRoot root = wanted_root(turn.state, wanted);
+    if (root.over.empty()) {  // nothing of what it waited for ever ran
+      turn.happened(RootDerived{wanted.task, wanted.attempt, root.base});
+      made = true;
+      continue;
+    }
+    turn.state.presence.deriving.insert(wanted);
+    turn.act(std::move(root));
   }
+  return made;
 }
 
 void root_derived(Turn& turn, const Derived& input) {

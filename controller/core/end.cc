@@ -79,16 +79,20 @@ Ending ending_of_task(const Task& task) {
   return as_promised(std::move(ending));
 }
 
-// Those that waited for a job that did not succeed cannot start any more, nor can those that wait
-// for them.
+bool names(const std::vector<JobId>& ids, JobId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+// Those that waited for another end of it can never start, nor can those that wait for them.
 void end_dependents(Turn& turn, JobId over) {
   const Job* job = find_job(turn.state, over);
-  if (!job->outcome || job->outcome->state == JobState::kSucceeded) return;
+  const auto followers = turn.state.followers.find(over);
+  if (!job->outcome || followers == turn.state.followers.end()) return;
+  const bool succeeded = job->outcome->state == JobState::kSucceeded;
   std::vector<JobId> dependents;
-  for (const QueueKey& queued : turn.state.queue) {
-    const std::vector<JobId>& after = turn.state.jobs.at(queued.job).spec.after_ok;
-    if (std::find(after.begin(), after.end(), over) != after.end())
-      dependents.push_back(queued.job);
+  for (const JobId id : followers->second) {
+    const JobSpec& spec = turn.state.jobs.at(id).spec;
+    if (names(succeeded ? spec.after_fail : spec.after_ok, over)) dependents.push_back(id);
   }
   const std::string reason =
       fmt::format("job {}, which it waited for, ended {}", over, state_name(job->outcome->state));

@@ -51,6 +51,14 @@ struct NodeJoined {
   NodeHello hello;
   bool operator==(const NodeJoined&) const = default;
 };
+// An operator's word. What runs there goes on.
+struct NodeDrained {
+  std::string node;
+  bool drained = false;
+  std::string reason;
+  std::string user;
+  bool operator==(const NodeDrained&) const = default;
+};
 struct NodeDeclaredLost {
   std::string node;
   std::string reason;
@@ -101,7 +109,8 @@ struct Carried {
 
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
                                TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
-                               TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried>;
+                               TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried,
+                               NodeDrained>;
 
 struct Event {
   Time at;

@@ -57,6 +57,12 @@ struct DeclareLost {
   std::string node;
   std::string reason;
 };
+struct Drain {
+  std::string node;
+  bool drained = false;
+  std::string reason;  // with `drained`
+  std::string user;
+};
 // In answer to DeriveRoot.
 struct Derived {
   TaskKey task;
@@ -77,6 +83,6 @@ struct Tick {};
 struct Place {};
 
 using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
-                           DeclareLost, Derived, Archived, Recall, Tick, Place>;
+                           DeclareLost, Drain, Derived, Archived, Recall, Tick, Place>;
 
 }  // namespace devrun::controller

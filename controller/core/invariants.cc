@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/model/fits.h"
+
 namespace devrun::controller {
 
 namespace {
@@ -22,17 +24,19 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
     used.cpu_milli += need.cpu_milli;
     used.memory_bytes += need.memory_bytes;
     used.gpus += need.gpus;
+    for (const auto& [extra, amount] : need.extras) used.extras[extra] += amount;
     for (const uint32_t gpu : rank->gpus) {
       if (!gpus_used.insert(gpu).second) {
         out.push_back(fmt::format("{}: GPU {} is given twice", name, gpu));
       }
     }
   }
+  std::erase_if(used.extras, [](const auto& extra) { return extra.second == 0; });
   if (used != node.used || gpus_used != node.gpus_used)
     out.push_back(fmt::format("{}: `used` is not the sum of what lives", name));
   const Resources& total = node.hello.total;
   if (used.cpu_milli > total.cpu_milli || used.memory_bytes > total.memory_bytes ||
-      used.gpus > total.gpus) {
+      used.gpus > total.gpus || !fits(node.hello, used)) {
     out.push_back(fmt::format("{} is over-committed", name));
   }
 }
@@ -97,17 +101,17 @@ void check_job(const Ledger& ledger, const Job& job, Problems& out) {
   }
 }
 
-void check_awaited(const Ledger& ledger, Problems& out) {
-  std::map<JobId, uint32_t> awaited;
+void check_followers(const Ledger& ledger, Problems& out) {
+  std::map<JobId, std::set<JobId>> followers;
   size_t ended = 0;
   for (const auto& [id, job] : ledger.jobs) {
     if (job.outcome) {
       ++ended;
       continue;
     }
-    for (const JobId before : dependencies(job.spec)) ++awaited[before];
+    for (const JobId before : dependencies(job.spec)) followers[before].insert(id);
   }
-  if (awaited != ledger.awaited) out.push_back("`awaited` is not what live jobs wait for");
+  if (followers != ledger.followers) out.push_back("`followers` is not what live jobs wait for");
   if (ended != ledger.ended.size()) out.push_back("`ended` has jobs that have gone");
 }
 
@@ -117,7 +121,7 @@ std::vector<std::string> broken_invariants(const Ledger& ledger) {
   Problems out;
   for (const auto& [name, node] : ledger.nodes) check_node(ledger, name, node, out);
   for (const auto& [id, job] : ledger.jobs) check_job(ledger, job, out);
-  check_awaited(ledger, out);
+  check_followers(ledger, out);
   for (const auto& [volume, id] : ledger.dev_containers) {
     const Job* job = find_job(ledger, id);
     if (job == nullptr || job->outcome) {

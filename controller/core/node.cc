@@ -40,6 +40,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
   const std::string& name = input.hello.name;
   join(turn, input.hello);
   NodePresence& presence = turn.presence(name);
+  turn.state.schedule.node_changed(name);
   presence.session = input.session;
   presence.last_heard = turn.now;
   presence.trouble = input.trouble;
@@ -73,7 +74,9 @@ void synchronize(Turn& turn, const Synchronized& input) {
 // What agents say again is no event: a restarted controller hears it with the next hello.
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble) {
   const auto it = turn.state.presence.nodes.find(node);
-  if (it != turn.state.presence.nodes.end()) it->second.trouble = trouble;
+  if (it == turn.state.presence.nodes.end() || it->second.trouble == trouble) return;
+  it->second.trouble = trouble;
+  turn.state.schedule.node_changed(node);
 }
 
 void set_files(Turn& turn, const std::string& node, const Counts& files) {
@@ -85,6 +88,7 @@ void node_gone(Turn& turn, const NodeGone& input) {
   const auto it = turn.state.presence.nodes.find(input.node);
   if (it == turn.state.presence.nodes.end() || it->second.session != input.session) return;
   it->second.session = 0;
+  turn.state.schedule.node_changed(input.node);
   it->second.last_heard = turn.now;
 }
 
@@ -100,6 +104,21 @@ Result<Reply> declare_lost(Turn& turn, const DeclareLost& input) {
         "devrun cancel JOB (devrun nodes lost is for a machine that will not come back)"};
   }
   return Reply{DeclaredLost{lose(turn, input.node, input.reason)}};
+}
+
+Result<Reply> drain(Turn& turn, const Drain& input) {
+  const auto it = turn.state.nodes.find(input.node);
+  if (it == turn.state.nodes.end()) {
+    return Error{Code::kNotFound, fmt::format("there is no node '{}'", input.node), "devrun nodes"};
+  }
+  const Node& node = it->second;
+  const bool changes = input.drained ? node.drained != input.reason
+                                     : !node.drained.empty() || !node.failed_starts.empty();
+  if (changes) {
+    turn.happened(NodeDrained{input.node, input.drained, input.reason, input.user});
+    for (const AttemptKey& key : node.live) turn.act(TaskChanged{key.task_key()});
+  }
+  return Reply{};
 }
 
 }  // namespace devrun::controller

@@ -1,11 +1,12 @@
-// Waiting tasks get their nodes (scheduler.h chooses).
-#include "controller/core/scheduler.h"
+// Waiting tasks get their nodes (schedule.h chooses).
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
 
 void place(Turn& turn) {
-  for (Placement& placement : plan(turn.state, turn.now)) {
+  const State& state = turn.state;
+  while (std::optional<Placement> found = turn.state.schedule.next(state, turn.now)) {
+    Placement& placement = *found;
     const TaskKey task = placement.task;
     // The last one that may be is never given up by its node.
     const bool may_follow = placement.attempt <= find_job(turn.state, task.job)->spec.retries;

@@ -20,8 +20,11 @@ const Job* find_job(const Ledger& ledger, JobId id) {
   return recalled == ledger.recalled.jobs.end() ? nullptr : &recalled->second.job;
 }
 
-const std::vector<JobId>& dependencies(const JobSpec& spec) {
-  return spec.after_ok;
+std::vector<JobId> dependencies(const JobSpec& spec) {
+  std::vector<JobId> out = spec.after;
+  out.insert(out.end(), spec.after_ok.begin(), spec.after_ok.end());
+  out.insert(out.end(), spec.after_fail.begin(), spec.after_fail.end());
+  return out;
 }
 
 const Task* find_task(const Ledger& ledger, TaskKey key) {
@@ -46,9 +49,13 @@ const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt
   return job.root.is_zero() ? job.spec.root.tree : job.root;
 }
 
+bool waits_for_others(const JobSpec& spec) {
+  return !spec.after.empty() || !spec.after_ok.empty() || !spec.after_fail.empty();
+}
+
 std::optional<Deriving> root_to_derive(const Job& job, TaskKey key) {
   if (job.spec.root.live) return {};
-  if (!job.spec.after_ok.empty() && job.root.is_zero()) {
+  if (waits_for_others(job.spec) && job.root.is_zero()) {
     return Deriving{{job.id, kNoTask}, 1};
   }
   const auto task = job.tasks.find(key.task);

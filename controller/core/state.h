@@ -1,148 +1,12 @@
-// What the controller knows. `Ledger` is a fold over the journal's events (apply.h) and nothing
-// else; `Presence` is what a restart may forget, since agents say it again: who is connected, whose
-// output has arrived. Together they are the State that decisions are made of.
-//
-// A task (a whole job, or one of an array) goes
-//
-//   QUEUED ──TaskPlaced──▶ ranks: STARTING ─▶ SETTING_UP ─▶ RUNNING ─▶ COMPLETING ─▶ ended
-//   ──TaskEnded──▶ outcome
-//      │└─────────────────────────── TaskEnded (cancelled, dependency failed)
-//      │ ────────────────────────────▶
-//      └◀── TaskRetried (the attempt has failed and another may follow; its ranks become `past`)
-//
-// Array tasks come into being when they are placed or ended; `array_passed` counts the positions
-// behind.
+// All that decisions are made of: the Ledger (ledger.h), which a restart finds again; Presence, which agents say again: who
+// is connected, whose output has arrived; and the Schedule (schedule.h), which follows from both.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "common/base/boxed.h"
-#include "common/base/time.h"
-#include "common/model/attempt.h"
-#include "common/model/ids.h"
-#include "common/model/job.h"
-#include "common/model/node.h"
+#include "controller/core/ledger.h"
+#include "controller/core/policy.h"
+#include "controller/core/schedule.h"
 
 namespace devrun::controller {
-
-struct Rank {
-  std::string node;
-  Phase phase = Phase::kStarting;
-  bool reported = false;    // the agent has said that it knows the attempt
-  bool setup_done = false;  // waits, with kSettingUp, for the other ranks
-  Boxed<Ending> ending;
-  int64_t output_bytes = 0;  // of the log; final with the ending
-  Boxed<WrittenSummary> wrote;
-  Timeline timeline;                // the agent's part
-  std::vector<uint32_t> gpus = {};  // of its node's, by index
-  Boxed<Usage> usage = {};          // with the ending
-  bool operator==(const Rank&) const = default;
-};
-
-struct Outcome {
-  JobState state = JobState::kFailed;
-  Ending ending;
-  Time at;
-  bool operator==(const Outcome&) const = default;
-};
-
-// An attempt that has failed and was followed, or will be, by another.
-struct PastAttempt {
-  Time placed;
-  std::vector<Rank> ranks;
-  Ending ending;
-  Time ended;
-  Digest root;  // what it began with, if that was not the job's
-  bool operator==(const PastAttempt&) const = default;
-};
-
-struct Task {
-  uint32_t attempt = 0;  // the newest that was placed; 0: none
-  Time placed;
-  Duration lease;                 // of that attempt; 0: none
-  std::vector<Rank> ranks;        // of that attempt; none while the task waits to be placed (again)
-  std::vector<PastAttempt> past;  // the first is attempt 1
-  Digest root;                    // of the next or present attempt, if it is not the job's
-  Time not_before;                // of the next attempt
-  bool warned = false;            // the signal before the time limit has been sent to this attempt
-  std::optional<uint32_t>
-      first_failed;              // the rank whose ending is the task's; the others are stopped
-  std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
-  Boxed<std::string> stop_reason = {};  // as Cancel's, if there was one
-  int32_t deliver_signal = 0;
-  uint32_t deliver_sequence = 0;
-  Boxed<Outcome> outcome;
-  bool operator==(const Task&) const = default;
-};
-
-inline bool is_placed(const Task& task) {
-  return !task.ranks.empty();
-}
-
-struct Job {
-  JobId id = 0;
-  std::string request_id;
-  JobSpec spec;
-  Timeline timeline;
-  std::map<int32_t, Task> tasks;
-  uint64_t array_passed = 0;
-  std::set<int32_t> again;     // of an array: tasks behind that wait for another attempt
-  uint32_t running_tasks = 0;  // placed, without outcome
-  uint32_t open_tasks = 0;     // in `tasks`, without outcome
-  uint32_t failed_tasks = 0;   // ended otherwise than SUCCEEDED
-  bool closed = false;         // no further task will be made of the array
-  Digest root;        // of its tasks, if it waited for others: its tree with what these wrote
-  bool kept = false;  // cancel_on_disconnect counts for nothing any more
-  std::optional<Outcome> outcome;
-  bool operator==(const Job&) const = default;
-};
-
-struct Node {
-  NodeHello hello;
-  bool lost = false;             // declared so, and not heard of since
-  std::set<AttemptKey> live;     // placed here and not ended
-  Resources used;                // by those of them whose programs have not ended
-  std::set<uint32_t> gpus_used;  // by these, by index
-  bool operator==(const Node&) const = default;
-};
-
-// Jobs that have a task to place, in the order in which they are considered.
-struct QueueKey {
-  int64_t minus_priority = 0;
-  JobId job = 0;
-  auto operator<=>(const QueueKey&) const = default;
-};
-
-// Jobs that have left the ledger for the history (core/archive.h) and were asked for since: no part of the fold. What
-// they are does not change any more.
-struct RecalledJobs {
-  struct One {
-    Job job;
-    Time at;  // when it was asked for last
-  };
-  std::map<JobId, One> jobs;
-  bool operator==(const RecalledJobs&) const { return true; }
-};
-
-struct Ledger {
-  JobId next_job = 1;
-  std::map<JobId, Job> jobs;
-  std::set<std::pair<Time, JobId>>
-      ended;                          // of these, the ones that have their outcome, by its time
-  std::map<JobId, uint32_t> awaited;  // jobs, archived ones too, by how many wait for them
-  RecalledJobs recalled;
-  std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)
-  std::map<std::string, Node> nodes;
-  std::set<QueueKey> queue;
-  std::map<std::string, JobId> dev_containers;  // by volume: the one that lives
-  bool operator==(const Ledger&) const = default;
-};
 
 struct NodePresence {
   uint64_t session = 0;  // of the held call; 0: not connected
@@ -158,71 +22,26 @@ struct NodePresence {
   std::map<AttemptKey, std::string> waits;  // why what is STARTING there cannot go on just now
 };
 
-// The tree that a task is to begin with is being made (DeriveRoot).
-struct Deriving {
-  TaskKey task;  // kNoTask of an array: for all its tasks
-  uint32_t attempt = 1;
-  auto operator<=>(const Deriving&) const = default;
-};
-
 struct Presence {
   Time started;    // of this controller
   Time last_tick;  // 0: none yet
   std::map<std::string, NodePresence> nodes;
-  std::set<Deriving> deriving;
-};
-
-// Spans that an operator may choose (controller/rpc/flags.cc).
-struct Policy {
-  // Longer than the outage of a controller that jobs are promised to live through.
-  Duration lease = seconds(15 * 60);
-  // Clocks drift, and a container needs a moment to die.
-  Duration lease_margin = seconds(30);
-  Duration retry_pause = seconds(1);  // before the second attempt; doubled for each further one
-  Duration retry_pause_max = seconds(60);
-  // An ended job leaves memory for the history after so long, or when more have ended than so many.
-  Duration keep_in_memory = seconds(3600);
-  size_t ended_in_memory_max = 10'000;
-  // Of those that were read again from there. Such that calls in several steps need stay for a while in any case.
-  size_t recalled_max = 1'000;
+  std::set<Deriving> deriving;  // asked for and not answered
 };
 
 struct State : Ledger {
   Presence presence;
   Policy policy;
+  Schedule schedule;
 };
 
 inline constexpr Duration kSilentAfter = seconds(15);
 inline constexpr Duration kTickCountsAtMost = seconds(2);
 inline constexpr size_t kAttemptsPerNodeMax = 1024;
-inline constexpr uint64_t kArrayTasksMax = 100'000;
 
-// ── looking things up ──
-// Also one that has been recalled. Wherever a job may have ended long ago this is the way to it, not `jobs`.
-const Job* find_job(const Ledger& ledger, JobId id);
-// The jobs that this one waits for.
-const std::vector<JobId>& dependencies(const JobSpec& spec);
-const Task* find_task(const Ledger& ledger, TaskKey key);
-// Of the task's present attempt or one of its past ones.
-const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
-// What the attempt begins, or began, with.
-const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt);
-// What must be made before the task's next attempt can be placed; nothing if it is there.
-std::optional<Deriving> root_to_derive(const Job& job, TaskKey task);
 bool is_connected(const State& state, const std::string& node);
-JobState state_of_ending(const Ending& ending);
 // Why nothing is placed on a node that is connected; empty: no reason.
 const std::string& trouble_of(const State& state, const std::string& node);
 bool is_silent(const State& state, const std::string& node, Time now);
-
-// ── arrays ──
-// Ranges that share a task become others that name each once, in order. At most kArrayTasksMax tasks in all.
-void merge_overlaps(std::vector<ArrayRange>& ranges);
-uint64_t array_size(const JobSpec& spec);  // 0: no array
-int32_t array_task_at(const JobSpec& spec, uint64_t position);
-uint64_t array_position_of(const JobSpec& spec, int32_t task);  // the first, where ranges overlap
-bool array_has(const JobSpec& spec, int32_t task);
-// The task that would be placed next.
-std::optional<int32_t> next_task(const Job& job);
 
 }  // namespace devrun::controller

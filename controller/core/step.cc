@@ -9,6 +9,7 @@ namespace devrun::controller {
 void Turn::happened(EventKind kind) {
   decision.events.push_back({now, std::move(kind)});
   apply(state, decision.events.back());
+  state.schedule.note(state, decision.events.back());
 }
 
 namespace {
@@ -19,6 +20,7 @@ struct Dispatch {
   Result<Reply> operator()(const Cancel& input) { return cancel(turn, input); }
   Result<Reply> operator()(const Keep& input) { return keep(turn, input); }
   Result<Reply> operator()(const DeclareLost& input) { return declare_lost(turn, input); }
+  Result<Reply> operator()(const Drain& input) { return drain(turn, input); }
   Result<Reply> operator()(const Synchronized& input) {
     synchronize(turn, input);
     return Reply{};
@@ -53,11 +55,12 @@ struct Dispatch {
     forget_recalled(turn);
     enforce_time_limits(turn);
     enforce_leases(turn);
+    turn.state.schedule.tick(turn.state, turn.now);
     return Reply{};
   }
   Result<Reply> operator()(const Place&) {
-    derive_roots(turn);
-    place(turn);
+    do place(turn);
+    while (derive_roots(turn));
     return Reply{};
   }
 };

@@ -16,6 +16,48 @@ bool may_follow(const JobSpec& spec, const Job& other) {
                              other.spec.program.caller.uid == caller.uid);
 }
 
+// Each is there, and may still end as it must.
+Status check_waited(const State& state, const JobSpec& spec) {
+  for (const auto* ids : {&spec.after, &spec.after_ok, &spec.after_fail}) {
+    for (const JobId id : *ids) {
+      const Job* other = find_job(state, id);
+      if (other == nullptr || !may_follow(spec, *other)) {
+        return Error{Code::kNotFound, fmt::format("there is no job {} to wait for", id),
+                     "devrun ps -a"};
+      }
+      if (!other->outcome || ids == &spec.after) continue;
+      const bool succeeded = other->outcome->state == JobState::kSucceeded;
+      if (succeeded == (ids == &spec.after_ok)) continue;
+      return Error{Code::kConflict,
+                   fmt::format("job {}, which this one is to wait for, has ended {}", id,
+                               state_name(other->outcome->state)),
+                   fmt::format("devrun show {}", id)};
+    }
+  }
+  return ok();
+}
+
+Status check_limits(const State& state, const JobSpec& spec) {
+  const auto full = [](const Limits& limits, const Account* account) {
+    return limits.waiting != 0 && account != nullptr && account->waiting >= limits.waiting;
+  };
+  const Limits& own = limits_of_user(state.policy, spec.user);
+  if (full(own, state.schedule.account_of_user(spec.user))) {
+    return Error{
+        Code::kExhausted,
+        fmt::format("{} jobs of {} wait already, as many as may at once", own.waiting, spec.user),
+        "devrun ps (an array is one job, whatever its size)"};
+  }
+  const Limits* pool = limits_of_pool(state.policy, spec.pool);
+  if (pool != nullptr && full(*pool, state.schedule.account_of_pool(spec.pool))) {
+    return Error{Code::kExhausted,
+                 fmt::format("{} jobs wait for pool '{}' already, as many as may at once",
+                             pool->waiting, spec.pool),
+                 "devrun ps"};
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<Reply> submit(Turn& turn, const Submit& input) {
@@ -24,19 +66,8 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
   const auto known = state.requests.find({spec.user, input.request_id});
   if (known != state.requests.end()) return Reply{Submitted{known->second, true}};
 
-  for (const JobId id : spec.after_ok) {
-    const Job* other = find_job(state, id);
-    if (other == nullptr || !may_follow(spec, *other)) {
-      return Error{Code::kNotFound, fmt::format("there is no job {} to wait for", id),
-                   "devrun ps -a"};
-    }
-    if (other->outcome && other->outcome->state != JobState::kSucceeded) {
-      return Error{Code::kConflict,
-                   fmt::format("job {}, which this one is to wait for, has ended {}", id,
-                               state_name(other->outcome->state)),
-                   fmt::format("devrun show {}", id)};
-    }
-  }
+  TRY(check_waited(state, spec));
+  TRY(check_limits(state, spec));
   if (spec.dev_container) {
     const auto dev = state.dev_containers.find(spec.root.volume);
     // One per volume: whoever asks for it gets the one that lives.

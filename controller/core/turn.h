@@ -22,6 +22,7 @@ Result<Reply> submit(Turn& turn, const Submit& input);
 Result<Reply> cancel(Turn& turn, const Cancel& input);
 Result<Reply> keep(Turn& turn, const Keep& input);
 Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
+Result<Reply> drain(Turn& turn, const Drain& input);
 void synchronize(Turn& turn, const Synchronized& input);
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble);
 void set_files(Turn& turn, const std::string& node, const Counts& files);
@@ -31,7 +32,8 @@ void output_stored(Turn& turn, const OutputStored& input);
 void enforce_time_limits(Turn& turn);
 void enforce_leases(Turn& turn);
 void place(Turn& turn);
-void derive_roots(Turn& turn);
+// Asks for the trees that are missing; whether some are there at once, so that more can be placed.
+bool derive_roots(Turn& turn);
 void root_derived(Turn& turn, const Derived& input);
 void archived(Turn& turn, const Archived& input);
 void recall(Turn& turn, const Recall& input);

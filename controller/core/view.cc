@@ -6,7 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/units.h"
-#include "controller/core/scheduler.h"
+#include "controller/core/explain.h"
 
 namespace devrun::controller {
 

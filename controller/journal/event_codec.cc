@@ -66,6 +66,13 @@ struct Encode {
     out.mutable_node_declared_lost()->set_node(e.node);
     out.mutable_node_declared_lost()->set_reason(in_utf8(e.reason));
   }
+  void operator()(const NodeDrained& e) {
+    auto& m = *out.mutable_node_drained();
+    m.set_node(e.node);
+    m.set_drained(e.drained);
+    m.set_reason(in_utf8(e.reason));
+    m.set_user(e.user);
+  }
   void operator()(const JobKept& e) { out.mutable_job_kept()->set_job(e.job); }
   void operator()(const TimeLimitReached& e) {
     set_task(*out.mutable_time_limit_reached(), e.task);
@@ -126,6 +133,10 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     case pb::Event::kNodeDeclaredLost:
       return EventKind{
           NodeDeclaredLost{in.node_declared_lost().node(), in.node_declared_lost().reason()}};
+    case pb::Event::kNodeDrained: {
+      const auto& m = in.node_drained();
+      return EventKind{NodeDrained{m.node(), m.drained(), m.reason(), m.user()}};
+    }
     case pb::Event::kTimeLimitReached:
       return EventKind{
           TimeLimitReached{{in.time_limit_reached().job(), in.time_limit_reached().task()}}};

@@ -47,6 +47,7 @@ Result<Opened> open_state(const ServerOptions& options) {
   state.presence.started = clock_now();
   std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
   TRY(archive->recall_dependencies(state, state.presence.started));
+  state.schedule.begin(state, state.presence.started);
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
   return Opened{std::move(sealer), std::move(journal), std::move(archive), std::move(state)};
 }

@@ -34,6 +34,7 @@ TEST(Derive, ADependentBeginsWithWhatItWaitedFor) {
   world.put(Tick{});
   EXPECT_TRUE(world.effects.empty());
   world.state.presence.deriving.clear();
+  world.state.schedule.begin(world.state, world.now);
   world.put(Tick{});
   EXPECT_FALSE(world.effects.empty());
   world.put(Derived{{second, kNoTask}, 1, digest(7)});

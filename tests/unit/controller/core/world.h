@@ -5,7 +5,7 @@
 
 #include "controller/core/apply.h"
 #include "controller/core/invariants.h"
-#include "controller/core/scheduler.h"
+#include "controller/core/explain.h"
 #include "controller/core/step.h"
 #include "controller/core/view.h"
 

@@ -1,0 +1,27 @@
+// Why a job waits, in a sentence, and when it may start: from the schedule's own predicates (schedule.h, rooms.h), so that
+// what is said is what holds it. Nothing here decides.
+#pragma once
+
+#include <string>
+
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+// One sentence for people: why the job's next task is not placed; empty if nothing of it waits.
+std::string explain(const State& state, const Job& job, Time now);
+// Of a task that waits: between two attempts also how the last one ended.
+std::string explain_task(const State& state, const Job& job, const Task& task, Time now);
+
+struct Foresight {
+  std::string reason;  // empty: it starts at once
+  uint64_t place = 0;  // among all tasks that could be placed, from 1; 0: not among them
+  Time start;          // as far as time limits tell; 0: not told
+  bool never = false;  // not before the cluster changes
+};
+// Of a job that waits.
+Foresight foresee(const State& state, const Job& job, Time now);
+// Of one that is not submitted: what would be said of it if it were.
+Foresight foresee(const State& state, const JobSpec& spec, Time now);
+
+}  // namespace devrun::controller

@@ -1,0 +1,186 @@
+#include "controller/core/rooms.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/base/units.h"
+#include "common/model/fits.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// After its time limit a job has a grace period, and the node some slack before it ends it itself.
+constexpr Duration kAfterLimit = seconds(15);
+// What should have ended and has not will do so soon, as far as can be told.
+constexpr Duration kOverdue = seconds(60);
+constexpr int kAsideDoublingsMax = 6;
+
+void take(Resources& from, const Resources& what) {
+  from.cpu_milli -= what.cpu_milli;
+  from.memory_bytes -= what.memory_bytes;
+  from.gpus -= what.gpus;
+  for (const auto& [name, amount] : what.extras) from.extras[name] -= amount;
+}
+
+bool enough(const Resources& of, const Resources& need) {
+  if (need.cpu_milli > of.cpu_milli || need.memory_bytes > of.memory_bytes) return false;
+  if (need.gpus > of.gpus) return false;
+  return std::all_of(need.extras.begin(), need.extras.end(),
+                     [&](const auto& extra) { return extra.second <= extra_of(of, extra.first); });
+}
+
+Duration aside_span(const Policy& policy, size_t failed) {
+  const auto beyond = static_cast<int>(failed - policy.aside_after_jobs);
+  return {policy.aside_for.us << std::min(beyond, kAsideDoublingsMax)};
+}
+
+}  // namespace
+
+std::string why_unusable(const State& state, const std::string& name, Time now, Time* again) {
+  const auto it = state.nodes.find(name);
+  if (it == state.nodes.end()) return "there is no such node";
+  const Node& node = it->second;
+  if (node.lost) return "declared lost";
+  if (!is_connected(state, name)) return "not connected";
+  if (!node.drained.empty()) return "drained: " + node.drained;
+  const std::string& trouble = trouble_of(state, name);
+  if (!trouble.empty()) return "takes no jobs: " + trouble;
+  const size_t failed = node.failed_starts.size();
+  if (state.policy.aside_after_jobs == 0 || failed < state.policy.aside_after_jobs) return {};
+  const Time until = node.failed_last + aside_span(state.policy, failed);
+  if (until <= now) return {};
+  if (again != nullptr) *again = until;
+  return fmt::format(
+      "set aside for {}: {} jobs in a row could not be started there, the last one since: {}",
+      format_duration(until - node.failed_last), failed, node.failed_reason);
+}
+
+Time expected(const Freeing& freeing, Time now) {
+  return freeing.at == kNever ? kNever : std::max(freeing.at, now + kOverdue);
+}
+
+std::vector<Freeing> freeings_on(const State& state, const std::string& name) {
+  std::vector<Freeing> out;
+  for (const AttemptKey& key : state.nodes.at(name).live) {
+    const Rank& rank = *find_rank(state, key);
+    if (rank.phase >= Phase::kCompleting) continue;
+    const JobSpec& spec = state.jobs.at(key.job).spec;
+    const Resources& need = spec.per_node;
+    Freeing freeing{kNever, need.cpu_milli, need.memory_bytes, need.gpus};
+    if (spec.time_limit.us != 0) {
+      const Task& task = *find_task(state, key.task_key());
+      freeing.at = std::max(task.placed, rank.timeline.started) + spec.time_limit + kAfterLimit;
+    }
+    out.push_back(freeing);
+  }
+  std::sort(out.begin(), out.end(), [](const Freeing& a, const Freeing& b) { return a.at < b.at; });
+  return out;
+}
+
+uint32_t Rooms::kind_of(const NodeHello& hello) {
+  const auto [it, made] =
+      kind_ids_.try_emplace(kind_key(hello), static_cast<uint32_t>(kinds_.size()));
+  if (made) {
+    kinds_.push_back({hello, gpus_of_type(hello, {})});
+    orders_.emplace_back();
+  }
+  return it->second;
+}
+
+void Rooms::file(NodeId node, bool in) {
+  const Room& room = rooms_[node];
+  if (!room.usable) return;
+  auto& of = orders_[room.kind][room.free.gpus];
+  if (in) {
+    of.insert({room.free.cpu_milli, node});
+    return;
+  }
+  of.erase({room.free.cpu_milli, node});
+  if (of.empty()) orders_[room.kind].erase(room.free.gpus);
+}
+
+std::optional<NodeId> Rooms::find(const std::string& name) const {
+  const auto it = ids_.find(name);
+  if (it == ids_.end()) return {};
+  return it->second;
+}
+
+void Rooms::refresh(const State& state, const std::string& name, Time now) {
+  const auto known = state.nodes.find(name);
+  if (known == state.nodes.end()) return;
+  const Node& node = known->second;
+  const auto [it, made] = ids_.try_emplace(name, static_cast<NodeId>(rooms_.size()));
+  if (made) {
+    rooms_.emplace_back();
+    freeings_.emplace_back();
+    rooms_.back().name = name;
+  } else {
+    file(it->second, false);
+  }
+  Room& room = rooms_[it->second];
+  freeings_[it->second].reset();
+  room.kind = kind_of(node.hello);
+  room.usable = why_unusable(state, name, now, nullptr).empty();
+  room.total = node.hello.total;
+  room.free = room.total;
+  take(room.free, node.used);
+  room.attempts = static_cast<uint32_t>(node.live.size());
+  room.gpus_free.reset();
+  const std::vector<Gpu>& gpus = kinds_[room.kind].gpus;
+  for (size_t i = 0; i < std::min(gpus.size(), kGpusPerNodeMax); ++i) {
+    if (node.gpus_used.count(gpus[i].index) == 0) room.gpus_free.set(i);
+  }
+  room.free.gpus = static_cast<int32_t>(room.gpus_free.count());
+  if (room.hold) find_beside(state, it->second, now);
+  file(it->second, true);
+}
+
+const std::vector<Freeing>& Rooms::freeings(const State& state, NodeId node) {
+  std::optional<std::vector<Freeing>>& known = freeings_[node];
+  if (!known) known = freeings_on(state, rooms_[node].name);
+  return *known;
+}
+
+void Rooms::find_beside(const State& state, NodeId node, Time now) {
+  Room& room = rooms_[node];
+  room.beside = room.total;
+  take(room.beside, kept_.at(node));
+  for (const Freeing& freeing : freeings(state, node)) {
+    if (expected(freeing, now) <= room.hold->from) continue;
+    take(room.beside, {freeing.cpu_milli, freeing.memory_bytes, freeing.gpus, {}});
+  }
+  // When these come back is not looked at.
+  for (const auto& [name, amount] : state.nodes.at(room.name).used.extras) {
+    room.beside.extras[name] -= amount;
+  }
+}
+
+void Rooms::set_hold(const State& state, NodeId node, std::optional<Hold> hold,
+                     const Resources& kept, Time now) {
+  Room& room = rooms_[node];
+  room.hold = hold;
+  kept_.erase(node);
+  if (!hold) return;
+  kept_[node] = kept;
+  find_beside(state, node, now);
+}
+
+bool Rooms::fits(const Room& room, ShapeId id, const Shape& shape, const Match& match, Time now) {
+  if (!room.usable || !match.may_run || room.attempts >= kAttemptsPerNodeMax) return false;
+  const Resources& need = shape.need;
+  if (!enough(room.free, need)) return false;
+  if (need.gpus > 0 && static_cast<int32_t>((room.gpus_free & match.gpus).count()) < need.gpus) {
+    return false;
+  }
+  if (!room.hold || room.hold->shape == id) return true;
+  const Time from = room.hold->from;
+  const bool over_by_then =
+      shape.time_limit.us != 0 && from != kNever && now + shape.time_limit + kAfterLimit <= from;
+  return over_by_then || enough(room.beside, need);
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,139 @@
+// Where a task of a shape can go now, and what is kept for one that cannot.
+#include <algorithm>
+#include <tuple>
+
+#include "controller/core/schedule.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+namespace {
+
+// A set of nodes that is kept exactly is looked at whole, so it must be small.
+constexpr size_t kKnownBeyondNeedMax = 64;
+
+}  // namespace
+
+bool Schedule::fits(NodeId node, ShapeId shape, Time now) {
+  const Room& room = rooms_.at(node);
+  if (!room.usable) return false;
+  const Match& match = match_of(waits_, rooms_, shape, room.kind);
+  return Rooms::fits(room, shape, waits_.at(shape).shape, match, now);
+}
+
+// As many as the shape needs, best first; all that there are if these are fewer.
+std::vector<NodeId> Schedule::best_of(ShapeId shape, Time now) {
+  const ShapeQueue& queue = waits_.at(shape);
+  const size_t wanted = queue.shape.nodes;
+  std::vector<NodeId> found;
+  if (queue.known) {
+    for (const NodeId node : queue.fitting) {
+      if (fits(node, shape, now)) found.push_back(node);
+    }
+  } else {
+    for (uint32_t kind = 0; kind < rooms_.kinds(); ++kind) {
+      if (!match_of(waits_, rooms_, shape, kind).may_run) continue;
+      size_t of_kind = 0;
+      rooms_.each_by_fit(kind, queue.shape.need, [&](NodeId node) {
+        if (!fits(node, shape, now)) return true;
+        found.push_back(node);
+        return ++of_kind < wanted;
+      });
+    }
+  }
+  const auto tightness = [&](NodeId node) {
+    const Room& room = rooms_.at(node);
+    return std::tuple(room.free.gpus, room.free.cpu_milli, node);
+  };
+  const auto tighter = [&](NodeId a, NodeId b) { return tightness(a) < tightness(b); };
+  const auto end = found.begin() + static_cast<ptrdiff_t>(std::min(wanted, found.size()));
+  std::partial_sort(found.begin(), end, found.end(), tighter);
+  if (found.size() > wanted) found.resize(wanted);
+  return found;
+}
+
+// The volume's files are in the caches of nodes where it ran. That is worth more than a tight fit, but not a whole node.
+void Schedule::prefer_warm(std::vector<NodeId>& found, ShapeId shape, const std::string& volume,
+                           Time now) {
+  const auto warm = warm_.find(volume);
+  if (warm == warm_.end() || found.size() != 1) return;
+  const Room& best = rooms_.at(found[0]);
+  for (const NodeId node : warm->second) {
+    const Room& room = rooms_.at(node);
+    const bool begun = room.attempts > 0 || best.attempts == 0;
+    const bool costs_gpus = room.free.gpus > best.free.gpus && room.free.gpus == room.total.gpus;
+    if (!begun || costs_gpus || !fits(node, shape, now)) continue;
+    found[0] = node;
+    return;
+  }
+}
+
+std::optional<std::vector<NodeId>> Schedule::find_nodes(ShapeId shape, const std::string& volume,
+                                                        Time now) {
+  std::vector<NodeId> found = best_of(shape, now);
+  ShapeQueue& queue = waits_.at(shape);
+  if (found.size() < queue.shape.nodes) {
+    queue.known = true;
+    queue.fitting = {found.begin(), found.end()};
+    knowing_.insert(shape);
+    return {};
+  }
+  if (queue.known && queue.fitting.size() > queue.shape.nodes + kKnownBeyondNeedMax) {
+    queue.known = false;
+    queue.fitting.clear();
+    knowing_.erase(shape);
+  }
+  prefer_warm(found, shape, volume, now);
+  // Ranks go by the nodes' names, whichever fits best.
+  std::sort(found.begin(), found.end(),
+            [&](NodeId a, NodeId b) { return rooms_.at(a).name < rooms_.at(b).name; });
+  return found;
+}
+
+void Schedule::close(const State& state, ShapeId shape, Time now) {
+  waits_.set_open(shape, false);
+  reserve(state, shape, now);
+}
+
+void Schedule::reserve(const State& state, ShapeId shape, Time now) {
+  if (reservations_.count(shape) != 0 || state.policy.reservations_max == 0) return;
+  const WaitKey key = waits_.at(shape).heads.begin()->first;
+  if (reservations_.size() >= state.policy.reservations_max) {
+    const auto last =
+        std::max_element(reservations_.begin(), reservations_.end(),
+                         [](const auto& a, const auto& b) { return a.second.key < b.second.key; });
+    if (last->second.key <= key) return;
+    drop_reservation(state, last->first, now);
+  }
+  auto found = find_reservation(state, rooms_, waits_, shape, now);
+  if (!found) return;
+  const auto [own, user] = waits_.head(shape);
+  const Timeline& times = state.jobs.at(own.job).timeline;
+  const Time submitted = times.submitted.us != 0 ? times.submitted : times.journaled;
+  if (found->start == kNever && now - submitted < state.policy.reserve_blindly_after) return;
+  put_reservation(state, std::move(*found), now);
+}
+
+void Schedule::put_reservation(const State& state, Reservation reservation, Time now) {
+  const ShapeId shape = reservation.shape;
+  const ShapeQueue& queue = waits_.at(shape);
+  if (queue.heads.empty()) return;
+  reservation.key = {queue.heads.begin()->first.at_us, queue.heads.begin()->first.job};
+  for (const NodeId node : reservation.nodes) {
+    rooms_.set_hold(state, node, Hold{shape, reservation.start}, queue.shape.need, now);
+  }
+  const std::vector<NodeId> nodes = reservation.nodes;
+  reservations_[shape] = std::move(reservation);
+  for (const NodeId node : nodes) node_moved(node, now);
+}
+
+void Schedule::drop_reservation(const State& state, ShapeId shape, Time now) {
+  const auto it = reservations_.find(shape);
+  if (it == reservations_.end()) return;
+  const std::vector<NodeId> nodes = std::move(it->second.nodes);
+  reservations_.erase(it);
+  for (const NodeId node : nodes) rooms_.set_hold(state, node, {}, {}, now);
+  for (const NodeId node : nodes) node_moved(node, now);
+}
+
+}  // namespace devrun::controller

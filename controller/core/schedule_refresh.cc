@@ -1,0 +1,220 @@
+// How the schedule follows what has changed: of nodes, of jobs, of what users have used.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controller/core/fair_share.h"
+#include "controller/core/schedule.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr size_t kAgainLookedAtMax = 64;
+
+bool is_ready(const Job& job, const Task* task, int32_t index, Time now) {
+  if (task != nullptr && task->not_before > now) return false;
+  return !root_to_derive(job, {job.id, index});
+}
+
+// The first end of a pause, of a job of which nothing can be placed.
+std::optional<Time> end_of_pause(const Job& job, Time now) {
+  std::optional<Time> out;
+  const auto look = [&](int32_t index) {
+    const auto it = job.tasks.find(index);
+    if (it == job.tasks.end() || it->second.not_before <= now) return;
+    out = std::min(out.value_or(kNever), it->second.not_before);
+  };
+  if (job.spec.array.empty()) look(kNoTask);
+  for (const int32_t index : job.again) look(index);
+  return out;
+}
+
+}  // namespace
+
+const Job* first_unmet(const Ledger& ledger, const Job& job) {
+  const auto unmet = [&](const std::vector<JobId>& ids, auto met) -> const Job* {
+    for (const JobId id : ids) {
+      const Job* other = find_job(ledger, id);
+      if (other != nullptr && !(other->outcome && met(other->outcome->state))) return other;
+    }
+    return nullptr;
+  };
+  if (const Job* other = unmet(job.spec.after, [](JobState) { return true; })) return other;
+  if (const Job* other =
+          unmet(job.spec.after_ok, [](JobState s) { return s == JobState::kSucceeded; })) {
+    return other;
+  }
+  return unmet(job.spec.after_fail, [](JobState s) { return s != JobState::kSucceeded; });
+}
+
+bool at_array_limit(const Job& job) {
+  return !job.spec.array.empty() && job.spec.array_running_max != 0 &&
+         job.running_tasks >= job.spec.array_running_max;
+}
+
+std::optional<int32_t> next_placeable(const Job& job, Time now) {
+  const std::optional<int32_t> next = next_task(job);
+  if (!next) return {};
+  if (job.spec.array.empty()) {
+    return is_ready(job, &job.tasks.at(kNoTask), kNoTask, now) ? next : std::nullopt;
+  }
+  size_t looked_at = 0;
+  for (const int32_t index : job.again) {
+    if (is_ready(job, &job.tasks.at(index), index, now)) return index;
+    if (++looked_at == kAgainLookedAtMax) break;
+  }
+  if (job.closed || job.array_passed >= array_size(job.spec)) return {};
+  const int32_t fresh = array_task_at(job.spec, job.array_passed);
+  return is_ready(job, nullptr, fresh, now) ? std::optional(fresh) : std::nullopt;
+}
+
+const Limits& limits_of_user(const Policy& policy, const std::string& user) {
+  const auto it = policy.limits_of_user.find(user);
+  return it == policy.limits_of_user.end() ? policy.user_limits : it->second;
+}
+
+const Limits* limits_of_pool(const Policy& policy, const std::string& pool) {
+  const auto it = policy.limits_of_pool.find(pool);
+  return it == policy.limits_of_pool.end() ? nullptr : &it->second;
+}
+
+std::string limit_reached(const Limits& limits, const Account* account, const JobSpec& spec) {
+  const uint32_t running = account == nullptr ? 0 : account->running;
+  if (limits.running != 0 && running >= limits.running) {
+    return fmt::format("{} tasks run, as many as are allowed at once", running);
+  }
+  const int64_t held = account == nullptr ? 0 : account->gpus;
+  const int64_t need = int64_t{spec.per_node.gpus} * spec.nodes;
+  if (limits.gpus != 0 && need > 0 && held + need > int64_t{limits.gpus}) {
+    return fmt::format("{} of {} GPUs that are allowed at once are held, and it needs {}", held,
+                       limits.gpus, need);
+  }
+  return {};
+}
+
+void Schedule::refresh(const State& state, Time now) {
+  while (!job_timers_.empty() && job_timers_.begin()->first <= now) {
+    changed_jobs_.insert(job_timers_.begin()->second);
+    job_timers_.erase(job_timers_.begin());
+  }
+  for (auto it = node_timers_.begin(); it != node_timers_.end();) {
+    const auto at = it++;
+    if (at->second > now) continue;
+    changed_nodes_.insert(at->first);
+    node_timers_.erase(at);
+  }
+  for (const std::string& name : std::exchange(changed_nodes_, {})) refresh_node(state, name, now);
+  for (const JobId job : std::exchange(changed_jobs_, {})) refresh_job(state, job, now);
+}
+
+void Schedule::refresh_node(const State& state, const std::string& name, Time now) {
+  rooms_.refresh(state, name, now);
+  const std::optional<NodeId> node = rooms_.find(name);
+  if (!node) return;
+  Time again = kNever;
+  const bool usable = why_unusable(state, name, now, &again).empty();
+  if (again != kNever) node_timers_[name] = again;
+  const std::optional<Hold> hold = rooms_.at(*node).hold;
+  if (!usable && hold) drop_reservation(state, hold->shape, now);  // made again elsewhere
+  node_moved(*node, now);
+}
+
+void Schedule::node_moved(NodeId node, Time now) {
+  for (const ShapeId id : knowing_) {
+    ShapeQueue& queue = waits_.at(id);
+    if (!fits(node, id, now)) {
+      queue.fitting.erase(node);
+      continue;
+    }
+    queue.fitting.insert(node);
+    if (!queue.open && queue.fitting.size() >= queue.shape.nodes) waits_.set_open(id, true);
+  }
+}
+
+void Schedule::refresh_job(const State& state, JobId id, Time now) {
+  const Job* job = find_job(state, id);
+  count_waiting(job, id);
+  if (job != nullptr && is_eligible(state, *job, now)) {
+    if (!waits_.has(id)) waits_.put(*job, user_id(job->spec.user), wait_key(*job, state.policy));
+  } else if (const std::optional<ShapeId> gone = waits_.remove(id)) {
+    shape_is_gone(state, *gone, now);
+  }
+}
+
+void Schedule::count_waiting(const Job* job, JobId id) {
+  const bool waits = job != nullptr && next_task(*job).has_value();
+  const auto counted = counted_waiting_.find(id);
+  if (waits == (counted != counted_waiting_.end())) return;
+  if (waits) {
+    counted_waiting_[id] = {job->spec.user, job->spec.pool};
+    ++users_[job->spec.user].waiting;
+    ++pools_[job->spec.pool].waiting;
+    return;
+  }
+  --users_[counted->second.first].waiting;
+  --pools_[counted->second.second].waiting;
+  counted_waiting_.erase(counted);
+}
+
+// Whether a task of it could be placed if there were room. If not, what it waits for will have it looked at again.
+bool Schedule::is_eligible(const State& state, const Job& job, Time now) {
+  if (!next_task(job) || first_unmet(state, job) != nullptr || at_array_limit(job)) return false;
+  wait_for_roots(state, job);
+  if (next_placeable(job, now)) return true;
+  if (const std::optional<Time> due = end_of_pause(job, now)) job_timers_.insert({*due, job.id});
+  return false;
+}
+
+void Schedule::wait_for_roots(const State& state, const Job& job) {
+  const auto want = [&](int32_t task) {
+    const std::optional<Deriving> wanted = root_to_derive(job, {job.id, task});
+    if (wanted && state.presence.deriving.count(*wanted) == 0) roots_wanted_.push_back(*wanted);
+  };
+  if (waits_for_others(job.spec) || job.spec.array.empty()) want(next_task(job).value());
+  for (const int32_t task : job.again) want(task);
+}
+
+// Its last job waits no more; the number may be another shape's soon.
+void Schedule::shape_is_gone(const State& state, ShapeId shape, Time now) {
+  knowing_.erase(shape);
+  drop_reservation(state, shape, now);
+}
+
+void Schedule::tick(const State& state, Time now) {
+  for (const auto& [user, lag] : lags(users_, state.policy.fair_share, now)) {
+    waits_.set_lag(user_id(user), lag);
+  }
+  refresh(state, now);
+  // One reservation each second, in turn: others may have ended early.
+  auto it = reservations_.upper_bound(looked_at_);
+  if (it == reservations_.end()) it = reservations_.begin();
+  if (it != reservations_.end()) {
+    looked_at_ = it->first;
+    std::optional<Reservation> better = find_reservation(state, rooms_, waits_, looked_at_, now);
+    if (!better || better->nodes != it->second.nodes || better->start != it->second.start) {
+      drop_reservation(state, looked_at_, now);
+      if (better) put_reservation(state, std::move(*better), now);
+    }
+  }
+  reserve_for_first(state, now);
+}
+
+// For the first of those that have no room and nothing kept: what had to give way once, or has waited long enough now.
+void Schedule::reserve_for_first(const State& state, Time now) {
+  if (reservations_.size() >= state.policy.reservations_max) return;
+  std::set<std::pair<WaitKey, ShapeId>> closed;
+  for (const ShapeId id : waits_.shapes()) {
+    const ShapeQueue& queue = waits_.at(id);
+    if (queue.open || queue.stopped_by_pool || queue.heads.empty()) continue;
+    if (reservations_.count(id) != 0) continue;
+    closed.insert({queue.heads.begin()->first, id});
+    if (closed.size() > state.policy.reservations_max) closed.erase(std::prev(closed.end()));
+  }
+  for (const auto& [key, id] : closed) {
+    if (reservations_.size() < state.policy.reservations_max) reserve(state, id, now);
+  }
+}
+
+}  // namespace devrun::controller

@@ -1,0 +1,238 @@
+#include "controller/core/shortage.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "common/base/units.h"
+#include "common/model/fits.h"
+#include "controller/core/state.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr ShapeId kNoShape = UINT32_MAX;
+
+std::string cores(int64_t milli) {
+  if (milli % 1000 == 0) return fmt::format("{} core{}", milli / 1000, milli == 1000 ? "" : "s");
+  return fmt::format("{:g} cores", static_cast<double>(milli) / 1000.0);
+}
+
+std::string gpus(const Resources& of, int64_t n) {
+  const std::string memory =
+      of.gpu_memory_bytes == 0 ? "" : fmt::format(" with {}", format_size(of.gpu_memory_bytes));
+  return fmt::format("{} {}GPU{}{}", n, of.gpu_type.empty() ? "" : of.gpu_type + " ",
+                     n == 1 ? "" : "s", memory);
+}
+
+// A node that may run the shape's jobs, and what of its GPUs they may have.
+struct Candidate {
+  const Room* room;
+  Match match;
+};
+
+// One kind of resource: how much is needed, how much a node has (free, or in all), and how to say it.
+struct Dimension {
+  int64_t need;
+  std::function<int64_t(const Candidate&, bool free)> of;
+  std::function<std::string(int64_t)> say;
+};
+
+std::vector<Dimension> dimensions(const Resources& need) {
+  std::vector<Dimension> out{
+      {need.cpu_milli,
+       [](const Candidate& c, bool free) {
+         return free ? c.room->free.cpu_milli : c.room->total.cpu_milli;
+       },
+       [](int64_t n) { return cores(n); }},
+      {need.memory_bytes,
+       [](const Candidate& c, bool free) {
+         return free ? c.room->free.memory_bytes : c.room->total.memory_bytes;
+       },
+       [](int64_t n) { return format_size(n) + " of memory"; }},
+      {need.gpus,
+       [](const Candidate& c, bool free) {
+         const GpuMask have = free ? c.match.gpus & c.room->gpus_free : c.match.gpus;
+         return static_cast<int64_t>(have.count());
+       },
+       [need](int64_t n) { return gpus(need, n); }},
+  };
+  for (const auto& [name, amount] : need.extras) {
+    out.push_back({amount,
+                   [name = name](const Candidate& c, bool free) {
+                     return extra_of(free ? c.room->free : c.room->total, name);
+                   },
+                   [name = name](int64_t n) { return fmt::format("{} {}", n, name); }});
+  }
+  return out;
+}
+
+std::string say_need(const Resources& need) {
+  std::string out;
+  for (const Dimension& d : dimensions(need)) {
+    if (d.need == 0) continue;
+    out += (out.empty() ? "" : ", ") + d.say(d.need);
+  }
+  return out.empty() ? "nothing" : out;
+}
+
+bool has_in_all(const Candidate& candidate, const std::vector<Dimension>& of) {
+  return std::all_of(of.begin(), of.end(),
+                     [&](const Dimension& d) { return d.of(candidate, false) >= d.need; });
+}
+
+// The resource of which no node has enough, with the best that there is; empty if some node has enough of each.
+Shortage of_one(const std::vector<Candidate>& nodes, const Resources& need) {
+  for (const bool free : {false, true}) {
+    for (const Dimension& d : dimensions(need)) {
+      if (d.need == 0) continue;
+      const Candidate* best = nullptr;
+      int64_t most = -1;
+      for (const Candidate& candidate : nodes) {
+        const int64_t amount = d.of(candidate, free);
+        if (amount <= most) continue;
+        most = amount;
+        best = &candidate;
+      }
+      if (best == nullptr || most >= d.need) continue;
+      if (!free) {
+        return {fmt::format("needs {} on one node; the largest has {} ({})", d.say(d.need),
+                            d.say(most), best->room->name),
+                true};
+      }
+      return {fmt::format("needs {} on one node; the largest free is {} on {}", d.say(d.need),
+                          d.say(most), best->room->name)};
+    }
+  }
+  return {};
+}
+
+std::string where(const Shape& shape) {
+  std::string out = shape.pool.empty() ? "" : fmt::format("pool '{}'", shape.pool);
+  for (const auto& [name, value] : shape.node_labels) {
+    out += fmt::format("{}label {}={}", out.empty() ? "" : " and ", name, value);
+  }
+  return out;
+}
+
+// Why the nodes that would be right take nothing: the first one's reason, and how many there are.
+std::string of_unusable(const State& state, const std::vector<const Room*>& unusable, Time now) {
+  for (const Room* room : unusable) {
+    if (!is_connected(state, room->name) || state.nodes.at(room->name).lost) continue;
+    const std::string why = why_unusable(state, room->name, now, nullptr);
+    const std::string others =
+        unusable.size() == 1 ? "" : fmt::format(" ({} more cannot either)", unusable.size() - 1);
+    return fmt::format("{} {}{}", room->name,
+                       why.starts_with("takes") || why.empty() ? why : "is " + why, others);
+  }
+  return {};
+}
+
+Shortage without_nodes(const State& state, const Shape& shape, size_t unusable,
+                       const std::string& why) {
+  if (shape.dev_container) {
+    return {"the storage host's agent, which runs dev containers, is not connected"};
+  }
+  const std::string place = where(shape);
+  if (unusable != 0 && !why.empty()) {
+    return {place.empty() ? "no node takes jobs" : fmt::format("no node of {} takes jobs", place)};
+  }
+  if (unusable != 0 || place.empty()) {
+    return {place.empty() ? "no node is connected"
+                          : fmt::format("no node of {} is connected", place)};
+  }
+  if (!shape.node_labels.empty()) return {fmt::format("there is no node of {}", place), true};
+  std::set<std::string> pools;
+  for (const auto& [name, node] : state.nodes) {
+    if (!node.lost) pools.insert(node.hello.pools.begin(), node.hello.pools.end());
+  }
+  return {fmt::format("no node is in pool '{}'; there is {}", shape.pool,
+                      pools.empty() ? "no pool" : fmt::format("{}", fmt::join(pools, ", "))),
+          true};
+}
+
+// A gang that cannot start before a node is added, however long it waits; empty if that is not so.
+std::string too_few_nodes(const Shape& shape, size_t known, size_t large) {
+  if (large >= shape.nodes) return {};
+  const std::string place = where(shape).empty() ? "the cluster" : where(shape);
+  const std::string until = "it will not start until one is added";
+  if (known < shape.nodes) {
+    return fmt::format("needs {} nodes; {} has only {}: {} (devrun up --nodes {})", shape.nodes,
+                       place, known, until, shape.nodes);
+  }
+  return fmt::format("needs {} nodes with {} each; {} has only {} as large as that: {}",
+                     shape.nodes, say_need(shape.need), place, large, until);
+}
+
+// What is free would do, but is kept for a job that is ahead.
+std::string kept_for_another(const State& state, const std::vector<Candidate>& held) {
+  const Room& room = *held.front().room;
+  const auto it = state.schedule.reservations().find(room.hold->shape);
+  if (it == state.schedule.reservations().end()) return "what is free is kept for a job ahead";
+  const Reservation& kept = it->second;
+  const JobSpec& spec = state.jobs.at(kept.key.job).spec;
+  const std::string gang = spec.nodes == 1 ? "" : fmt::format("{} nodes with ", spec.nodes);
+  return fmt::format("{} has room, which is kept for job {}, ahead of it, that needs {}{}",
+                     room.name, kept.key.job, gang, say_need(spec.per_node));
+}
+
+}  // namespace
+
+Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now) {
+  const Rooms& rooms = state.schedule.rooms();
+  std::vector<Match> matches;
+  for (uint32_t kind = 0; kind < rooms.kinds(); ++kind) {
+    matches.push_back(match(shape, rooms.kind(kind)));
+  }
+  const std::vector<Dimension> needs = dimensions(shape.need);
+  std::vector<Candidate> right;
+  std::vector<Candidate> held;
+  std::vector<const Room*> unusable;
+  size_t large = 0;
+  size_t with_room = 0;
+  for (NodeId node = 0; node < rooms.size(); ++node) {
+    const Room& room = rooms.at(node);
+    const Match& of = matches[room.kind];
+    if (!of.may_run || state.nodes.at(room.name).lost) continue;
+    if (has_in_all({&room, of}, needs)) ++large;
+    if (!room.usable) {
+      unusable.push_back(&room);
+      continue;
+    }
+    right.push_back({&room, of});
+    if (Rooms::fits(room, own.value_or(kNoShape), shape, of, now)) {
+      ++with_room;
+    } else if (room.hold && Rooms::fits(room, room.hold->shape, shape, of, now)) {
+      held.push_back({&room, of});
+    }
+  }
+  const std::string troubled = of_unusable(state, unusable, now);
+  const auto with_troubles = [&](Shortage what) {
+    if (!troubled.empty()) what.words += "; " + troubled;
+    return what;
+  };
+  if (right.empty()) {
+    return with_troubles(without_nodes(state, shape, unusable.size(), troubled));
+  }
+  if (with_room >= shape.nodes) return {};
+  if (with_room + held.size() >= shape.nodes) return {kept_for_another(state, held)};
+  if (shape.nodes > 1) {
+    const std::string never = too_few_nodes(shape, right.size() + unusable.size(), large);
+    if (!never.empty()) return {never, true};
+    return with_troubles({fmt::format("needs {} nodes with {} free on each; {} of {} {}",
+                                      shape.nodes, say_need(shape.need), with_room, right.size(),
+                                      with_room == 1 ? "has that" : "have that")});
+  }
+  Shortage what = of_one(right, shape.need);
+  if (what.words.empty()) {
+    what.words = fmt::format("needs {} together on one node; no connected node has all of it free",
+                             say_need(shape.need));
+  }
+  what.never = large == 0;
+  return with_troubles(std::move(what));
+}
+
+}  // namespace devrun::controller
