@@ -77,25 +77,11 @@ void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
   for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
 }
 
-constexpr size_t kFailedStartsMax = 16;
-
-// A program that ended by itself proves the node; what could not be started there speaks against it. (126 and 127: there
-// is no such program, which is nobody's fault but the caller's.)
-void count_start(Node& node, JobId job, const Ending& ending, Time at) {
-  if (ending.cause == EndCause::kExited) node.failed_starts.clear();
-  if (ending.cause != EndCause::kNotStarted || ending.status == 126 || ending.status == 127) return;
-  if (node.failed_starts.size() < kFailedStartsMax) node.failed_starts.insert(job);
-  node.failed_last = at;
-  node.failed_reason = ending.reason;
-}
-
-void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending,
-              Time at) {
+void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
   Rank& rank = task.ranks[key.rank];
   const bool has_room = rank.phase < Phase::kCompleting;
   rank.ending = ending;
   rank.phase = Phase::kEnded;
-  count_start(ledger.nodes.at(rank.node), key.job, ending, at);
   const bool good = ending.cause == EndCause::kExited && ending.status == 0;
   if (!good && !task.first_failed) task.first_failed = key.rank;
   if (ledger.nodes.at(rank.node).live.erase(key) != 0 && has_room) give_back(ledger, job, rank);
@@ -158,7 +144,7 @@ struct Apply {
     rank.timeline = e.observed.timeline;
     rank.usage = e.observed.usage;
     if (e.observed.phase != Phase::kEnded) return;
-    end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}), at);
+    end_rank(ledger, of, task, key, e.observed.ending.value_or(Ending{}));
   }
 
   void operator()(const JobCancelRequested& e) {
@@ -208,15 +194,13 @@ struct Apply {
       task.ranks[key.rank].output_bytes = 0;
       end_rank(ledger, of, task, key,
                {EndCause::kLost, 125, e.reason,
-                "devrun logs " + to_string(key.task_key()) + ", and submit it again"},
-               at);
+                "devrun logs " + to_string(key.task_key()) + ", and submit it again"});
     }
   }
 
   void operator()(const NodeDrained& e) {
     Node& node = ledger.nodes.at(e.node);
     node.drained = e.drained ? e.reason : "";
-    if (!e.drained) node.failed_starts.clear();
   }
 
   void operator()(const JobKept& e) { job(e.job).kept = true; }

@@ -107,10 +107,10 @@ struct Carried {
   bool operator==(const Carried&) const = default;
 };
 
-using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
-                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
-                               TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried,
-                               NodeDrained>;
+using EventKind =
+    std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested, TaskEnded,
+                 NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept, TaskRetried,
+                 TimeLimitNear, RootDerived, JobArchived, Carried, NodeDrained>;
 
 struct Event {
   Time at;

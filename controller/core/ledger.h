@@ -104,12 +104,8 @@ struct Job {
 
 struct Node {
   NodeHello hello;
-  bool lost = false;    // declared so, and not heard of since
-  std::string drained;  // why an operator took it out of use; empty: in use
-  // Jobs that could not be started here, one after the other, since the last one that could; the first few.
-  std::set<JobId> failed_starts;
-  Time failed_last;
-  std::string failed_reason;
+  bool lost = false;             // declared so, and not heard of since
+  std::string drained;           // why an operator took it out of use; empty: in use
   std::set<AttemptKey> live;     // placed here and not ended
   Resources used;                // by those of them whose programs have not ended
   std::set<uint32_t> gpus_used;  // by these, by index
@@ -146,8 +142,6 @@ struct Ledger {
   std::map<std::string, Node> nodes;
   std::set<QueueKey> queue;
   std::map<std::string, JobId> dev_containers;  // by volume: the one that lives
-  std::map<JobId, std::set<JobId>>
-      followers;  // jobs without outcome, by what they wait, or waited, for
   bool operator==(const Ledger&) const = default;
 };
 

@@ -113,7 +113,8 @@ Result<Reply> drain(Turn& turn, const Drain& input) {
   }
   const Node& node = it->second;
   const bool changes = input.drained ? node.drained != input.reason
-                                     : !node.drained.empty() || !node.failed_starts.empty();
+                                     : !node.drained.empty() ||
+                                           turn.state.schedule.failed_starts(input.node) != nullptr;
   if (changes) {
     turn.happened(NodeDrained{input.node, input.drained, input.reason, input.user});
     for (const AttemptKey& key : node.live) turn.act(TaskChanged{key.task_key()});

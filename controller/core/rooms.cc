@@ -49,14 +49,15 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
   if (!node.drained.empty()) return "drained: " + node.drained;
   const std::string& trouble = trouble_of(state, name);
   if (!trouble.empty()) return "takes no jobs: " + trouble;
-  const size_t failed = node.failed_starts.size();
+  const FailedStarts* starts = state.schedule.failed_starts(name);
+  const size_t failed = starts == nullptr ? 0 : starts->jobs.size();
   if (state.policy.aside_after_jobs == 0 || failed < state.policy.aside_after_jobs) return {};
-  const Time until = node.failed_last + aside_span(state.policy, failed);
+  const Time until = starts->last + aside_span(state.policy, failed);
   if (until <= now) return {};
   if (again != nullptr) *again = until;
   return fmt::format(
       "set aside for {}: {} jobs in a row could not be started there, the last one since: {}",
-      format_duration(until - node.failed_last), failed, node.failed_reason);
+      format_duration(until - starts->last), failed, starts->reason);
 }
 
 Time expected(const Freeing& freeing, Time now) {

@@ -11,6 +11,7 @@ namespace devrun::controller {
 
 namespace {
 
+constexpr size_t kFailedStartsMax = 16;
 constexpr size_t kWarmNodesMax = 8;         // of a volume
 constexpr size_t kWarmVolumesMax = 10'000;  // remembered
 
@@ -69,6 +70,11 @@ void Schedule::begin(const State& state, Time now, const std::map<std::string, A
 
 void Schedule::note(const State& state, const Event& event) {
   std::visit(Note{changed_jobs_, changed_nodes_}, event.kind);
+  if (const auto* reported = std::get_if<AttemptReported>(&event.kind)) {
+    count_start(*reported, event.at);
+  } else if (const auto* drained = std::get_if<NodeDrained>(&event.kind)) {
+    if (!drained->drained) failed_starts_.erase(drained->node);
+  }
   if (const auto* placed = std::get_if<TaskPlaced>(&event.kind)) {
     account_placed(state, placed->task, event.at);
     remember_warm(find_job(state, placed->task.job)->spec.root.volume, placed->nodes);
@@ -116,6 +122,24 @@ void Schedule::account_over(const State& state, TaskKey task, Time at) {
   }
   waits_.resume_user(user_id(running.user));
   if (limits_of_pool(state.policy, running.pool) != nullptr) waits_.resume_pool(running.pool);
+}
+
+// A program that ended by itself proves the node; what could not be started there speaks against it. (126 and 127: there
+// is no such program, which is nobody's fault but the caller's.)
+void Schedule::count_start(const AttemptReported& report, Time at) {
+  if (!report.observed.ending) return;
+  const Ending& ending = *report.observed.ending;
+  if (ending.cause == EndCause::kExited) failed_starts_.erase(report.node);
+  if (ending.cause != EndCause::kNotStarted || ending.status == 126 || ending.status == 127) return;
+  FailedStarts& failed = failed_starts_[report.node];
+  if (failed.jobs.size() < kFailedStartsMax) failed.jobs.insert(report.observed.key.job);
+  failed.last = at;
+  failed.reason = ending.reason;
+}
+
+const FailedStarts* Schedule::failed_starts(const std::string& node) const {
+  const auto it = failed_starts_.find(node);
+  return it == failed_starts_.end() ? nullptr : &it->second;
 }
 
 void Schedule::remember_warm(const std::string& volume, const std::vector<std::string>& nodes) {

@@ -27,6 +27,13 @@
 
 namespace devrun::controller {
 
+// Jobs that could not be started on a node, one after the other, since the last one that could. A restart forgets them.
+struct FailedStarts {
+  std::set<JobId> jobs;  // the first few
+  Time last;
+  std::string reason;  // of the last
+};
+
 struct Placement {
   TaskKey task;
   uint32_t attempt = 1;
@@ -59,6 +66,8 @@ class Schedule {
   const std::map<ShapeId, Reservation>& reservations() const { return reservations_; }
   const Account* account_of_user(const std::string& user) const;
   const Account* account_of_pool(const std::string& pool) const;
+  // None: nullptr.
+  const FailedStarts* failed_starts(const std::string& node) const;
   const std::map<std::string, Account>& users() const { return users_; }
   Duration lag_of(const std::string& user) const;
 
@@ -87,6 +96,7 @@ class Schedule {
 
   void account_placed(const State& state, TaskKey task, Time at);
   void account_over(const State& state, TaskKey task, Time at);
+  void count_start(const AttemptReported& report, Time at);
   void remember_warm(const std::string& volume, const std::vector<std::string>& nodes);
 
   WaitList waits_;
@@ -110,8 +120,9 @@ class Schedule {
   std::map<TaskKey, Running> running_;
   std::map<JobId, std::pair<std::string, std::string>> counted_waiting_;  // user and pool
   std::map<std::string, UserId> user_ids_;
-  std::map<std::string, std::vector<NodeId>> warm_;  // by volume: where it ran last, newest first
-  ShapeId looked_at_ = 0;                            // the reservation that the last tick looked at
+  std::map<std::string, FailedStarts> failed_starts_;  // by node
+  std::map<std::string, std::vector<NodeId>> warm_;    // by volume: where it ran last, newest first
+  ShapeId looked_at_ = 0;  // the reservation that the last tick looked at
 };
 
 // ── the predicates, one each, for the schedule and for `explain` alike ──

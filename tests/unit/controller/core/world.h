@@ -6,6 +6,7 @@
 #include "controller/core/apply.h"
 #include "controller/core/invariants.h"
 #include "controller/core/explain.h"
+#include "controller/core/schedule_check.h"
 #include "controller/core/step.h"
 #include "controller/core/view.h"
 
@@ -58,6 +59,7 @@ struct World {
       take(step(state, Place{}, now));
     }
     for (const std::string& broken : broken_invariants(state)) ADD_FAILURE() << broken;
+    for (const std::string& broken : schedule_problems(state, now)) ADD_FAILURE() << broken;
     return reply;
   }
 
