@@ -55,6 +55,9 @@ void check_waiting(const State& state, Time now, Problems& out) {
     if (!may_start(state, job)) continue;
     const ShapeId shape = schedule.waits().shape_of_job(id);
     const ShapeQueue& queue = schedule.waits().at(shape);
+    if (queue.shape != shape_of(job.spec)) {
+      out.push_back(fmt::format("job {} waits as what it is not", id));
+    }
     std::set<NodeId> fitting;
     for (NodeId node = 0; node < schedule.rooms().size(); ++node) {
       const Room& room = schedule.rooms().at(node);

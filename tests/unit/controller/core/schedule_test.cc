@@ -193,7 +193,7 @@ TEST(Nodes, OneOnWhichNothingStartsIsSetAsideForAWhile) {
   for (int i = 0; i < 3; ++i) fail(world.submit(simple_job()));
   const JobId waits = world.submit(simple_job());
   EXPECT_EQ(world.of(waits), JobState::kQueued);
-  EXPECT_NE(world.reason(waits).find("set aside for 10m: 3 jobs in a row"), std::string::npos)
+  EXPECT_NE(world.reason(waits).find("set aside for 10m00s: 3 jobs in a row"), std::string::npos)
       << world.reason(waits);
   world.now = world.now + world.state.policy.aside_for;
   world.put(Tick{});
