@@ -63,7 +63,7 @@ bool derive_roots(Turn& turn) {
       continue;
     }
     DeriveRoot root = wanted_root(turn.state, wanted);
-    if (root.over.empty()) {  // nothing of what it waited for ever ran
+    if (root.over.empty() && !root.base.is_zero()) {  // nothing of what it waited for ever ran
       turn.happened(RootDerived{wanted.task, wanted.attempt, root.base});
       made = true;
       continue;

@@ -24,9 +24,9 @@ Shape shape_of(const JobSpec& spec) {
 std::string key_of(const Shape& shape) {
   const Resources& need = shape.need;
   std::string out =
-      fmt::format("{} {} {} {} {} {} {} {}\x1f{}\x1f{}\x1f", need.cpu_milli, need.memory_bytes, need.gpus,
-                  need.gpu_memory_bytes, shape.nodes, shape.dev_container, shape.time_limit.us,
-                  need.extras.size(), need.gpu_type, shape.pool);
+      fmt::format("{} {} {} {} {} {} {} {}\x1f{}\x1f{}\x1f", need.cpu_milli, need.memory_bytes,
+                  need.gpus, need.gpu_memory_bytes, shape.nodes, shape.dev_container,
+                  shape.time_limit.us, need.extras.size(), need.gpu_type, shape.pool);
   for (const auto& [name, amount] : need.extras) out += fmt::format("{}={}\x1f", name, amount);
   add_pairs(out, shape.node_labels);
   return out;

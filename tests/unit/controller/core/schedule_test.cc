@@ -282,6 +282,7 @@ TEST(Schedule, KeepsStepUnderRandomInputs) {
           JobSpec spec = simple_job(1 + static_cast<int64_t>(pick(4)));
           spec.user = "u" + std::to_string(pick(3));
           spec.root.volume = "v" + std::to_string(pick(2));
+          spec.root.tree.bytes[0] = 1;
           spec.per_node.gpus = static_cast<int32_t>(pick(3) == 0 ? 1 + pick(3) : 0);
           if (spec.per_node.gpus > 0 && pick(2) == 0) spec.per_node.gpu_type = "A";
           if (pick(3) == 0) spec.pool = "p1";

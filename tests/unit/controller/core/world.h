@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "controller/core/apply.h"
-#include "controller/core/invariants.h"
 #include "controller/core/explain.h"
 #include "controller/core/fair_share.h"
+#include "controller/core/invariants.h"
 #include "controller/core/schedule_check.h"
 #include "controller/core/step.h"
 #include "controller/core/view.h"
