@@ -73,7 +73,7 @@ struct Task {
   std::optional<uint32_t>
       first_failed;              // the rank whose ending is the task's; the others are stopped
   std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
-  std::string stop_reason = {};  // as Cancel's
+  Boxed<std::string> stop_reason = {};  // as Cancel's, if there was one
   int32_t deliver_signal = 0;
   uint32_t deliver_sequence = 0;
   Boxed<Outcome> outcome;

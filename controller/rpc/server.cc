@@ -47,7 +47,6 @@ Result<Opened> open_state(const ServerOptions& options) {
   state.presence.started = clock_now();
   std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
   TRY(archive->recall_dependencies(state, state.presence.started));
-  state.schedule.begin(state, state.presence.started);
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
   return Opened{std::move(sealer), std::move(journal), std::move(archive), std::move(state)};
 }
@@ -182,6 +181,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
                                               std::unique_ptr<storage::Storage> storage) {
   Opened opened = TRY(open_state(options));
   opened.state.policy = options.policy;
+  opened.state.schedule.begin(opened.state, opened.state.presence.started);
   auto server =
       std::make_unique<ServerParts>(std::move(opened), std::move(storage), options.collect);
   TRY(server->listen(options));
