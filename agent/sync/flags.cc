@@ -4,7 +4,9 @@
 #include <charconv>
 #include <map>
 
+#include "common/base/parse_number.h"
 #include "common/base/units.h"
+#include "common/model/labels.h"
 
 namespace devrun::agent {
 
@@ -13,7 +15,7 @@ const std::string_view kUsage =
     "--key FILE --shim PROGRAM\n"
     "         [--address ADDRESS] [--devrun PROGRAM] [--keeper SOCKET] [--fs SOCKET] [--live DIR "
     "--dev-containers]\n"
-    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
+    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--label K=V]… [--resource NAME:N]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
     "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE] [--scratch "
     "SIZE]\n"
     "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro]]… [--shared-folder DIR] "
@@ -45,6 +47,29 @@ Status parse_share(const std::string& text, Flags& flags) {
     return ok();
   }
   return Error{Code::kInvalid, "--gpu-share " + text + ": expected K/N, as 1/3", {}};
+}
+
+Status parse_label(const std::string& text, Flags& flags) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  if (equals == std::string::npos || !is_label_word(key) || !is_label_word(text.substr(equals + 1))) {
+    return Error{Code::kInvalid, "--label " + text + ": expected KEY=VALUE, as zone=b", {}};
+  }
+  flags.labels[key] = text.substr(equals + 1);
+  return ok();
+}
+
+// NAME:N
+Status parse_resource(const std::string& text, Flags& flags) {
+  const size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  const auto amount =
+      colon == std::string::npos ? std::nullopt : parse_number<int64_t>(text.substr(colon + 1));
+  if (!is_label_word(name) || !amount || *amount < 0) {
+    return Error{Code::kInvalid, "--resource " + text + ": expected NAME:N, as fpga:2", {}};
+  }
+  flags.extras[name] = *amount;
+  return ok();
 }
 
 Result<int64_t> parse_scratch(const std::string& text) {
@@ -133,7 +158,8 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
     const auto text = texts.find(word);
     const std::string_view others[] = {"--cpus",      "--memory",     "--pool",
                                        "--gpu-share", "--output-max", "--report-every",
-                                       "--scratch",   "--site-mount", "--node-paths-bytes"};
+                                       "--scratch",   "--site-mount", "--node-paths-bytes",
+                                       "--label",     "--resource"};
     if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
@@ -155,6 +181,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       flags.site_mounts.push_back(TRY(parse_site_mount(words[i])));
     } else if (word == "--node-paths-bytes") {
       flags.node_paths_bytes = TRY(parse_size(words[i]));
+    } else if (word == "--label") {
+      TRY(parse_label(words[i], flags));
+    } else if (word == "--resource") {
+      TRY(parse_resource(words[i], flags));
     } else if (word == "--report-every") {
       flags.report_every = TRY(parse_duration(words[i]));
     } else {

@@ -2,6 +2,7 @@
 // --dev-containers.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ struct Flags {
   std::optional<int64_t> output_bytes_max;  // of an attempt's log
   std::optional<int64_t> cpu_milli, memory_bytes;  // the machine's, if not given
   std::vector<std::string> pools;
+  std::map<std::string, std::string> labels = {};
+  std::map<std::string, int64_t> extras = {};  // what a site counts, by name
   Duration report_every = seconds(10);  // signs of life
   int64_t scratch_bytes = 0;            // what an attempt may write to disk; 0: no limit
   std::string live_keeper = {};  // socket: in whose mount namespace `live` is; empty: in ours

@@ -34,6 +34,8 @@ Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus) {
   out.version = kVersion;
   out.total = machine_resources(flags);
   out.pools = flags.pools;
+  out.labels = flags.labels;
+  out.total.extras = flags.extras;
   out.gpus = gpus;
   out.total.gpus = static_cast<int32_t>(gpus.size());
   const bool alike = std::all_of(gpus.begin(), gpus.end(),

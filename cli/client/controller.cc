@@ -234,6 +234,15 @@ Result<NodeRecord> Controller::show_node(const std::string& name) {
   return from_proto(reply.nodes(0));
 }
 
+Result<NodeRecord> Controller::drain_node(const std::string& name, bool drained,
+                                          const std::string& reason) {
+  pb::DrainNodeRequest request;
+  request.set_node(name);
+  request.set_drained(drained);
+  request.set_reason(reason);
+  return from_proto(TRY(call(*connection_->stub, target_, &pb::Client::Stub::DrainNode, request)));
+}
+
 Result<std::vector<AttemptKey>> Controller::declare_node_lost(const std::string& name) {
   pb::DeclareNodeLostRequest request;
   request.set_node(name);

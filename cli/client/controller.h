@@ -161,6 +161,10 @@ class Controller {
 
   Result<std::vector<NodeRecord>> list_nodes();
   Result<NodeRecord> show_node(const std::string& name);  // with its file system's counters
+  // Out of use for that reason, or in use again.
+  Result<NodeRecord> drain_node(const std::string& name, bool drained, const std::string& reason);
+  // What would become of the submission now.
+  Result<ForesightRecord> foresee(const Submission& submission);
   Result<std::vector<AttemptKey>> declare_node_lost(const std::string& name);
 
  private:

@@ -32,6 +32,8 @@ Result<JobRecord> from_proto(const devrun::v1::JobInfo& in) {
   out.reason = in.reason();
   for (const auto& attempt : in.attempts()) out.attempts.push_back(TRY(from_proto(attempt)));
   out.timeline = wire::from_proto(in.timeline());
+  out.queue_place = in.queue_place();
+  out.expected_start = Time{in.expected_start_us()};
   if (in.has_tasks()) {
     const auto& tasks = in.tasks();
     out.tasks = TaskCounts{tasks.total(),
@@ -132,6 +134,8 @@ NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
   out.last_heard = Time{in.last_heard_us()};
   out.attempts = in.attempts();
   out.trouble = in.trouble();
+  out.drained = in.drained();
+  out.set_aside = in.set_aside();
   for (const auto& holder : in.gpu_holders()) {
     const auto key = wire::from_proto(holder.key());
     if (key) out.gpu_holders.push_back({*key, {holder.gpus().begin(), holder.gpus().end()}});

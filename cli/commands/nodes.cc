@@ -24,11 +24,13 @@ constexpr Example kExamples[] = {
     {"devrun nodes show node1",
      "one in full: its GPUs and which job has which, what its cache holds, whether the store "
      "answers"},
+    {"devrun nodes drain node2 'new disk on Monday'",
+     "nothing new is placed there; what runs goes on"},
     {"devrun nodes lost node3",
      "node3 will not come back as it was: what ran there is over, as NODE_LOST"}};
 
-constexpr std::array<std::string_view, 3> kVerbs{"ls", "show", "lost"};
-constexpr std::array<std::string_view, 3> kLaterVerbs{"drain", "undrain", "add"};
+constexpr std::array<std::string_view, 5> kVerbs{"ls", "show", "drain", "undrain", "lost"};
+constexpr std::array<std::string_view, 1> kLaterVerbs{"add"};
 
 Result<int> list(bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
@@ -54,8 +56,41 @@ Result<int> declare_lost(const std::string& name, Context& context) {
   return 0;
 }
 
+Result<int> drain(const std::string& name, const std::string& reason, Context& context) {
+  const auto controller = TRY(controller_of(context));
+  const NodeRecord node = TRY(controller->drain_node(name, !reason.empty(), reason));
+  if (reason.empty()) {
+    context.console.say(fmt::format("node {} is in use again", name));
+  } else if (node.attempts == 0) {
+    context.console.say(fmt::format("node {} is drained, and nothing runs there", name));
+  } else {
+    context.console.say(fmt::format("node {} is drained; {} attempt{} still there", name,
+                                    node.attempts, node.attempts == 1 ? " is" : "s are"),
+                        "devrun nodes show " + name);
+  }
+  return 0;
+}
+
+// drain NAME REASON…, undrain NAME
+Result<Action> parse_drain(const std::string& verb, const std::vector<std::string>& words) {
+  const bool drains = verb == "drain";
+  if (words.size() < 2 || words[1].empty() || (!drains && words.size() > 2)) {
+    return Error{Code::kInvalid,
+                 drains ? "drain: expected a node's name, and why" : "undrain: expected one node's name",
+                 drains ? "devrun nodes drain NAME 'new disk'" : "devrun nodes undrain NAME"};
+  }
+  std::string reason;
+  for (size_t i = 2; i < words.size(); ++i) reason += (reason.empty() ? "" : " ") + words[i];
+  if (drains && reason.empty()) {
+    return Error{Code::kInvalid, "drain: whoever waits will want to know why",
+                 fmt::format("devrun nodes drain {} 'new disk'", words[1])};
+  }
+  return Action([name = words[1], reason](Context& context) { return drain(name, reason, context); });
+}
+
 Result<Action> parse(const Arguments& arguments) {
-  if (arguments.has_dashes) return Error{Code::kInvalid, "expected ls, show or lost, not `--`", {}};
+  if (arguments.has_dashes)
+    return Error{Code::kInvalid, "expected ls, show, drain, undrain or lost, not `--`", {}};
   const std::string verb = arguments.words.empty() ? "ls" : arguments.words[0];
   const bool json = arguments.has("json");
   if (verb == "ls" && arguments.words.size() <= 1)
@@ -67,6 +102,7 @@ Result<Action> parse(const Arguments& arguments) {
     return Action(
         [json, name = arguments.words[1]](Context& context) { return show(name, json, context); });
   }
+  if (verb == "drain" || verb == "undrain") return parse_drain(verb, arguments.words);
   if (verb == "lost") {
     if (arguments.words.size() != 2)
       return Error{Code::kInvalid, "lost: expected one node's name", {}};
@@ -79,7 +115,7 @@ Result<Action> parse(const Arguments& arguments) {
   }
   const auto nearest = nearest_word(verb, kVerbs);
   return Error{Code::kInvalid,
-               fmt::format("'{}' is not ls, show or lost{}", verb,
+               fmt::format("'{}' is not ls, show, drain, undrain or lost{}", verb,
                            nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
                {}};
 }
@@ -88,8 +124,9 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command nodes_command() {
   return {{.name = "nodes",
-           .usage = {"nodes [ls] [--json]", "nodes show [--json] NAME", "nodes lost NAME"},
-           .purpose = "the nodes: what they have, how their caches do, and declaring one lost",
+           .usage = {"nodes [ls] [--json]", "nodes show [--json] NAME", "nodes drain NAME REASON…",
+                     "nodes undrain NAME", "nodes lost NAME"},
+           .purpose = "the nodes: what they have, taking one out of use, declaring one lost",
            .text = {},
            .options = kOptions,
            .examples = kExamples},

@@ -111,7 +111,11 @@ Result<Submission> submission_for(const RunOptions& options, const Context& cont
   spec.pool = options.pool;
   spec.array = options.array;
   spec.array_running_max = options.array_running_max;
+  spec.after = options.after;
   spec.after_ok = options.after_ok;
+  spec.after_fail = options.after_fail;
+  spec.labels = options.labels;
+  spec.node_labels = options.node_labels;
   spec.time_limit = options.time_limit;
   spec.priority = options.priority;
   spec.cancel_on_disconnect = options.disconnect_grace.has_value();

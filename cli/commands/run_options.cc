@@ -10,6 +10,7 @@
 #include "cli/commands/signal_names.h"
 #include "common/base/parse_number.h"
 #include "common/base/units.h"
+#include "common/model/labels.h"
 #include "common/model/limits.h"
 
 namespace devrun::cli {
@@ -23,13 +24,18 @@ constexpr size_t kArrayRangesMax = 1000;
 constexpr Duration kDisconnectGraceDefault = seconds(15);
 constexpr size_t kRetryOnMax = 64;
 
-constexpr std::array<Option, 33> kOptions{{
+constexpr std::array<Option, 37> kOptions{{
     {.letter = 'g',
      .name = "gpus",
      .value = "N[:TYPE]",
      .meaning = "GPUs on each node",
      .fallback = "0",
      .example = "-g 2:a100"},
+    {.name = "gpu-memory",
+     .value = "SIZE",
+     .meaning = "only GPUs with at least so much memory",
+     .fallback = "any",
+     .example = "-g 1 --gpu-memory 40G"},
     {.name = "cpus",
      .value = "N",
      .meaning = "cores on each node, also a fraction",
@@ -45,6 +51,15 @@ constexpr std::array<Option, 33> kOptions{{
      .meaning = "nodes; CMD runs once on each, as ranks 0 to N-1",
      .fallback = "1",
      .example = "--nodes 4"},
+    {.name = "resource",
+     .value = "NAME[:N]",
+     .meaning = "something else that nodes have a number of, such as licences; may be repeated",
+     .example = "--resource fpga:2"},
+    {.name = "node-label",
+     .value = "K=V",
+     .meaning = "only nodes with this label; may be repeated",
+     .fallback = "any",
+     .example = "--node-label zone=b"},
     {.name = "pool",
      .value = "P",
      .meaning = "only nodes of this pool",
@@ -60,6 +75,10 @@ constexpr std::array<Option, 33> kOptions{{
      .meaning = "the job's name in lists",
      .fallback = "that of the program",
      .example = "--name nightly"},
+    {.name = "label",
+     .value = "K=V",
+     .meaning = "a label by which `devrun ps --label` finds the job; may be repeated",
+     .example = "--label sweep=lr"},
     {.letter = 'd',
      .name = "detach",
      .meaning = "print the job id alone and do not wait; no stdin is read",
@@ -88,18 +107,21 @@ constexpr std::array<Option, 33> kOptions{{
      .value = "RANGES[%MAX]",
      .meaning = "one task for each number, at most MAX at a time; needs -d",
      .example = "--array 0-99%10"},
-    {.name = "after", .value = "JOB", .meaning = "start when JOB has ended", .supported = false},
+    {.name = "after",
+     .value = "JOB",
+     .meaning = "start when JOB has ended, however; may be repeated",
+     .example = "--after 41"},
     {.name = "after-ok",
      .value = "JOB",
      .meaning = "start when JOB has succeeded; may be repeated",
      .example = "--after-ok 41"},
     {.name = "after-fail",
      .value = "JOB",
-     .meaning = "start when JOB has failed",
-     .supported = false},
+     .meaning = "start when JOB has failed or was cancelled; may be repeated",
+     .example = "--after-fail 41"},
     {.name = "priority",
      .value = "N",
-     .meaning = "higher first",
+     .meaning = "higher first; a step counts as a day of waiting",
      .fallback = "0",
      .example = "--priority 10"},
     {.name = "time",
@@ -270,6 +292,30 @@ Result<std::optional<Duration>> parse_on_disconnect(const std::string& text) {
   return bad_value(text, "15s or more: a connection may break for a moment");
 }
 
+Result<int64_t> parse_gpu_memory(const std::string& text) {
+  const int64_t bytes = TRY(parse_size(text));
+  if (bytes > 0) return bytes;
+  return bad_value(text, "an amount of memory such as 40G");
+}
+
+Result<std::pair<std::string, int64_t>> parse_resource(const std::string& text) {
+  const size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  const auto amount = colon == std::string::npos ? std::optional<int64_t>(1)
+                                                 : parse_number<int64_t>(text.substr(colon + 1));
+  if (is_label_word(name) && amount && *amount > 0) return std::pair(name, *amount);
+  return bad_value(text, "a name, and how many of it, such as fpga:2");
+}
+
+Result<std::pair<std::string, std::string>> parse_label(const std::string& text) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  if (equals != std::string::npos && is_label_word(key) && is_label_word(text.substr(equals + 1))) {
+    return std::pair(key, text.substr(equals + 1));
+  }
+  return bad_value(text, "KEY=VALUE, each of 1 to 63 letters, digits, '-', '_', '.' and '/'");
+}
+
 Status read_placement(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
   const std::string& value = given.value;
@@ -291,6 +337,17 @@ Status read_placement(const Given& given, RunOptions& out) {
     out.warn_signal = warn.signal;
     out.warn_before = warn.before;
   }
+  if (name == "after") out.after.push_back(TRY(of(given, parse_job(value))));
+  if (name == "after-fail") out.after_fail.push_back(TRY(of(given, parse_job(value))));
+  if (name == "gpu-memory") out.per_node.gpu_memory_bytes = TRY(of(given, parse_gpu_memory(value)));
+  if (name == "resource") {
+    const auto [extra, amount] = TRY(of(given, parse_resource(value)));
+    out.per_node.extras[extra] = amount;
+  }
+  if (name == "node-label") {
+    const auto [key, wanted] = TRY(of(given, parse_label(value)));
+    out.node_labels[key] = wanted;
+  }
   if (name == "after-ok") out.after_ok.push_back(TRY(of(given, parse_job(value))));
   if (name == "array") {
     ArrayText array = TRY(of(given, parse_array(value)));
@@ -310,6 +367,10 @@ Status read_manner(const Given& given, RunOptions& out) {
     out.env.push_back(TRY(of(given, not_empty(given.value, "NAME or NAME=VALUE"))));
   if (name == "on-disconnect") {
     out.disconnect_grace = TRY(of(given, parse_on_disconnect(given.value)));
+  }
+  if (name == "label") {
+    const auto [key, wanted] = TRY(of(given, parse_label(given.value)));
+    out.labels[key] = wanted;
   }
   if (name == "live") out.live.push_back(TRY(of(given, not_empty(given.value, "a folder"))));
   if (name == "keep") out.keep = true;
@@ -341,6 +402,8 @@ Status check_together(const RunOptions& options) {
     return wrong("--json needs -d: without it stdout is the program's");
   if (!options.array.empty() && !options.detach)
     return wrong("--array needs -d: its tasks have no common stdout");
+  if (options.per_node.gpus == 0 && options.per_node.gpu_memory_bytes != 0)
+    return wrong("--gpu-memory needs --gpus N");
   if (options.retries == 0 && !options.retry_on.empty())
     return wrong("--retry-on needs --retries N");
   if (options.retries == 0 && options.fresh)

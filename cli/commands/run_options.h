@@ -1,6 +1,7 @@
 // What `devrun [OPTIONS] CMD…` asks for, from its options to a job's specification. Pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,7 +39,11 @@ struct RunOptions {
   bool quiet = false;
   std::vector<ArrayRange> array;
   uint32_t array_running_max = 0;
+  std::vector<JobId> after = {};
   std::vector<JobId> after_ok;
+  std::vector<JobId> after_fail = {};
+  std::map<std::string, std::string> labels = {};
+  std::map<std::string, std::string> node_labels = {};
   std::string detach_keys;  // bytes
   std::vector<std::string> command;
   std::optional<Duration> disconnect_grace = {};  // cancelled after so long alone; unset: kept

@@ -104,7 +104,9 @@ Json json_of(const Resources& resources) {
   return {{"cpu_milli", resources.cpu_milli},
           {"memory_bytes", resources.memory_bytes},
           {"gpus", resources.gpus},
-          {"gpu_type", resources.gpu_type}};
+          {"gpu_type", resources.gpu_type},
+          {"gpu_memory_bytes", resources.gpu_memory_bytes},
+          {"extras", resources.extras}};
 }
 
 Json json_of(const AttemptRecord& attempt) {
@@ -186,7 +188,13 @@ Json json_of(const JobRecord& job) {
   out["array"] = json_of(job.spec.array);
   out["tasks"] = json_of(job.tasks);
   if (job.task != kNoTask) out["task"] = job.task;
+  out["after"] = job.spec.after;
   out["after_ok"] = job.spec.after_ok;
+  out["after_fail"] = job.spec.after_fail;
+  out["labels"] = job.spec.labels;
+  out["node_labels"] = job.spec.node_labels;
+  if (job.queue_place != 0) out["queue_place"] = job.queue_place;
+  if (job.expected_start.us != 0) out["expected_start_us"] = job.expected_start.us;
   out["time_limit_us"] = job.spec.time_limit.us;
   if (job.spec.cancel_on_disconnect) out["disconnect_grace_us"] = job.spec.disconnect_grace.us;
   out["priority"] = job.spec.priority;

@@ -38,6 +38,29 @@ std::string resources_text(const Resources& resources) {
   if (resources.gpus > 0) out += fmt::format(", {} gpu", resources.gpus);
   if (resources.gpus > 0 && !resources.gpu_type.empty())
     out += fmt::format(" {}", resources.gpu_type);
+  if (resources.gpu_memory_bytes > 0)
+    out += fmt::format(" with {}", format_size(resources.gpu_memory_bytes));
+  for (const auto& [name, amount] : resources.extras) out += fmt::format(", {} {}", amount, name);
+  return out;
+}
+
+std::string labels_text(const std::map<std::string, std::string>& labels) {
+  std::string out;
+  for (const auto& [key, value] : labels) {
+    out += fmt::format("{}{}={}", out.empty() ? "" : ", ", key, value);
+  }
+  return out;
+}
+
+std::string waited_text(const JobSpec& spec) {
+  std::string out;
+  const auto add = [&](const std::vector<JobId>& jobs, std::string_view how) {
+    if (jobs.empty()) return;
+    out += fmt::format("{}when {} {}", out.empty() ? "" : ", and ", fmt::join(jobs, ", "), how);
+  };
+  add(spec.after, "ended");
+  add(spec.after_ok, "succeeded");
+  add(spec.after_fail, "failed");
   return out;
 }
 
@@ -299,6 +322,10 @@ std::string job_text(const JobRecord& job, Time now) {
        fmt::format("{}{}", resources_text(job.spec.per_node),
                    job.spec.nodes > 1 ? fmt::format(" on each of {} nodes", job.spec.nodes) : ""));
   if (!job.spec.pool.empty()) line(out, "pool", job.spec.pool);
+  if (!job.spec.node_labels.empty()) line(out, "on nodes", labels_text(job.spec.node_labels));
+  if (!job.spec.labels.empty()) line(out, "labels", labels_text(job.spec.labels));
+  const std::string waited = waited_text(job.spec);
+  if (!waited.empty()) line(out, "starts", waited);
   if (job.spec.time_limit.us > 0) line(out, "time limit", format_duration(job.spec.time_limit));
   if (job.spec.warn_signal != 0) {
     line(out, "signal",
@@ -329,13 +356,30 @@ std::string job_text(const JobRecord& job, Time now) {
   return out;
 }
 
+// Its place among those that wait, and when it starts as far as that can be told.
+std::string foresight_text(const JobRecord& job) {
+  std::string out;
+  if (job.queue_place != 0) {
+    out += job.queue_place == 1
+               ? "it is the first in the queue\n"
+               : fmt::format("{} tasks are before it in the queue\n", job.queue_place - 1);
+  }
+  if (job.expected_start.us != 0) {
+    out += fmt::format("it starts at about {}, if what runs takes all of its time\n",
+                       format_time(job.expected_start));
+  }
+  return out;
+}
+
 std::string explain_text(const JobRecord& job) {
   const bool whole_array = job.tasks && job.task == kNoTask;
   const std::string progress =
       whole_array ? "; tasks " + tasks_text(job.job, *job.tasks, is_final(job.state)) : "";
   const std::string head = fmt::format("job {} is {}{}", to_string(TaskKey{job.job, job.task}),
                                        state_name(job.state), progress);
-  if (!job.reason.empty()) return fmt::format("{}: {}\n", head, printable(job.reason));
+  if (!job.reason.empty()) {
+    return fmt::format("{}: {}\n{}", head, printable(job.reason), foresight_text(job));
+  }
   if (!job.ending) {
     const AttemptRecord* attempt = newest_attempt(job);
     if (attempt == nullptr || attempt->node.empty()) return fmt::format("{}\n", head);
@@ -362,7 +406,9 @@ std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
 
 std::string node_state(const NodeRecord& node, Time now) {
   if (!node.connected) return fmt::format("silent, {}", ago(node.last_heard, now));
-  return node.trouble.empty() ? "up" : "broken";
+  if (!node.trouble.empty()) return "broken";
+  if (!node.drained.empty()) return "drained";
+  return node.set_aside.empty() ? "up" : "set aside";
 }
 
 std::optional<AttemptKey> node_gpu_holder(const NodeRecord& node, uint32_t index) {
@@ -378,9 +424,12 @@ std::string node_text(const NodeRecord& node, Time now) {
   line(out, "node", hello.name);
   line(out, "state", node_state(node, now));
   if (!node.trouble.empty()) line(out, "trouble", node.trouble);
+  if (!node.drained.empty()) line(out, "drained", node.drained);
+  if (!node.set_aside.empty()) line(out, "not in use", node.set_aside);
   line(out, "address", hello.address);
   line(out, "version", hello.version);
   if (!hello.pools.empty()) line(out, "pools", fmt::format("{}", fmt::join(hello.pools, ", ")));
+  if (!hello.labels.empty()) line(out, "labels", labels_text(hello.labels));
   line(out, "has", resources_text(hello.total));
   line(out, "in use", resources_text(node.used));
   line(out, "jobs", fmt::format("{}", node.attempts));
@@ -435,8 +484,13 @@ std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
   }
   std::string out = table.render();
   for (const NodeRecord& node : nodes) {
-    if (!node.trouble.empty()) {
-      out += fmt::format("{} takes no jobs: {}\n", node.hello.name, node.trouble);
+    const std::string& name = node.hello.name;
+    if (!node.trouble.empty()) out += fmt::format("{} takes no jobs: {}\n", name, node.trouble);
+    if (!node.drained.empty()) {
+      out += fmt::format("{} is drained: {}\n", name, printable(node.drained));
+    }
+    if (!node.set_aside.empty()) {
+      out += fmt::format("{} is {}\n", name, printable(node.set_aside));
     }
   }
   return out;

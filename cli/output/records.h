@@ -36,11 +36,21 @@ struct JobRecord {
   Timeline timeline;
   std::optional<TaskCounts> tasks = {};  // of an array
   int32_t task = kNoTask;                // of an array: the one that this record is about
+  uint64_t queue_place = 0;              // from 1; 0: it is not among those that could be placed
+  Time expected_start = {};              // 0: cannot be told
 };
 
 // What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name. A dev
 // container runs nothing of its own.
 std::string shown_command(const JobRecord& job);
+
+// What would become of a job that is not submitted.
+struct ForesightRecord {
+  std::string reason;  // why it would wait; empty: it would start at once
+  uint64_t queue_place = 0;
+  Time expected_start;  // 0: cannot be told
+  bool never = false;   // not before the cluster changes
+};
 
 struct JobList {
   std::vector<JobRecord> jobs;  // newest last
@@ -159,7 +169,9 @@ struct NodeRecord {
   bool connected = false;
   Time last_heard;
   uint32_t attempts = 0;
-  std::string trouble = {};  // why nothing is placed there though it is connected
+  std::string trouble = {};    // why nothing is placed there though it is connected
+  std::string drained = {};    // why an operator took it out of use; empty: in use
+  std::string set_aside = {};  // why the scheduler did
   struct GpuHolder {
     AttemptKey key;
     std::vector<uint32_t> gpus;  // by index

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "common/model/labels.h"
 #include "common/model/limits.h"
 #include "common/wire/job.h"
 #include "controller/core/state.h"
@@ -106,11 +107,33 @@ Status check_resources(const JobSpec& spec) {
   if (need.gpus == 0 && !need.gpu_type.empty()) {
     return invalid("a GPU type without GPUs: expected --gpus N:{}", need.gpu_type);
   }
+  if (need.gpu_memory_bytes < 0 || (need.gpus == 0 && need.gpu_memory_bytes != 0)) {
+    return invalid("memory of GPUs without GPUs: expected --gpus N with --gpu-memory");
+  }
+  if (need.extras.size() > kLabelsMax) {
+    return invalid("{} kinds of resources: at most {}", need.extras.size(), kLabelsMax);
+  }
+  for (const auto& [name, amount] : need.extras) {
+    if (!is_label_word(name) || amount <= 0) {
+      return invalid("resource '{}': expected a name, and a number of it from 1", name);
+    }
+  }
+  for (const auto* labels : {&spec.labels, &spec.node_labels}) {
+    if (labels->size() > kLabelsMax) {
+      return invalid("{} labels: at most {}", labels->size(), kLabelsMax);
+    }
+    for (const auto& [key, value] : *labels) {
+      if (!is_label_word(key) || !is_label_word(value)) {
+        return invalid("label '{}={}': expected 1 to 63 letters, digits, '-', '_', '.' and '/'",
+                       key, value);
+      }
+    }
+  }
   if (spec.nodes > kRanksMax) return invalid("{} nodes: at most {}", spec.nodes, kRanksMax);
   if (spec.time_limit.us < 0) return invalid("the time limit cannot be negative");
   if (spec.disconnect_grace.us < 0) return invalid("disconnect_grace cannot be negative");
-  if (spec.after_ok.size() > kAfterMax) {
-    return invalid("{} jobs to wait for: at most {}", spec.after_ok.size(), kAfterMax);
+  if (dependencies(spec).size() > kAfterMax) {
+    return invalid("{} jobs to wait for: at most {}", dependencies(spec).size(), kAfterMax);
   }
   return ok();
 }

@@ -57,6 +57,8 @@ class ClientService final : public pb::Client::CallbackService {
   Unary* GetVolumePaths(Context*, const pb::GetVolumePathsRequest*, pb::VolumePaths*) override;
   Unary* SetVolumePaths(Context*, const pb::SetVolumePathsRequest*, pb::VolumePaths*) override;
   Unary* ListNodes(Context*, const pb::ListNodesRequest*, pb::ListNodesReply*) override;
+  Unary* DrainNode(Context*, const pb::DrainNodeRequest*, pb::NodeInfo*) override;
+  Unary* ForeseeJob(Context*, const pb::SubmitRequest*, pb::Foresight*) override;
   Unary* DeclareNodeLost(Context*, const pb::DeclareNodeLostRequest*,
                          pb::DeclareNodeLostReply*) override;
 

@@ -28,6 +28,7 @@ constexpr Access kAccess[] = {
     {"Watch", kAnyClient},          {"ListVolumes", kAnyClient},
     {"ListNodes", kAnyClient},      {"CreateVolume", kPeople},
     {"RemoveVolume", kPeople},      {"DeclareNodeLost", kAdminCall},
+    {"DrainNode", kAdminCall},      {"ForeseeJob", kAnyClient},
     {"ReturnVolume", kPeople},      {"FillVolume", kPeople},
     {"GetUsage", kAnyClient},       {"SetQuota", kAdminCall},
     {"ListSnapshots", kAnyClient},  {"CreateSnapshot", kAnyClient},

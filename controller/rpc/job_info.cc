@@ -6,6 +6,7 @@
 
 #include "common/base/utf8.h"
 #include "common/wire/job.h"
+#include "controller/core/explain.h"
 
 namespace devrun::controller {
 
@@ -125,6 +126,11 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
   out.set_state(wire::to_proto(job_state(state, job, now)));
   if (job.outcome) *out.mutable_ending() = wire::to_proto(job.outcome->ending);
   out.set_reason(in_utf8(job_reason(state, job, now)));
+  if (detail == Detail::kFull && !job.outcome && !out.reason().empty()) {
+    const Foresight seen = foresee(state, job, now);
+    out.set_queue_place(seen.place);
+    out.set_expected_start_us(seen.start.us);
+  }
   *out.mutable_timeline() = wire::to_proto(job.timeline);
   const bool array = !job.spec.array.empty();
   if (array) {
@@ -166,6 +172,9 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
   }
   out.set_attempts(static_cast<uint32_t>(node.live.size()));
   if (connected) out.set_trouble(trouble_of(state, node.hello.name));
+  out.set_drained(node.drained);
+  const std::string why = why_unusable(state, node.hello.name, now, nullptr);
+  if (why.starts_with("set aside")) out.set_set_aside(in_utf8(why));
   for (const AttemptKey& key : node.live) {
     const Rank* rank = find_rank(state, key);
     if (rank == nullptr || rank->gpus.empty()) continue;

@@ -47,7 +47,9 @@ Status SubmitCall::look(const State& state) {
     // What it waited for is in it.
     if (!old->root.is_zero()) {
       spec_.root.tree = old->root;
+      spec_.after.clear();
       spec_.after_ok.clear();
+      spec_.after_fail.clear();
     }
     root_is_set_ = true;
   }

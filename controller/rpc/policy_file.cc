@@ -1,0 +1,170 @@
+#include "controller/rpc/policy_file.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <array>
+#include <functional>
+#include <span>
+
+#include "common/base/suggest.h"
+#include "common/base/units.h"
+#include "common/runtime/file.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr size_t kPolicyBytesMax = 1 << 20;
+constexpr double kShareMax = 1e6;
+
+// Where the text is wrong. Thrown out of the walk below, caught in parse_policy.
+struct Wrong {
+  YAML::Mark at;
+  std::string what;
+};
+
+using Field = std::function<void(const YAML::Node&)>;
+using Fields = std::vector<std::pair<std::string_view, Field>>;
+
+// Each key of the map must be one of the fields.
+void each_field(const YAML::Node& node, const Fields& fields) {
+  if (!node.IsMap()) throw Wrong{node.Mark(), "expected a map"};
+  for (const auto& entry : node) {
+    const std::string key = entry.first.as<std::string>();
+    const auto known = std::find_if(fields.begin(), fields.end(),
+                                    [&](const auto& field) { return field.first == key; });
+    if (known != fields.end()) {
+      known->second(entry.second);
+      continue;
+    }
+    std::vector<std::string_view> names;
+    for (const auto& field : fields) names.push_back(field.first);
+    const auto nearest = nearest_word(key, names);
+    throw Wrong{entry.first.Mark(),
+                fmt::format("there is no '{}'{}", key,
+                            nearest ? fmt::format(", did you mean '{}'?", *nearest) : "")};
+  }
+}
+
+void each_name(const YAML::Node& node,
+               const std::function<void(const std::string&, const YAML::Node&)>& visit) {
+  if (!node.IsMap()) throw Wrong{node.Mark(), "expected a map of names"};
+  for (const auto& entry : node) visit(entry.first.as<std::string>(), entry.second);
+}
+
+std::string word(const YAML::Node& node) {
+  if (!node.IsScalar()) throw Wrong{node.Mark(), "expected one value"};
+  return node.Scalar();
+}
+
+Duration span_of(const YAML::Node& node) {
+  const Result<Duration> out = parse_duration(word(node));
+  if (!out || out->us <= 0) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no span such as 12h or 7d", word(node))};
+  }
+  return *out;
+}
+
+uint32_t count_of(const YAML::Node& node) {
+  uint32_t out = 0;
+  if (!YAML::convert<uint32_t>::decode(node, out)) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no number from 0", word(node))};
+  }
+  return out;
+}
+
+double share_of(const YAML::Node& node) {
+  double out = 0;
+  if (!YAML::convert<double>::decode(node, out) || !(out >= 0) || out > kShareMax) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no share such as 1 or 2.5", word(node))};
+  }
+  return out;
+}
+
+Limits limits_of(const YAML::Node& node, Limits out) {
+  each_field(node, {{"running", [&](const YAML::Node& n) { out.running = count_of(n); }},
+                    {"waiting", [&](const YAML::Node& n) { out.waiting = count_of(n); }},
+                    {"gpus", [&](const YAML::Node& n) { out.gpus = count_of(n); }}});
+  return out;
+}
+
+FairShare::Group group_of(const YAML::Node& node) {
+  FairShare::Group out;
+  each_field(node, {{"share", [&](const YAML::Node& n) { out.share = share_of(n); }},
+                    {"users", [&](const YAML::Node& n) {
+                       if (!n.IsSequence()) throw Wrong{n.Mark(), "expected a list of users"};
+                       for (const auto& user : n) out.users.push_back(word(user));
+                     }}});
+  return out;
+}
+
+void read_fair_share(const YAML::Node& node, FairShare& out) {
+  each_field(
+      node,
+      {{"half_life", [&](const YAML::Node& n) { out.half_life = span_of(n); }},
+       {"span", [&](const YAML::Node& n) { out.span = span_of(n); }},
+       {"shares",
+        [&](const YAML::Node& n) {
+          each_name(n, [&](const std::string& user, const YAML::Node& share) {
+            out.shares[user] = share_of(share);
+          });
+        }},
+       {"groups", [&](const YAML::Node& n) {
+          each_name(n, [&](const std::string& group, const YAML::Node& of) {
+            out.groups[group] = group_of(of);
+          });
+        }}});
+}
+
+void read_limits(const YAML::Node& node, Policy& out) {
+  each_field(node, {{"user", [&](const YAML::Node& n) { out.user_limits = limits_of(n, {}); }},
+                    {"users",
+                     [&](const YAML::Node& n) {
+                       each_name(n, [&](const std::string& user, const YAML::Node& of) {
+                         out.limits_of_user[user] = limits_of(of, out.user_limits);
+                       });
+                     }},
+                    {"pools", [&](const YAML::Node& n) {
+                       each_name(n, [&](const std::string& pool, const YAML::Node& of) {
+                         out.limits_of_pool[pool] = limits_of(of, {});
+                       });
+                     }}});
+}
+
+}  // namespace
+
+Result<Policy> parse_policy(const std::string& text, const std::string& name, Policy out) {
+  const auto wrong = [&](const YAML::Mark& at, const std::string& what) {
+    return Error{Code::kInvalid, fmt::format("{}:{}:{}: {}", name, at.line + 1, at.column + 1, what),
+                 {}};
+  };
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return out;
+    each_field(
+        root,
+        {{"priority_step", [&](const YAML::Node& n) { out.priority_step = span_of(n); }},
+         {"fair_share", [&](const YAML::Node& n) { read_fair_share(n, out.fair_share); }},
+         {"limits", [&](const YAML::Node& n) { read_limits(n, out); }},
+         {"reservations", [&](const YAML::Node& n) { out.reservations_max = count_of(n); }},
+         {"reserve_blindly_after",
+          [&](const YAML::Node& n) { out.reserve_blindly_after = span_of(n); }},
+         {"aside_after_jobs", [&](const YAML::Node& n) { out.aside_after_jobs = count_of(n); }},
+         {"aside_for", [&](const YAML::Node& n) { out.aside_for = span_of(n); }}});
+  } catch (const Wrong& e) {
+    return wrong(e.at, e.what);
+  } catch (const YAML::Exception& e) {
+    return wrong(e.mark, e.msg);
+  }
+  return out;
+}
+
+Result<Policy> read_policy(const std::string& path, const Policy& policy) {
+  const Result<std::string> text = read_file(path, kPolicyBytesMax);
+  if (!text && text.error().code == Code::kNotFound) return policy;
+  if (!text) return text.error();
+  return parse_policy(*text, path, policy);
+}
+
+}  // namespace devrun::controller
