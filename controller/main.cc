@@ -8,6 +8,7 @@
 #include "common/base/version.h"
 #include "common/runtime/file.h"
 #include "controller/rpc/flags.h"
+#include "controller/rpc/policy_file.h"
 #include "controller/rpc/server.h"
 
 namespace devrun::controller {
@@ -16,12 +17,25 @@ namespace {
 struct Options {
   std::string store;
   ServerOptions server;
+  std::string policy_file;
   std::string authority;
   std::string certificate;
   std::string key;
 };
 
+// What cannot be read changes nothing.
+void renew_policy(Server& server, const std::string& file, const Policy& flags) {
+  const Result<Policy> policy = read_policy(file, flags);
+  if (!policy) return log::error("the policy stays as it was: {}", policy.error().message);
+  server.set_policy(*policy);
+  log::info("{} was read again", file);
+}
+
 Status serve(Options& options, const sigset_t& ending) {
+  const Policy flags = options.server.policy;
+  if (!options.policy_file.empty()) {
+    options.server.policy = TRY(read_policy(options.policy_file, flags));
+  }
   options.server.authority_pem = TRY(read_file(options.authority));
   options.server.certificate_pem = TRY(read_file(options.certificate));
   options.server.key_pem = TRY(read_file(options.key));
@@ -29,7 +43,9 @@ Status serve(Options& options, const sigset_t& ending) {
   const std::unique_ptr<Server> server = TRY(Server::start(options.server, std::move(storage)));
   log::info("listening on {} (port {})", options.server.listen, server->port());
   int signal = 0;
-  sigwait(&ending, &signal);
+  while (sigwait(&ending, &signal) == 0 && signal == SIGHUP) {
+    if (!options.policy_file.empty()) renew_policy(*server, options.policy_file, flags);
+  }
   log::info("signal {}: stopping", signal);
   server->stop();
   return ok();
@@ -58,6 +74,8 @@ int main(int argc, char** argv) {
   app.add_option("--key", options.key, "its key");
   controller::add_policy_flags(app, options.server.policy);
   controller::add_archive_flags(app, options.server.archive);
+  app.add_option("--policy", options.policy_file,
+                 "YAML of shares and limits; read again at SIGHUP; need not be there");
   controller::add_collecting_flags(app, options.server.collect);
   storage::CheckOptions checking;
   std::string checked;
@@ -84,6 +102,7 @@ int main(int argc, char** argv) {
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 

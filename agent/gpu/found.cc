@@ -37,7 +37,8 @@ Result<std::vector<FoundGpu>> parse_gpus(std::string_view lines) {
       at = tab + 1;
     }
     FoundGpu found;
-    if (fields.size() != 5 || !number(fields[0], found.gpu.index) ||
+    const bool has_link = fields.size() == 6 && number(fields[5], found.gpu.link);
+    if ((fields.size() != 5 && !has_link) || !number(fields[0], found.gpu.index) ||
         !number(fields[1], found.minor) || !number(fields[2], found.gpu.memory_bytes)) {
       return Error{Code::kCorrupt, fmt::format("devrun-gpus says '{}'", line), {}};
     }

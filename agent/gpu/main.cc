@@ -1,5 +1,6 @@
 // devrun-gpus: asks NVML which GPUs there are, a line each:
-//   INDEX TAB MINOR TAB MEMORY_BYTES TAB UUID TAB NAME
+//   INDEX TAB MINOR TAB MEMORY_BYTES TAB UUID TAB NAME TAB LINK
+// LINK is the number of a group of GPUs that are joined by NVLink or by PCIe switches alone; 0: NVML does not tell.
 // A program of its own because the agent is linked statically, where dlopen is of no use, and because a driver that hangs
 // or crashes must not take the agent along. The only dynamically linked program of devrun.
 //
@@ -7,6 +8,8 @@
 #include <dlfcn.h>
 
 #include <cstdio>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -21,6 +24,8 @@ using Handle = int (*)(unsigned, Device*);
 using Number = int (*)(Device, unsigned*);
 using Text = int (*)(Device, char*, unsigned);
 using MemoryInfo = int (*)(Device, Memory*);
+using Between = int (*)(Device, Device, int*);               // nvmlDeviceGetTopologyCommonAncestor
+using Linked = int (*)(Device, Device, int, int*);           // nvmlDeviceGetP2PStatus
 using ErrorText = const char* (*)(int);
 
 constexpr int kStatusNoLibrary = 3;
@@ -29,6 +34,35 @@ constexpr int kStatusRefused = 4;
 template <typename Function>
 Function symbol(void* library, const char* name) {
   return reinterpret_cast<Function>(dlsym(library, name));
+}
+
+constexpr int kOfNvlink = 2;       // NVML_P2P_CAPS_INDEX_NVLINK
+constexpr int kP2pWorks = 0;       // NVML_P2P_STATUS_OK
+constexpr int kPcieSwitches = 20;  // NVML_TOPOLOGY_MULTIPLE: no host bridge between them
+
+struct Topology {
+  Between between;
+  Linked linked;
+
+  bool known() const { return between != nullptr || linked != nullptr; }
+  bool near(Device a, Device b) const {
+    int out = -1;
+    if (linked != nullptr && linked(a, b, kOfNvlink, &out) == 0 && out == kP2pWorks) return true;
+    return between != nullptr && between(a, b, &out) == 0 && out <= kPcieSwitches;
+  }
+};
+
+// Of each device the group it is in: numbers from 1.
+std::vector<unsigned> link_groups(const Topology& topology, const std::vector<Device>& devices) {
+  std::vector<unsigned> out(devices.size(), 0);
+  unsigned groups = 0;
+  for (size_t i = 0; topology.known() && i < devices.size(); ++i) {
+    for (size_t j = 0; j < i && out[i] == 0; ++j) {
+      if (topology.near(devices[j], devices[i])) out[i] = out[j];
+    }
+    if (out[i] == 0) out[i] = ++groups;
+  }
+  return out;
 }
 
 int refused(void* library, const char* call, int code) {
@@ -63,6 +97,10 @@ int main(int argc, char** argv) {
   if (const int code = count_of(&count); code != 0) {
     return refused(library, "nvmlDeviceGetCount", code);
   }
+  const Topology topology{symbol<Between>(library, "nvmlDeviceGetTopologyCommonAncestor"),
+                          symbol<Linked>(library, "nvmlDeviceGetP2PStatus")};
+  std::vector<Device> devices;
+  std::vector<std::string> lines;
   for (unsigned index = 0; index < count; ++index) {
     Device device = nullptr;
     unsigned minor = 0;
@@ -76,7 +114,13 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "GPU %u does not answer\n", index);
       continue;
     }
-    std::printf("%u\t%u\t%llu\t%s\t%s\n", index, minor, memory.total, uuid, product);
+    char line[320];
+    std::snprintf(line, sizeof line, "%u\t%u\t%llu\t%s\t%s", index, minor, memory.total, uuid,
+                  product);
+    devices.push_back(device);
+    lines.emplace_back(line);
   }
+  const std::vector<unsigned> groups = link_groups(topology, devices);
+  for (size_t i = 0; i < lines.size(); ++i) std::printf("%s\t%u\n", lines[i].c_str(), groups[i]);
   return 0;
 }

@@ -53,6 +53,16 @@ Result<WhoAmI> Controller::hello() {
   return WhoAmI{reply.version(), reply.role(), reply.user(), reply.volume(), reply.job()};
 }
 
+Result<ForesightRecord> Controller::foresee(const Submission& submission) {
+  pb::SubmitRequest request;
+  request.set_request_id(submission.request_id);
+  *request.mutable_spec() = wire::to_proto(submission.spec);
+  const auto reply =
+      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ForeseeJob, request));
+  return ForesightRecord{reply.reason(), reply.queue_place(), Time{reply.expected_start_us()},
+                         reply.never()};
+}
+
 Result<Submitted> Controller::submit(const Submission& submission,
                                      const std::function<void(const Error&)>& waits) {
   pb::SubmitRequest request;

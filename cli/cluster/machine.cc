@@ -151,7 +151,8 @@ Daemon controller(const Layout& layout, const Programs& programs, const Record& 
       daemon("controller", layout.controller(),
              {programs.controller, "--store", layout.store(), "--state", layout.controller(),
               "--listen", endpoint(record.controller_port), "--ca", authority_file(layout),
-              "--cert", keys.certificate, "--key", keys.key, "--shared-folder", layout.shared()});
+              "--cert", keys.certificate, "--key", keys.key, "--shared-folder", layout.shared(),
+              "--policy", layout.policy()});
   append(out.words, record.controller_flags);
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;

@@ -241,10 +241,32 @@ Result<Submission> submission_for(const LaunchOptions& options, const launch::Ta
   return out;
 }
 
+// The plan has been printed; what the cluster would make of it is for people, if there is a cluster to ask.
+void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, Context& context) {
+  if (plan.tasks.size() != 1 || options.quiet) return;
+  const auto asked = [&]() -> Result<ForesightRecord> {
+    const Target target = TRY(find_target(context.surroundings));
+    const Submission submission = TRY(submission_for(options, plan.tasks[0], context, target));
+    const auto controller = TRY(controller_of(context));
+    return controller->foresee(submission);
+  };
+  const Result<ForesightRecord> seen = asked();
+  if (!seen) return;
+  if (seen->reason.empty()) return context.console.say("it would start at once");
+  const std::string place =
+      seen->queue_place == 0 ? "" : fmt::format("; it would be number {} in the queue", seen->queue_place);
+  context.console.say(fmt::format("it would {}: {}{}", seen->never ? "never start here" : "wait",
+                                  seen->reason, place),
+                      seen->never ? "devrun nodes" : "");
+}
+
 Result<int> launch_file(const LaunchOptions& options, Context& context) {
   const auto plan = TRY(read_plan(options, context));
   if (!plan) return kStatusDevrun;
-  if (options.dry_run) return 0;
+  if (options.dry_run) {
+    say_what_would_be(options, *plan, context);
+    return 0;
+  }
   if (plan->tasks.size() > 1) {
     return Error{Code::kUnsupported,
                  fmt::format("{} has {} documents: pipelines and groups are not in this version",

@@ -13,6 +13,7 @@
 #include "common/model/attempt.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "controller/core/policy.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -63,6 +64,10 @@ struct Drain {
   std::string reason;  // with `drained`
   std::string user;
 };
+// The operator has decided otherwise. Forgotten by a restart, which reads the file itself.
+struct SetPolicy {
+  Policy policy;
+};
 // In answer to DeriveRoot.
 struct Derived {
   TaskKey task;
@@ -83,6 +88,6 @@ struct Tick {};
 struct Place {};
 
 using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
-                           DeclareLost, Drain, Derived, Archived, Recall, Tick, Place>;
+                           DeclareLost, Drain, SetPolicy, Derived, Archived, Recall, Tick, Place>;
 
 }  // namespace devrun::controller

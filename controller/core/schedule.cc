@@ -97,6 +97,12 @@ void Schedule::note(const State& state, const Event& event) {
   changed_jobs_.insert(followers->second.begin(), followers->second.end());
 }
 
+void Schedule::policy_changed(const State& state) {
+  for (const auto& [user, id] : user_ids_) waits_.resume_user(id);
+  for (const auto& [pool, account] : pools_) waits_.resume_pool(pool);
+  for (const auto& [name, node] : state.nodes) changed_nodes_.insert(name);
+}
+
 void Schedule::account_placed(const State& state, TaskKey task, Time at) {
   const JobSpec& spec = find_job(state, task.job)->spec;
   const Duration half_life = state.policy.fair_share.half_life;

@@ -51,6 +51,8 @@ class Schedule {
   void node_changed(const std::string& node) { changed_nodes_.insert(node); }
   // One that the ledger had not and has now, or has judged anew.
   void job_changed(JobId job) { changed_jobs_.insert(job); }
+  // Whoever was at a limit is looked at again. How far priorities reach counts for what is listed from now on.
+  void policy_changed(const State& state);
   // Once a second: the order by what users have used, and one reservation, looked at again.
   void tick(const State& state, Time now);
 

@@ -20,6 +20,11 @@ struct Dispatch {
   Result<Reply> operator()(const Cancel& input) { return cancel(turn, input); }
   Result<Reply> operator()(const Keep& input) { return keep(turn, input); }
   Result<Reply> operator()(const DeclareLost& input) { return declare_lost(turn, input); }
+  Result<Reply> operator()(const SetPolicy& input) {
+    turn.state.policy = input.policy;
+    turn.state.schedule.policy_changed(turn.state);
+    return Reply{};
+  }
   Result<Reply> operator()(const Drain& input) { return drain(turn, input); }
   Result<Reply> operator()(const Synchronized& input) {
     synchronize(turn, input);

@@ -120,6 +120,7 @@ class ServerParts final : public Server {
 
   int port() const override { return port_; }
 
+  void set_policy(const Policy& policy) override { core_.post(SetPolicy{policy}); }
   void stop() override {
     if (server_) {
       server_->Shutdown(std::chrono::system_clock::now());

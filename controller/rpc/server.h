@@ -29,6 +29,8 @@ class Server {
                                                std::unique_ptr<storage::Storage> storage);
   virtual ~Server() = default;
   virtual int port() const = 0;
+  // From now on.
+  virtual void set_policy(const Policy& policy) = 0;
   // Ends all calls, answers what was accepted, closes the journal.
   virtual void stop() = 0;
 };

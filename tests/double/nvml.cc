@@ -1,5 +1,6 @@
 // A double of libnvidia-ml.so.1 for machines without a GPU: the GPUs that a file `gpus` beside it names, a line each:
 //   MINOR TAB MEMORY_BYTES TAB UUID TAB NAME
+// and of which a file `links`, if there is one, tells the groups that are joined by NVLink: a number for each GPU.
 // What it cannot say (temperatures, processes) it does not have.
 #include <dlfcn.h>
 
@@ -20,6 +21,7 @@ struct Fake {
   unsigned minor = 0;
   unsigned long long memory = 0;
   std::string uuid, name;
+  int link = 0;  // group; 0: none
 };
 std::vector<Fake> fakes;
 
@@ -51,6 +53,16 @@ int nvmlInit_v2() {
     std::getline(words >> std::ws, fake.name);
     fakes.push_back(fake);
   }
+  std::ifstream links(path.substr(0, path.rfind('/')) + "/links");
+  for (Fake& fake : fakes) links >> fake.link;
+  return kSuccess;
+}
+
+// Whether two are joined by NVLink (2), as far as `links` tells.
+int nvmlDeviceGetP2PStatus(void* a, void* b, int what, int* status) {
+  const int group = static_cast<Fake*>(a)->link;
+  if (group == 0) return kNotFound;
+  *status = what == 2 && group == static_cast<Fake*>(b)->link ? kSuccess : kInvalid;
   return kSuccess;
 }
 

@@ -1,0 +1,42 @@
+#include "cli/output/text_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/output/console.h"
+#include "common/base/units.h"
+
+namespace devrun::cli {
+
+std::string ago(Time time, Time now) {
+  return time.us == 0 ? "-"
+                      : format_duration(Duration{std::max<int64_t>(now.us - time.us, 0)}) + " ago";
+}
+
+std::string resources_text(const Resources& resources) {
+  const double cores = static_cast<double>(resources.cpu_milli) / 1000;
+  std::string out = fmt::format("{:g} cpu", cores);
+  if (resources.memory_bytes > 0) out += fmt::format(", {}", format_size(resources.memory_bytes));
+  if (resources.gpus > 0) out += fmt::format(", {} gpu", resources.gpus);
+  if (resources.gpus > 0 && !resources.gpu_type.empty())
+    out += fmt::format(" {}", resources.gpu_type);
+  if (resources.gpu_memory_bytes > 0)
+    out += fmt::format(" with {}", format_size(resources.gpu_memory_bytes));
+  for (const auto& [name, amount] : resources.extras) out += fmt::format(", {} {}", amount, name);
+  return out;
+}
+
+std::string labels_text(const std::map<std::string, std::string>& labels) {
+  std::string out;
+  for (const auto& [key, value] : labels) {
+    out += fmt::format("{}{}={}", out.empty() ? "" : ", ", key, value);
+  }
+  return out;
+}
+
+void line(std::string& out, std::string_view name, std::string_view value) {
+  out += fmt::format("{:<12}{}\n", name, printable(value));
+}
+
+}  // namespace devrun::cli

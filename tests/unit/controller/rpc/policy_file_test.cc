@@ -1,0 +1,64 @@
+// The operator's policy: what it says counts, and what it cannot say is refused whole, with the place.
+#include "controller/rpc/policy_file.h"
+
+#include <gtest/gtest.h>
+
+namespace devrun::controller {
+namespace {
+
+TEST(PolicyFile, AllOfItIsRead) {
+  const Result<Policy> policy = parse_policy(R"(
+priority_step: 12h
+reservations: 8
+fair_share:
+  half_life: 14d
+  span: 2d
+  shares: {ada: 2.5}
+  groups:
+    nlp: {share: 3, users: [ada, bob]}
+limits:
+  user: {running: 100, waiting: 1000, gpus: 8}
+  users:
+    ada: {gpus: 16}
+  pools:
+    a100: {gpus: 64}
+)",
+                                             "policy.yaml", {});
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_EQ(policy->priority_step, seconds(12 * 3600));
+  EXPECT_EQ(policy->reservations_max, 8u);
+  EXPECT_EQ(policy->fair_share.half_life, seconds(14 * 24 * 3600));
+  EXPECT_EQ(policy->fair_share.shares.at("ada"), 2.5);
+  EXPECT_EQ(policy->fair_share.groups.at("nlp").users.size(), 2u);
+  EXPECT_EQ(policy->user_limits.gpus, 8u);
+  // What is not said of one user is as for all.
+  EXPECT_EQ(policy->limits_of_user.at("ada").gpus, 16u);
+  EXPECT_EQ(policy->limits_of_user.at("ada").running, 100u);
+  EXPECT_EQ(policy->limits_of_pool.at("a100").running, 0u);
+}
+
+TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
+  const auto said = [](const char* text) {
+    const Result<Policy> policy = parse_policy(text, "policy.yaml", {});
+    return policy ? std::string() : policy.error().message;
+  };
+  EXPECT_EQ(said(""), "");
+  EXPECT_EQ(said("limit: {}"), "policy.yaml:1:1: there is no 'limit', did you mean 'limits'?");
+  EXPECT_EQ(said("limits:\n  user: {running: many}"),
+            "policy.yaml:2:19: 'many' is no number from 0");
+  EXPECT_EQ(said("fair_share: {half_life: soon}"),
+            "policy.yaml:1:25: 'soon' is no span such as 12h or 7d");
+  EXPECT_NE(said("a: [").find("policy.yaml:1:"), std::string::npos);
+  EXPECT_EQ(said("- 1"), "policy.yaml:1:1: expected a map");
+}
+
+TEST(PolicyFile, OneThatIsNotThereSetsNothing) {
+  Policy before;
+  before.reservations_max = 7;
+  const Result<Policy> policy = read_policy("/nonexistent/policy.yaml", before);
+  ASSERT_TRUE(policy);
+  EXPECT_EQ(policy->reservations_max, 7u);
+}
+
+}  // namespace
+}  // namespace devrun::controller
