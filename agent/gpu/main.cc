@@ -24,8 +24,8 @@ using Handle = int (*)(unsigned, Device*);
 using Number = int (*)(Device, unsigned*);
 using Text = int (*)(Device, char*, unsigned);
 using MemoryInfo = int (*)(Device, Memory*);
-using Between = int (*)(Device, Device, int*);               // nvmlDeviceGetTopologyCommonAncestor
-using Linked = int (*)(Device, Device, int, int*);           // nvmlDeviceGetP2PStatus
+using Between = int (*)(Device, Device, int*);      // nvmlDeviceGetTopologyCommonAncestor
+using Linked = int (*)(Device, Device, int, int*);  // nvmlDeviceGetP2PStatus
 using ErrorText = const char* (*)(int);
 
 constexpr int kStatusNoLibrary = 3;

@@ -15,7 +15,8 @@ const std::string_view kUsage =
     "--key FILE --shim PROGRAM\n"
     "         [--address ADDRESS] [--devrun PROGRAM] [--keeper SOCKET] [--fs SOCKET] [--live DIR "
     "--dev-containers]\n"
-    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--label K=V]… [--resource NAME:N]… [--cgroup NAME] [--nfs ADDRESS:PORT]\n"
+    "         [--cpus N] [--memory SIZE] [--pool POOL]… [--label K=V]… [--resource NAME:N]… "
+    "[--cgroup NAME] [--nfs ADDRESS:PORT]\n"
     "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE] [--scratch "
     "SIZE]\n"
     "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro]]… [--shared-folder DIR] "
@@ -52,7 +53,8 @@ Status parse_share(const std::string& text, Flags& flags) {
 Status parse_label(const std::string& text, Flags& flags) {
   const size_t equals = text.find('=');
   const std::string key = text.substr(0, equals);
-  if (equals == std::string::npos || !is_label_word(key) || !is_label_word(text.substr(equals + 1))) {
+  if (equals == std::string::npos || !is_label_word(key) ||
+      !is_label_word(text.substr(equals + 1))) {
     return Error{Code::kInvalid, "--label " + text + ": expected KEY=VALUE, as zone=b", {}};
   }
   flags.labels[key] = text.substr(equals + 1);

@@ -33,8 +33,8 @@ struct Flags {
   std::vector<std::string> pools;
   std::map<std::string, std::string> labels = {};
   std::map<std::string, int64_t> extras = {};  // what a site counts, by name
-  Duration report_every = seconds(10);  // signs of life
-  int64_t scratch_bytes = 0;            // what an attempt may write to disk; 0: no limit
+  Duration report_every = seconds(10);         // signs of life
+  int64_t scratch_bytes = 0;                   // what an attempt may write to disk; 0: no limit
   std::string live_keeper = {};  // socket: in whose mount namespace `live` is; empty: in ours
   std::vector<sandbox::SiteMount> site_mounts = {};
   std::string shared_folder = {};  // of all nodes, for jobs; empty: there is none

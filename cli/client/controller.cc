@@ -57,8 +57,7 @@ Result<ForesightRecord> Controller::foresee(const Submission& submission) {
   pb::SubmitRequest request;
   request.set_request_id(submission.request_id);
   *request.mutable_spec() = wire::to_proto(submission.spec);
-  const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ForeseeJob, request));
+  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ForeseeJob, request));
   return ForesightRecord{reply.reason(), reply.queue_place(), Time{reply.expected_start_us()},
                          reply.never()};
 }

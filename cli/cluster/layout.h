@@ -23,7 +23,7 @@ struct Layout {
   std::string controller() const { return folder + "/controller"; }
   std::string node(const std::string& name) const { return folder + "/nodes/" + name; }
   std::string policy() const { return folder + "/policy.yaml"; }  // need not be there
-  std::string shared() const { return folder + "/shared"; }  // $DEVRUN_SHARED, by job
+  std::string shared() const { return folder + "/shared"; }       // $DEVRUN_SHARED, by job
   std::string run() const { return folder + "/run"; }
   std::string nfs() const { return run() + "/nfs"; }
   std::string pid_file(const std::string& daemon) const { return run() + "/" + daemon + ".pid"; }

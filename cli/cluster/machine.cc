@@ -147,12 +147,11 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
 
 Daemon controller(const Layout& layout, const Programs& programs, const Record& record) {
   const KeyFiles keys = key_files(layout, "controller");
-  Daemon out =
-      daemon("controller", layout.controller(),
-             {programs.controller, "--store", layout.store(), "--state", layout.controller(),
-              "--listen", endpoint(record.controller_port), "--ca", authority_file(layout),
-              "--cert", keys.certificate, "--key", keys.key, "--shared-folder", layout.shared(),
-              "--policy", layout.policy()});
+  Daemon out = daemon(
+      "controller", layout.controller(),
+      {programs.controller, "--store", layout.store(), "--state", layout.controller(), "--listen",
+       endpoint(record.controller_port), "--ca", authority_file(layout), "--cert", keys.certificate,
+       "--key", keys.key, "--shared-folder", layout.shared(), "--policy", layout.policy()});
   append(out.words, record.controller_flags);
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;

@@ -254,7 +254,9 @@ void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, C
   if (!seen) return;
   if (seen->reason.empty()) return context.console.say("it would start at once");
   const std::string place =
-      seen->queue_place == 0 ? "" : fmt::format("; it would be number {} in the queue", seen->queue_place);
+      seen->queue_place == 0
+          ? ""
+          : fmt::format("; it would be number {} in the queue", seen->queue_place);
   context.console.say(fmt::format("it would {}: {}{}", seen->never ? "never start here" : "wait",
                                   seen->reason, place),
                       seen->never ? "devrun nodes" : "");

@@ -75,9 +75,10 @@ Result<int> drain(const std::string& name, const std::string& reason, Context& c
 Result<Action> parse_drain(const std::string& verb, const std::vector<std::string>& words) {
   const bool drains = verb == "drain";
   if (words.size() < 2 || words[1].empty() || (!drains && words.size() > 2)) {
-    return Error{Code::kInvalid,
-                 drains ? "drain: expected a node's name, and why" : "undrain: expected one node's name",
-                 drains ? "devrun nodes drain NAME 'new disk'" : "devrun nodes undrain NAME"};
+    return Error{
+        Code::kInvalid,
+        drains ? "drain: expected a node's name, and why" : "undrain: expected one node's name",
+        drains ? "devrun nodes drain NAME 'new disk'" : "devrun nodes undrain NAME"};
   }
   std::string reason;
   for (size_t i = 2; i < words.size(); ++i) reason += (reason.empty() ? "" : " ") + words[i];
@@ -85,7 +86,8 @@ Result<Action> parse_drain(const std::string& verb, const std::vector<std::strin
     return Error{Code::kInvalid, "drain: whoever waits will want to know why",
                  fmt::format("devrun nodes drain {} 'new disk'", words[1])};
   }
-  return Action([name = words[1], reason](Context& context) { return drain(name, reason, context); });
+  return Action(
+      [name = words[1], reason](Context& context) { return drain(name, reason, context); });
 }
 
 Result<Action> parse(const Arguments& arguments) {

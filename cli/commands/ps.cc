@@ -179,16 +179,17 @@ Result<Action> parse(const Arguments& arguments) {
 Command ps_command() {
   return {
       {.name = "ps",
-       .usage = {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] "
-                 "[--exit CODE] [--limit N] [--before JOB] [--json] [WORD…]"},
+       .usage =
+           {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] [WORD…]",
+            "ps [--exit CODE] [--limit N] [--before JOB] [--json]"},
        .purpose = "own jobs that live or ended within the hour",
        .text =
            "Newest last. STATUS is the exit status of a job that has ended, TIME how long it ran "
            "or has run.\n"
            "TASKS, if there are arrays, is how many have ended of how many.\n"
            "All that is asked for must hold. A WORD is part of what is shown of the job; !WORD "
-           "must "
-           "not be there; user:U, state:S and volume:V look there alone. Words are looked for in "
+           "must\n"
+           "not be there; user:U, state:S and volume:V look there alone. Words are looked for in\n"
            "the newest 20,000 jobs, and --before goes on from there.\n"
            "Ended jobs are remembered for 400 days, unless the operator chose otherwise.",
        .options = kOptions,

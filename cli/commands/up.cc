@@ -231,9 +231,8 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 
 Command up_command() {
   return {{.name = "up",
-           .usage =
-               {"up [--nodes N] [--store DIR] [--size S] [--cache S] [--driver D] [--output-max S] "
-                "[--gpu-root DIR] [--new-ports]"},
+           .usage = {"up [--nodes N] [--store DIR] [--size S] [--cache S] [--driver D]",
+                     "up [--output-max S] [--gpu-root DIR] [--new-ports]"},
            .purpose = "start a whole cluster on this machine",
            .text = "Does only what is missing, so it also mends a cluster of which something has "
                    "died. Needs root.\n"

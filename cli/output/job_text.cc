@@ -6,9 +6,9 @@
 #include <ctime>
 
 #include "cli/output/console.h"
-#include "cli/output/text_parts.h"
 #include "cli/output/results_text.h"
 #include "cli/output/table.h"
+#include "cli/output/text_parts.h"
 #include "common/base/units.h"
 
 namespace devrun::cli {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "cli/output/console.h"
 #include "cli/output/files_text.h"
 #include "cli/output/job_text.h"
-#include "cli/output/console.h"
 #include "cli/output/table.h"
 #include "cli/output/text_parts.h"
 #include "common/base/units.h"

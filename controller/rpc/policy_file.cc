@@ -100,21 +100,19 @@ FairShare::Group group_of(const YAML::Node& node) {
 }
 
 void read_fair_share(const YAML::Node& node, FairShare& out) {
-  each_field(
-      node,
-      {{"half_life", [&](const YAML::Node& n) { out.half_life = span_of(n); }},
-       {"span", [&](const YAML::Node& n) { out.span = span_of(n); }},
-       {"shares",
-        [&](const YAML::Node& n) {
-          each_name(n, [&](const std::string& user, const YAML::Node& share) {
-            out.shares[user] = share_of(share);
-          });
-        }},
-       {"groups", [&](const YAML::Node& n) {
-          each_name(n, [&](const std::string& group, const YAML::Node& of) {
-            out.groups[group] = group_of(of);
-          });
-        }}});
+  each_field(node, {{"half_life", [&](const YAML::Node& n) { out.half_life = span_of(n); }},
+                    {"span", [&](const YAML::Node& n) { out.span = span_of(n); }},
+                    {"shares",
+                     [&](const YAML::Node& n) {
+                       each_name(n, [&](const std::string& user, const YAML::Node& share) {
+                         out.shares[user] = share_of(share);
+                       });
+                     }},
+                    {"groups", [&](const YAML::Node& n) {
+                       each_name(n, [&](const std::string& group, const YAML::Node& of) {
+                         out.groups[group] = group_of(of);
+                       });
+                     }}});
 }
 
 void read_limits(const YAML::Node& node, Policy& out) {
@@ -136,8 +134,8 @@ void read_limits(const YAML::Node& node, Policy& out) {
 
 Result<Policy> parse_policy(const std::string& text, const std::string& name, Policy out) {
   const auto wrong = [&](const YAML::Mark& at, const std::string& what) {
-    return Error{Code::kInvalid, fmt::format("{}:{}:{}: {}", name, at.line + 1, at.column + 1, what),
-                 {}};
+    return Error{
+        Code::kInvalid, fmt::format("{}:{}:{}: {}", name, at.line + 1, at.column + 1, what), {}};
   };
   try {
     const YAML::Node root = YAML::Load(text);

@@ -52,8 +52,8 @@ grpc::ServerUnaryReactor* ClientService::DrainNode(Context* context,
     reactor->Finish(to_status(peer.error()));
     return reactor;
   }
-  const bool bad_reason =
-      request->drained() && (request->reason().empty() || request->reason().size() > kReasonBytesMax);
+  const bool bad_reason = request->drained() &&
+                          (request->reason().empty() || request->reason().size() > kReasonBytesMax);
   if (bad_reason) {
     reactor->Finish(to_status(
         Error{Code::kInvalid,

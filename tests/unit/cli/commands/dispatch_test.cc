@@ -78,8 +78,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"--time 1h --signal TERM true",
              "devrun: --signal: 'TERM' is not a signal and how long before the limit, such as "
              "TERM@60 or USR1@2m. Try: devrun help run"},
-        Case{"--after 3 true",
-             "devrun: --after is not supported yet in this version. Try: devrun help run"},
+        Case{"--after 3 --after-fail 4 --label a=b true", "action"},
+        Case{"--after x true", "devrun: --after: 'x' is not a job. Try: devrun help run"},
         Case{"--keep --discard true",
              "devrun: --keep and --discard do not go together: kept, or thrown away? Try: devrun "
              "help run"},
@@ -246,10 +246,13 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: volume: --yes goes with rm, not with ls. Try: devrun help volume; or devrun "
              "-- volume ls --yes, to run "
              "a program of that name"},
+        Case{"nodes drain n disk", "action"},
         Case{"nodes drain n",
-             "devrun: nodes: `devrun nodes drain` is not in this version yet. Try: devrun help "
-             "nodes; or devrun -- nodes "
-             "drain n, to run a program of that name"},
+             "devrun: nodes: drain: whoever waits will want to know why. Try: devrun nodes drain n "
+             "'new disk'; or devrun -- nodes drain n, to run a program of that name"},
+        Case{"nodes add n",
+             "devrun: nodes: `devrun nodes add` is not in this version yet. Try: devrun help "
+             "nodes; or devrun -- nodes add n, to run a program of that name"},
         Case{"shell a b",
              "devrun: shell: expected one volume, not also 'b': a program follows after `--`. Try: "
              "devrun help shell; or "

@@ -119,6 +119,7 @@ TEST(Archive, WhoWaitsForAJobThatIsForgottenEndsWithTheReason) {
   after.after_ok = {good};
   apply(found, {world.now, JobSubmitted{7, "after", after, {}}});
   static_cast<Ledger&>(world.state) = found;
+  world.state.schedule.begin(world.state, world.now);
   world.put(Tick{});
   EXPECT_EQ(world.of(7), JobState::kFailed);
   EXPECT_NE(world.ending(7).reason.find("nothing is known of job 1"), std::string::npos)
