@@ -79,7 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: --signal: 'TERM' is not a signal and how long before the limit, such as "
              "TERM@60 or USR1@2m. Try: devrun help run"},
         Case{"--after 3 --after-fail 4 --label a=b true", "action"},
-        Case{"--after x true", "devrun: --after: 'x' is not a job. Try: devrun help run"},
+        Case{"--after x true",
+             "devrun: --after: 'x' is not a job: expected a number such as 42, 42_3 or 42#2. Try: "
+             "devrun ps -a"},
         Case{"--keep --discard true",
              "devrun: --keep and --discard do not go together: kept, or thrown away? Try: devrun "
              "help run"},

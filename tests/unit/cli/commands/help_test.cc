@@ -109,8 +109,8 @@ TEST(Help, CompletionsNameEveryOption) {
     text.resize(
         static_cast<size_t>(std::max<ssize_t>(::read(out[0], text.data(), text.size()), 0)));
     ::close(out[0]);
-    for (const std::string_view word : {"detach-keys", "from-debootstrap", "purge", "completion",
-                                        "after-fail"}) {
+    for (const std::string_view word :
+         {"detach-keys", "from-debootstrap", "purge", "completion", "after-fail"}) {
       EXPECT_NE(text.find(word), std::string::npos) << shell << " " << word;
     }
   }
