@@ -71,6 +71,7 @@ Result<Submitted> Controller::submit(const Submission& submission,
   request.set_snapshot(submission.snapshot);
   if (submission.again) {
     request.mutable_again()->set_job(submission.again->job);
+    request.mutable_again()->set_failed(submission.again_failed);
     if (submission.again->task != kNoTask)
       request.mutable_again()->set_task(submission.again->task);
   }

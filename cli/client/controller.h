@@ -33,6 +33,7 @@ struct Submission {
   std::string snapshot = {};  // of the volume; empty: a new one
   // That job, or task, again: of `spec` only the program's argv (empty: that job's) and streams count.
   std::optional<TaskKey> again = {};
+  bool again_failed = false;  // of an array, those of its tasks that have failed
 };
 struct Submitted {
   JobId job = 0;

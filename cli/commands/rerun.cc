@@ -16,6 +16,9 @@ constexpr Option kOptions[] = {
      .name = "detach",
      .meaning = "print the new job's id alone and do not wait; of an array always",
      .example = "-d"},
+    {.name = "failed",
+     .meaning = "of an array, only the tasks that have failed",
+     .example = "--failed"},
     {.name = "no-stdin", .meaning = "leave our stdin alone: the program reads an empty one"},
     {.name = "json", .meaning = "with -d: one JSON record in place of the job id"},
     {.letter = 'q', .name = "quiet", .meaning = "no words of devrun's own but errors"},
@@ -25,11 +28,13 @@ constexpr Example kExamples[] = {
     {"devrun rerun 42", "job 42 again: same files, directory, environment, resources"},
     {"devrun rerun 42 -- pytest -x tests/test_io.py", "another program in the same place"},
     {"devrun rerun 39_3", "task 3 of array 39"},
+    {"devrun rerun --failed 39", "those of its tasks that have failed, under their own numbers"},
 };
 
 struct Wish {
   AttemptKey key;
   std::vector<std::string> program;  // empty: the job's own
+  bool failed = false;
   bool no_stdin = false;
   Sending sending;
 };
@@ -38,6 +43,7 @@ Result<Submission> submission_for(const Wish& wish, const JobRecord& old, const 
   Submission out;
   out.request_id = TRY(new_request_id());
   out.again = wish.key.task_key();
+  out.again_failed = wish.failed;
   out.spec.nodes = old.spec.nodes;
   out.spec.results = old.spec.results;
   Program& program = out.spec.program;
@@ -75,6 +81,10 @@ Result<Action> parse(const Arguments& arguments) {
     return Error{Code::kInvalid, "no program is named after --", {}};
   }
   wish.program = arguments.program;
+  wish.failed = arguments.has("failed");
+  if (wish.failed && wish.key.task != kNoTask) {
+    return Error{Code::kInvalid, "--failed is of a whole array, and one task is named", {}};
+  }
   wish.no_stdin = arguments.has("no-stdin");
   wish.sending.detach = arguments.has("detach");
   wish.sending.json = arguments.has("json");
@@ -87,7 +97,7 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command rerun_command() {
   return {{.name = "rerun",
-           .usage = {"rerun [-d] [--no-stdin] [-q] JOB [-- CMD [ARG…]]"},
+           .usage = {"rerun [-d] [--failed] [--no-stdin] [-q] JOB [-- CMD [ARG…]]"},
            .purpose = "a job again, in the very same snapshot and environment",
            .text = "A new job: what was edited since is not in it, and what the first one wrote "
                    "neither. For the files as\n"

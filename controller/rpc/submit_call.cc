@@ -11,6 +11,28 @@
 
 namespace devrun::controller {
 
+namespace {
+
+// As few ranges as there are runs of numbers.
+Result<std::vector<ArrayRange>> failed_tasks(const Job& job) {
+  std::vector<ArrayRange> out;
+  for (const auto& [index, task] : job.tasks) {
+    if (!task.outcome || task.outcome->state == JobState::kSucceeded || index == kNoTask) continue;
+    if (!out.empty() && out.back().last + 1 == index) {
+      out.back().last = index;
+    } else {
+      out.push_back({index, index, 1});
+    }
+  }
+  if (!out.empty()) return out;
+  return Error{Code::kConflict,
+               job.spec.array.empty() ? fmt::format("job {} is no array", job.id)
+                                      : fmt::format("no task of job {} has failed", job.id),
+               fmt::format("devrun show {}", job.id)};
+}
+
+}  // namespace
+
 void SubmitCall::fail(const Error& error) {
   reactor_.Finish(to_status(error));
 }
@@ -44,6 +66,7 @@ Status SubmitCall::look(const State& state) {
   if (request_.has_again()) {
     const Job* old = TRY(visible_job(state, who_, request_.again().job()));
     spec_ = TRY(check_again(request_, old->spec));
+    if (request_.again().failed()) spec_.array = TRY(failed_tasks(*old));
     // What it waited for is in it.
     if (!old->root.is_zero()) {
       spec_.root.tree = old->root;

@@ -213,3 +213,17 @@ def test_an_array_is_summed_up_and_each_task_can_be_shown(cluster):
     assert "sweep-x" in row and " 4/4 " in row, listed
     refused = cluster.devrun("--after-ok", str(job), "--", "true")
     assert f"devrun show {job}" in refused.err, refused
+
+
+def test_the_failed_tasks_of_an_array_run_again(cluster):
+    job = cluster.submit("[ $((DEVRUN_TASK % 3)) != 1 ]", "--array", "0-8", "--cpus", "0.1")
+    cluster.await_end(job)
+    done = cluster.devrun("rerun", "--failed", str(job), "--", "true")
+    assert done.status == 0, done
+    again = int(done.out)
+    cluster.await_end(again)
+    shown = cluster.show(again)
+    assert shown["state"] == "SUCCEEDED" and shown["tasks"]["total"] == 3, shown["tasks"]
+    assert sorted(attempt["task"] for attempt in shown["attempts"]) == [1, 4, 7]
+    done = cluster.devrun("rerun", "--failed", str(again))
+    assert done.status == 125 and f"no task of job {again} has failed" in done.err, done
