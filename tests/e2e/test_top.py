@@ -207,7 +207,7 @@ def test_a_gang_and_an_array_are_one_line_each(cluster):
     array = cluster.submit("exec sleep 1000 # my-array", "--array", "0-9%1", "--cpus", "0.5")
     with Pane(cluster) as pane:
         pane.start_top()
-        pane.await_text(rf"^\W*{gang}x2 +RUNNING .*node1,n")
+        pane.await_text(rf"^\W*{gang}x2 +RUNNING .*node[1-4],n")
         pane.await_text(rf"^\W*{array}\[10\] +RUNNING")
         select_alone(pane, "my-gang")
         pane.press("l")
