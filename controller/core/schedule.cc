@@ -126,7 +126,9 @@ void Schedule::account_over(const State& state, TaskKey task, Time at) {
     --account->running;
     account->gpus -= running.gpus;
   }
-  waits_.resume_user(user_id(running.user));
+  if (limits_of_user(state.policy, running.user) != Limits{}) {
+    waits_.resume_user(user_id(running.user));
+  }
   if (limits_of_pool(state.policy, running.pool) != nullptr) waits_.resume_pool(running.pool);
 }
 
@@ -168,12 +170,14 @@ std::optional<Placement> Schedule::next(const State& state, Time now) {
     const Limits& own = limits_of_user(state.policy, job.spec.user);
     if (!limit_reached(own, account_of_user(job.spec.user), job.spec).empty()) {
       waits_.stop_user(*shape, user);
+      if (waits_.at(*shape).heads.empty()) drop_reservation(state, *shape, now);
       continue;
     }
     const Limits* pool = limits_of_pool(state.policy, job.spec.pool);
     if (pool != nullptr &&
         !limit_reached(*pool, account_of_pool(job.spec.pool), job.spec).empty()) {
       waits_.stop_by_pool(*shape);
+      drop_reservation(state, *shape, now);
       continue;
     }
     const auto nodes = find_nodes(*shape, job.spec.root.volume, now);
@@ -183,6 +187,7 @@ std::optional<Placement> Schedule::next(const State& state, Time now) {
     }
     Placement out = placement(state, job.id, *shape, *nodes, now);
     drop_reservation(state, *shape, now);
+    waits_.at(*shape).served = now;
     return out;
   }
   return {};

@@ -11,6 +11,7 @@ namespace {
 
 // A set of nodes that is kept exactly is looked at whole, so it must be small.
 constexpr size_t kKnownBeyondNeedMax = 64;
+constexpr Duration kServedLately = seconds(5);
 
 }  // namespace
 
@@ -95,8 +96,10 @@ void Schedule::close(const State& state, ShapeId shape, Time now) {
   reserve(state, shape, now);
 }
 
+// Looks at every node, so not for a shape whose jobs start one after the other anyway.
 void Schedule::reserve(const State& state, ShapeId shape, Time now) {
   if (reservations_.count(shape) != 0 || state.policy.reservations_max == 0) return;
+  if (waits_.at(shape).served + kServedLately > now) return;
   const WaitKey key = waits_.at(shape).heads.begin()->first;
   if (reservations_.size() >= state.policy.reservations_max) {
     const auto last =

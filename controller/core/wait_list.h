@@ -44,6 +44,7 @@ struct ShapeQueue {
   std::set<NodeId> fitting;
   std::vector<std::optional<Match>> matches;  // by kind of node
   std::optional<WaitKey> ready;               // as filed in WaitList's ready
+  Time served;                                // when a job of it was placed last
 };
 
 class WaitList {
