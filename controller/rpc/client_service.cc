@@ -5,9 +5,12 @@
 #include <algorithm>
 
 #include "common/base/suggest.h"
+#include "common/base/utf8.h"
 #include "common/base/version.h"
 #include "common/wire/job.h"
+#include "controller/core/explain.h"
 #include "controller/rpc/attach.h"
+#include "controller/rpc/check_submit.h"
 #include "controller/rpc/exec_call.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/list_call.h"
@@ -48,16 +51,6 @@ Status check_unused(const State& state, const std::string& volume) {
                  how_to_end(job)};
   }
   return ok();
-}
-
-Error no_node(const State& state, const std::string& name) {
-  std::vector<std::string_view> names;
-  for (const auto& [known, node] : state.nodes) names.push_back(known);
-  const auto nearest = nearest_word(name, names);
-  return {Code::kNotFound,
-          fmt::format("there is no node '{}'{}", name,
-                      nearest ? fmt::format("; did you mean '{}'?", *nearest) : std::string()),
-          "devrun nodes"};
 }
 
 }  // namespace
@@ -293,53 +286,20 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
       });
 }
 
-grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
-                                                   const pb::ListNodesRequest* request,
-                                                   pb::ListNodesReply* reply) {
-  return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) -> Status {
-    if (!request->node().empty()) {
-      const auto found = state.nodes.find(request->node());
-      if (found == state.nodes.end() || found->second.lost) return no_node(state, request->node());
-      pb::NodeInfo& info = *reply->add_nodes() = node_info(state, found->second, now);
-      const auto presence = state.presence.nodes.find(request->node());
-      if (presence == state.presence.nodes.end()) return ok();
-      for (const auto& [name, value] : presence->second.files) {
-        pb::NamedCount& count = *info.add_files();
-        count.set_name(name);
-        count.set_value(value);
-      }
-      return ok();
-    }
-    for (const auto& [name, node] : state.nodes) {
-      if (!node.lost) *reply->add_nodes() = node_info(state, node, now);
-    }
-    return ok();
-  });
-}
-
-grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
-                                                         const pb::DeclareNodeLostRequest* request,
-                                                         pb::DeclareNodeLostReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  const Result<Peer> peer = identify(*context, "DeclareNodeLost");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  const std::string reason =
-      fmt::format("{} was declared lost by {}", request->node(), peer->certified.name);
-  parts_.core.post(DeclareLost{request->node(), reason}, [=](const State& state, Time,
-                                                             const Result<Reply>& result) {
-    if (!result) {
-      const bool unknown = result.error().code == Code::kNotFound;
-      return reactor->Finish(to_status(unknown ? no_node(state, request->node()) : result.error()));
-    }
-    for (const AttemptKey& key : std::get<DeclaredLost>(*result).attempts) {
-      *reply->add_attempts() = wire::to_proto(key);
-    }
-    reactor->Finish(grpc::Status::OK);
-  });
-  return reactor;
+grpc::ServerUnaryReactor* ClientService::ForeseeJob(Context* context,
+                                                    const pb::SubmitRequest* request,
+                                                    pb::Foresight* reply) {
+  return with_state(context, "ForeseeJob",
+                    [=](const State& state, const Who& who, Time now) -> Status {
+                      JobSpec spec = TRY(check_submit(*request));
+                      spec.user = who.user;
+                      const Foresight seen = foresee(state, spec, now);
+                      reply->set_reason(in_utf8(seen.reason));
+                      reply->set_queue_place(seen.place);
+                      reply->set_expected_start_us(seen.start.us);
+                      reply->set_never(seen.never);
+                      return ok();
+                    });
 }
 
 }  // namespace devrun::controller
