@@ -41,6 +41,10 @@ constexpr Option kOptions[] = {
      .value = "PATTERN",
      .meaning = "only jobs of that name, in which * ? [abc] stand for others",
      .example = "--name 'train-*'"},
+    {.name = "label",
+     .value = "K[=V]",
+     .meaning = "only jobs with that label; may be repeated",
+     .example = "--label team=vision"},
     {.name = "exit",
      .value = "CODE",
      .meaning = "only jobs that ended with that status; !0: with any other than 0",
@@ -114,6 +118,12 @@ Status read_exit(const std::string& text, JobQuery& out) {
   return ok();
 }
 
+std::pair<std::string, std::optional<std::string>> label_of(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return {text, std::nullopt};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 Result<JobQuery> query_of(const Arguments& arguments) {
   JobQuery out;
   out.all = arguments.has("all");
@@ -123,6 +133,7 @@ Result<JobQuery> query_of(const Arguments& arguments) {
   if (const auto since = arguments.value("since")) out.since = TRY(since_when(*since));
   if (const auto until = arguments.value("until")) out.until = TRY(since_when(*until));
   if (const auto states = arguments.value("state")) out.states = TRY(states_of(*states));
+  for (const std::string& text : arguments.values("label")) out.labels.push_back(label_of(text));
   if (const auto status = arguments.value("exit")) TRY(read_exit(*status, out));
   if (const auto text = arguments.value("limit")) {
     const auto limit = parse_number<uint32_t>(*text);
@@ -179,9 +190,9 @@ Result<Action> parse(const Arguments& arguments) {
 Command ps_command() {
   return {
       {.name = "ps",
-       .usage =
-           {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] [WORD…]",
-            "ps [--exit CODE] [--limit N] [--before JOB] [--json]"},
+       .usage = {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] "
+                 "[--label K[=V]] [WORD…]",
+                 "ps [--exit CODE] [--limit N] [--before JOB] [--json]"},
        .purpose = "own jobs that live or ended within the hour",
        .text =
            "Newest last. STATUS is the exit status of a job that has ended, TIME how long it ran "

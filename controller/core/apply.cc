@@ -247,10 +247,14 @@ struct Apply {
       ledger.requests.erase(request);
     }
     ledger.ended.erase({over.outcome->at, e.job});
+    if (!e.user.empty()) ledger.past_use[e.user] = e.use;
     ledger.jobs.erase(e.job);
   }
 
-  void operator()(const Carried& e) { ledger.next_job = std::max(ledger.next_job, e.next_job); }
+  void operator()(const Carried& e) {
+    ledger.next_job = std::max(ledger.next_job, e.next_job);
+    for (const auto& [user, use] : e.use) ledger.past_use[user] = use;
+  }
 
   void operator()(const TimeLimitReached& e) {
     job(e.task.job).tasks.at(e.task.task).stop = EndCause::kTimedOut;

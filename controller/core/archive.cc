@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/core/account.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -21,6 +22,18 @@ std::set<JobId> jobs_on_nodes(const State& state) {
     for (const AttemptKey& key : node.strays) out.insert(key.job);
   }
   return out;
+}
+
+// What the owner's archived jobs will have used, with this one among them.
+PastUse use_with(const Turn& turn, const Job& job) {
+  const Duration half_life = turn.state.policy.fair_share.half_life;
+  Account before;
+  const auto known = turn.state.past_use.find(job.spec.user);
+  if (known != turn.state.past_use.end()) {
+    before.usage = known->second.usage;
+    before.as_of = known->second.as_of;
+  }
+  return {usage_at(before, turn.now, half_life) + usage_of(job, turn.now, half_life), turn.now};
 }
 
 bool is_absent(const State& state, JobId job) {
@@ -95,6 +108,7 @@ std::vector<JobId> absent_dependencies(const Ledger& ledger) {
 
 void carry(Carried& carried, const JobArchived& event) {
   carried.next_job = std::max(carried.next_job, event.job + 1);
+  if (!event.user.empty()) carried.use[event.user] = event.use;
 }
 
 void archived(Turn& turn, const Archived& input) {
@@ -104,7 +118,9 @@ void archived(Turn& turn, const Archived& input) {
     // Meanwhile somebody may have begun to wait for it, or a node come back with it.
     const bool stays = job == turn.state.jobs.end() || !job->second.outcome ||
                        turn.state.followers.count(id) != 0 || on_nodes.count(id) != 0;
-    if (!stays) turn.happened(JobArchived{id});
+    if (stays) continue;
+    const std::string user = job->second.spec.user;
+    turn.happened(JobArchived{id, user, use_with(turn, job->second)});
   }
 }
 

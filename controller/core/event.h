@@ -2,6 +2,7 @@
 // (journal/event_codec.cc translates). Events never fail to apply.
 #pragma once
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "common/model/attempt.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "controller/core/past_use.h"
 
 namespace devrun::controller {
 
@@ -98,12 +100,15 @@ struct RootDerived {
 // The job has left the ledger: the history has it (archive.h). Its events need not be replayed any more.
 struct JobArchived {
   JobId job = 0;
+  std::string user = {};  // its owner,
+  PastUse use = {};       // and what all archived jobs of theirs have used, this one included
   bool operator==(const JobArchived&) const = default;
 };
 // The first event of a journal from which jobs' events have gone: what the ledger still has of those. The journal
 // makes it of JobArchived events (carry in archive.h).
 struct Carried {
   JobId next_job = 1;
+  std::map<std::string, PastUse> use = {};  // by user
   bool operator==(const Carried&) const = default;
 };
 

@@ -27,6 +27,7 @@
 #include "common/model/ids.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "controller/core/past_use.h"
 
 namespace devrun::controller {
 
@@ -138,6 +139,7 @@ struct Ledger {
   // Jobs without outcome, by what they wait, or waited, for, archived ones too.
   std::map<JobId, std::set<JobId>> followers;
   RecalledJobs recalled;
+  std::map<std::string, PastUse> past_use;                        // by user, of archived jobs
   std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)
   std::map<std::string, Node> nodes;
   std::set<QueueKey> queue;

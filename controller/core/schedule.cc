@@ -50,11 +50,11 @@ UserId Schedule::user_id(const std::string& user) {
   return user_ids_.try_emplace(user, static_cast<UserId>(user_ids_.size())).first->second;
 }
 
-void Schedule::begin(const State& state, Time now, const std::map<std::string, Account>& carried) {
+void Schedule::begin(const State& state, Time now) {
   *this = {};
   const Duration half_life = state.policy.fair_share.half_life;
-  for (const auto& [user, account] : carried) {
-    users_[user].usage = usage_at(account, now, half_life);
+  for (const auto& [user, past] : state.past_use) {
+    users_[user].usage = usage_at({.usage = past.usage, .as_of = past.as_of}, now, half_life);
   }
   for (const auto& [id, job] : state.jobs) {
     users_[job.spec.user].usage += usage_of(job, now, half_life);

@@ -43,8 +43,8 @@ struct Placement {
 
 class Schedule {
  public:
-  // Everything anew. `carried`: what users have used in jobs that are in the ledger no more.
-  void begin(const State& state, Time now, const std::map<std::string, Account>& carried = {});
+  // Everything anew.
+  void begin(const State& state, Time now);
   // After the event was applied to the ledger.
   void note(const State& state, const Event& event);
   // After a change of the node's presence.

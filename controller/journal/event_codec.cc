@@ -90,9 +90,24 @@ struct Encode {
     m.set_attempt(e.attempt);
     m.set_tree(std::string(e.tree.view()));
   }
-  void operator()(const JobArchived& e) { out.mutable_job_archived()->set_job(e.job); }
-  void operator()(const Carried& e) { out.mutable_carried()->set_next_job(e.next_job); }
+  static void set_use(pb::PastUse& message, const std::string& user, const PastUse& use) {
+    message.set_user(user);
+    message.set_usage(use.usage);
+    message.set_as_of_us(use.as_of.us);
+  }
+  void operator()(const JobArchived& e) {
+    out.mutable_job_archived()->set_job(e.job);
+    set_use(*out.mutable_job_archived()->mutable_use(), e.user, e.use);
+  }
+  void operator()(const Carried& e) {
+    out.mutable_carried()->set_next_job(e.next_job);
+    for (const auto& [user, use] : e.use) set_use(*out.mutable_carried()->add_use(), user, use);
+  }
 };
+
+PastUse past_use(const pb::PastUse& in) {
+  return {in.usage(), {in.as_of_us()}};
+}
 
 Result<EventKind> decode_kind(const pb::Event& in) {
   switch (in.kind_case()) {
@@ -159,9 +174,13 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       return EventKind{derived};
     }
     case pb::Event::kJobArchived:
-      return EventKind{JobArchived{in.job_archived().job()}};
-    case pb::Event::kCarried:
-      return EventKind{Carried{in.carried().next_job()}};
+      return EventKind{JobArchived{in.job_archived().job(), in.job_archived().use().user(),
+                                   past_use(in.job_archived().use())}};
+    case pb::Event::kCarried: {
+      Carried carried{in.carried().next_job(), {}};
+      for (const pb::PastUse& use : in.carried().use()) carried.use[use.user()] = past_use(use);
+      return EventKind{std::move(carried)};
+    }
     case pb::Event::KIND_NOT_SET:
       break;
   }

@@ -34,6 +34,7 @@ constexpr const char* kTables =
 
 constexpr std::string_view kPutJob =
     "INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr std::string_view kPutLabel = "INSERT OR IGNORE INTO label VALUES (?, ?, ?)";
 constexpr std::string_view kPutRecord = "INSERT OR REPLACE INTO record VALUES (?, ?, ?)";
 constexpr std::string_view kFind = "SELECT body FROM record WHERE id = ?";
 constexpr std::string_view kFindRequest =
@@ -67,6 +68,7 @@ Result<std::vector<Digest>> trees_from(std::string_view bytes) {
 
 struct History::Statements {
   Statement put_job;
+  Statement put_label;
   Statement put_record;
   Statement find;
   Statement find_request;
@@ -96,8 +98,9 @@ Status History::prepare() {
     }
   }
   statements_ = std::unique_ptr<Statements>(new Statements{
-      TRY(database_->prepare(kPutJob, kWriting)), TRY(database_->prepare(kPutRecord, kWriting)),
-      TRY(database_->prepare(kFind, kReading)), TRY(database_->prepare(kFindRequest, kReading))});
+      TRY(database_->prepare(kPutJob, kWriting)), TRY(database_->prepare(kPutLabel, kWriting)),
+      TRY(database_->prepare(kPutRecord, kWriting)), TRY(database_->prepare(kFind, kReading)),
+      TRY(database_->prepare(kFindRequest, kReading))});
   return ok();
 }
 
@@ -117,6 +120,13 @@ Status History::put_one(const HistoryEntry& entry) {
   put.bind_text(9, job.request_id);
   put.bind_blob(10, trees);
   TRY(put.finish(kWriting));
+  Statement& label = statements_->put_label;
+  for (const auto& [key, value] : job.spec.labels) {
+    label.bind_text(1, key);
+    label.bind_text(2, value);
+    label.bind(3, id);
+    TRY(label.finish(kWriting));
+  }
   const std::string body = encode_job(job);
   Statement& record = statements_->put_record;
   record.bind(1, id);

@@ -23,6 +23,7 @@ struct Condition {
   std::vector<Value> values = {};
   std::string index = {};  // empty: none to walk along
   bool in_order = false;   // along that index rows come by number
+  std::string probe = {};  // another way to count its rows, which are then found by their numbers
 };
 
 // The part of a pattern before its first special character.
@@ -75,9 +76,11 @@ std::vector<Condition> conditions_of(const JobFilter& filter) {
   if (filter.until.us != 0) out.push_back({"submitted_us <= ?", {filter.until.us}});
   if (filter.before != 0) out.push_back({"id < ?", {static_cast<int64_t>(filter.before)}});
   for (const LabelFilter& label : filter.labels) {
-    Condition has{"id IN (SELECT id FROM label WHERE key = ?", {label.key}};
+    Condition has{"id IN (SELECT id FROM label WHERE key = ?", {label.key}, "", false};
+    has.probe = "SELECT 1 FROM label WHERE key = ?";
     if (label.value) {
       has.sql += " AND value = ?";
+      has.probe += " AND value = ?";
       has.values.emplace_back(*label.value);
     }
     has.sql += ")";
@@ -97,32 +100,41 @@ void bind_all(Statement& statement, int& at, const Condition& condition) {
 }
 
 Result<int64_t> count_few(Database& database, const Condition& condition) {
-  Statement count = TRY(database.prepare(
-      fmt::format("SELECT count(*) FROM (SELECT 1 FROM job INDEXED BY {} WHERE {} LIMIT {})",
-                  condition.index, condition.sql, kFew),
-      kReading));
+  const std::string rows =
+      condition.probe.empty()
+          ? fmt::format("SELECT 1 FROM job INDEXED BY {} WHERE {}", condition.index, condition.sql)
+          : condition.probe;
+  Statement count = TRY(
+      database.prepare(fmt::format("SELECT count(*) FROM ({} LIMIT {})", rows, kFew), kReading));
   int at = 0;
   bind_all(count, at, condition);
   TRY(count.step(kReading));
   return count.integer(0);
 }
 
-// " INDEXED BY x", " NOT INDEXED", or nothing where SQLite is to find the way by the numbers themselves.
-Result<std::string> way_of(Database& database, const std::vector<Condition>& conditions) {
-  const Condition* best = nullptr;
+// How SQLite is to find the rows, and which condition it is then: " INDEXED BY x", or " NOT INDEXED", which leaves it the
+// numbers.
+struct Way {
+  std::string sql = " NOT INDEXED";
+  const Condition* along = nullptr;  // the rows of this one are few
+};
+Result<Way> way_of(Database& database, const std::vector<Condition>& conditions) {
+  Way out;
   int64_t least = kFew;
   for (const Condition& condition : conditions) {
-    if (condition.index.empty()) continue;
+    if (condition.index.empty() && condition.probe.empty()) continue;
     const int64_t count = TRY(count_few(database, condition));
     if (count >= least) continue;
     least = count;
-    best = &condition;
+    out.along = &condition;
   }
+  const Condition* best = out.along;
   if (best == nullptr) {
     const auto ordered = std::ranges::find_if(conditions, &Condition::in_order);
     if (ordered != conditions.end()) best = &*ordered;
   }
-  return best == nullptr ? std::string(" NOT INDEXED") : fmt::format(" INDEXED BY {}", best->index);
+  if (best != nullptr && !best->index.empty()) out.sql = " INDEXED BY " + best->index;
+  return out;
 }
 
 }  // namespace
@@ -130,10 +142,13 @@ Result<std::string> way_of(Database& database, const std::vector<Condition>& con
 Status History::visit(const JobFilter& filter,
                       const std::function<bool(const HistoryFound&)>& take) {
   const std::vector<Condition> conditions = conditions_of(filter);
-  std::string sql = fmt::format("SELECT id FROM job{}", TRY(way_of(*database_, conditions)));
+  const Way way = TRY(way_of(*database_, conditions));
+  std::string sql = "SELECT id FROM job" + way.sql;
   for (const Condition& condition : conditions) {
     sql += &condition == conditions.data() ? " WHERE " : " AND ";
-    sql += condition.sql;
+    // A set that is looked into for each row, but for the one by which rows are found. (`+`: no way to find them.)
+    const bool looked_into = !condition.probe.empty() && &condition != way.along;
+    sql += looked_into ? "+" + condition.sql : condition.sql;
   }
   Statement jobs = TRY(database_->prepare(sql + " ORDER BY id DESC", kReading));
   int at = 0;

@@ -17,7 +17,11 @@ bool matches(const JobFilter& filter, const JobFacts& facts) {
   if (filter.failed && facts.status.value_or(0) == 0) return false;
   if (filter.since.us != 0 && facts.ended && *facts.ended < filter.since) return false;
   if (filter.until.us != 0 && facts.submitted > filter.until) return false;
-  if (!filter.labels.empty()) return false;
+  for (const LabelFilter& label : filter.labels) {
+    const auto known = facts.spec->labels.find(label.key);
+    if (known == facts.spec->labels.end()) return false;
+    if (label.value && *label.value != known->second) return false;
+  }
   return filter.name.empty() || sqlite3_strglob(filter.name.c_str(), facts.spec->name.c_str()) == 0;
 }
 

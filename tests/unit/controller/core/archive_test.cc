@@ -110,6 +110,32 @@ TEST(Archive, ARecalledJobIsAsBefore) {
   EXPECT_EQ(find_job(world.state, good), nullptr);
 }
 
+// The order in which users' jobs go counts what their archived jobs have used, before and after a restart.
+TEST(Archive, WhatWasUsedStillCounts) {
+  Archiving world;
+  for (int i = 0; i < 3; ++i) {
+    const JobId job = world.submit(simple_job());
+    world.now = world.now + seconds(1000);
+    world.end("n1", first_try(job), 0);
+    world.put(OutputStored{first_try(job)});
+  }
+  const Duration half_life = world.state.policy.fair_share.half_life;
+  const auto used = [&] {
+    return usage_at(*world.state.schedule.account_of_user("ada"), world.now, half_life);
+  };
+  const double before = used();
+  EXPECT_GT(before, 2900);
+  for (const JobId job : {JobId{2}, JobId{1}, JobId{3}}) {
+    world.archive(job);
+    world.now = world.now + seconds(10'000);
+  }
+  const double after = used();
+  EXPECT_LT(after, before);
+  static_cast<Ledger&>(world.state) = world.replayed();
+  world.state.schedule.begin(world.state, world.now);
+  EXPECT_NEAR(used(), after, 1e-6 * after);
+}
+
 TEST(Archive, WhoWaitsForAJobThatIsForgottenEndsWithTheReason) {
   Archiving world;
   const JobId good = world.ended();

@@ -77,6 +77,8 @@ Job small_job(JobId id) {
   job.request_id = "r" + std::to_string(id);
   job.spec.name = "train-" + std::to_string(id % 7);
   job.spec.user = std::vector<std::string>{"ada", "bob", "eve"}[id % 3];
+  if (id % 4 == 0) job.spec.labels["team"] = id % 8 == 0 ? "vision" : "speech";
+  if (id % 1000 == 0) job.spec.labels["rare"] = "";
   job.spec.root = {id % 2 == 0 ? "even" : "odd", tree(static_cast<uint8_t>(id)), {}, false};
   const auto status = static_cast<int32_t>(id % 5);
   const JobState state = status == 0 ? JobState::kSucceeded : JobState::kFailed;
@@ -158,7 +160,7 @@ TEST(History, FindsWhatTheLedgerWouldFind) {
   const auto history = opened(folder);
   constexpr JobId kLast = 5000;
   fill(*history, 1, kLast);
-  std::vector<JobFilter> filters(15);
+  std::vector<JobFilter> filters(20);
   filters[1].user = "bob";
   filters[2].states = {JobState::kFailed};
   filters[3].states = {JobState::kFailed, JobState::kSucceeded};
@@ -182,6 +184,13 @@ TEST(History, FindsWhatTheLedgerWouldFind) {
                  3999};
   filters[14].since = kBegin + seconds(1000);
   filters[14].name = "t*-1";
+  filters[15].labels = {{"team", {}}};
+  filters[16].labels = {{"team", "vision"}, {"rare", ""}};
+  filters[17].labels = {{"rare", {}}};
+  filters[17].user = "ada";
+  filters[18].labels = {{"team", "none"}};
+  filters[19].labels = {{"team", "speech"}};
+  filters[19].status = 2;
   for (size_t i = 0; i < filters.size(); ++i) {
     SCOPED_TRACE(i);
     std::vector<JobId> wanted;
