@@ -50,9 +50,14 @@ def test_vim_edits_and_follows_the_size(cluster):
         tmux.keys("Escape")
         tmux.await_text("hello from vim")
         tmux.run("resize-window", "-x", "70", "-y", "20")
-        tmux.run("send-keys", "-l", ":set lines? columns?")
-        tmux.keys("Enter")
-        tmux.await_text("lines=20", "columns=70")
+        def follows():  # the size is on its way as the keys are
+            tmux.keys("Escape")
+            tmux.run("send-keys", "-l", ":set lines? columns?")
+            tmux.keys("Enter")
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: "columns=" in tmux.screen(), "vim answers", 1)
+            return "lines=20" in tmux.screen() and "columns=70" in tmux.screen()
+        wait_until(follows, "vim has the new size")
         tmux.keys("Enter")
         tmux.run("send-keys", "-l", ":wq")
         tmux.keys("Enter")
