@@ -145,21 +145,14 @@ void rank_ended(Turn& turn, TaskKey key) {
 void enforce_time_limits(Turn& turn) {
   std::vector<TaskKey> near;
   std::vector<TaskKey> over;
-  for (const auto& [name, node] : turn.state.nodes) {
-    for (const AttemptKey& key : node.live) {
-      const JobSpec& spec = turn.state.jobs.at(key.job).spec;
-      const Duration limit = spec.time_limit;
-      const Task& task = *find_task(turn.state, key.task_key());
-      const Time started = task.ranks[key.rank].timeline.started;
-      if (limit.us == 0 || started.us == 0 || task.stop) continue;
-      if (task.ranks[key.rank].phase >= Phase::kCompleting) continue;  // its program has ended
-      const Duration ran = turn.now - started;
-      if (spec.warn_signal != 0 && !task.warned && ran + spec.warn_before >= limit) {
-        near.push_back(key.task_key());
-      }
-      if (ran < limit) continue;
-      if (over.empty() || over.back() != key.task_key()) over.push_back(key.task_key());
-    }
+  for (const AttemptKey& key : turn.state.schedule.take_due(turn.now)) {
+    const JobSpec& spec = turn.state.jobs.at(key.job).spec;
+    const Task& task = *find_task(turn.state, key.task_key());
+    const Rank& rank = task.ranks[key.rank];
+    if (task.stop || rank.phase >= Phase::kCompleting) continue;
+    const Duration ran = turn.now - rank.timeline.started;
+    if (spec.warn_signal != 0 && !task.warned) near.push_back(key.task_key());
+    if (ran >= spec.time_limit) over.push_back(key.task_key());
   }
   for (const TaskKey& key : near) {
     if (find_task(turn.state, key)->warned) continue;

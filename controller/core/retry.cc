@@ -70,8 +70,11 @@ void enforce_leases(Turn& turn) {
       all.last_tick.us == 0 ? Duration{} : std::clamp(past, Duration{}, kTickCountsAtMost);
   all.last_tick = turn.now;
   std::vector<std::string> silent;
+  auto at = all.nodes.begin();  // both are in the order of names
   for (const auto& [name, node] : turn.state.nodes) {
-    NodePresence& presence = turn.presence(name);
+    while (at != all.nodes.end() && at->first < name) ++at;
+    if (at == all.nodes.end() || at->first != name) at = all.nodes.try_emplace(at, name);
+    NodePresence& presence = at->second;
     presence.silent = presence.session != 0 ? Duration{} : presence.silent + counts;
     if (presence.silent.us != 0 && !node.live.empty()) silent.push_back(name);
   }

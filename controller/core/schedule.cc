@@ -63,6 +63,7 @@ void Schedule::begin(const State& state, Time now) {
     }
   }
   for (auto& [user, account] : users_) account.as_of = now;
+  deadlines_.begin(state);
   for (const QueueKey& queued : state.queue) changed_jobs_.insert(queued.job);
   for (const auto& [name, node] : state.nodes) changed_nodes_.insert(name);
   tick(state, now);
@@ -70,6 +71,7 @@ void Schedule::begin(const State& state, Time now) {
 
 void Schedule::note(const State& state, const Event& event) {
   std::visit(Note{changed_jobs_, changed_nodes_}, event.kind);
+  deadlines_.note(state, event);
   if (const auto* reported = std::get_if<AttemptReported>(&event.kind)) {
     count_start(*reported, event.at);
   } else if (const auto* drained = std::get_if<NodeDrained>(&event.kind)) {

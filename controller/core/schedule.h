@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "controller/core/account.h"
+#include "controller/core/deadlines.h"
 #include "controller/core/event.h"
 #include "controller/core/reservation.h"
 
@@ -60,6 +61,8 @@ class Schedule {
   std::optional<Placement> next(const State& state, Time now);
   // The trees that must be made before what waits can be placed, and are not being made; each once.
   std::vector<Deriving> take_roots_wanted();
+  // What of that which runs is at its time limit, or at the signal before it; each once.
+  std::vector<AttemptKey> take_due(Time now) { return deadlines_.take_due(now); }
 
   // ── for people and checks ──
   const WaitList& waits() const { return waits_; }
@@ -81,6 +84,8 @@ class Schedule {
   bool is_eligible(const State& state, const Job& job, Time now);
   void wait_for_roots(const State& state, const Job& job);
   void node_moved(NodeId node, Time now);
+  void begin_knowing(ShapeId shape, const std::vector<NodeId>& fitting);
+  void end_knowing(ShapeId shape);
   void shape_is_gone(const State& state, ShapeId shape, Time now);
   UserId user_id(const std::string& user);
 
@@ -104,7 +109,15 @@ class Schedule {
   WaitList waits_;
   Rooms rooms_;
   std::map<ShapeId, Reservation> reservations_;
-  std::set<ShapeId> knowing_;  // shapes whose `fitting` is known
+  // Shapes whose `fitting` is known, in order; side by side, since each change of a node goes through all of them.
+  struct Knowing {
+    ShapeId shape = 0;
+    uint32_t fitting = 0;  // how many
+    int32_t gpus = 0;      // the need
+    int64_t cpu_milli = 0;
+    int64_t memory_bytes = 0;
+  };
+  std::vector<Knowing> knowing_;
 
   std::set<JobId> changed_jobs_;
   std::set<std::string> changed_nodes_;
@@ -124,6 +137,7 @@ class Schedule {
   std::map<std::string, UserId> user_ids_;
   std::map<std::string, FailedStarts> failed_starts_;  // by node
   std::map<std::string, std::vector<NodeId>> warm_;    // by volume: where it ran last, newest first
+  Deadlines deadlines_;
   ShapeId looked_at_ = 0;  // the reservation that the last tick looked at
 };
 

@@ -74,15 +74,13 @@ std::optional<std::vector<NodeId>> Schedule::find_nodes(ShapeId shape, const std
   std::vector<NodeId> found = best_of(shape, now);
   ShapeQueue& queue = waits_.at(shape);
   if (found.size() < queue.shape.nodes) {
-    queue.known = true;
-    queue.fitting = {found.begin(), found.end()};
-    knowing_.insert(shape);
+    begin_knowing(shape, found);
     return {};
   }
   if (queue.known && queue.fitting.size() > queue.shape.nodes + kKnownBeyondNeedMax) {
     queue.known = false;
     queue.fitting.clear();
-    knowing_.erase(shape);
+    end_knowing(shape);
   }
   prefer_warm(found, shape, volume, now);
   // Ranks go by the nodes' names, whichever fits best.

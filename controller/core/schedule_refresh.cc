@@ -122,15 +122,40 @@ void Schedule::refresh_node(const State& state, const std::string& name, Time no
 }
 
 void Schedule::node_moved(NodeId node, Time now) {
-  for (const ShapeId id : knowing_) {
-    ShapeQueue& queue = waits_.at(id);
-    if (!fits(node, id, now)) {
+  const Room& room = rooms_.at(node);
+  for (Knowing& knowing : knowing_) {
+    const bool may_fit = room.usable && knowing.gpus <= room.free.gpus &&
+                         knowing.cpu_milli <= room.free.cpu_milli &&
+                         knowing.memory_bytes <= room.free.memory_bytes;
+    if (!may_fit && knowing.fitting == 0) continue;
+    ShapeQueue& queue = waits_.at(knowing.shape);
+    if (may_fit && fits(node, knowing.shape, now)) {
+      queue.fitting.insert(node);
+    } else {
       queue.fitting.erase(node);
-      continue;
     }
-    queue.fitting.insert(node);
-    if (!queue.open && queue.fitting.size() >= queue.shape.nodes) waits_.set_open(id, true);
+    knowing.fitting = static_cast<uint32_t>(queue.fitting.size());
+    if (!queue.open && knowing.fitting >= queue.shape.nodes) waits_.set_open(knowing.shape, true);
   }
+}
+
+void Schedule::begin_knowing(ShapeId shape, const std::vector<NodeId>& fitting) {
+  end_knowing(shape);
+  ShapeQueue& queue = waits_.at(shape);
+  queue.known = true;
+  queue.fitting = {fitting.begin(), fitting.end()};
+  const Resources& need = queue.shape.need;
+  const auto at = std::lower_bound(knowing_.begin(), knowing_.end(), shape,
+                                   [](const Knowing& one, ShapeId id) { return one.shape < id; });
+  knowing_.insert(at, {shape, static_cast<uint32_t>(fitting.size()), need.gpus, need.cpu_milli,
+                       need.memory_bytes});
+}
+
+// The shape itself may be no more.
+void Schedule::end_knowing(ShapeId shape) {
+  const auto at = std::lower_bound(knowing_.begin(), knowing_.end(), shape,
+                                   [](const Knowing& one, ShapeId id) { return one.shape < id; });
+  if (at != knowing_.end() && at->shape == shape) knowing_.erase(at);
 }
 
 void Schedule::refresh_job(const State& state, JobId id, Time now) {
@@ -178,7 +203,7 @@ void Schedule::wait_for_roots(const State& state, const Job& job) {
 
 // Its last job waits no more; the number may be another shape's soon.
 void Schedule::shape_is_gone(const State& state, ShapeId shape, Time now) {
-  knowing_.erase(shape);
+  end_knowing(shape);
   drop_reservation(state, shape, now);
 }
 
