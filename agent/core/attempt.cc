@@ -48,7 +48,7 @@ void report(const Attempt& attempt, Effects& out) {
 
 void begin_completing(Attempt& attempt, Time now, Effects& out) {
   if (attempt.observed.timeline.ended.us == 0) attempt.observed.timeline.ended = now;
-  attempt.stage = Completing{now + kCompletingToldAfter, false};
+  attempt.stage = Completing{now + kCompletingToldAfter};
   out.push_back(EndOutput{attempt.desired.key, attempt.observed.output_bytes});
   out.push_back(Measure{attempt.desired.key});
 }
@@ -318,11 +318,15 @@ void advance(Attempt& attempt, bool lower_is_live, Time now, Effects& out) {
     finding->asked = true;
     out.push_back(Inspect{key});
   }
-  if (Completing* completing = std::get_if<Completing>(&attempt.stage);
-      completing && !completing->told && completing->tell_at <= now) {
+  Completing* const completing = std::get_if<Completing>(&attempt.stage);
+  if (completing != nullptr && !completing->told && completing->tell_at <= now) {
     completing->told = true;
     attempt.observed.phase = Phase::kCompleting;
     report(attempt, out);
+  }
+  if (completing != nullptr && !completing->left && attempt.desired.leave_results) {
+    completing->left = true;
+    out.push_back(LeaveResults{key});
   }
   if (Releasing* releasing = std::get_if<Releasing>(&attempt.stage);
       releasing && !releasing->asked && releasing->again_at <= now) {

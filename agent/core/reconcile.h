@@ -174,6 +174,9 @@ struct KillAll {
 struct Measure {  // answered by Measured
   AttemptKey key;
 };
+struct LeaveResults {  // a Measure that is under way is answered soon
+  AttemptKey key;
+};
 struct Report {
   ObservedAttempt observed;
 };
@@ -181,8 +184,9 @@ struct Release {  // answered by Cleaned
   AttemptKey key;
 };
 
-using Effect = std::variant<StartAttempt, AbandonStart, LinkShim, Inspect, OpenStreams, EndOutput,
-                            Remember, Go, SignalProgram, KillAll, Measure, Report, Release>;
+using Effect =
+    std::variant<StartAttempt, AbandonStart, LinkShim, Inspect, OpenStreams, EndOutput, Remember,
+                 Go, SignalProgram, KillAll, Measure, LeaveResults, Report, Release>;
 using Effects = std::vector<Effect>;
 
 // ── state ───────────────────────────────────────────────────────────────────────────────────────
@@ -206,6 +210,7 @@ struct Stopping {
 struct Completing {
   Time tell_at;
   bool told = false;
+  bool left = false;  // its results stay here
 };
 struct Ended {};
 struct Releasing {

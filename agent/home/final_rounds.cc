@@ -35,6 +35,10 @@ bool is_wanted(const sandbox::WrittenPlace& place) {
   return !place.live && place.results != Results::kDiscard && was_here(place.upper);
 }
 
+Error left_behind() {
+  return {Code::kCancelled, "it was cancelled while it came home", {}};
+}
+
 HomeSummary failure_of(const AttemptKey& key, const Error& error) {
   HomeSummary out;
   out.failure = error.message;
@@ -52,10 +56,11 @@ class FinalRounds::Turn {
   Turn(FinalRounds& owner, const AttemptKey& key) : owner_(owner), key_(key) {
     std::unique_lock lock(owner_.mutex_);
     owner_.changed_.wait(lock, [&] {
-      return owner_.stopped_ || (owner_.under_way_.size() < kFinalRoundsAtOnceMax &&
-                                 !owner_.under_way_.contains(key_));
+      return owner_.stopped_ || owner_.rounds_.is_left(key_) ||
+             (owner_.under_way_.size() < kFinalRoundsAtOnceMax &&
+              !owner_.under_way_.contains(key_));
     });
-    has_ = !owner_.stopped_;
+    has_ = !owner_.stopped_ && !owner_.rounds_.is_left(key_);
     if (has_) owner_.under_way_.insert(key_);
   }
   ~Turn() {
@@ -106,7 +111,9 @@ void FinalRounds::settle(const AttemptKey& key) {
 std::optional<HomeSummary> FinalRounds::finish(const AttemptKey& key, SentFiles sent) {
   const Result<sandbox::WrittenPlace> place = places_.written_place(key);
   if (!place || !is_wanted(*place)) return {};
+  if (place->left) return failure_of(key, left_behind());
   const Turn turn(*this, key);
+  if (!turn && rounds_.is_left(key)) return failure_of(key, left_behind());
   if (!turn) return {};
   int conflicts = 0;
   int failures = 0;
@@ -118,6 +125,7 @@ std::optional<HomeSummary> FinalRounds::finish(const AttemptKey& key, SentFiles 
     }
     const Error& error = done.error();
     if (rounds_.stopped()) return {};
+    if (rounds_.is_left(key)) return failure_of(key, left_behind());
     if (tries == 0) log::info("{}: bringing home: {}", to_string(key), error.message);
     if (error.code == Code::kUnsupported) return {};  // an older controller, which asks for nothing
     if (error.code == Code::kNotFound) settle(key);
@@ -130,13 +138,30 @@ std::optional<HomeSummary> FinalRounds::finish(const AttemptKey& key, SentFiles 
       log::warning("{}: what it wrote is not stored: {}", to_string(key), error.message);
       return failure_of(key, error);
     }
-    if (!rounds_.pause(pause_after(tries))) return {};
+    if (!pause(key, pause_after(tries))) return {};
   }
 }
 
-void FinalRounds::owe(const AttemptKey& key) {
+// False once the agent stops. Ends early for what is left.
+bool FinalRounds::pause(const AttemptKey& key, Duration time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::microseconds(time.us),
+                    [&] { return stopped_ || rounds_.is_left(key); });
+  return !stopped_;
+}
+
+void FinalRounds::owe(const AttemptKey& key, bool asked) {
   const std::lock_guard lock(mutex_);
-  owed_[key] = {Clock::now(), 0};
+  owed_[key] = {Clock::now(), 0, asked};
+  if (asked) rounds_.wait_again(key);
+  changed_.notify_all();
+}
+
+void FinalRounds::leave(const AttemptKey& key) {
+  const Status left = places_.leave_written(key);
+  if (!left) log::warning("{}: {}", to_string(key), left.error().message);
+  rounds_.leave(key);
+  const std::lock_guard lock(mutex_);
   changed_.notify_all();
 }
 
@@ -158,21 +183,22 @@ void FinalRounds::run() {
     // So that what is owed anew meanwhile is seen.
     owed_.erase(next);
     lock.unlock();
-    const std::optional<Duration> again = pay(key, due.tries);
+    const std::optional<Duration> again = pay(key, due);
     lock.lock();
     if (!again || owed_.contains(key)) continue;
-    owed_[key] = {Clock::now() + std::chrono::microseconds(again->us), due.tries + 1};
+    owed_[key] = {Clock::now() + std::chrono::microseconds(again->us), due.tries + 1, due.asked};
   }
 }
 
 // After which time again; none: it is done with.
-std::optional<Duration> FinalRounds::pay(const AttemptKey& key, int tries) {
+std::optional<Duration> FinalRounds::pay(const AttemptKey& key, const Owed& owed) {
   const Turn turn(*this, key);
   if (!turn) return {};
   const Result<sandbox::WrittenPlace> place = places_.written_place(key);
   if (!place && place.error().code == Code::kNotFound) return {};
   if (!place) return kOwedAgainAfter;
   if (place->settled || !is_wanted(*place) || !(place->ended || place->released)) return {};
+  if (place->left && !owed.asked) return {};
   SentFiles sent;
   const Result<std::optional<HomeSummary>> done = round(key, *place, sent);
   if (rounds_.stopped()) return {};
@@ -182,8 +208,11 @@ std::optional<Duration> FinalRounds::pay(const AttemptKey& key, int tries) {
     settle(key);
     return {};
   }
-  if (tries == 0) log::warning("{}: bringing home: {}", to_string(key), done.error().message);
-  return is_passing(done.error()) ? pause_after(tries) : kOwedAgainAfter;
+  if (rounds_.is_left(key)) return {};
+  if (owed.tries == 0) {
+    log::warning("{}: bringing home: {}", to_string(key), done.error().message);
+  }
+  return is_passing(done.error()) ? pause_after(owed.tries) : kOwedAgainAfter;
 }
 
 }  // namespace devrun::home

@@ -3,6 +3,7 @@
 //   finish   once the program has ended, before its end is told: until the controller has it, or says why not
 //   owe      of an attempt that is over for the controller, or whose last round failed: now and then, for as long as its upper
 //            is kept, which is until it is settled (sandboxes.h)
+//   leave    nobody waits for it any more: the round under way ends, and another is made only for somebody who asks
 //
 // Never two at once of one attempt.
 #pragma once
@@ -33,14 +34,17 @@ class FinalRounds {
 
   // None: nothing of it was to be stored, or the agent stops. Waits for a controller that is away. Blocking; any thread.
   std::optional<HomeSummary> finish(const AttemptKey& key, SentFiles sent);
-  // Any thread; idempotent.
-  void owe(const AttemptKey& key);
+  // Any thread; idempotent. `asked`: by somebody who waits, also for what was left.
+  void owe(const AttemptKey& key, bool asked = false);
+  // Any thread; idempotent, and durable: also before finish() of it.
+  void leave(const AttemptKey& key);
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Owed {
     Clock::time_point again_at;
     int tries = 0;
+    bool asked = false;
   };
   class Turn;
 
@@ -48,7 +52,8 @@ class FinalRounds {
                                            const sandbox::WrittenPlace& place, SentFiles& sent);
   void settle(const AttemptKey& key);
   void run();
-  std::optional<Duration> pay(const AttemptKey& key, int tries);
+  std::optional<Duration> pay(const AttemptKey& key, const Owed& owed);
+  bool pause(const AttemptKey& key, Duration time);
 
   Rounds& rounds_;
   sandbox::WrittenPlaces& places_;

@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "agent/home/bounded_queue.h"
+#include "agent/home/home_stream.h"
 #include "common/base/log.h"
 #include "common/runtime/fd.h"
 #include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
+#include "common/tree/holes.h"
 #include "common/tree/stat_values.h"
 #include "common/wire/error.h"
 #include "common/wire/job.h"
@@ -26,13 +28,13 @@ namespace {
 
 constexpr size_t kEntriesBytesMax = 1 << 20;     // of a message, but for its last entry
 constexpr uint64_t kHashedBytesMax = 128 << 20;  // between two messages: silence looks like death
-constexpr size_t kBlockBytes = 1 << 20;
 constexpr size_t kBlocksAheadMax = 4;
+constexpr size_t kBlocksMax = kBlocksAheadMax + 4;  // with those that are being read, and written
+constexpr size_t kSmallBlockBytes = 64 << 10;       // has memory of its own
+static_assert(kBlockBytes == tree::kChunkBytes);
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOATIME;
 constexpr size_t kWantedAheadMax = size_t{1}
                                    << 24;  // messages of the controller's: no bound in practice
-
-using UpPtr = std::unique_ptr<pb::HomeUp>;
 
 // A file whose bytes may be asked for.
 struct Offered {
@@ -91,8 +93,9 @@ Error changed(std::string_view path) {
 // One call under way. The three threads meet at the queues alone; `offered_` is complete before `files` looks into it.
 class HomeCall::Sending {
  public:
-  Sending(pb::Agent::Stub& controller, grpc::ClientContext& context, const Round& round)
-      : round_(round), context_(context), stream_(controller.BringHome(&context)) {}
+  Sending(const std::shared_ptr<grpc::Channel>& controller, grpc::ClientContext& context,
+          const Round& round)
+      : round_(round), context_(context), stream_(controller, context) {}
 
   Result<std::optional<HomeSummary>> run(UpperItem first);
 
@@ -100,6 +103,11 @@ class HomeCall::Sending {
   struct Named {
     tree::Body body;
     bool unnamed = false;
+  };
+  // A block; or the place of a file that is not sent.
+  struct Outgoing {
+    Block block;
+    std::optional<uint64_t> unsent = {};
   };
 
   Status tell_all(UpperItem first);
@@ -109,15 +117,15 @@ class HomeCall::Sending {
   Status send_blocks();
   void listen();
   void read_files();
-  Status read_file(const Offered& file);
+  Status read_file(const Offered& file, bool skips_holes);
+  Result<Block> read_block(int fd, const Offered& file, uint64_t at);
   bool is_still(int file, const Offered& offered) const;
   Status unsent(const Offered& file);
-  Status push(UpPtr message);
-  UpPtr message();
+  Status push(Outgoing next);
 
   const Round& round_;
   grpc::ClientContext& context_;
-  const std::unique_ptr<grpc::ClientReaderWriter<pb::HomeUp, pb::HomeDown>> stream_;
+  HomeStream stream_;
 
   pb::HomeUp entries_;
   size_t entries_bytes_ = 0;
@@ -128,9 +136,8 @@ class HomeCall::Sending {
   std::vector<std::pair<FileVersion, tree::Body>> hashed_;  // while they were sent
 
   BoundedQueue<pb::HomeDown> wanted_{kWantedAheadMax};
-  BoundedQueue<UpPtr> blocks_{kBlocksAheadMax};
-  std::mutex spare_mutex_;
-  std::vector<UpPtr> spare_;           // written: their memory is used again
+  BoundedQueue<Outgoing> blocks_{kBlocksAheadMax};
+  const std::shared_ptr<BlockMemory> memory_ = BlockMemory::make(kBlocksMax);
   Status files_failed_ = ok();         // of read_files
   std::optional<HomeSummary> result_;  // of listen
 };
@@ -145,12 +152,13 @@ Result<std::optional<HomeSummary>> HomeCall::Sending::run(UpperItem first) {
   }
   if (!told && told.error().code != Code::kUnavailable) context_.TryCancel();
   blocks_.close();
+  memory_->close();
   wanted_.close();
   // Ours is all said, or nobody listens: the controller's last words are its status.
-  stream_->WritesDone();
+  stream_.writes_done();
   listening.join();
   if (reading.joinable()) reading.join();
-  const grpc::Status status = stream_->Finish();
+  const grpc::Status status = stream_.finish();
   if (!files_failed_) return files_failed_.error();
   if (!told && told.error().code != Code::kUnavailable) return told.error();
   if (!status.ok()) {
@@ -169,13 +177,13 @@ Status HomeCall::Sending::tell_all(UpperItem first) {
   *start.mutable_start()->mutable_key() = wire::to_proto(round_.key);
   start.mutable_start()->set_final(round_.final);
   const Error broken{Code::kUnavailable, "the call broke", {}};
-  if (!stream_->Write(start)) return broken;
+  if (!stream_.write(start)) return broken;
   TRY(tell(first));
   while (const std::optional<UpperItem> item = TRY(round_.reader.next())) TRY(tell(*item));
   TRY(flush());
   pb::HomeUp listed;
   listed.set_listed(true);
-  if (!stream_->Write(listed)) return broken;
+  if (!stream_.write(listed)) return broken;
   return ok();
 }
 
@@ -238,7 +246,7 @@ bool HomeCall::Sending::is_still(int file, const Offered& offered) const {
 
 Status HomeCall::Sending::flush() {
   if (entries_bytes_ == 0) return ok();
-  const bool written = stream_->Write(entries_);
+  const bool written = stream_.write(entries_);
   entries_.mutable_entries()->clear_entries();
   entries_bytes_ = 0;
   hashed_bytes_ = 0;
@@ -247,17 +255,23 @@ Status HomeCall::Sending::flush() {
 
 // Until the controller has said its last word.
 Status HomeCall::Sending::send_blocks() {
-  while (std::optional<UpPtr> block = blocks_.pop()) {
-    if (!stream_->Write(**block)) return Error{Code::kUnavailable, "the call broke", {}};
-    const std::lock_guard lock(spare_mutex_);
-    spare_.push_back(std::move(*block));
+  while (std::optional<Outgoing> next = blocks_.pop()) {
+    bool written = false;
+    if (next->unsent) {
+      pb::HomeUp message;
+      message.set_unsent(*next->unsent);
+      written = stream_.write(message);
+    } else {
+      written = stream_.write(std::move(next->block));
+    }
+    if (!written) return Error{Code::kUnavailable, "the call broke", {}};
   }
   return ok();
 }
 
 void HomeCall::Sending::listen() {
   pb::HomeDown down;
-  while (stream_->Read(&down)) {
+  while (stream_.read(down)) {
     if (down.has_result()) {
       result_ = wire::from_proto(down.result());
     } else if (down.has_wanted()) {
@@ -277,7 +291,7 @@ void HomeCall::Sending::read_files() {
       const auto file = std::ranges::lower_bound(offered_, place, {}, &Offered::place);
       const bool known = file != offered_.end() && file->place == place;
       Status sent =
-          known ? read_file(*file)
+          known ? read_file(*file, wanted->wanted().zeros())
                 : Error{Code::kInternal,
                         fmt::format("the controller asks for entry {}, which has no bytes", place),
                         {}};
@@ -295,59 +309,66 @@ void HomeCall::Sending::read_files() {
 }
 
 Status HomeCall::Sending::unsent(const Offered& file) {
-  if (round_.final) return changed(file.path);
-  UpPtr out = message();
-  out->set_unsent(file.place);
-  return push(std::move(out));
+  return round_.final ? changed(file.path) : push({{}, file.place});
 }
 
 // The last block waits for a second look at the file.
-Status HomeCall::Sending::read_file(const Offered& file) {
+Status HomeCall::Sending::read_file(const Offered& file, bool skips_holes) {
   const Result<UniqueFd> opened = open_below(round_.reader.root(), file.path, kReadFlags);
   if (!opened && opened.error().code == Code::kNotFound) return unsent(file);
   if (!opened) return opened.error();
   const int fd = opened->get();
   if (!is_still(fd, file)) return unsent(file);
+  const uint64_t size = file.version.size;
   const bool hashes = file.unnamed && !round_.final && !file.grows;
   std::string chunks;
-  for (uint64_t at = 0; at < file.version.size;) {
-    const auto bytes = static_cast<size_t>(std::min<uint64_t>(kBlockBytes, file.version.size - at));
-    UpPtr out = message();
-    pb::HomeBytes& block = *out->mutable_bytes();
-    block.set_entry(file.place);
-    std::string& data = *block.mutable_data();
-    data.resize(bytes);
-    size_t done = 0;
-    while (done < bytes) {
-      const ssize_t n =
-          ::pread(fd, data.data() + done, bytes - done, static_cast<off_t>(at + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return errno_error("read /" + file.path, errno);
-      if (n == 0) return unsent(file);
-      done += static_cast<size_t>(n);
+  tree::Holes holes(fd, size);
+  for (uint64_t at = 0; at < size;) {
+    uint64_t zeros = 0;
+    for (const uint64_t hole = skips_holes ? holes.at(at) : 0; hole - zeros >= kBlockBytes;) {
+      if (hashes) chunks += tree::hash_of_zero_chunk();
+      zeros += kBlockBytes;
     }
-    if (hashes) chunks += tree::sha256(data).view();
-    at += bytes;
-    const bool last = at == file.version.size;
-    if (last && !is_still(fd, file)) return unsent(file);
-    block.set_last(last);
-    TRY(push(std::move(out)));
+    Result<Block> block = read_block(fd, file, at + zeros);
+    if (!block && block.error().code == Code::kConflict) return unsent(file);
+    if (!block) return block.error();
+    if (hashes && block->bytes > 0)
+      chunks += tree::sha256({block->data.get(), block->bytes}).view();
+    at += zeros + block->bytes;
+    block->zeros = zeros;
+    block->last = at == size;
+    if (block->last && !is_still(fd, file)) return unsent(file);
+    TRY(push({std::move(*block)}));
   }
   if (hashes) hashed_.emplace_back(file.version, tree::chunked_body(chunks));
   return ok();
 }
 
-Status HomeCall::Sending::push(UpPtr message) {
-  if (blocks_.push(std::move(message))) return ok();
-  return Error{Code::kCancelled, "the call is over", {}};
+// One chunk at most, none at the end; kConflict if the file is shorter.
+Result<Block> HomeCall::Sending::read_block(int fd, const Offered& file, uint64_t at) {
+  Block out;
+  out.entry = file.place;
+  const auto bytes = static_cast<size_t>(std::min<uint64_t>(kBlockBytes, file.version.size - at));
+  if (bytes <= kSmallBlockBytes) {
+    out.data.reset(new char[std::max<size_t>(bytes, 1)], std::default_delete<char[]>());
+  } else {
+    out.data = memory_->take();
+    if (!out.data) return Error{Code::kCancelled, "the call is over", {}};
+  }
+  while (out.bytes < bytes) {
+    const ssize_t n = ::pread(fd, out.data.get() + out.bytes, bytes - out.bytes,
+                              static_cast<off_t>(at + out.bytes));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_error("read /" + file.path, errno);
+    if (n == 0) return changed(file.path);
+    out.bytes += static_cast<size_t>(n);
+  }
+  return out;
 }
 
-UpPtr HomeCall::Sending::message() {
-  const std::lock_guard lock(spare_mutex_);
-  if (spare_.empty()) return std::make_unique<pb::HomeUp>();
-  UpPtr out = std::move(spare_.back());
-  spare_.pop_back();
-  return out;
+Status HomeCall::Sending::push(Outgoing next) {
+  if (blocks_.push(std::move(next))) return ok();
+  return Error{Code::kCancelled, "the call is over", {}};
 }
 
 // ── the call ────────────────────────────────────────────────────────────────────────────────────

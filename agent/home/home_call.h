@@ -2,13 +2,17 @@
 // names the bodies of files, sends the bytes that the controller asks for, and returns what became of it.
 //
 // Three threads for the time of a call: this one writes; one reads what the controller says; one opens files and reads blocks ahead
-// of the writing. Files of kUnnamedBytesMin and more are told without a body and so are read once, while they are sent.
+// of the writing. Files of kUnnamedBytesMin and more are told without a body and so are read once, while they are sent. Holes of a
+// chunk or more are told by their length.
 //
 //   reader ─▶ entries ─▶ Write … listed            blocks ─▶ Write …
 //                           Read: wanted ─▶ queue ─▶ files ─┘        Read: result
 #pragma once
 
+#include <grpcpp/grpcpp.h>
+
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -17,7 +21,6 @@
 #include "common/base/result.h"
 #include "common/model/ids.h"
 #include "common/model/job.h"
-#include "devrun/v1/agent.grpc.pb.h"
 
 namespace devrun::home {
 
@@ -32,7 +35,8 @@ struct Round {
 
 class HomeCall {
  public:
-  explicit HomeCall(devrun::v1::Agent::Stub& controller) : controller_(controller) {}
+  explicit HomeCall(std::shared_ptr<grpc::Channel> controller)
+      : controller_(std::move(controller)) {}
 
   // None: there was nothing to tell, and no call. Blocking; once. Errors: kUnavailable, kTimeout or kCancelled: the call broke,
   // to be made again; kConflict: a file is not what was told of it, to be made again; kExhausted: store or quota is full;
@@ -45,7 +49,7 @@ class HomeCall {
  private:
   class Sending;
 
-  devrun::v1::Agent::Stub& controller_;
+  const std::shared_ptr<grpc::Channel> controller_;
   std::mutex mutex_;
   bool cancelled_ = false;
   grpc::ClientContext* context_ = nullptr;  // of the call under way

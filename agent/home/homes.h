@@ -10,8 +10,11 @@ namespace devrun::home {
 
 class Homes {
  public:
-  Homes(devrun::v1::Agent::Stub& controller, sandbox::WrittenPlaces& places)
-      : places_(places), rounds_(controller), running_(rounds_), final_(rounds_, places) {}
+  Homes(std::shared_ptr<grpc::Channel> controller, sandbox::WrittenPlaces& places)
+      : places_(places),
+        rounds_(std::move(controller)),
+        running_(rounds_),
+        final_(rounds_, places) {}
   ~Homes() { stop(); }
 
   void begin() {
@@ -41,9 +44,11 @@ class Homes {
     running_.take(key);
     final_.owe(key);
   }
+  // Nobody waits for what it wrote: finish() returns soon, and nothing more of it is told unless somebody asks.
+  void leave(const AttemptKey& key) { final_.leave(key); }
   // Somebody waits for what it has written.
   void bring(const AttemptKey& key) {
-    if (!running_.look_now(key)) final_.owe(key);
+    if (!running_.look_now(key)) final_.owe(key, true);
   }
 
  private:

@@ -67,6 +67,7 @@ class NodeSandboxes final : public Sandboxes {
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Result<WrittenPlace> written_place(const AttemptKey& key) override;
   Status settle_written(const AttemptKey& key) override;
+  Status leave_written(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
   Status collect(Time now) override;
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
@@ -278,13 +279,20 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
                       spec.root.live,
                       exists(at.folder + "/exit"),
                       exists(at.released()),
-                      exists(at.settled())};
+                      exists(at.settled()),
+                      exists(at.left())};
 }
 
 Status NodeSandboxes::settle_written(const AttemptKey& key) {
   const Places at = places(key);
   if (!exists(at.folder) || exists(at.settled())) return ok();
   return write_lines(at.settled(), {});
+}
+
+Status NodeSandboxes::leave_written(const AttemptKey& key) {
+  const Places at = places(key);
+  if (!exists(at.folder) || exists(at.left())) return ok();
+  return write_lines(at.left(), {});
 }
 
 Status NodeSandboxes::release(const AttemptKey& key) {
@@ -330,8 +338,8 @@ Status NodeSandboxes::collect(Time now) {
     if (now < released + ground_.options.upper_kept) continue;
     // A spec that cannot be read says nothing of what is wanted.
     const Result<WrittenPlace> wrote = written_place(key);
-    const bool only_copy =
-        !wrote || (!wrote->settled && !wrote->live && wrote->results != Results::kDiscard);
+    const bool only_copy = !wrote || (!wrote->settled && !wrote->left && !wrote->live &&
+                                      wrote->results != Results::kDiscard);
     if (only_copy) continue;
     TRY(remove_scratch(at));
     TRY(remove_tree(at.folder));

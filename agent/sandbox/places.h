@@ -41,6 +41,7 @@ struct Places {
   std::string shim_process() const { return in("shim.pid"); }
   std::string container_process() const { return in("container.pid"); }
   std::string settled() const { return in("settled"); }
+  std::string left() const { return in("left"); }
   std::string released() const { return in("released"); }  // text: when, in microseconds
 };
 

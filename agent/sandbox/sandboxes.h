@@ -11,6 +11,7 @@
 //   lost       why there is no exit record, if `devrun up` had to end what ran here
 //   shim.sock  the shim's socket
 //   settled    what it wrote is stored, or nobody wants it (settle_written)
+//   left       nobody waits for what it wrote: it is stored when somebody asks, and kept as long as others (leave_written)
 //   bound/     mount points of folders from elsewhere (bound.h)
 //   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
@@ -113,6 +114,7 @@ struct WrittenPlace {
   bool ended = false;     // nothing of it runs any more, as its exit record says
   bool released = false;  // only the upper is still kept
   bool settled = false;   // by settle_written
+  bool left = false;      // by leave_written
 };
 
 class WrittenPlaces {
@@ -122,6 +124,8 @@ class WrittenPlaces {
   virtual Result<WrittenPlace> written_place(const AttemptKey& key) = 0;
   // What it wrote is in the store, or nobody will ever want it. Idempotent; any thread.
   virtual Status settle_written(const AttemptKey& key) = 0;
+  // What it wrote and is not in the store stays here, unless somebody asks for it. Durable; idempotent; any thread.
+  virtual Status leave_written(const AttemptKey& key) = 0;
 };
 
 class Sandboxes : public WrittenPlaces {

@@ -56,8 +56,7 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
       channels_(make_channels(options_.controller, options_.credentials)),
       control_(pb::Agent::NewStub(channels_.control)),
       streams_(pb::Agent::NewStub(channels_.streams)),
-      home_(pb::Agent::NewStub(channels_.home)),
-      homes_(*home_, sandboxes_),
+      homes_(channels_.home, sandboxes_),
       reports_(*control_, loop_, seed_of(options_.instance), options_.hello.name, options_.instance,
                [this](Time sent) { on_answered(sent); }),
       synchronize_(*control_, loop_, seed_of(options_.instance),
@@ -434,6 +433,11 @@ void Agent::perform(const Measure& effect) {
     post(Measured{key, wrote ? std::optional(std::move(*wrote)) : std::nullopt,
                   used ? std::optional(*used) : std::nullopt});
   });
+}
+
+// Not the worker's to do, who waits for the round.
+void Agent::perform(const LeaveResults& effect) {
+  homes_.leave(effect.key);
 }
 
 void Agent::perform(const Report& effect) {

@@ -90,6 +90,7 @@ class Agent {
   void perform(const SignalProgram& effect);
   void perform(const KillAll& effect);
   void perform(const Measure& effect);
+  void perform(const LeaveResults& effect);
   void perform(const Report& effect);
   void perform(const Release& effect);
 
@@ -97,7 +98,7 @@ class Agent {
   sandbox::Sandboxes& sandboxes_;
   const ConnectShim connect_shim_;
   const Channels channels_;
-  const std::unique_ptr<devrun::v1::Agent::Stub> control_, streams_, home_;
+  const std::unique_ptr<devrun::v1::Agent::Stub> control_, streams_;
 
   home::Homes homes_;
   Loop loop_;

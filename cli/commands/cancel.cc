@@ -33,6 +33,12 @@ Result<int> cancel(const std::vector<AttemptKey>& jobs, int signal, bool quiet, 
     } else if (is_final(*before) && !quiet) {
       context.console.say(fmt::format("job {} has already ended: {}", name, state_name(*before)),
                           fmt::format("devrun show {}", name));
+    } else if (*before == JobState::kCompleting && signal == 0 && !quiet) {
+      context.console.say(
+          fmt::format("job {}'s program had ended: what it wrote is not waited for, "
+                      "and stays on its node as far as it has not come home",
+                      name),
+          fmt::format("devrun apply {}", name));
     }
   }
   return status;
@@ -54,14 +60,18 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command cancel_command() {
-  return {{.name = "cancel",
-           .usage = {"cancel [--signal S] JOB…"},
-           .purpose = "end jobs",
-           .text = "Answers when it is on record that the jobs are to end; `devrun wait` waits "
-                   "until they have.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "cancel",
+       .usage = {"cancel [--signal S] JOB…"},
+       .purpose = "end jobs",
+       .text = "Answers when it is on record that the jobs are to end; `devrun wait` waits "
+               "until they have.\n"
+               "What a cancelled job wrote comes home. Cancelled once more, while that goes on "
+               "(COMPLETING), it is not waited\n"
+               "for: what has not come stays on the node for 24 hours, until `devrun apply JOB`.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

@@ -4,7 +4,7 @@
 // The stream: "DRCP1\n", then entries, each: u8 kind ('d' 'f' 'l'), u32 mode, i64 mtime in nanoseconds, u32 length and
 // bytes of its path relative to what was asked for ("" is that itself), folders before what is in them. Of a link follow
 // length and target; of a file its content, in pieces of u32 length and bytes, ended by a piece of length 0: so a file may
-// grow meanwhile. 'e' ends the stream. Numbers are little-endian.
+// grow meanwhile. A hole is a piece of length kHolePiece, and instead of bytes its length as u64. 'e' ends the stream. Numbers are little-endian.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@
 #include "common/base/result.h"
 
 namespace devrun::cli {
+
+inline constexpr uint32_t kHolePiece = 0xffffffff;
 
 struct Copied {
   uint64_t files = 0;  // entries that are no folders

@@ -19,6 +19,7 @@ namespace {
 
 constexpr uint32_t kPieceBytesMax = 1 << 20;
 constexpr uint32_t kPathBytesMax = 64 << 10;
+constexpr uint64_t kFileBytesMax = uint64_t{1} << 62;
 
 Error broken(const std::string& why) {
   return {Code::kCorrupt, "the files do not come as they should: " + why, {}};
@@ -142,17 +143,33 @@ class Receiver {
     return made;
   }
 
-  Status fill_file(int fd, const std::string& path, const Head& head) {
-    for (;;) {
+  // Returns how many bytes the file has.
+  Result<uint64_t> take_content(int fd, const std::string& path) {
+    for (uint64_t at = 0;;) {
       const uint32_t length = TRY(number());
-      if (length == 0) break;
+      if (length == 0) return at;
+      if (length == kHolePiece) {
+        const uint64_t hole = TRY(long_number());
+        if (hole > kFileBytesMax - at) return broken("a hole is too long");
+        at += hole;
+        if (::lseek(fd, static_cast<off_t>(at), SEEK_SET) < 0) {
+          return errno_error("write " + path, errno);
+        }
+        continue;
+      }
       if (length > kPieceBytesMax) return broken("a piece is too long");
       const std::string piece = TRY(bytes(length));
       if (Status wrote = write_all(fd, piece); !wrote) {
         return std::move(wrote).error().context(path);
       }
-      copied_.bytes += length;
+      at += length;
     }
+  }
+
+  Status fill_file(int fd, const std::string& path, const Head& head) {
+    const uint64_t size = TRY(take_content(fd, path));
+    if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return errno_error("write " + path, errno);
+    copied_.bytes += size;
     ++copied_.files;
     const timespec times[2] = {{0, UTIME_OMIT}, time_of(head.mtime_ns)};
     // Set-uid bits were the job's user's to give, not ours.
@@ -210,6 +227,12 @@ class Receiver {
   Result<uint32_t> number() {
     const std::string raw = TRY(bytes(4));
     uint32_t out = 0;
+    std::memcpy(&out, raw.data(), sizeof out);
+    return out;
+  }
+  Result<uint64_t> long_number() {
+    const std::string raw = TRY(bytes(8));
+    uint64_t out = 0;
     std::memcpy(&out, raw.data(), sizeof out);
     return out;
   }

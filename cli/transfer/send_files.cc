@@ -11,6 +11,7 @@
 
 #include "cli/transfer/file_stream.h"
 #include "common/runtime/file.h"
+#include "common/tree/holes.h"
 
 namespace devrun::cli {
 
@@ -82,14 +83,28 @@ class Sender {
                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | (depth == 0 ? 0 : O_NOFOLLOW)));
     if (!fd) return refused("open", shown, depth);
     TRY(head('f', st, path));
+    return content(fd.get(), shown);
+  }
+
+  Status content(int file, const std::string& shown) {
+    struct stat st {};
+    if (::fstat(file, &st) != 0) return errno_error("look at " + shown, errno);
+    tree::Holes holes(file, static_cast<uint64_t>(st.st_size));
     std::string piece(kPieceBytes, '\0');
-    for (;;) {
-      const ssize_t n = ::read(fd.get(), piece.data(), piece.size());
+    for (uint64_t at = 0;;) {
+      if (const uint64_t hole = holes.at(at); hole >= kPieceBytes) {
+        TRY(number(kHolePiece));
+        TRY(write_all(out_, {reinterpret_cast<const char*>(&hole), sizeof hole}));
+        at += hole;
+        continue;
+      }
+      const ssize_t n = ::pread(file, piece.data(), piece.size(), static_cast<off_t>(at));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno_error("read " + shown, errno);
       TRY(number(static_cast<uint32_t>(n)));
       if (n == 0) return ok();
       TRY(write_all(out_, std::string_view(piece).substr(0, static_cast<size_t>(n))));
+      at += static_cast<uint64_t>(n);
     }
   }
 

@@ -55,7 +55,8 @@ struct DesiredAttempt {
   EndCause stop_cause = EndCause::kCancelled;  // with kStop
   int32_t stop_signal = 15;
   Duration stop_grace = seconds(10);
-  bool go = true;  // with kRun: every rank's setup is done
+  bool go = true;              // with kRun: every rank's setup is done
+  bool leave_results = false;  // once completing: what has not come home stays on the node
   bool operator==(const DesiredAttempt&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "common/tree/codec.h"
+#include "common/tree/holes.h"
 
 namespace devrun::tree {
 
@@ -45,28 +46,6 @@ Error shorter_than_expected() {
   return Error{Code::kConflict, "the file is shorter than its size", {}};
 }
 
-// Where a file has holes, asked in ascending order.
-class Holes {
- public:
-  explicit Holes(int file) : file_(file) {}
-
-  bool cover(uint64_t at, uint64_t bytes) {
-    if (at >= next_data_) {
-      const off_t found = ::lseek(file_, static_cast<off_t>(at), SEEK_DATA);
-      if (found >= 0) {
-        next_data_ = static_cast<uint64_t>(found);
-      } else {
-        next_data_ = errno == ENXIO ? UINT64_MAX : at;  // nothing but a hole; or it cannot tell
-      }
-    }
-    return at + bytes <= next_data_;
-  }
-
- private:
-  const int file_;
-  uint64_t next_data_ = 0;
-};
-
 bool is_zero(std::string_view data) {
   return data.front() == 0 && std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0;
 }
@@ -75,15 +54,14 @@ bool is_zero(std::string_view data) {
 using Taker = std::function<Status(std::string_view, uint64_t)>;
 
 Result<std::string> each_chunk(int file, uint64_t size, const Taker& take) {
-  static const std::string kZeroChunkHash(sha256(std::string(kChunkBytes, '\0')).view());
   thread_local const auto buffer = std::make_unique<char[]>(kChunkBytes);
-  Holes holes(file);
+  Holes holes(file, size);
   std::string out;
   out.reserve((size / kChunkBytes + 1) * kHashBytes);
   for (uint64_t at = 0; at < size; at += kChunkBytes) {
     const auto bytes = static_cast<size_t>(std::min(kChunkBytes, size - at));
-    if (bytes == kChunkBytes && holes.cover(at, bytes)) {
-      out.append(kZeroChunkHash);
+    if (bytes == kChunkBytes && holes.at(at) >= bytes) {
+      out.append(hash_of_zero_chunk());
       continue;
     }
     if (TRY(read_at(file, buffer.get(), bytes, at)) != bytes) return shorter_than_expected();
@@ -95,6 +73,11 @@ Result<std::string> each_chunk(int file, uint64_t size, const Taker& take) {
 }
 
 }  // namespace
+
+std::string_view hash_of_zero_chunk() {
+  static const std::string hash(sha256(std::string(kChunkBytes, '\0')).view());
+  return hash;
+}
 
 Status write_sparsely(int file, std::string_view data, uint64_t offset) {
   for (size_t at = 0; at < data.size(); at += kZeroBlockBytes) {

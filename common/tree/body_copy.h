@@ -21,6 +21,9 @@ Result<std::string> read_start(int file, uint64_t size);
 Result<std::string> hash_chunks(int file, uint64_t size,
                                 const std::function<bool()>& stopping = {});
 
+// Of a whole chunk of zeros, which most holes are.
+std::string_view hash_of_zero_chunk();
+
 // Writes `data` (not empty) at `offset`, but for blocks of zeros: `file` has none there yet.
 Status write_sparsely(int file, std::string_view data, uint64_t offset);
 

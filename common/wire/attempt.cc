@@ -94,6 +94,7 @@ pb::Desired to_proto(const DesiredAttempt& in) {
   out.set_stop_signal(in.stop_signal);
   out.set_stop_grace_us(in.stop_grace.us);
   out.set_go(in.go);
+  out.set_leave_results(in.leave_results);
   return out;
 }
 
@@ -102,6 +103,7 @@ Result<DesiredAttempt> from_proto(const pb::Desired& in) {
   out.key = TRY(from_proto(in.key()));
   out.goal = in.stop() ? Goal::kStop : Goal::kRun;
   out.go = in.go();
+  out.leave_results = in.leave_results();
   if (!in.stop()) return out;
   if (in.stop_cause() < pb::EXITED || in.stop_cause() > pb::LOST) {
     return Error{Code::kInvalid, "desired.stop_cause is malformed: expected a known cause", {}};

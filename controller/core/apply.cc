@@ -152,7 +152,11 @@ struct Apply {
     const bool whole = e.task.task == kNoTask;
     for (auto& [index, task] : of.tasks) {
       if ((!whole && index != e.task.task) || task.outcome || !is_placed(task)) continue;
-      if (e.signal == 0) {
+      if (e.signal == 0 && only_completes(task)) {
+        if (!e.leave_results) continue;
+        if (!task.stop) task.stop = EndCause::kCancelled;
+        task.leave_results = true;
+      } else if (e.signal == 0) {
         task.stop = EndCause::kCancelled;
         if (!e.reason.empty()) task.stop_reason = e.reason;
       } else {
@@ -215,6 +219,7 @@ struct Apply {
     task.not_before = e.not_before;
     task.first_failed.reset();
     task.stop.reset();
+    task.leave_results = false;
     task.deliver_signal = 0;
     task.deliver_sequence = 0;
     task.warned = false;

@@ -47,17 +47,27 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
 
   std::vector<TaskKey> running;
   std::vector<TaskKey> waiting;
+  std::vector<TaskKey> completing;
   for (const auto& [index, task] : job->tasks) {
     if ((!whole && index != input.task.task) || task.outcome) continue;
     if (!runs(task)) {
       waiting.push_back({job->id, index});
+    } else if (only_completes(task)) {
+      if (!task.leave_results) completing.push_back({job->id, index});
     } else if (!task.stop) {
       running.push_back({job->id, index});
     }
   }
   if (!whole && find_task(turn.state, input.task) == nullptr) waiting.push_back(input.task);
   const bool closes = whole && !job->spec.array.empty() && next_task(*job);
+  const bool ends_something = !running.empty() || !waiting.empty() || closes;
   if (!running.empty() || closes) turn.happened(JobCancelRequested{input.task, 0, input.reason});
+  // What has ended by itself comes home unless a user says otherwise.
+  const bool is_users = input.reason.empty();
+  if (!ends_something && is_users && !completing.empty() && before == JobState::kCompleting) {
+    turn.happened(JobCancelRequested{input.task, 0, {}, true});
+    running = std::move(completing);
+  }
   for (const TaskKey& task : running) {
     send_desired(turn, task);
     turn.act(TaskChanged{task});

@@ -79,6 +79,16 @@ Ending ending_of_task(const Task& task) {
   return as_promised(std::move(ending));
 }
 
+// Somebody did not wait for what it wrote.
+void name_left_results(Ending& ending, const Task& task, TaskKey key) {
+  const auto has_left = [](const Rank& rank) {
+    return rank.wrote && rank.wrote->home && !rank.wrote->home->failure.empty();
+  };
+  if (!task.leave_results || std::none_of(task.ranks.begin(), task.ranks.end(), has_left)) return;
+  ending.reason = "its program had ended, and it was cancelled while what it wrote came home";
+  ending.hint = "devrun apply " + to_string(key);
+}
+
 bool names(const std::vector<JobId>& ids, JobId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
@@ -136,6 +146,7 @@ void rank_ended(Turn& turn, TaskKey key) {
     }
     if (may_retry(*find_job(turn.state, key.job), *task, ending)) return retry(turn, key, ending);
     const JobState state = state_of_ending(ending);
+    name_left_results(ending, *task, key);
     end_task(turn, key, state, std::move(ending));
   } else if (!all && task->first_failed) {
     send_desired(turn, key);

@@ -40,6 +40,8 @@ struct JobCancelRequested {
   TaskKey task;  // kNoTask: the whole job
   int32_t signal = 0;
   std::string reason = {};  // as Cancel's
+  // Those whose programs have ended are meant, and nobody waits for their results; else the others.
+  bool leave_results = false;
   bool operator==(const JobCancelRequested&) const = default;
 };
 struct TaskEnded {

@@ -75,6 +75,7 @@ struct Task {
       first_failed;              // the rank whose ending is the task's; the others are stopped
   std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
   Boxed<std::string> stop_reason = {};  // as Cancel's, if there was one
+  bool leave_results = false;           // of this attempt: what has not come home stays on its node
   int32_t deliver_signal = 0;
   uint32_t deliver_sequence = 0;
   Boxed<Outcome> outcome;
@@ -83,6 +84,17 @@ struct Task {
 
 inline bool is_placed(const Task& task) {
   return !task.ranks.empty();
+}
+
+// All of its programs have ended, and some of what they wrote has not come.
+inline bool only_completes(const Task& task) {
+  bool completes = false;
+  for (const Rank& rank : task.ranks) {
+    if (rank.ending) continue;
+    if (rank.phase != Phase::kCompleting) return false;
+    completes = true;
+  }
+  return completes && !task.outcome;
 }
 
 struct Job {

@@ -51,6 +51,7 @@ struct Encode {
     set_task(m, e.task);
     m.set_signal(e.signal);
     m.set_reason(e.reason);
+    m.set_leave_results(e.leave_results);
   }
   void operator()(const TaskEnded& e) {
     auto& m = *out.mutable_task_ended();
@@ -134,7 +135,8 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kJobCancelRequested: {
       const auto& m = in.job_cancel_requested();
-      return EventKind{JobCancelRequested{{m.job(), m.task()}, m.signal(), m.reason()}};
+      return EventKind{
+          JobCancelRequested{{m.job(), m.task()}, m.signal(), m.reason(), m.leave_results()}};
     }
     case pb::Event::kTaskEnded: {
       const auto& m = in.task_ended();

@@ -186,10 +186,10 @@ grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
   return AgentStreams::start(parts_.core, parts_.hub, peer->certified.name);
 }
 
-grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>* AgentService::BringHome(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::BringHome(
     grpc::CallbackServerContext* context) {
   const Result<Peer> peer = identify(*context, "BringHome");
-  if (!peer) return new RefuseBidi<pb::HomeUp, pb::HomeDown>(to_status(peer.error()));
+  if (!peer) return new RefuseBidi<grpc::ByteBuffer, grpc::ByteBuffer>(to_status(peer.error()));
   return BringHomeCall::start(parts_, peer->certified.name);
 }
 

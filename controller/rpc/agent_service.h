@@ -8,7 +8,13 @@
 
 namespace devrun::controller {
 
-class AgentService final : public pb::Agent::CallbackService {
+// BringHome's messages come as they are on the wire (bring_home_call.h).
+using AgentCalls = pb::Agent::WithCallbackMethod_Synchronize<
+    pb::Agent::WithCallbackMethod_Report<pb::Agent::WithCallbackMethod_KeepTrace<
+        pb::Agent::WithCallbackMethod_Streams<pb::Agent::WithRawCallbackMethod_BringHome<
+            pb::Agent::WithCallbackMethod_Session<pb::Agent::Service>>>>>>;
+
+class AgentService final : public AgentCalls {
  public:
   explicit AgentService(Parts parts) : parts_(parts) {}
 
@@ -22,7 +28,7 @@ class AgentService final : public pb::Agent::CallbackService {
                                       pb::KeepTraceReply* reply) override;
   grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* Streams(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>* BringHome(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BringHome(
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* Session(
       grpc::CallbackServerContext* context) override;

@@ -23,7 +23,12 @@ pb::HomeDown wanted_message(const std::vector<uint64_t>& entries) {
   pb::HomeDown out;
   auto* const list = out.mutable_wanted()->mutable_entries();
   list->Add(entries.begin(), entries.end());
+  out.mutable_wanted()->set_zeros(true);
   return out;
+}
+
+Error agent_has_gone() {
+  return {Code::kUnavailable, "the agent has gone", {}};
 }
 
 }  // namespace
@@ -64,18 +69,22 @@ BringHomeCall* BringHomeCall::start(Parts parts, std::string node) {
 
 void BringHomeCall::OnReadDone(bool read) {
   if (!started_) {
-    if (!read || !message_.has_start()) {
+    Result<HomeMessage> first =
+        read ? read_message(message_) : Result<HomeMessage>(Error{Code::kInvalid, "nothing", {}});
+    pb::HomeUp* const message = first ? std::get_if<pb::HomeUp>(&*first) : nullptr;
+    if (message == nullptr || !message->has_start()) {
       return end(Error{Code::kInvalid, "BringHome begins with its start", {}});
     }
     started_ = true;
-    start_ = message_.start();
+    start_ = message->start();
+    message_.Clear();
     return begin();
   }
   const std::lock_guard lock(mutex_);
   reading_ = false;
   if (read) {
-    waiting_.push_back(std::move(message_));
-    message_ = {};
+    waiting_.emplace_back();
+    waiting_.back().Swap(&message_);
     if (waiting_.size() < kMessagesWaitingMax) read_next();
   } else {
     broken_ = true;
@@ -91,12 +100,13 @@ void BringHomeCall::read_next() {
   });
 }
 
-std::optional<pb::HomeUp> BringHomeCall::next() {
+std::optional<grpc::ByteBuffer> BringHomeCall::next() {
   std::unique_lock lock(mutex_);
   if (waiting_.empty()) read_next();
   came_.wait_for(lock, kSilenceMax, [this] { return !waiting_.empty() || broken_; });
   if (waiting_.empty()) return std::nullopt;
-  pb::HomeUp out = std::move(waiting_.front());
+  grpc::ByteBuffer out;
+  out.Swap(&waiting_.front());
   waiting_.pop_front();
   read_next();
   return out;
@@ -120,8 +130,10 @@ void BringHomeCall::begin() {
         home_start(state, self->node_, *key, self->start_.final());
     if (!start) return self->end(start.error());
     const bool queued = self->parts_.home_work.run([self, start = *start] {
+      self->parts_.round_news.began(start.key);
       const Status done = self->work(start);
       if (!done) {
+        self->parts_.round_news.failed(start.key, done.error());
         log::warning("bringing {} home: {}", to_string(start.key), done.error().message);
       }
       self->end(done);
@@ -130,42 +142,53 @@ void BringHomeCall::begin() {
   });
 }
 
+bool BringHomeCall::tell(const pb::HomeDown& message) {
+  return push(to_buffer(message));
+}
+
 Status BringHomeCall::work(const storage::HomeStart& start) {
-  const Error gone{Code::kUnavailable, "the agent has gone", {}};
   const std::unique_ptr<storage::HomeRound> round = TRY(parts_.storage.begin_round(start));
-  bool listed = false;
-  uint64_t awaited = 0;
-  while (!listed || awaited != 0) {
-    std::optional<pb::HomeUp> message = next();
-    if (!message) return gone;
-    switch (message->kind_case()) {
-      case pb::HomeUp::kEntries: {
-        if (listed) return Error{Code::kInvalid, "an entry after the last", {}};
-        std::vector<storage::UpperItem> items = TRY(items_of(message->entries()));
-        const std::vector<uint64_t> wanted = TRY(round->add(std::move(items)));
-        awaited += wanted.size();
-        if (!wanted.empty() && !push(wanted_message(wanted))) return gone;
-        break;
-      }
-      case pb::HomeUp::kListed:
-        listed = true;
-        break;
-      case pb::HomeUp::kBytes:
-        TRY(round->bytes(message->bytes().entry(), message->bytes().data(),
-                         message->bytes().last()));
-        if (message->bytes().last()) --awaited;
-        break;
-      case pb::HomeUp::kUnsent:
-        TRY(round->unsent(message->unsent()));
-        --awaited;
-        break;
-      default:
-        return Error{Code::kInvalid, "BringHome has no such message here", {}};
-    }
+  while (!listed_ || awaited_ != 0) {
+    std::optional<grpc::ByteBuffer> message = next();
+    if (!message) return agent_has_gone();
+    HomeMessage read = TRY(read_message(*message));
+    TRY(take(std::move(read), *round));
   }
   pb::HomeDown result;
   *result.mutable_result() = wire::to_proto(TRY(round->finish()));
-  return push(std::move(result)) ? ok() : Status(gone);
+  return tell(result) ? ok() : Status(agent_has_gone());
+}
+
+Status BringHomeCall::take(HomeMessage message, storage::HomeRound& round) {
+  if (const auto* const bytes = std::get_if<FileBytes>(&message)) {
+    if (bytes->head.zeros > 0) TRY(round.zeros(bytes->head.entry, bytes->head.zeros));
+    for (const std::string_view piece : bytes->pieces) {
+      TRY(round.bytes(bytes->head.entry, piece, false));
+    }
+    if (!bytes->head.last) return ok();
+    --awaited_;
+    return round.bytes(bytes->head.entry, {}, true);
+  }
+  const pb::HomeUp& told = std::get<pb::HomeUp>(message);
+  switch (told.kind_case()) {
+    case pb::HomeUp::kEntries: {
+      if (listed_) return Error{Code::kInvalid, "an entry after the last", {}};
+      std::vector<storage::UpperItem> items = TRY(items_of(told.entries()));
+      const std::vector<uint64_t> wanted = TRY(round.add(std::move(items)));
+      awaited_ += wanted.size();
+      if (!wanted.empty() && !tell(wanted_message(wanted))) return agent_has_gone();
+      return ok();
+    }
+    case pb::HomeUp::kListed:
+      listed_ = true;
+      return ok();
+    case pb::HomeUp::kUnsent:
+      TRY(round.unsent(told.unsent()));
+      --awaited_;
+      return ok();
+    default:
+      return Error{Code::kInvalid, "BringHome has no such message here", {}};
+  }
 }
 
 }  // namespace devrun::controller

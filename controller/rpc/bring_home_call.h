@@ -1,5 +1,6 @@
 // One BringHome call (agent.proto): an agent tells what an attempt wrote, and a worker puts it into the
-// store at the speed at which it comes.
+// store at the speed at which it comes. Messages are taken as they come off the wire: most of them are
+// bytes of files, of which each copy counts (home_message.h).
 #pragma once
 
 #include <condition_variable>
@@ -8,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "controller/rpc/home_message.h"
 #include "controller/rpc/identity.h"
 #include "controller/rpc/services.h"
 #include "controller/rpc/worker_stream.h"
@@ -18,7 +20,8 @@ namespace devrun::controller {
 namespace pb = devrun::v1;
 
 class BringHomeCall final
-    : public WorkerStreamOf<grpc::ServerBidiReactor<pb::HomeUp, pb::HomeDown>, pb::HomeDown> {
+    : public WorkerStreamOf<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                            grpc::ByteBuffer> {
  public:
   // `node`: whose certificate the caller has.
   static BringHomeCall* start(Parts parts, std::string node);
@@ -29,22 +32,28 @@ class BringHomeCall final
  private:
   void begin();
   Status work(const storage::HomeStart& start);
+  Status take(HomeMessage message, storage::HomeRound& round);
+  bool tell(const pb::HomeDown& message);
   // Nothing once the agent has gone, or was silent for too long.
-  std::optional<pb::HomeUp> next();
+  std::optional<grpc::ByteBuffer> next();
   void read_next();  // with mutex_
 
   Parts parts_;
   const std::string node_;
   std::weak_ptr<BringHomeCall> weak_;
-  pb::HomeUp message_;  // that is being read
+  grpc::ByteBuffer message_;  // that is being read
   pb::HomeStart start_;
   bool started_ = false;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable came_;
-  std::deque<pb::HomeUp> waiting_;
+  std::deque<grpc::ByteBuffer> waiting_;
   bool reading_ = false;
   bool broken_ = false;
+
+  // The worker's.
+  bool listed_ = false;
+  uint64_t awaited_ = 0;  // files whose bytes have not all come
 };
 
 // How the attempt's round begins, if the node may make one. kNotFound: no such attempt; kDenied: it

@@ -16,6 +16,8 @@ namespace devrun::controller {
 namespace {
 
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
+// A node that has it, and is not busy with many others.
+constexpr Duration kBeginsAtMost = seconds(60);
 
 bool is_meant(const pb::ChangesOf& of, const AttemptKey& key) {
   return (!of.has_task() || of.task() == key.task) && (!of.has_rank() || of.rank() == key.rank) &&
@@ -37,6 +39,44 @@ void add_ranks(Meant& out, const State& state, const pb::ChangesOf& of, AttemptK
     one.has_failed = rank.wrote && rank.wrote->home && !rank.wrote->home->failure.empty();
     one.root = root_of_attempt(*job, *task, key.attempt);
   }
+}
+
+// The node makes such a round again by itself, and soon.
+bool is_passing(const Error& error) {
+  return error.code == Code::kUnavailable || error.code == Code::kTimeout ||
+         error.code == Code::kCancelled;
+}
+
+Error not_sent(const MeantAttempt& of, std::string_view why) {
+  return {Code::kUnavailable,
+          fmt::format("not all that job {} wrote is in the store, and {} {}", to_string(of.key),
+                      of.node, why),
+          fmt::format("devrun nodes show {}; devrun apply {} PATH, for what has come", of.node,
+                      to_string(of.key))};
+}
+
+Error not_stored(const MeantAttempt& of, const Error& why) {
+  const std::string retry = fmt::format("devrun apply {}", to_string(of.key));
+  return {why.code,
+          fmt::format("what job {} wrote stays on {}: {}", to_string(of.key), of.node, why.message),
+          why.hint.empty() ? retry : fmt::format("{}, make room, then {}", why.hint, retry)};
+}
+
+using KeysByNode = std::map<std::string, std::vector<AttemptKey>>;
+
+// Those that are connected, and so have been asked.
+std::set<std::string> ask_nodes(const Parts& parts, const KeysByNode& by_node) {
+  auto asked = std::make_shared<std::promise<std::set<std::string>>>();
+  parts.core.read([&agents = parts.agents, by_node, asked](const State&, Time) {
+    std::set<std::string> connected;
+    for (const auto& [node, keys] : by_node) {
+      for (const AttemptKey& key : keys) {
+        if (agents.ask_home(node, key)) connected.insert(node);
+      }
+    }
+    asked->set_value(std::move(connected));
+  });
+  return asked->get_future().get();
 }
 
 Error none_of(const pb::ChangesOf& of, const Job& job) {
@@ -95,40 +135,36 @@ Result<Meant> find_meant(CoreLoop& core, const Who& who, const pb::ChangesOf& of
   return found.get();
 }
 
-bool await_rounds(const Parts& parts, const RoundWish& wish) {
+Status await_rounds(const Parts& parts, const RoundWish& wish) {
   std::map<AttemptKey, Time> missing;  // when its change set was recorded last
-  std::map<std::string, std::vector<AttemptKey>> by_node;
+  KeysByNode by_node;
   for (const MeantAttempt& one : wish.attempts) {
     const auto set = parts.storage.change_set(one.key);
     missing[one.key] = set ? set->changed : Time{};
     by_node[one.node].push_back(one.key);
   }
-  auto asked = std::make_shared<std::promise<std::set<std::string>>>();
-  parts.core.read([&agents = parts.agents, by_node, asked](const State&, Time) {
-    std::set<std::string> connected;
-    for (const auto& [node, keys] : by_node) {
-      for (const AttemptKey& key : keys) {
-        if (agents.ask_home(node, key)) connected.insert(node);
-      }
-    }
-    asked->set_value(std::move(connected));
-  });
-  const std::set<std::string> connected = asked->get_future().get();
+  const uint64_t asked_at = parts.round_news.now();
+  const std::set<std::string> connected = ask_nodes(parts, by_node);
   const auto is_there = [&](const MeantAttempt& one) {
     const auto set = parts.storage.change_set(one.key);
     if (!set) return false;
     return set->changed != missing.at(one.key) && (!wish.whole || one.runs || set->complete);
   };
-  const Time until = clock_now() + wish.at_most;
+  const Time begun = clock_now();
   for (;;) {
-    bool all = true;
-    bool any_can_come = false;
+    const MeantAttempt* waits_for = nullptr;
     for (const MeantAttempt& one : wish.attempts) {
       if (is_there(one)) continue;
-      all = false;
-      any_can_come = any_can_come || connected.contains(one.node);
+      if (!connected.contains(one.node)) return not_sent(one, "does not answer");
+      const RoundNews::News news = parts.round_news.since(one.key, asked_at);
+      if (news.failure && !is_passing(*news.failure)) return not_stored(one, *news.failure);
+      if (!news.began && clock_now() > begun + kBeginsAtMost) {
+        return not_sent(one, "does not send it");
+      }
+      waits_for = &one;
     }
-    if (all || !any_can_come || clock_now() > until) return all;
+    if (waits_for == nullptr) return ok();
+    if (clock_now() > begun + wish.at_most) return not_sent(*waits_for, "has not sent the rest");
     std::this_thread::sleep_for(kLookEvery);
   }
 }

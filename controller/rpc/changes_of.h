@@ -36,13 +36,14 @@ Result<Meant> find_meant(const State& state, const Who& who, const pb::ChangesOf
 Result<Meant> find_meant(CoreLoop& core, const Who& who, const pb::ChangesOf& of);
 
 // Asks the nodes of these for what they have written until now, and waits (a worker's thread) until
-// all of it is in the store, or at most so long. True if it is. `whole`: of ended ones, until
-// nothing is missing.
+// all of it is in the store, or at most so long. `whole`: of ended ones, until nothing is missing.
+// kUnavailable: a node is not there, or does not send it; else why a round failed that its node does
+// not soon make again.
 struct RoundWish {
   std::vector<MeantAttempt> attempts;
   Duration at_most;
   bool whole = false;
 };
-bool await_rounds(const Parts& parts, const RoundWish& wish);
+Status await_rounds(const Parts& parts, const RoundWish& wish);
 
 }  // namespace devrun::controller

@@ -139,8 +139,8 @@ class ServerParts final : public Server {
 
  private:
   Parts parts() {
-    return {core_,       *archive_, hub_,    sessions_,  agents_,      watches_,
-            attendance_, *storage_, sealer_, snapshots_, volume_work_, home_work_};
+    return {core_,     *archive_, hub_,       sessions_,    agents_,    watches_,   attendance_,
+            *storage_, sealer_,   snapshots_, volume_work_, home_work_, round_news_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -168,6 +168,7 @@ class ServerParts final : public Server {
   CoreLoop core_;
   WorkerPool snapshots_;
   WorkerPool volume_work_;
+  RoundNews round_news_;
   WorkerPool home_work_;
   Collecting collecting_;
   AgentService agent_service_;

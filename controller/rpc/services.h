@@ -6,6 +6,7 @@
 #include "controller/rpc/archive.h"
 #include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
+#include "controller/rpc/round_news.h"
 #include "controller/rpc/session_hub.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
@@ -27,6 +28,7 @@ struct Parts {
   WorkerPool& snapshots;
   WorkerPool& volume_work;  // creating and removing: minutes
   WorkerPool& home_work;    // what agents bring home
+  RoundNews& round_news;
 };
 
 // Versions speak with each other if they agree in what a release may break.

@@ -69,6 +69,8 @@ class HomeRound {
   // The next entries; the places, among all of the round, of those whose bytes are wanted.
   virtual Result<std::vector<uint64_t>> add(std::vector<UpperItem> items) = 0;
   virtual Status bytes(uint64_t entry, std::string_view data, bool last) = 0;
+  // So many zeros come next.
+  virtual Status zeros(uint64_t entry, uint64_t count) = 0;
   virtual Status unsent(uint64_t entry) = 0;
   // Once all is told and has come. Durable when it returns.
   virtual Result<HomeSummary> finish() = 0;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/base/check.h"
+#include "common/base/units.h"
 #include "common/tree/codec.h"
 #include "common/tree/lineage.h"
 #include "common/tree/select.h"
@@ -165,6 +166,13 @@ Result<bool> StoringRound::add_one(UpperItem item) {
     copied_up_.push_back(item.path);
   }
   if (!has_bytes) return false;
+  if (entry.size > kFileBytesMax) {
+    return Error{Code::kExhausted,
+                 fmt::format("/{} has {}, and a file may have {}", item.path,
+                             format_size(static_cast<int64_t>(entry.size)),
+                             format_size(static_cast<int64_t>(kFileBytesMax))),
+                 {}};
+  }
   if (is_named && (body.kind == tree::BodyKind::kInline || parts_.bodies.has(body, entry.size))) {
     return false;
   }
@@ -185,23 +193,35 @@ Result<std::vector<uint64_t>> StoringRound::add(std::vector<UpperItem> items) {
   return out;
 }
 
-Status StoringRound::bytes(uint64_t entry, std::string_view data, bool last) {
+// What bytes of that entry go to, begun by the first of them.
+Result<StoringRound::Wanted*> StoringRound::incoming(uint64_t entry) {
   const auto wanted = wanted_.find(entry);
   if (wanted == wanted_.end()) return Error{Code::kInvalid, "bytes that nobody asked for", {}};
   if (!incoming_ || incoming_->first != entry) {
     if (incoming_) return Error{Code::kInvalid, "bytes of two files at once", {}};
     incoming_.emplace(entry, TRY(IncomingBody::begin(parts_.bodies, wanted->second.size)));
   }
+  return &wanted->second;
+}
+
+Status StoringRound::zeros(uint64_t entry, uint64_t count) {
+  const Wanted& wanted = *TRY(incoming(entry));
+  Status written = incoming_->second.zeros(count);
+  return written ? ok() : Status(std::move(written).error().context("/" + wanted.path));
+}
+
+Status StoringRound::bytes(uint64_t entry, std::string_view data, bool last) {
+  const Wanted& wanted = *TRY(incoming(entry));
   Status written = incoming_->second.write(data);
-  if (!written) return std::move(written).error().context("/" + wanted->second.path);
+  if (!written) return std::move(written).error().context("/" + wanted.path);
   if (!last) return ok();
-  Result<tree::Body> body = incoming_->second.finish(wanted->second.expected);
-  if (!body) return std::move(body).error().context("/" + wanted->second.path);
+  Result<tree::Body> body = incoming_->second.finish(wanted.expected);
+  if (!body) return std::move(body).error().context("/" + wanted.path);
   incoming_.reset();
-  tree::UpperEntry* const there = find(wanted->second.path);
+  tree::UpperEntry* const there = find(wanted.path);
   CHECK(there != nullptr);
   there->entry.body = std::move(*body);
-  wanted_.erase(wanted);
+  wanted_.erase(entry);
   return ok();
 }
 
@@ -238,7 +258,7 @@ std::vector<CopiedUp> StoringRound::copied_up() {
 }
 
 // The trees as they follow from what was told.
-Result<ChangeSet> StoringRound::lay() {
+Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   ChangeSet set{start_.key, start_.volume, start_.root, start_.root, start_.root, false, {}, {},
                 {}};
   Result<ChangeSet> known = read_change_set(parts_.jobs_path, start_.key);
@@ -255,7 +275,6 @@ Result<ChangeSet> StoringRound::lay() {
     auto& entries = (parent == nullptr ? upper_ : parent->folder).entries;
     std::erase_if(entries, [&](const auto& one) { return one.entry.name == name_of(path); });
   }
-  TreeSet trees(parts_.files, volume_->objects_in_memory());
   const tree::Manifest& base = *TRY(trees.open(start_.final ? start_.root : set.left));
   const bool has_root = start_.final && upper_root_.has_value();
   tree::Entry laid = TRY(tree::lay_upper(trees, base.root, has_root ? *upper_root_ : base.root,
@@ -285,7 +304,8 @@ Result<HomeSummary> StoringRound::finish() {
   TRY(parts_.bodies.sync());
   reach(parts_.fault, "home.bodies");
   const std::lock_guard homing(*homing_);
-  ChangeSet set = TRY(lay());
+  TreeSet trees(parts_.files, volume_->objects_in_memory());
+  ChangeSet set = TRY(lay(trees));
   reach(parts_.fault, "home.laid");
   if (start_.applies) {
     const tree::Chooser home = [this](const std::string& path, const tree::Entry* before,
@@ -293,14 +313,13 @@ Result<HomeSummary> StoringRound::finish() {
       return kind_of_path(start_.rules, "/" + path) == PathKind::kHome && comes_by_itself(after) &&
              comes_by_itself(before);
     };
-    TRY(Homing(parts_, *volume_).run(set, {.choose = home, .trusts_bodies = true}));
+    TRY(Homing(parts_, *volume_).run(trees, set, {.choose = home, .trusts_bodies = true}));
   }
-  return summary(set);
+  return summary(trees, set);
 }
 
-Result<HomeSummary> StoringRound::summary(const ChangeSet& set) {
+Result<HomeSummary> StoringRound::summary(TreeSet& trees, const ChangeSet& set) {
   HomeSummary out;
-  TreeSet trees(parts_.files, volume_->objects_in_memory());
   const tree::Entry root = TRY(trees.open(set.root))->root;
   const tree::Entry taken = TRY(trees.open(set.taken))->root;
   const tree::Entry left = TRY(trees.open(set.left))->root;

@@ -19,6 +19,8 @@
 namespace devrun::storage {
 
 inline constexpr uint64_t kRoundEntriesMax = 4'000'000;
+// Of one file, most of which may be holes: the names of its chunks take 128 MB.
+inline constexpr uint64_t kFileBytesMax = uint64_t{4} << 40;
 
 class StoringRound final : public HomeRound {
  public:
@@ -29,6 +31,7 @@ class StoringRound final : public HomeRound {
 
   Result<std::vector<uint64_t>> add(std::vector<UpperItem> items) override;
   Status bytes(uint64_t entry, std::string_view data, bool last) override;
+  Status zeros(uint64_t entry, uint64_t count) override;
   Status unsent(uint64_t entry) override;
   Result<HomeSummary> finish() override;
 
@@ -44,10 +47,11 @@ class StoringRound final : public HomeRound {
                std::shared_ptr<std::mutex> homing);
   Result<tree::UpperFolder*> folder_for(const std::string& path);
   Result<bool> add_one(UpperItem item);
+  Result<Wanted*> incoming(uint64_t entry);
   tree::UpperEntry* find(const std::string& path);
-  Result<ChangeSet> lay();
+  Result<ChangeSet> lay(TreeSet& trees);
   std::vector<CopiedUp> copied_up();
-  Result<HomeSummary> summary(const ChangeSet& set);
+  Result<HomeSummary> summary(TreeSet& trees, const ChangeSet& set);
 
   const HomeStart start_;
   const HomingParts parts_;

@@ -95,7 +95,7 @@ std::vector<std::string> database_files(const std::string& path) {
 }
 
 struct Homing::Trees {
-  TreeSet set;
+  TreeSet& set;
   tree::Entry base;  // what of the change set the volume has
   tree::Entry now;   // the volume
   tree::Manifest base_manifest;
@@ -294,8 +294,36 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
   return done;
 }
 
-Result<Taken> Homing::run(ChangeSet& set, const Request& request) {
+// What the volume would have of the change set if nobody had edited anything.
+Result<tree::Entry> Homing::chosen(Trees& trees, const Request& request,
+                                   const tree::Lineage& lineage) {
+  return tree::select_tree({trees.set, trees.base, trees.source, lineage, request.choose},
+                           trees.set.sink());
+}
+
+// Of what is asked for, nothing is in anybody's way any more.
+Status Homing::forget_settled(ChangeSet& set, const Request& request) {
+  const bool in = request.direction == Direction::kIn;
+  const size_t settled = in ? std::erase_if(set.conflicts,
+                                            [&](const std::string& path) {
+                                              return request.choose(path, nullptr, nullptr);
+                                            })
+                            : 0;
+  return settled > 0 ? write_change_set(parts_.jobs_path, set) : ok();
+}
+
+Result<Taken> Homing::run(TreeSet& opened, ChangeSet& set, const Request& request) {
   Taken out;
+  Trees trees{opened, {}, {}, {}, {}, {}};
+  trees.base_manifest = *TRY(trees.set.open(set.taken));
+  trees.base = trees.base_manifest.root;
+  const bool in = request.direction == Direction::kIn;
+  trees.source = TRY(trees.set.open(in ? set.left : set.root))->root;
+  tree::Entry theirs = TRY(chosen(trees, request, trees.base_manifest.lineage));
+  if (tree::same_entry(&trees.base, &theirs)) {
+    TRY(forget_settled(set, request));
+    return out;
+  }
   Digest now;
   if (request.over) {
     // What is overwritten is kept.
@@ -303,16 +331,11 @@ Result<Taken> Homing::run(ChangeSet& set, const Request& request) {
   } else {
     now = TRY(volume_.take_snapshot()).tree;
   }
-  Trees trees{TreeSet(parts_.files, volume_.objects_in_memory()), {}, {}, {}, {}, {}};
   trees.now_manifest = *TRY(trees.set.open(now));
   trees.now = trees.now_manifest.root;
-  trees.base_manifest = *TRY(trees.set.open(set.taken));
-  trees.base = trees.base_manifest.root;
-  const bool in = request.direction == Direction::kIn;
-  trees.source = TRY(trees.set.open(in ? set.left : set.root))->root;
-  const tree::Lineage& lineage = trees.now_manifest.lineage;
-  const tree::Entry theirs = TRY(tree::select_tree(
-      {trees.set, trees.base, trees.source, lineage, request.choose}, trees.set.sink()));
+  if (trees.now_manifest.lineage != trees.base_manifest.lineage) {
+    theirs = TRY(chosen(trees, request, trees.now_manifest.lineage));
+  }
   Merged merged = TRY(merge(trees, request, theirs));
   if (request.beside) out.beside = TRY(put_beside(trees, set, theirs, merged));
   const Status written = write(trees, set, request, merged, out);

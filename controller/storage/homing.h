@@ -43,8 +43,9 @@ class Homing {
   };
 
   // Brings in what is chosen, or takes it out; `set` is then as it is now, and recorded. What it
-  // says is durable when it returns. Call with the volume's home lock held.
-  Result<Taken> run(ChangeSet& set, const Request& request);
+  // says is durable when it returns. Call with the volume's home lock held. `trees`: of the volume, with
+  // whatever is open there already. Where there is nothing to do, no snapshot is taken.
+  Result<Taken> run(TreeSet& trees, ChangeSet& set, const Request& request);
 
   // What a crash left half done.
   Status recover(const Applying& applying);
@@ -52,6 +53,8 @@ class Homing {
  private:
   struct Trees;
   struct Merged;
+  Result<tree::Entry> chosen(Trees& trees, const Request& request, const tree::Lineage& lineage);
+  Status forget_settled(ChangeSet& set, const Request& request);
   Result<Merged> merge(Trees& trees, const Request& request, const tree::Entry& theirs);
   Result<std::vector<std::string>> torn_databases(Trees& trees, const tree::Entry& theirs);
   // How many were put.

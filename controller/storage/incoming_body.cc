@@ -1,14 +1,11 @@
 #include "controller/storage/incoming_body.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "common/base/check.h"
 #include "common/tree/body_copy.h"
 #include "common/tree/codec.h"
 
@@ -16,7 +13,6 @@ namespace devrun::storage {
 
 namespace {
 
-constexpr size_t kAlignment = 4096;
 constexpr uint64_t kDirectBytesMin = 8 << 20;
 constexpr size_t kBlockBytes = 64 << 10;
 
@@ -35,14 +31,9 @@ bool has_zero_block(std::string_view data) {
 
 IncomingBody::IncomingBody(Bodies& bodies, UniqueFd file, uint64_t size)
     : bodies_(&bodies), file_(std::move(file)), size_(size) {
-  // Small ones take what they need, in whole pages.
-  const size_t bytes = std::min<uint64_t>(size, tree::kChunkBytes);
-  buffer_.reset(static_cast<char*>(
-      std::aligned_alloc(kAlignment, (bytes + kAlignment) / kAlignment * kAlignment)));
-  CHECK(buffer_ != nullptr);
-  if (size < kDirectBytesMin) return;
-  const std::string self = fmt::format("/proc/self/fd/{}", file_.get());
-  direct_.reset(::open(self.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  if (size >= kDirectBytesMin) writer_ = ChunkWriter::open(file_.get(), size);
+  // Small ones take what they need.
+  buffer_ = writer_ ? writer_->take() : chunk_memory(std::min<uint64_t>(size, tree::kChunkBytes));
 }
 
 Result<IncomingBody> IncomingBody::begin(Bodies& bodies, uint64_t size) {
@@ -65,12 +56,32 @@ Status IncomingBody::write(std::string_view data) {
   return ok();
 }
 
+Status IncomingBody::zeros(uint64_t count) {
+  if (count > size_ - at_ - filled_) {
+    return Error{Code::kConflict, "more bytes came than the file has", {}};
+  }
+  while (count > 0) {
+    if (filled_ == 0 && count >= tree::kChunkBytes) {
+      hashes_.append(tree::hash_of_zero_chunk());
+      at_ += tree::kChunkBytes;
+      count -= tree::kChunkBytes;
+      continue;
+    }
+    const auto part = static_cast<size_t>(std::min<uint64_t>(count, tree::kChunkBytes - filled_));
+    std::memset(buffer_.get() + filled_, 0, part);
+    filled_ += part;
+    count -= part;
+    if (file_ && filled_ == tree::kChunkBytes) TRY(end_chunk());
+  }
+  return ok();
+}
+
 Status IncomingBody::end_chunk() {
   hashes_.append(tree::sha256(chunk()).view());
-  const bool direct = direct_ && filled_ == tree::kChunkBytes && !has_zero_block(chunk());
-  // Some file systems take no such writes, and say so only now.
-  if (!direct || ::pwrite(direct_.get(), buffer_.get(), filled_, static_cast<off_t>(at_)) !=
-                     static_cast<ssize_t>(filled_)) {
+  if (writer_ && filled_ == tree::kChunkBytes && !has_zero_block(chunk())) {
+    TRY(writer_->put(std::move(buffer_), at_));
+    buffer_ = writer_->take();
+  } else {
     TRY(tree::write_sparsely(file_.get(), chunk(), at_));
   }
   at_ += filled_;
@@ -89,6 +100,7 @@ Result<tree::Body> IncomingBody::finish(const tree::Body& expected) {
     return body;
   }
   if (filled_ > 0) TRY(end_chunk());
+  if (writer_) TRY(writer_->finish());
   if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
     return errno_error("size a body", errno);
   }

@@ -1,11 +1,9 @@
 // A body whose bytes arrive piece by piece, from 0 on: written to a file without a name and hashed
-// on the way. Zeros are left out, so that what was sparse is so again. Large ones are written past the
-// page cache: filling it costs more, and all of it would have to be flushed before the body counts.
-// One thread.
+// on the way. Zeros are left out, so that what was sparse is so again. One thread, which hashes;
+// large ones are written by others (chunk_writer.h).
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +12,7 @@
 #include "common/runtime/fd.h"
 #include "common/tree/tree.h"
 #include "controller/storage/bodies.h"
+#include "controller/storage/chunk_writer.h"
 
 namespace devrun::storage {
 
@@ -23,6 +22,8 @@ class IncomingBody {
   static Result<IncomingBody> begin(Bodies& bodies, uint64_t size);
   // kConflict beyond the size.
   Status write(std::string_view data);
+  // A hole of so many bytes.
+  Status zeros(uint64_t count);
   // What it is called by its content, which the store has after the next Bodies::sync. kConflict if
   // bytes are missing, or if it is not `expected` (unless that is empty).
   Result<tree::Body> finish(const tree::Body& expected);
@@ -36,14 +37,9 @@ class IncomingBody {
   Bodies* bodies_;
   UniqueFd file_;  // none: a small one, which is all in the buffer
   uint64_t size_;
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-
-  UniqueFd direct_;  // the same file, past the page cache; none: not used
-  uint64_t at_ = 0;  // of what is written
-  // The chunk that is not full yet; aligned, as such writes must be.
-  std::unique_ptr<char, Free> buffer_;
+  std::unique_ptr<ChunkWriter> writer_;  // of large ones
+  uint64_t at_ = 0;                      // of what is written, or will be
+  ChunkMemory buffer_;                   // the chunk that is not full yet
   size_t filled_ = 0;
   std::string hashes_;
 };

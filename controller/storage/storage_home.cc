@@ -109,8 +109,9 @@ Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work&) {
              return std::ranges::find(request.paths, file) != request.paths.end();
            });
   };
+  TreeSet trees(files_, volume->objects_in_memory());
   return Homing(homing_parts(set.volume), *volume)
-      .run(set, {.choose = wanted, .beside = request.beside, .over = request.over});
+      .run(trees, set, {.choose = wanted, .beside = request.beside, .over = request.over});
 }
 
 Result<Taken> FolderStorage::undo_changes(const AttemptKey& key, Work&) {
@@ -124,8 +125,9 @@ Result<Taken> FolderStorage::undo_changes(const AttemptKey& key, Work&) {
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;
   };
+  TreeSet trees(files_, volume->objects_in_memory());
   return Homing(homing_parts(set.volume), *volume)
-      .run(set, {.direction = Homing::Direction::kOut, .choose = all});
+      .run(trees, set, {.direction = Homing::Direction::kOut, .choose = all});
 }
 
 Status FolderStorage::diff_trees(const Digest& before, const Digest& after,

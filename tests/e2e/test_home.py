@@ -1,6 +1,9 @@
 """What a job writes comes home at its end, and never over an edit; what retries and dependents see."""
+import contextlib
+import fcntl
 import os
 import signal
+import time
 
 from harness import add_programs, own_cluster, wait_until
 
@@ -127,12 +130,99 @@ def test_a_full_volume_leaves_the_files_on_the_node(cluster):
         assert done.status == 123, done
         assert "quota" in done.err and "devrun apply" in done.err, done
         assert not os.path.exists(cluster.live("root/home/full/large"))
+        # Asked for while there is still no room, it says so instead of waiting for the node's next try.
+        job = cluster.jobs()[-1]["job"]
+        early = cluster.devrun("apply", str(job))
+        assert early.status == 125 and "quota" in early.err, early
     finally:
         assert cluster.devrun("volume", "quota", cluster.volume, "none").status == 0
-    job = cluster.jobs()[-1]["job"]
     taken = cluster.devrun("apply", str(job))
     assert taken.status == 0, taken
     assert os.path.getsize(cluster.live("root/home/full/large")) == 60_000_000
+
+
+def test_holes_are_not_sent(cluster):
+    at = fresh(cluster, "holes")
+    began = time.monotonic()
+    done = cluster.sh("dd if=/dev/zero of=one bs=1 count=1 seek=10000000000 2>/dev/null; "
+                      "for i in 1 5 9; do echo $i | dd of=some bs=1 conv=notrunc seek=${i}00000000 2>/dev/null; done", *at)
+    took = time.monotonic() - began
+    assert done.status == 0 and "2 files, 10 GB" in done.err, done
+    for name, size in (("one", 10_000_000_001), ("some", 900_000_002)):
+        st = os.stat(cluster.live(f"root/home/holes/{name}"))
+        assert st.st_size == size and st.st_blocks * 512 < 8_000_000, (name, st)
+    with open(cluster.live("root/home/holes/some"), "rb") as file:
+        for number in (1, 5, 9):
+            file.seek(number * 100_000_000)
+            assert file.read(2) == b"%d\n" % number
+    # Reading and hashing 10 GB took 45 s.
+    assert took < 20, took
+
+
+@contextlib.contextmanager
+def frozen(cluster):
+    """The store takes no writes until the end of the block, and whoever writes waits."""
+    freeze, thaw = 0xC0045877, 0xC0045878
+    store = os.open(cluster.live("/"), os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.ioctl(store, freeze, 0)
+    try:
+        yield
+    finally:
+        fcntl.ioctl(store, thaw, 0)
+        os.close(store)
+
+
+@contextlib.contextmanager
+def full(cluster):
+    """Less than 5 % of the store are free."""
+    store = cluster.live("").split("/volumes/")[0]
+    filler = store + "/filler"
+
+    def room():
+        space = os.statvfs(store)
+        return (space.f_bavail - space.f_blocks * 4 // 100) * space.f_frsize
+    try:
+        with open(filler, "wb") as file:
+            while room() > 0:
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room())
+                os.fsync(file.fileno())
+        yield
+    finally:
+        os.remove(filler)
+
+
+def test_a_store_without_room_is_said_at_once(cluster):
+    at = fresh(cluster, "room")
+    job = cluster.submit("while [ ! -e /tmp/go ]; do sleep 0.1; done; head -c 3000000 /dev/urandom > late", *at)
+    cluster.await_state(job, "RUNNING")
+    with full(cluster):
+        assert cluster.devrun("exec", str(job), "touch", "/tmp/go").status == 0
+        ended = cluster.await_end(job)
+        assert ended["ending"]["status"] == 123, ended
+        taken = cluster.devrun("apply", str(job))
+        assert taken.status == 125 and "5 %" in taken.err and f"devrun apply {job}" in taken.err, taken
+    taken = cluster.devrun("apply", str(job))
+    assert taken.status == 0, taken
+    assert os.path.getsize(cluster.live("root/home/room/late")) == 3_000_000
+
+
+def test_cancelled_again_what_comes_home_is_not_waited_for(cluster):
+    at = fresh(cluster, "left")
+    job = cluster.submit("trap 'head -c 3000000 /dev/urandom > late; exit 0' TERM; touch /tmp/ready; while :; do sleep 0.1; done", *at)
+    wait_until(lambda: cluster.devrun("exec", str(job), "test", "-e", "/tmp/ready").status == 0, "it runs")
+    with frozen(cluster):
+        assert cluster.devrun("cancel", str(job)).status == 0
+        cluster.await_state(job, "COMPLETING")
+        again = cluster.devrun("cancel", str(job))
+        assert again.status == 0 and f"devrun apply {job}" in again.err, again
+        ended = cluster.await_end(job)
+    ending = ended["ending"]
+    assert ended["state"] == "CANCELLED" and ending["status"] == 130, ended
+    assert "came home" in ending["reason"] and ending["hint"] == f"devrun apply {job}", ended
+    assert not os.path.exists(cluster.live("root/home/left/late"))
+    taken = cluster.devrun("apply", str(job))
+    assert taken.status == 0, taken
+    assert os.path.getsize(cluster.live("root/home/left/late")) == 3_000_000
 
 
 def test_databases_and_commits(cluster):

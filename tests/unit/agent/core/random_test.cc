@@ -86,6 +86,7 @@ class World {
     auto it = std::next(wanted_.begin(), pick(static_cast<int>(wanted_.size())));
     it->second.goal = Goal::kStop;
     it->second.stop_grace = milliseconds(pick(500));
+    it->second.leave_results = pick(3) == 0;
     if (connected_) feed(Desired{false, {item(it->first)}, {}});
   }
   void release_one() {
@@ -179,6 +180,7 @@ class World {
     });
   }
   void perform(const OpenStreams&) {}
+  void perform(const LeaveResults&) {}
   void perform(const EndOutput&) {}
   void perform(const Remember& e) { disks_.at(e.key).asked = e.asked; }
   void perform(const Go&) {}

@@ -390,6 +390,17 @@ TEST(Reconcile, WhatAnAttemptUsesIsToldWhileItRuns) {
   EXPECT_EQ(node.observed().usage, (Usage{seconds(2), 3, 0, 4, 5}));
 }
 
+TEST(Reconcile, ResultsThatNobodyWaitsForAreLeftOnce) {
+  Node node;
+  run(node);
+  DesiredItem leave = wanted(kKey, Goal::kStop);
+  leave.attempt.leave_results = true;
+  node(exits(kExitedOk));
+  EXPECT_EQ(node(delta({leave})), "leave results of 7\n");
+  EXPECT_EQ(node(delta({leave})), "");
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended exited 0\n");
+}
+
 TEST(Reconcile, ALongMeasurementIsToldAsCompleting) {
   Node node;
   run(node);

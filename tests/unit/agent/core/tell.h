@@ -61,6 +61,9 @@ struct Teller {
   std::string operator()(const KillAll& e) const {
     return "kill " + to_string(e.key) + (e.without_shim ? " without shim" : "");
   }
+  std::string operator()(const LeaveResults& e) const {
+    return "leave results of " + to_string(e.key);
+  }
   std::string operator()(const Measure& e) const { return "measure " + to_string(e.key); }
   std::string operator()(const Report& e) const {
     const ObservedAttempt& o = e.observed;

@@ -23,8 +23,7 @@ class HomeCallTest : public testing::Test {
   fs::path job(const std::string& path) const { return overlay_.merged() / path; }
   Result<std::optional<HomeSummary>> round(bool final = true, Choose choose = {}) {
     auto reader = *UpperReader::open(overlay_.view(), std::move(choose));
-    const auto stub = store_.stub();
-    return HomeCall(*stub).run({kKey, final, *reader, sent_});
+    return HomeCall(store_.channel()).run({kKey, final, *reader, sent_});
   }
 
   Overlay overlay_;
@@ -55,15 +54,51 @@ TEST_F(HomeCallTest, FilesOfAllSizesArrive) {
   EXPECT_TRUE(store_.kept(kKey).complete);
 }
 
-TEST_F(HomeCallTest, HolesAreZeros) {
-  const int file = ::open((overlay_.folder() / "upper/sparse").c_str(), O_CREAT | O_RDWR, 0644);
-  ASSERT_EQ(::ftruncate(file, 3 << 20), 0);
-  ASSERT_EQ(::pwrite(file, "x", 1, 2 << 20), 1);
-  ::close(file);
+// A file with data at some places alone.
+void write_sparse(const fs::path& path, uint64_t size, const std::vector<uint64_t>& places,
+                  char byte = 'x') {
+  const UniqueFd file(::open(path.c_str(), O_CREAT | O_RDWR, 0644));
+  ASSERT_EQ(::ftruncate(file.get(), static_cast<off_t>(size)), 0);
+  for (const uint64_t at : places) {
+    ASSERT_EQ(::pwrite(file.get(), &byte, 1, static_cast<off_t>(at)), 1);
+  }
+}
+
+// Of named files and of those that get their names while they are sent; also for a controller that knows no holes.
+TEST_F(HomeCallTest, HolesAreZerosAndNotSent) {
+  const std::vector<uint64_t> places = {0, 5 << 20, (9 << 20) - 1, (20 << 20) + 7};
+  for (const bool takes : {false, true}) {
+    if (takes) store_.take_zeros();
+    for (const uint64_t size : {uint64_t{21} << 20, (uint64_t{70} << 20) + 9}) {
+      for (const bool final : {false, true}) {
+        const std::string name =
+            "sparse" + std::to_string(size) + (takes ? "t" : "") + (final ? "f" : "");
+        const fs::path path = job("root/proj") / name;
+        fs::create_directories(path.parent_path());
+        // A body of its own.
+        const char byte = static_cast<char>('a' + 2 * takes + final);
+        write_sparse(path, size, places, byte);
+        const uint64_t before = store_.bytes_received();
+        const auto done = round(final);
+        ASSERT_TRUE(done.has_value()) << done.error().message;
+        std::string expected(size, '\0');
+        for (const uint64_t at : places) expected[at] = byte;
+        EXPECT_TRUE(store_.bytes(kKey, "root/proj/" + name) == expected) << name;
+        const uint64_t sent = store_.bytes_received() - before;
+        EXPECT_TRUE(takes ? sent <= 6u << 20 : sent == size) << name << ": " << sent;
+        fs::remove(path);
+      }
+    }
+  }
+}
+
+TEST_F(HomeCallTest, NothingButAHoleIsOneMessage) {
+  store_.take_zeros();
+  fs::create_directories(job("root/proj"));
+  write_sparse(job("root/proj/hole"), uint64_t{300} << 20, {});
   ASSERT_TRUE(round().has_value());
-  std::string expected(3 << 20, '\0');
-  expected[2 << 20] = 'x';
-  EXPECT_TRUE(store_.bytes(kKey, "sparse") == expected);
+  EXPECT_EQ(store_.bytes_received(), 0u);
+  EXPECT_TRUE(store_.bytes(kKey, "root/proj/hole") == std::string(size_t{300} << 20, '\0'));
 }
 
 TEST_F(HomeCallTest, ManySmallFilesAndLongPaths) {
@@ -135,8 +170,7 @@ TEST_F(HomeCallTest, AControllerThatIsAwayIsUnavailable) {
 TEST_F(HomeCallTest, CancelledItEndsSoon) {
   write(job("root/proj/a"), pattern(200 << 20));
   auto reader = *UpperReader::open(overlay_.view());
-  const auto stub = store_.stub();
-  HomeCall call(*stub);
+  HomeCall call(store_.channel());
   std::thread canceller([&] {
     while (store_.bytes_received() == 0) std::this_thread::yield();
     call.cancel();

@@ -28,15 +28,21 @@ class OneAttempt final : public sandbox::WrittenPlaces {
     const std::lock_guard lock(mutex);
     sandbox::WrittenPlace out = place;
     out.settled = settled;
+    out.left = left;
     return out;
   }
   Status settle_written(const AttemptKey&) override {
     settled = true;
     return ok();
   }
+  Status leave_written(const AttemptKey&) override {
+    left = true;
+    return ok();
+  }
   std::mutex mutex;
   sandbox::WrittenPlace place;
   std::atomic<bool> settled = false;
+  std::atomic<bool> left = false;
 };
 
 class RoundsTest : public testing::Test {
@@ -50,8 +56,7 @@ class RoundsTest : public testing::Test {
   }
   void begin() {
     homes_.reset();
-    stub_ = store_.stub();
-    homes_ = std::make_unique<Homes>(*stub_, place_);
+    homes_ = std::make_unique<Homes>(store_.channel(), place_);
     homes_->begin();
   }
   fs::path job(const std::string& path) const { return overlay_.merged() / path; }
@@ -62,7 +67,6 @@ class RoundsTest : public testing::Test {
   Overlay overlay_;
   Store store_;
   OneAttempt place_;
-  std::unique_ptr<devrun::v1::Agent::Stub> stub_;
   std::unique_ptr<Homes> homes_;
 };
 
@@ -221,6 +225,42 @@ TEST_F(RoundsTest, AFullStoreIsToldAndOwed) {
   homes_->bring(kKey);
   EXPECT_TRUE(has("root/proj/x", "x"));
   EXPECT_TRUE(wait_for([&] { return place_.settled.load(); }));
+}
+
+TEST_F(RoundsTest, WhatNobodyWaitsForIsLeftUntilSomebodyAsks) {
+  write(job("root/proj/x"), pattern(3 << 20));
+  store_.go_away();
+  std::optional<HomeSummary> done;
+  std::thread finishing([&] { done = homes_->finish(kKey); });
+  homes_->leave(kKey);
+  finishing.join();
+  ASSERT_TRUE(done.has_value());
+  EXPECT_NE(done->failure, "");
+  EXPECT_EQ(done->hint, "devrun apply 7");
+  // Nor later, by itself, or by the next agent.
+  store_.come_back();
+  place_.place.released = true;
+  homes_->released(kKey);
+  begin();
+  EXPECT_NE(homes_->finish(kKey)->failure, "");
+  homes_->released(kKey);
+  EXPECT_EQ(store_.bytes(kKey, "root/proj/x"), "-");
+  EXPECT_FALSE(place_.settled);
+  homes_->bring(kKey);
+  EXPECT_TRUE(has("root/proj/x", pattern(3 << 20)));
+  EXPECT_TRUE(wait_for([&] { return place_.settled.load(); }));
+}
+
+TEST_F(RoundsTest, AnOutcomeThatIsLeftEndsTheRoundUnderWay) {
+  write(job("root/proj/x"), pattern(200 << 20));
+  std::optional<HomeSummary> done;
+  std::thread finishing([&] { done = homes_->finish(kKey); });
+  EXPECT_TRUE(wait_for([&] { return store_.bytes_received() > 0; }));
+  homes_->leave(kKey);
+  finishing.join();
+  ASSERT_TRUE(done.has_value());
+  EXPECT_NE(done->failure, "");
+  EXPECT_FALSE(store_.kept(kKey).complete);
 }
 
 TEST_F(RoundsTest, AStoppingAgentLeavesItToTheNext) {

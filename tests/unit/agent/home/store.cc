@@ -64,12 +64,12 @@ void Store::come_back() {
   serve();
 }
 
-std::unique_ptr<pb::Agent::Stub> Store::stub() const {
+std::shared_ptr<grpc::Channel> Store::channel() const {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
-  return pb::Agent::NewStub(grpc::CreateCustomChannel(
-      "127.0.0.1:" + std::to_string(port_), grpc::InsecureChannelCredentials(), arguments));
+  return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port_),
+                                   grpc::InsecureChannelCredentials(), arguments);
 }
 
 void Store::fail(grpc::StatusCode code, uint64_t after_bytes, int times) {
@@ -136,6 +136,7 @@ grpc::Status Store::take_bytes(Taking& taking, const pb::HomeBytes& bytes) {
     return wrong("bytes out of order");
   }
   std::string& came = taking.came[bytes.entry()];
+  came.append(bytes.zeros(), '\0');
   came += bytes.data();
   {
     const std::lock_guard lock(mutex_);
@@ -163,6 +164,7 @@ grpc::Status Store::take(Taking& taking) {
     if (up.has_entries()) {
       EXPECT_LE(up.ByteSizeLong(), 2u << 20);
       pb::HomeDown down;
+      down.mutable_wanted()->set_zeros(takes_zeros_);
       for (pb::HomeEntry& entry : *up.mutable_entries()->mutable_entries()) {
         const pb::Entry& e = entry.entry();
         const bool chunked = !entry.whiteout() && e.type() == pb::REGULAR && e.size() > 512;
@@ -173,7 +175,7 @@ grpc::Status Store::take(Taking& taking) {
         }
         taking.entries.push_back(std::move(entry));
       }
-      if (down.has_wanted()) taking.stream->Write(down);
+      if (down.wanted().entries_size() > 0) taking.stream->Write(down);
     } else if (up.has_bytes()) {
       if (grpc::Status taken = take_bytes(taking, up.bytes()); !taken.ok()) return taken;
     } else if (up.kind_case() == pb::HomeUp::kUnsent) {

@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,12 +22,13 @@ class Store final : public devrun::v1::Agent::Service {
   Store();
   ~Store() override;
 
-  std::unique_ptr<devrun::v1::Agent::Stub> stub() const;
+  std::shared_ptr<grpc::Channel> channel() const;
 
   // ── what it is to do ──
   // Calls end with this after so many bytes of files, so many times.
   void fail(grpc::StatusCode code, uint64_t after_bytes = 0, int times = 1);
-  void go_away();  // no call is answered any more
+  void take_zeros() { takes_zeros_ = true; }  // as HomeWanted says it
+  void go_away();                             // no call is answered any more
   void come_back();
 
   // ── what it has ──
@@ -67,6 +69,7 @@ class Store final : public devrun::v1::Agent::Service {
   grpc::StatusCode failure_ = grpc::StatusCode::OK;
   uint64_t fail_after_ = 0;
   int failures_ = 0;
+  std::atomic<bool> takes_zeros_ = false;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -102,6 +102,32 @@ TEST_F(FileStream, CarriesATreeWithItsModesTimesAndLinks) {
   ::chmod((tree / "deep").c_str(), 0700);
 }
 
+TEST_F(FileStream, HolesStayHoles) {
+  const fs::path file = folder_ / "sparse";
+  const uint64_t size = (uint64_t{10} << 30) + 5;
+  {
+    const UniqueFd fd(::open(file.c_str(), O_CREAT | O_RDWR, 0644));
+    ASSERT_EQ(::ftruncate(fd.get(), static_cast<off_t>(size)), 0);
+    for (const off_t at : {off_t{0}, off_t{200'000}, off_t{1} << 32}) {
+      ASSERT_EQ(::pwrite(fd.get(), "data", 4, at), 4);
+    }
+  }
+  const auto copied = copy(file, folder_ / "here", "sparse");
+  ASSERT_TRUE(copied) << copied.error().message;
+  EXPECT_EQ(copied->bytes, size);
+  struct stat st {};
+  ASSERT_EQ(::stat((folder_ / "here/sparse").c_str(), &st), 0);
+  EXPECT_EQ(static_cast<uint64_t>(st.st_size), size);
+  EXPECT_LT(st.st_blocks * 512, 1 << 20);
+  const UniqueFd there(::open((folder_ / "here/sparse").c_str(), O_RDONLY));
+  for (const off_t at : {off_t{0}, off_t{200'000}, off_t{1} << 32}) {
+    std::string bytes(4, '-');
+    ASSERT_EQ(::pread(there.get(), bytes.data(), bytes.size(), at), 4);
+    EXPECT_EQ(bytes, "data");
+  }
+  EXPECT_FALSE(receive("DRCP1\n" + entry('f', "") + number(kHolePiece) + std::string(8, '\xff')));
+}
+
 TEST_F(FileStream, WhatEndsEarlyLeavesWhatWasThere) {
   write(folder_ / "here/x", "whole");
   const std::string begun = "DRCP1\n" + entry('f', "") + sized("hal");

@@ -145,6 +145,54 @@ TEST(Completing, IsNoLongerTimed) {
   EXPECT_EQ(world.of(id), JobState::kSucceeded);
 }
 
+// The first to end it brings home what it wrote; the next does not wait for that.
+TEST(Completing, CancelledItsResultsAreLeft) {
+  World world;
+  world.sync(world.hello("n1", 2));
+  const JobId id = world.submit(simple_job());
+  const JobId other = world.submit(simple_job());
+  for (const JobId job : {id, other})
+    world.report("n1", World::at(first_try(job), Phase::kRunning));
+  world.put(Cancel{{id, kNoTask}, 0});
+  EXPECT_FALSE(desired(world.state, "n1", first_try(id))->attempt.leave_results);
+  for (const JobId job : {id, other}) {
+    world.report("n1", World::at(first_try(job), Phase::kCompleting));
+  }
+  world.put(Cancel{{id, kNoTask}, 0, "nobody was attached"});  // no user's wish
+  EXPECT_FALSE(desired(world.state, "n1", first_try(id))->attempt.leave_results);
+  for (const JobId job : {id, other}) {
+    world.put(Cancel{{job, kNoTask}, 0});
+    EXPECT_TRUE(desired(world.state, "n1", first_try(job))->attempt.leave_results);
+    ObservedAttempt ended =
+        World::at(first_try(job), Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
+    ended.wrote = WrittenSummary{};
+    ended.wrote->home = HomeSummary{};
+    ended.wrote->home->failure = "it was cancelled while it came home";
+    world.report("n1", ended);
+    EXPECT_EQ(world.of(job), JobState::kCancelled);
+    EXPECT_EQ(world.ending(job).status, 130);
+    EXPECT_EQ(world.ending(job).hint, "devrun apply " + std::to_string(job));
+  }
+  EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
+// Ending an array ends what runs, and what has ended comes home.
+TEST(Completing, TasksThatHaveEndedComeHomeWhenOthersAreCancelled) {
+  World world;
+  world.sync(world.hello("n1", 2));
+  JobSpec spec = simple_job();
+  spec.array = {{0, 1, 1}};
+  const JobId id = world.submit(spec);
+  AttemptKey first{id, 0, 0, 1};
+  AttemptKey second{id, 1, 0, 1};
+  for (const AttemptKey& key : {first, second}) world.report("n1", World::at(key, Phase::kRunning));
+  world.report("n1", World::at(first, Phase::kCompleting));
+  world.put(Cancel{{id, kNoTask}, 0});
+  EXPECT_FALSE(desired(world.state, "n1", first)->attempt.leave_results);
+  EXPECT_EQ(desired(world.state, "n1", first)->attempt.goal, Goal::kRun);
+  EXPECT_EQ(desired(world.state, "n1", second)->attempt.goal, Goal::kStop);
+}
+
 TEST(Completing, ResultsThatCannotComeHomeAreStatus123AndNoReasonToRunAgain) {
   World world;
   world.sync(world.hello("n1", 1));
