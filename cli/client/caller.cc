@@ -114,6 +114,9 @@ Result<std::string> current_folder() {
 }
 
 Result<std::string> absolute_path(const std::string& path) {
+  if (path.empty()) {
+    return Error{Code::kInvalid, "an empty word is no path: expected a file or a folder", {}};
+  }
   const std::string whole = path.starts_with('/') ? path : TRY(current_folder()) + "/" + path;
   std::string out;
   for (size_t at = 0; at < whole.size();) {

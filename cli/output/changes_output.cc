@@ -50,7 +50,8 @@ Words conflict_words(const TakenRecord& sum, uint64_t left, Take how, const std:
   out.message = fmt::format(
       "{} {}: left as in the volume", one ? "1 file" : fmt::format("{} files", left),
       how == Take::kOut
-          ? (one ? "was changed since it came home" : "were changed since they came home")
+          ? (one ? "was changed since it came home, or another job wrote it too"
+                 : "were changed since they came home, or other jobs wrote them too")
           : (one ? "was changed in the volume meanwhile" : "were changed in the volume meanwhile"));
   size_t shown = 0;
   for (const std::string& path : sum.conflicts) {

@@ -85,12 +85,13 @@ Words conflict_words(const HomeSummary& home, const std::string& job, const std:
 
 Words failure_words(const RankWrote& rank, const std::string& job, const std::string& prefix) {
   const HomeSummary& home = *rank.wrote.home;
+  const std::string retry = "devrun apply " + job;
+  const bool only_again = home.hint.empty() || home.hint.starts_with("devrun apply ");
   return {
       fmt::format("{}what it wrote is not (wholly) in the store: {}\n{}, kept on {} for 24 hours",
                   prefix, home.failure, files_and_size(rank.wrote.files, rank.wrote.bytes),
                   rank.wrote.node),
-      home.hint.empty() ? "devrun apply " + job
-                        : fmt::format("{}, make room, then devrun apply {}", home.hint, job)};
+      only_again ? retry : fmt::format("{}, make room, then {}", home.hint, retry)};
 }
 
 // Of a job whose files nobody was to store.

@@ -175,6 +175,7 @@ struct Apply {
     if (is_placed(task)) --of.running_tasks;
     of.again.erase(e.task.task);
     task.outcome = Outcome{e.state, e.ending, at};
+    task.leave_results = false;  // done
     if (e.journaled.us != 0) of.timeline.journaled = e.journaled;
     --of.open_tasks;
     if (e.state != JobState::kSucceeded) ++of.failed_tasks;

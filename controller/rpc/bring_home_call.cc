@@ -54,6 +54,7 @@ Result<storage::HomeStart> home_start(const State& state, const std::string& nod
   out.volume = job->spec.root.volume;
   out.root = root_of_attempt(*job, *task, key.attempt);
   out.rules = job->spec.paths;
+  out.user = job->spec.program.caller;
   out.final = final;
   out.applies = job->spec.results == Results::kHome && is_present;
   return out;

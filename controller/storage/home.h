@@ -45,6 +45,7 @@ struct HomeStart {
   PathRules rules;       // which of it comes home
   bool final = false;    // the whole of its upper is told; else what was completed, so far
   bool applies = false;  // false: all of it stays in the change set
+  Caller user = {};      // whose job it is
 };
 
 // An entry of an upper, as proto/devrun/v1/agent.proto's HomeEntry.
@@ -115,6 +116,8 @@ struct Taken {
   uint64_t beside = 0;                 // written beside the volume's own
   std::vector<std::string> conflicts;  // paths that were left as they are, at most 1000
   uint64_t conflicts_in_all = 0;
+  std::string
+      kept;  // the snapshot ("box@7") that has what was overwritten; empty: nothing was, or could be
 };
 
 struct TakeRequest {

@@ -280,6 +280,9 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   tree::Entry laid = TRY(tree::lay_upper(trees, base.root, has_root ? *upper_root_ : base.root,
                                          upper_, root_.lineage, trees.sink()));
   laid = TRY(follow_links(trees, base.root, laid, copied_up(), root_.lineage));
+  // The trees have all of it; of a million files it is a gigabyte.
+  open_.clear();
+  upper_ = {};
   // What was written and is the same as before is no change.
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;
@@ -313,7 +316,8 @@ Result<HomeSummary> StoringRound::finish() {
       return kind_of_path(start_.rules, "/" + path) == PathKind::kHome && comes_by_itself(after) &&
              comes_by_itself(before);
     };
-    TRY(Homing(parts_, *volume_).run(trees, set, {.choose = home, .trusts_bodies = true}));
+    TRY(Homing(parts_, *volume_)
+            .run(trees, set, {.choose = home, .trusts_bodies = true, .user = &start_.user}));
   }
   return summary(trees, set);
 }

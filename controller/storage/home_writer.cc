@@ -67,6 +67,8 @@ class Writing {
                               const Entry& wanted);
   // Whether the place still has what the snapshot had there.
   bool is_as_it_was(const NamedPlace& place, const Entry& now) const;
+  // Whether whoever goes together with it can be written.
+  Result<bool> group_is_as_it_was(const std::string& path);
   Status recover_entry(const std::string& path, const Entry* now, const Entry* wanted);
 
   Result<std::optional<NamedPlace>> place_of(const std::string& path) const;
@@ -85,6 +87,7 @@ class Writing {
   std::unordered_map<std::string, std::string> first_names_;  // of several, by lineage and inode
   // Files with several names, of which we have taken one away: that has stamped them.
   std::unordered_set<uint64_t> stamped_;
+  std::unordered_map<std::string, bool> groups_;  // by the first file
 };
 
 std::string join(const std::string& path, const std::string& name) {
@@ -149,6 +152,7 @@ Status Writing::folder(const std::string& path, const Entry* now, const Entry* w
 Result<bool> Writing::entry(const std::string& path, const Entry* now, const Entry* wanted,
                             size_t depth) {
   reach(write_.fault, "home.entry");
+  if (write_.together && !TRY(group_is_as_it_was(path))) return conflict(path);
   if (wanted == nullptr) return go(path, *now, depth);
   if (is_folder(now) && !is_folder(wanted)) {
     return replace_folder(path, *now, *wanted, depth);
@@ -158,6 +162,26 @@ Result<bool> Writing::entry(const std::string& path, const Entry* now, const Ent
   const bool whole = now == nullptr || changes.type || changes.content || changes.links ||
                      now->links > 1 || wanted->type == EntryType::kSymlink;
   return whole ? put(path, now, *wanted) : put_attributes(path, *now, *wanted);
+}
+
+Result<bool> Writing::group_is_as_it_was(const std::string& path) {
+  const std::vector<std::string> files = write_.together(path);
+  if (files.empty()) return true;
+  const auto [known, is_first] = groups_.try_emplace(files.front(), true);
+  if (!is_first) return known->second;
+  for (const std::string& file : files) {
+    const std::optional<NamedPlace> place = TRY(place_of(file));
+    if (!place) continue;
+    const Result<Entry> now = tree::find_entry({write_.reader, write_.now}, file);
+    const bool there = look(place->folder.get(), place->name).has_value();
+    if (!now ? !there
+             : is_as_it_was(*place, *now) && !has_writer(place->folder.get(), place->name)) {
+      continue;
+    }
+    known->second = false;
+    break;
+  }
+  return known->second;
 }
 
 // What is in it first; it goes itself if nothing is left in it.

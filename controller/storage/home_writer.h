@@ -50,6 +50,9 @@ struct HomeWrite {
   std::function<void(const std::string& path, bool whole)> conflict;
   // Called with each entry that was written (an open file of it, or -1) or removed (null).
   std::function<void(const std::string& path, const tree::Entry* entry, int file)> done;
+  // The files, that one among them, of which none is written unless all are as the snapshot has them and nobody writes to any; empty:
+  // it is alone. Asked just before the first of them is written.
+  std::function<std::vector<std::string>(const std::string& path)> together = {};
   FaultPoint fault = {};
 };
 

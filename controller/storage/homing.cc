@@ -17,6 +17,7 @@
 #include "common/tree/stat_values.h"
 #include "common/tree/upper.h"
 #include "controller/storage/clock.h"
+#include "controller/storage/closed_folders.h"
 #include "controller/storage/home_writer.h"
 #include "controller/storage/linked_names.h"
 #include "controller/storage/sync.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr size_t kConflictsToldMax = 1000;
 constexpr size_t kNameBytesMax = 255;
+constexpr int kNamesBesideMax = 100;
 
 // Paths that are in one of a set of paths, or below one.
 class PathSet {
@@ -66,6 +68,19 @@ std::string name_beside(const std::string& path, const std::string& who, int num
   return path.substr(0, end) + tail;
 }
 
+// Whether the folder, "root/proj/" or "", has a name that `who` may have been put beside under.
+Result<bool> has_name_beside(TreeSet& trees, const tree::Entry& root, const std::string& folder,
+                             const std::string& who) {
+  const Result<tree::Entry> there =
+      folder.empty() ? root : tree::find_entry({trees, root}, folder.substr(0, folder.size() - 1));
+  if (!there || there->type != tree::EntryType::kDirectory) return false;
+  const std::string mark = ".devrun-" + who;
+  const tree::Directory directory = TRY(trees.read(there->directory));
+  return std::ranges::any_of(directory.entries, [&](const tree::Entry& entry) {
+    return entry.name.find(mark) != std::string::npos;
+  });
+}
+
 // A folder of a tree as an upper without anything below it.
 Result<tree::UpperFolder> whole_folder(TreeSet& trees, const tree::Entry& folder) {
   tree::UpperFolder out;
@@ -101,6 +116,8 @@ struct Homing::Trees {
   tree::Manifest base_manifest;
   tree::Manifest now_manifest;
   tree::Entry source;  // what is brought in: `left`, or `root` when it is taken out
+  std::set<std::string> databases =
+      {};  // first files of those that come together, see home_writer.h
 };
 
 struct Homing::Merged {
@@ -128,19 +145,32 @@ Result<std::vector<std::string>> Homing::torn_databases(Trees& trees, const tree
   for (const std::string& path : TRY(differences(trees.base, trees.now))) {
     if (databases.contains(database_files(path).front())) edited.insert(path);
   }
-  if (edited.empty()) return std::vector<std::string>{};
-  const Paths unequal = TRY(differences(trees.now, theirs));
+  const Paths unequal = edited.empty() ? Paths() : TRY(differences(trees.now, theirs));
   std::vector<std::string> out;
   for (const auto& [first, paths] : databases) {
     const std::vector<std::string> files = database_files(first);
     const bool has_log = std::ranges::any_of(files, [&](const std::string& file) {
       return file != first && (coming.contains(file) || edited.contains(file));
     });
+    if (has_log) trees.databases.insert(first);
     const bool is_torn = has_log && std::ranges::any_of(files, [&](const std::string& file) {
                            return edited.contains(file) && unequal.contains(file);
                          });
     if (is_torn) out.insert(out.end(), paths.begin(), paths.end());
   }
+  return out;
+}
+
+Result<std::vector<std::string>> Homing::in_closed_folders(Trees& trees, const Request& request,
+                                                           const tree::Entry& theirs) {
+  std::vector<std::string> out;
+  if (request.user == nullptr || request.user->uid == 0) return out;
+  ClosedFolders closed(trees.set, trees.base, trees.now, *request.user);
+  const auto look = [&](const tree::Difference& found) -> Status {
+    if (TRY(closed.hold(found.path))) out.push_back(found.path);
+    return ok();
+  };
+  TRY(tree::diff_trees({trees.set, trees.base}, {trees.set, theirs}, {}, look));
   return out;
 }
 
@@ -150,7 +180,10 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
   const tree::Lineage& lineage = trees.now_manifest.lineage;
   const tree::Lineage mixed = tree::lineage_of(
       fmt::format("{} {} {}", trees.now.directory.hex(), theirs.directory.hex(), clock_ns()));
-  const std::vector<std::string> torn = TRY(torn_databases(trees, theirs));
+  std::vector<std::string> torn = TRY(torn_databases(trees, theirs));
+  for (std::string& path : TRY(in_closed_folders(trees, request, theirs))) {
+    torn.push_back(std::move(path));
+  }
   Merged out;
   const auto note = [&](const tree::Conflict& conflict) -> Status {
     // Two folders that differ in their modes, say: what is in them is merged all the same.
@@ -194,13 +227,12 @@ Result<Homing::Merged> Homing::merge(Trees& trees, const Request& request,
 // gets a number.
 Result<uint64_t> Homing::put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
                                     Merged& merged) {
-  constexpr int kNamesTriedMax = 100;
   tree::UpperFolder upper;
   uint64_t put = 0;
   for (const auto& [path, whole] : merged.conflicts.all()) {
     const Result<tree::Entry> wanted = tree::find_entry({trees.set, theirs}, path);
     if (!wanted || (wanted->type == tree::EntryType::kDirectory && !whole)) continue;
-    for (int i = 1; i <= kNamesTriedMax; ++i) {
+    for (int i = 1; i <= kNamesBesideMax; ++i) {
       const std::string beside = name_beside(path, to_string(set.key), i);
       const Result<tree::Entry> there = tree::find_entry({trees.set, merged.root}, beside);
       if (there && !tree::compare(*there, *wanted).any()) break;  // it is there from last time
@@ -218,6 +250,39 @@ Result<uint64_t> Homing::put_beside(Trees& trees, const ChangeSet& set, const tr
   merged.root = TRY(tree::lay_upper(trees.set, merged.root, merged.root, upper,
                                     trees.now_manifest.lineage, trees.set.sink()));
   return put;
+}
+
+// What was put beside, wherever it still is what was put there.
+Status Homing::take_beside_away(Trees& trees, const ChangeSet& set, Merged& merged) {
+  const tree::Entry root = TRY(trees.set.open(set.root))->root;
+  const tree::Entry left = TRY(trees.set.open(set.left))->root;
+  const std::string who = to_string(set.key);
+  std::map<std::string, bool> folders;  // those looked into: whether any such name is there
+  tree::UpperFolder upper;
+  const auto look = [&](const tree::Difference& found) -> Status {
+    if (found.after == nullptr) return ok();
+    const std::string folder = found.path.substr(0, found.path.size() - found.after->name.size());
+    const auto [known, is_first] = folders.try_emplace(folder, false);
+    if (is_first) known->second = TRY(has_name_beside(trees.set, merged.root, folder, who));
+    if (!known->second) return ok();
+    tree::Entry alone = *found.after;
+    alone.links = 1;
+    for (int i = 1; i <= kNamesBesideMax; ++i) {
+      const std::string beside = name_beside(found.path, who, i);
+      const Result<tree::Entry> there = tree::find_entry({trees.set, merged.root}, beside);
+      if (!there) break;
+      if (tree::compare(*there, alone).any() || there->directory != alone.directory) continue;
+      tree::UpperEntry gone;
+      gone.whiteout = true;
+      TRY(add_to_upper(trees.set, merged.root, beside, gone, upper));
+      break;
+    }
+    return ok();
+  };
+  TRY(tree::diff_trees({trees.set, root}, {trees.set, left}, {}, look));
+  merged.root = TRY(tree::lay_upper(trees.set, merged.root, merged.root, upper,
+                                    trees.now_manifest.lineage, trees.set.sink()));
+  return ok();
 }
 
 Status Homing::refuse_beyond_quota(Trees& trees, const tree::Entry& wanted) {
@@ -285,6 +350,11 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
               volume_.expect_body(st, entry->body);
             }
           },
+      .together =
+          [&](const std::string& path) {
+            std::vector<std::string> files = database_files(path);
+            return trees.databases.contains(files.front()) ? files : std::vector<std::string>{};
+          },
       .fault = parts_.fault};
   const Status done = write_home(home);
   reach(parts_.fault, "home.written");
@@ -303,12 +373,9 @@ Result<tree::Entry> Homing::chosen(Trees& trees, const Request& request,
 
 // Of what is asked for, nothing is in anybody's way any more.
 Status Homing::forget_settled(ChangeSet& set, const Request& request) {
-  const bool in = request.direction == Direction::kIn;
-  const size_t settled = in ? std::erase_if(set.conflicts,
-                                            [&](const std::string& path) {
-                                              return request.choose(path, nullptr, nullptr);
-                                            })
-                            : 0;
+  const size_t settled = std::erase_if(set.conflicts, [&](const std::string& path) {
+    return request.choose(path, nullptr, nullptr);
+  });
   return settled > 0 ? write_change_set(parts_.jobs_path, set) : ok();
 }
 
@@ -320,14 +387,17 @@ Result<Taken> Homing::run(TreeSet& opened, ChangeSet& set, const Request& reques
   const bool in = request.direction == Direction::kIn;
   trees.source = TRY(trees.set.open(in ? set.left : set.root))->root;
   tree::Entry theirs = TRY(chosen(trees, request, trees.base_manifest.lineage));
-  if (tree::same_entry(&trees.base, &theirs)) {
+  if (in && tree::same_entry(&trees.base, &theirs)) {
     TRY(forget_settled(set, request));
     return out;
   }
   Digest now;
   if (request.over) {
     // What is overwritten is kept.
-    now = TRY(volume_.keep_snapshot(fmt::format("before applying {}", to_string(set.key)))).tree;
+    const SnapshotRecord kept =
+        TRY(volume_.keep_snapshot(fmt::format("before applying {}", to_string(set.key))));
+    out.kept = fmt::format("{}@{}", set.volume, kept.number);
+    now = kept.tree;
   } else {
     now = TRY(volume_.take_snapshot()).tree;
   }
@@ -337,6 +407,7 @@ Result<Taken> Homing::run(TreeSet& opened, ChangeSet& set, const Request& reques
     theirs = TRY(chosen(trees, request, trees.now_manifest.lineage));
   }
   Merged merged = TRY(merge(trees, request, theirs));
+  if (!in) TRY(take_beside_away(trees, set, merged));
   if (request.beside) out.beside = TRY(put_beside(trees, set, theirs, merged));
   const Status written = write(trees, set, request, merged, out);
   if (!written) return written.error();

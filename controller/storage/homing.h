@@ -40,6 +40,7 @@ class Homing {
     bool beside = false;         // what has something else in its way: as NAME.devrun-JOB
     bool over = false;           // what has something else in its way: in its place
     bool trusts_bodies = false;  // they have just come, and were looked at
+    const Caller* user = nullptr;  // whose rights count (closed_folders.h); none: nobody's
   };
 
   // Brings in what is chosen, or takes it out; `set` is then as it is now, and recorded. What it
@@ -57,6 +58,9 @@ class Homing {
   Status forget_settled(ChangeSet& set, const Request& request);
   Result<Merged> merge(Trees& trees, const Request& request, const tree::Entry& theirs);
   Result<std::vector<std::string>> torn_databases(Trees& trees, const tree::Entry& theirs);
+  Result<std::vector<std::string>> in_closed_folders(Trees& trees, const Request& request,
+                                                     const tree::Entry& theirs);
+  Status take_beside_away(Trees& trees, const ChangeSet& set, Merged& merged);
   // How many were put.
   Result<uint64_t> put_beside(Trees& trees, const ChangeSet& set, const tree::Entry& theirs,
                               Merged& merged);

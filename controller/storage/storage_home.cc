@@ -92,7 +92,7 @@ Status FolderStorage::changes(const AttemptKey& key, const std::vector<std::stri
   });
 }
 
-Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work&) {
+Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work& work) {
   ChangeSet set = TRY(read_change_set(jobs_path(), request.key));
   const std::shared_ptr<Volume> volume = TRY(find(set.volume));
   TRY(refuse_if_full(set.volume));
@@ -110,8 +110,15 @@ Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work&) {
            });
   };
   TreeSet trees(files_, volume->objects_in_memory());
-  return Homing(homing_parts(set.volume), *volume)
-      .run(trees, set, {.choose = wanted, .beside = request.beside, .over = request.over});
+  Taken out =
+      TRY(Homing(homing_parts(set.volume), *volume)
+              .run(trees, set, {.choose = wanted, .beside = request.beside, .over = request.over}));
+  if (!out.kept.empty()) {
+    work.tell(fmt::format(
+        "what was in the way is kept in {}; devrun snapshot restore {} PATH brings it back",
+        out.kept, out.kept));
+  }
+  return out;
 }
 
 Result<Taken> FolderStorage::undo_changes(const AttemptKey& key, Work&) {

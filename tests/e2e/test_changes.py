@@ -26,6 +26,12 @@ def changes(cluster, job, *paths):
     return {one["path"]: (one["kind"], one["state"]) for one in map(json.loads, done.out.splitlines())}
 
 
+def test_an_empty_word_is_no_path(cluster):
+    for words in (("apply", "1", ""), ("changes", "1", "")):
+        done = cluster.devrun(*words)
+        assert done.status == 2 and "empty" in done.err, (words, done)
+
+
 def test_the_end_of_a_run_says_what_is_home_and_what_is_kept(cluster):
     done = cluster.sh("mkdir -p out1; echo a > out1/a; echo bb > out1/b; echo c > /usr/kept1", *HOME)
     assert done.status == 0, done

@@ -49,6 +49,25 @@ def test_files_and_folders_come_out_of_a_running_job(cluster):
         cluster.devrun("cancel", str(job))
 
 
+def test_holes_are_not_copied_and_what_is_left_out_is_named(cluster):
+    job = running(cluster, "mkdir out; echo end | dd of=out/sparse bs=1 seek=3000000000 2>/dev/null; mkfifo out/pipe; "
+                           "touch /tmp/ready; sleep 1000", "-C", "/work")
+    try:
+        wait_until(lambda: cluster.devrun("exec", str(job), "test", "-e", "/tmp/ready").status == 0, "the files are there")
+        here = os.path.join(cluster.home, "holes")
+        os.mkdir(here)
+        done = cluster.devrun("cp", f"{job}:out", here)
+        assert done.status == 0 and "out/pipe" in done.err and "left out" in done.err, done
+        st = os.stat(f"{here}/out/sparse")
+        assert st.st_size == 3_000_000_004 and st.st_blocks * 512 < 1_000_000, st
+        assert not os.path.lexists(f"{here}/out/pipe")
+        with open(f"{here}/out/sparse", "rb") as file:
+            file.seek(3_000_000_000)
+            assert file.read() == b"end\n"
+    finally:
+        cluster.devrun("cancel", str(job))
+
+
 def test_cp_says_what_is_wrong(cluster):
     for words, text in ((("cp", "42"), "expected JOB:PATH and DEST"), (("cp", "42:", "."), "is not JOB:PATH"),
                         (("cp", "42:/", "."), "has no name of its own")):

@@ -61,11 +61,13 @@ TEST(Changes, WhatWasTaken) {
                       "devrun:   /root/a\n"
                       "devrun:   /root/b\\x1b\n"),
             std::string::npos);
-  EXPECT_EQ(said({{{42, kNoTask, 0, 1}, 2, 5, 0, {"/root/x"}, 1}}, Take::kOut),
-            "devrun: 2 files of job 42 are out of the volume again\n"
-            "devrun: 1 file was changed since it came home: left as in the volume\n"
-            "devrun:   /root/x\n"
-            "devrun: Try: devrun changes 42\n");
+  EXPECT_EQ(
+      said({{{42, kNoTask, 0, 1}, 2, 5, 0, {"/root/x"}, 1}}, Take::kOut),
+      "devrun: 2 files of job 42 are out of the volume again\n"
+      "devrun: 1 file was changed since it came home, or another job wrote it too: left as in the "
+      "volume\n"
+      "devrun:   /root/x\n"
+      "devrun: Try: devrun changes 42\n");
   EXPECT_EQ(taken_json({}), "{\"change_sets\":[]}\n");
 }
 
