@@ -119,7 +119,7 @@ class Client {
     request.set_volume("bench");
     pb::SnapshotInfo made;
     TRY(checked(stub_->CreateSnapshot(&context, request, &made)));
-    return made.name();
+    return std::to_string(made.number());
   }
   // tasks 0: no array. cores beyond any node: it waits.
   Status submit(const std::string& snapshot, int32_t tasks, int64_t cores, const std::string& id) {
