@@ -1,4 +1,3 @@
-// The controller's core in virtual time: jobs go in as submissions, and what it places ends when the job would.
 #include <fmt/format.h>
 
 #include <queue>

@@ -95,7 +95,7 @@ Foresight foresee(const State& state, const Job& job, Time now) {
   }
   out.place = state.schedule.waits().place_of(job.id);
   const Reservation* kept = state.schedule.reservation_for(job.id);
-  if (kept != nullptr && kept->told) out.start = kept->start;
+  if (kept != nullptr && kept->start != kNever) out.start = kept->start;
   return out;
 }
 

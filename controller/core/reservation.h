@@ -3,8 +3,8 @@
 // kept ("EASY" backfilling, Lifka 1995, with several reservations). One for a shape, for the first few shapes in order.
 //
 // When the reserved nodes will be free follows from the time limits of what runs there. Where something runs without one,
-// nobody can tell, and it is guessed (rooms.h): then nodes are kept only for a job that has waited for a while
-// (Policy.reserve_blindly_after), and nobody is promised a time.
+// nobody can tell: then the nodes are kept as they become free, but only for a job that has waited for a while
+// (Policy.reserve_blindly_after), since they may stand idle for long.
 #pragma once
 
 #include <vector>
@@ -17,18 +17,13 @@ struct Reservation {
   ShapeId shape = 0;
   WaitKey key;  // of the job that it was made for, with its user's lag
   std::vector<NodeId> nodes;
-  Time start = kNever;
-  bool told = true;  // by limits alone; else `start` is a guess
+  Time start = kNever;  // kNever: cannot be told
   bool operator==(const Reservation&) const = default;
 };
 
-struct Earliest {
-  Time at;
-  bool told = true;  // by limits alone
-};
 // When the node could take a rank of the shape if nothing else were placed there; nothing if it never could.
-std::optional<Earliest> earliest(const State& state, Rooms& rooms, NodeId node, const Shape& shape,
-                                 const Match& match, Time now);
+std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, const Shape& shape,
+                             const Match& match, Time now);
 
 // The nodes on which a job of the shape can start first; nodes that are held for another shape do not count. Nothing if
 // there are too few that ever could.

@@ -17,7 +17,6 @@ namespace {
 constexpr Duration kAfterLimit = seconds(15);
 // What should have ended and has not will do so soon, as far as can be told.
 constexpr Duration kOverdue = seconds(60);
-constexpr Duration kGuessedAtLeast = seconds(600);
 constexpr int kAsideDoublingsMax = 6;
 
 void take(Resources& from, const Resources& what) {
@@ -62,8 +61,7 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
 }
 
 Time expected(const Freeing& freeing, Time now) {
-  if (is_told(freeing)) return std::max(freeing.at, now + kOverdue);
-  return now + std::max(now - freeing.began, kGuessedAtLeast);
+  return freeing.at == kNever ? kNever : std::max(freeing.at, now + kOverdue);
 }
 
 std::vector<Freeing> freeings_on(const State& state, const std::string& name) {
@@ -73,15 +71,14 @@ std::vector<Freeing> freeings_on(const State& state, const std::string& name) {
     if (rank.phase >= Phase::kCompleting) continue;
     const JobSpec& spec = state.jobs.at(key.job).spec;
     const Resources& need = spec.per_node;
-    const Time began = std::max(find_task(state, key.task_key())->placed, rank.timeline.started);
-    Freeing freeing{kNever, began, need.cpu_milli, need.memory_bytes, need.gpus};
-    if (spec.time_limit.us != 0) freeing.at = began + spec.time_limit + kAfterLimit;
+    Freeing freeing{kNever, need.cpu_milli, need.memory_bytes, need.gpus};
+    if (spec.time_limit.us != 0) {
+      const Task& task = *find_task(state, key.task_key());
+      freeing.at = std::max(task.placed, rank.timeline.started) + spec.time_limit + kAfterLimit;
+    }
     out.push_back(freeing);
   }
-  // Of those without a limit the youngest is guessed to end first.
-  std::sort(out.begin(), out.end(), [](const Freeing& a, const Freeing& b) {
-    return std::pair(a.at, -a.began.us) < std::pair(b.at, -b.began.us);
-  });
+  std::sort(out.begin(), out.end(), [](const Freeing& a, const Freeing& b) { return a.at < b.at; });
   return out;
 }
 

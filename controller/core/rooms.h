@@ -26,7 +26,7 @@ inline constexpr Time kNever{INT64_MAX};
 // A part of a node is kept for a shape that waits (reservation.h).
 struct Hold {
   ShapeId shape = 0;
-  Time from = kNever;  // when it is needed, as far as can be told or guessed
+  Time from = kNever;  // when it is needed, as far as can be told
   bool operator==(const Hold&) const = default;
 };
 
@@ -48,19 +48,14 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
 // When what lives on the node ends by its time limit: of each attempt with resources, kNever if nothing says.
 struct Freeing {
   Time at;  // as its time limit has it; may be past
-  Time began;
   int64_t cpu_milli = 0;
   int64_t memory_bytes = 0;
   int32_t gpus = 0;
   bool operator==(const Freeing&) const = default;
 };
 std::vector<Freeing> freeings_on(const State& state, const std::string& name);
-// When that is to be expected. What is overdue ends soon; what has no limit is guessed to run on for as long as it has: so
-// it is with run times whose tail is as heavy as those of training jobs.
+// When that is to be expected: what is overdue ends soon.
 Time expected(const Freeing& freeing, Time now);
-inline bool is_told(const Freeing& freeing) {
-  return freeing.at != kNever;
-}
 
 class Rooms {
  public:
@@ -69,7 +64,7 @@ class Rooms {
   void set_hold(const State& state, NodeId node, std::optional<Hold> hold, const Resources& kept,
                 Time now);
 
-  // First those whose ends are told, then the others, each in the order in which they are expected.
+  // In the order of their ends.
   const std::vector<Freeing>& freeings(const State& state, NodeId node);
 
   std::optional<NodeId> find(const std::string& name) const;

@@ -111,7 +111,7 @@ void Schedule::reserve(const State& state, ShapeId shape, Time now) {
   const auto [own, user] = waits_.head(shape);
   const Timeline& times = state.jobs.at(own.job).timeline;
   const Time submitted = times.submitted.us != 0 ? times.submitted : times.journaled;
-  if (!found->told && now - submitted < state.policy.reserve_blindly_after) return;
+  if (found->start == kNever && now - submitted < state.policy.reserve_blindly_after) return;
   put_reservation(state, std::move(*found), now);
 }
 

@@ -12,14 +12,6 @@ namespace devrun::controller {
 namespace {
 
 constexpr size_t kAgainLookedAtMax = 64;
-constexpr Duration kGuessMovesBy = seconds(60);
-
-// A guess moves all the time; a little of that is nobody's concern.
-bool is_another(const Reservation& a, const Reservation& b) {
-  if (a.nodes != b.nodes || a.told != b.told) return true;
-  const int64_t moved = a.start.us > b.start.us ? a.start.us - b.start.us : b.start.us - a.start.us;
-  return moved > (a.told ? 0 : kGuessMovesBy.us);
-}
 
 bool is_ready(const Job& job, const Task* task, int32_t index, Time now) {
   if (task != nullptr && task->not_before > now) return false;
@@ -226,7 +218,7 @@ void Schedule::tick(const State& state, Time now) {
   if (it != reservations_.end()) {
     looked_at_ = it->first;
     std::optional<Reservation> better = find_reservation(state, rooms_, waits_, looked_at_, now);
-    if (!better || is_another(*better, it->second)) {
+    if (!better || better->nodes != it->second.nodes || better->start != it->second.start) {
       drop_reservation(state, looked_at_, now);
       if (better) put_reservation(state, std::move(*better), now);
     }
