@@ -1,3 +1,4 @@
+// The controller's core in virtual time: jobs go in as submissions, and what it places ends when the job would.
 #include <fmt/format.h>
 
 #include <queue>
