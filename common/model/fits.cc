@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
-namespace devrun {
+#include "common/model/resources.h"
 
-int64_t extra_of(const Resources& of, const std::string& name) {
-  const auto it = of.extras.find(name);
-  return it == of.extras.end() ? 0 : it->second;
-}
+namespace devrun {
 
 bool may_run_on(const NodeHello& node, const JobSpec& spec) {
   if (node.dev_containers != spec.dev_container) return false;
@@ -21,12 +18,9 @@ bool may_run_on(const NodeHello& node, const JobSpec& spec) {
 }
 
 bool fits(const NodeHello& node, const Resources& need) {
-  return need.cpu_milli <= node.total.cpu_milli && need.memory_bytes <= node.total.memory_bytes &&
-         need.gpus <= static_cast<int32_t>(
-                          gpus_of_type(node, need.gpu_type, need.gpu_memory_bytes).size()) &&
-         std::all_of(need.extras.begin(), need.extras.end(), [&](const auto& extra) {
-           return extra.second <= extra_of(node.total, extra.first);
-         });
+  Resources of = node.total;
+  of.gpus = static_cast<int32_t>(gpus_of_type(node, need.gpu_type, need.gpu_memory_bytes).size());
+  return covers(of, need);
 }
 
 }  // namespace devrun

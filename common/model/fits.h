@@ -7,8 +7,6 @@
 
 namespace devrun {
 
-// 0 if there are none of that name.
-int64_t extra_of(const Resources& of, const std::string& name);
 // The kind of node, whatever is free there: dev containers, pool, labels.
 bool may_run_on(const NodeHello& node, const JobSpec& spec);
 // Whether an empty node could hold it.

@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "common/base/check.h"
+#include "common/model/resources.h"
 
 namespace devrun::controller {
 
@@ -10,17 +11,6 @@ namespace {
 
 QueueKey queue_key(const Job& job) {
   return {-int64_t{job.spec.priority}, job.id};
-}
-
-void add(Resources& to, const Resources& what, int sign) {
-  to.cpu_milli += sign * what.cpu_milli;
-  to.memory_bytes += sign * what.memory_bytes;
-  to.gpus += sign * what.gpus;
-  for (const auto& [name, amount] : what.extras) {
-    int64_t& of = to.extras[name];
-    of += sign * amount;
-    if (of == 0) to.extras.erase(name);
-  }
 }
 
 // A task of an array exists from the moment that something happens to it.
@@ -73,7 +63,7 @@ void settle(Ledger& ledger, Job& job, Time at) {
 // Once its program has ended: what becomes of its results needs none of them.
 void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
   Node& node = ledger.nodes.at(rank.node);
-  add(node.used, job.spec.per_node, -1);
+  take(node.used, job.spec.per_node);
   for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
 }
 
@@ -120,7 +110,7 @@ struct Apply {
       task.ranks[i].node = e.nodes[i];
       Node& node = ledger.nodes[e.nodes[i]];
       node.live.insert({e.task.job, e.task.task, i, e.attempt});
-      add(node.used, placed.spec.per_node, 1);
+      add(node.used, placed.spec.per_node);
       if (i < e.gpus.size()) task.ranks[i].gpus = e.gpus[i];
       node.gpus_used.insert(task.ranks[i].gpus.begin(), task.ranks[i].gpus.end());
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/model/fits.h"
+#include "common/model/resources.h"
 
 namespace devrun::controller {
 
@@ -21,22 +22,17 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
     }
     if (rank->phase >= Phase::kCompleting) continue;
     const Resources& need = ledger.jobs.at(key.job).spec.per_node;
-    used.cpu_milli += need.cpu_milli;
-    used.memory_bytes += need.memory_bytes;
-    used.gpus += need.gpus;
-    for (const auto& [extra, amount] : need.extras) used.extras[extra] += amount;
+    add(used, need);
     for (const uint32_t gpu : rank->gpus) {
       if (!gpus_used.insert(gpu).second) {
         out.push_back(fmt::format("{}: GPU {} is given twice", name, gpu));
       }
     }
   }
-  std::erase_if(used.extras, [](const auto& extra) { return extra.second == 0; });
   if (used != node.used || gpus_used != node.gpus_used)
     out.push_back(fmt::format("{}: `used` is not the sum of what lives", name));
   const Resources& total = node.hello.total;
-  if (used.cpu_milli > total.cpu_milli || used.memory_bytes > total.memory_bytes ||
-      used.gpus > total.gpus || !fits(node.hello, used)) {
+  if (!covers(total, used) || !fits(node.hello, used)) {
     out.push_back(fmt::format("{} is over-committed", name));
   }
 }

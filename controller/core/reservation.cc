@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "common/model/fits.h"
+#include "common/model/resources.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -17,12 +17,6 @@ int64_t in_use_permille(const Room& room) {
   };
   return std::max(part(room.free.cpu_milli, room.total.cpu_milli),
                   part(room.free.gpus, room.total.gpus));
-}
-
-bool has_extras(const Room& room, const Resources& need) {
-  return std::all_of(need.extras.begin(), need.extras.end(), [&](const auto& extra) {
-    return extra.second <= extra_of(room.total, extra.first);
-  });
 }
 
 }  // namespace
@@ -39,11 +33,9 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
                              const Match& match, Time now) {
   const Room& room = rooms.at(node);
   const Resources& need = shape.need;
-  if (!room.usable || !match.may_run || need.cpu_milli > room.total.cpu_milli ||
-      need.memory_bytes > room.total.memory_bytes || !has_extras(room, need) ||
-      static_cast<int32_t>(match.gpus.count()) < need.gpus) {
-    return {};
-  }
+  Resources at_best = room.total;
+  at_best.gpus = static_cast<int32_t>(match.gpus.count());
+  if (!room.usable || !match.may_run || !covers(at_best, need)) return {};
   int64_t cpu = room.free.cpu_milli;
   int64_t memory = room.free.memory_bytes;
   int32_t gpus = need.gpus == 0 ? 0 : static_cast<int32_t>((room.gpus_free & match.gpus).count());

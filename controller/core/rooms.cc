@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/units.h"
 #include "common/model/fits.h"
+#include "common/model/resources.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -18,20 +19,6 @@ constexpr Duration kAfterLimit = seconds(15);
 // What should have ended and has not will do so soon, as far as can be told.
 constexpr Duration kOverdue = seconds(60);
 constexpr int kAsideDoublingsMax = 6;
-
-void take(Resources& from, const Resources& what) {
-  from.cpu_milli -= what.cpu_milli;
-  from.memory_bytes -= what.memory_bytes;
-  from.gpus -= what.gpus;
-  for (const auto& [name, amount] : what.extras) from.extras[name] -= amount;
-}
-
-bool enough(const Resources& of, const Resources& need) {
-  if (need.cpu_milli > of.cpu_milli || need.memory_bytes > of.memory_bytes) return false;
-  if (need.gpus > of.gpus) return false;
-  return std::all_of(need.extras.begin(), need.extras.end(),
-                     [&](const auto& extra) { return extra.second <= extra_of(of, extra.first); });
-}
 
 Duration aside_span(const Policy& policy, size_t failed) {
   const auto beyond = static_cast<int>(failed - policy.aside_after_jobs);
@@ -155,9 +142,7 @@ void Rooms::find_beside(const State& state, NodeId node, Time now) {
     take(room.beside, {freeing.cpu_milli, freeing.memory_bytes, freeing.gpus, {}});
   }
   // When these come back is not looked at.
-  for (const auto& [name, amount] : state.nodes.at(room.name).used.extras) {
-    room.beside.extras[name] -= amount;
-  }
+  take(room.beside, {0, 0, 0, {}, 0, state.nodes.at(room.name).used.extras});
 }
 
 void Rooms::set_hold(const State& state, NodeId node, std::optional<Hold> hold,
@@ -173,7 +158,7 @@ void Rooms::set_hold(const State& state, NodeId node, std::optional<Hold> hold,
 bool Rooms::fits(const Room& room, ShapeId id, const Shape& shape, const Match& match, Time now) {
   if (!room.usable || !match.may_run || room.attempts >= kAttemptsPerNodeMax) return false;
   const Resources& need = shape.need;
-  if (!enough(room.free, need)) return false;
+  if (!covers(room.free, need)) return false;
   if (need.gpus > 0 && static_cast<int32_t>((room.gpus_free & match.gpus).count()) < need.gpus) {
     return false;
   }
@@ -181,7 +166,7 @@ bool Rooms::fits(const Room& room, ShapeId id, const Shape& shape, const Match& 
   const Time from = room.hold->from;
   const bool over_by_then =
       shape.time_limit.us != 0 && from != kNever && now + shape.time_limit + kAfterLimit <= from;
-  return over_by_then || enough(room.beside, need);
+  return over_by_then || covers(room.beside, need);
 }
 
 }  // namespace devrun::controller

@@ -1,7 +1,7 @@
 // Which waiting task starts now, and where: kept up to date event by event, so that a decision costs what has changed and
 // not what waits.
 //
-// All of it follows from the ledger and from who is connected, and could be made anew at any time (`begin`; invariants.cc
+// All of it follows from the ledger and from who is connected, and could be made anew at any time (`begin`; schedule_check.cc
 // compares). It is told what changed (note, node_changed), looks at that again when it is next asked, and then knows:
 //   - the tasks that could be placed, in order, by shape (wait_list.h); the others by what they wait for;
 //   - what is free on each node (rooms.h), and what of it is kept (reservation.h);
@@ -18,7 +18,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "controller/core/account.h"

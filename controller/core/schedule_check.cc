@@ -17,11 +17,7 @@ void compare_rooms(const Rooms& kept, const Rooms& fresh, Problems& out) {
     const std::optional<NodeId> other = fresh.find(a.name);
     if (!other) continue;
     const Room& b = fresh.at(*other);
-    Resources free = a.free;
-    std::erase_if(free.extras, [](const auto& extra) { return extra.second == 0; });
-    Resources wanted = b.free;
-    std::erase_if(wanted.extras, [](const auto& extra) { return extra.second == 0; });
-    if (a.usable != b.usable || free != wanted || a.gpus_free != b.gpus_free ||
+    if (a.usable != b.usable || a.free != b.free || a.gpus_free != b.gpus_free ||
         a.attempts != b.attempts) {
       out.push_back(fmt::format("the schedule has not followed {}", a.name));
     }

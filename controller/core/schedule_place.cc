@@ -109,8 +109,7 @@ void Schedule::reserve(const State& state, ShapeId shape, Time now) {
   auto found = find_reservation(state, rooms_, waits_, shape, now);
   if (!found) return;
   const auto [own, user] = waits_.head(shape);
-  const Timeline& times = state.jobs.at(own.job).timeline;
-  const Time submitted = times.submitted.us != 0 ? times.submitted : times.journaled;
+  const Time submitted = submitted_at(state.jobs.at(own.job));
   if (found->start == kNever && now - submitted < state.policy.reserve_blindly_after) return;
   put_reservation(state, std::move(*found), now);
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/units.h"
 #include "common/model/fits.h"
+#include "common/model/resources.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {

@@ -10,12 +10,15 @@ namespace {
 constexpr int64_t kPriorityCountsAtMost = 100'000;  // steps: the product must stay a time
 }
 
-WaitKey wait_key(const Job& job, const Policy& policy) {
+Time submitted_at(const Job& job) {
   const Timeline& times = job.timeline;
-  const Time submitted = times.submitted.us != 0 ? times.submitted : times.journaled;
+  return times.submitted.us != 0 ? times.submitted : times.journaled;
+}
+
+WaitKey wait_key(const Job& job, const Policy& policy) {
   const int64_t steps =
       std::clamp(int64_t{job.spec.priority}, -kPriorityCountsAtMost, kPriorityCountsAtMost);
-  return {submitted.us - steps * policy.priority_step.us, job.id};
+  return {submitted_at(job).us - steps * policy.priority_step.us, job.id};
 }
 
 WaitKey WaitList::with_lag(WaitKey key, UserId user) const {

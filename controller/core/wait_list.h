@@ -29,6 +29,8 @@ struct WaitKey {
   JobId job = 0;
   auto operator<=>(const WaitKey&) const = default;
 };
+// When the controller had its request; of jobs of older journals: when they were written down.
+Time submitted_at(const Job& job);
 // Without its user's lag.
 WaitKey wait_key(const Job& job, const Policy& policy);
 

@@ -1,0 +1,42 @@
+#include "common/model/resources.h"
+
+#include <algorithm>
+
+namespace devrun {
+
+namespace {
+
+void change(Resources& to, const Resources& by, int sign) {
+  to.cpu_milli += sign * by.cpu_milli;
+  to.memory_bytes += sign * by.memory_bytes;
+  to.gpus += sign * by.gpus;
+  for (const auto& [name, amount] : by.extras) {
+    int64_t& of = to.extras[name];
+    of += sign * amount;
+    if (of == 0) to.extras.erase(name);
+  }
+}
+
+}  // namespace
+
+void add(Resources& to, const Resources& what) {
+  change(to, what, 1);
+}
+
+void take(Resources& from, const Resources& what) {
+  change(from, what, -1);
+}
+
+bool covers(const Resources& of, const Resources& need) {
+  return need.cpu_milli <= of.cpu_milli && need.memory_bytes <= of.memory_bytes &&
+         need.gpus <= of.gpus &&
+         std::all_of(need.extras.begin(), need.extras.end(),
+                     [&](const auto& extra) { return extra.second <= extra_of(of, extra.first); });
+}
+
+int64_t extra_of(const Resources& of, const std::string& name) {
+  const auto it = of.extras.find(name);
+  return it == of.extras.end() ? 0 : it->second;
+}
+
+}  // namespace devrun
