@@ -14,6 +14,7 @@ import leftovers
 TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 UNIT_LIMIT_S = 180
+PLANTS_LIMIT_S = 3600
 E2E_LIMIT_S = 1200
 LEFT_LIMIT_S = 10
 
@@ -86,6 +87,18 @@ def count_unit(tally, name, status, output):
         print(what_failed(output))
 
 
+def run_plants(tally, environment, filters):
+    """Bugs that the simulation must find: a build for each."""
+    if filters and not any(word in "plant" for word in filters):
+        return
+    status, output = run([os.path.join(TESTS, "sim", "plant", "run")], PLANTS_LIMIT_S, environment)
+    print(output.rstrip())
+    tally.passed += len(re.findall(r"^ok   ", output, re.M))
+    missed = re.findall(r"^FAIL (\w+)", output, re.M)
+    for name in missed or ([f"it ended with status {status}"] if status != 0 else []):
+        tally.fail(f"plant {name}")
+
+
 def what_failed(output):
     """The output of the cases that failed; all of it where no case says so (a crash, a time limit)."""
     cases = re.findall(r"^\[ RUN      \] ([\w/.]+)\n(.*?)^\[  FAILED  \] \1", output, re.M | re.S)
@@ -155,6 +168,8 @@ def main():
     tally = Tally()
     run_lint(tally, environment, options.filters)
     run_unit(tally, build, environment, options.filters)
+    if options.all:
+        run_plants(tally, environment, options.filters)
     run_e2e(tally, build, environment, options.filters, options.all)
     left = wait_for_leftovers(before, mark)
     for line in left:

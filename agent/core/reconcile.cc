@@ -70,6 +70,9 @@ void accept(State& state, const DesiredItem& item, bool whole, Time now, Effects
     accept_new(state, item, now, out);
   } else {
     Attempt& attempt = it->second;
+    // Whoever wants something of what has ended has not heard of it, or heard older news after it (a hello that waited
+    // for its connection).
+    if (attempt.observed.phase == Phase::kEnded) out.push_back(Report{attempt.observed});
     if (attempt.released) return;  // what was released stays released
     want(attempt, item.attempt, now);
     if (whole) out.push_back(OpenStreams{item.attempt.key});

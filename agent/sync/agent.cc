@@ -200,6 +200,8 @@ void Agent::on_desired(const pb::DesiredState& message) {
     if (const Result<AttemptKey> key = wire::from_proto(one)) homes_.bring(*key);
   }
   if (message.whole()) {
+    reports_.tell_trouble(
+        trouble_);  // the call may have been dialled with an older word than one that came before it
     reports_.try_now();
     reports_.sign_of_life();  // the call may have been dialled long before it was answered
   }

@@ -8,6 +8,12 @@ namespace devrun::agent {
 
 namespace pb = devrun::v1;
 
+namespace {
+// A call waits for its connection, with the words and the time of its dialling: what has waited for longer is dialled
+// anew, or leases would count from long ago and what runs would be told as it was.
+constexpr Duration kFirstWordWithin = seconds(15);
+}  // namespace
+
 // Reads are started from the loop's thread, hence the hold, which goes with the first read that fails.
 class Synchronize::Call final : public grpc::ClientReadReactor<pb::DesiredState> {
  public:
@@ -76,6 +82,9 @@ void Synchronize::dial() {
   call_.reset();
   dialled_at_ = boot_clock();
   call_ = std::make_unique<Call>(*this, ++call_number_, handlers_.request());
+  loop_.post_after(kFirstWordWithin, [this, number = call_number_] {
+    if (number == call_number_ && !generation_) call_->cancel();
+  });
 }
 
 void Synchronize::on_message(uint64_t call_number) {

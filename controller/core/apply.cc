@@ -122,7 +122,13 @@ struct Apply {
     const AttemptKey& key = e.observed.key;
     Job& of = job(key.job);
     Task& task = of.tasks.at(key.task);
-    Rank& rank = task.ranks.at(key.rank);
+    const bool is_past = key.attempt <= task.past.size();
+    Rank& rank = (is_past ? task.past[key.attempt - 1].ranks : task.ranks).at(key.rank);
+    if (rank.ending) {
+      // Its node will send no more of its output than that (output_stored).
+      rank.output_bytes = e.observed.output_bytes;
+      return;
+    }
     rank.reported = true;
     const bool completes =
         rank.phase < Phase::kCompleting && e.observed.phase == Phase::kCompleting;

@@ -54,7 +54,8 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
       waiting.push_back({job->id, index});
     } else if (only_completes(task)) {
       if (!task.leave_results) completing.push_back({job->id, index});
-    } else if (!task.stop) {
+    } else if (task.stop != EndCause::kCancelled) {
+      // Also what is being ended for its time limit: it must not be run again.
       running.push_back({job->id, index});
     }
   }

@@ -34,7 +34,7 @@ void Deadlines::look_at(const Ledger& ledger, const AttemptKey& key) {
   const Task& task = *find_task(ledger, key.task_key());
   // Its program has ended, or is being ended.
   if (task.stop || rank->phase >= Phase::kCompleting) return;
-  Time at = rank->timeline.started + spec.time_limit;
+  Time at = program_began(task, *rank) + spec.time_limit;
   if (spec.warn_signal != 0 && !task.warned) at = at + Duration{-spec.warn_before.us};
   at_[key] = at;
   order_.insert({at, key});

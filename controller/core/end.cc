@@ -161,7 +161,7 @@ void enforce_time_limits(Turn& turn) {
     const Task& task = *find_task(turn.state, key.task_key());
     const Rank& rank = task.ranks[key.rank];
     if (task.stop || rank.phase >= Phase::kCompleting) continue;
-    const Duration ran = turn.now - rank.timeline.started;
+    const Duration ran = turn.now - program_began(task, rank);
     if (spec.warn_signal != 0 && !task.warned) near.push_back(key.task_key());
     if (ran >= spec.time_limit) over.push_back(key.task_key());
   }

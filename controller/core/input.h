@@ -53,6 +53,8 @@ struct NodeGone {
 // The whole output of an ended attempt is durable here.
 struct OutputStored {
   AttemptKey key;
+  // Its length, if that is less than was told: its node has lost the rest with its power.
+  std::optional<int64_t> bytes = {};
 };
 struct DeclareLost {
   std::string node;

@@ -174,6 +174,8 @@ const Job* find_job(const Ledger& ledger, JobId id);
 const Task* find_task(const Ledger& ledger, TaskKey key);
 // Of the task's present attempt or one of its past ones.
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
+// When the rank's program began, by our clock. Its node's may be behind, and then only spans that it measured are true.
+Time program_began(const Task& task, const Rank& rank);
 // What the attempt begins, or began, with.
 const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt);
 // The jobs that this one was to start after: after, after_ok, after_fail.

@@ -13,6 +13,7 @@ namespace {
 std::vector<AttemptKey> lose(Turn& turn, const std::string& name, const std::string& reason) {
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
   turn.happened(NodeDeclaredLost{name, reason});
+  turn.presence(name).usage.clear();
   std::set<TaskKey> tasks;
   for (const AttemptKey& key : live) tasks.insert(key.task_key());
   for (const TaskKey& task : tasks) {
@@ -53,7 +54,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
   std::set<AttemptKey> known;
   for (const ObservedAttempt& observed : input.observed) {
     known.insert(observed.key);
-    report(turn, name, observed);
+    report(turn, name, observed, true);
   }
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
   for (const AttemptKey& key : live) {
@@ -69,6 +70,14 @@ void synchronize(Turn& turn, const Synchronized& input) {
     turn.happened(AttemptReported{name, gone});
     rank_ended(turn, key.task_key());
   }
+}
+
+// Its reports are answered, which renews its leases: it is not silent, even if its held call is refused or broken.
+void heard(Turn& turn, const std::string& node) {
+  const auto it = turn.state.presence.nodes.find(node);
+  if (it == turn.state.presence.nodes.end()) return;
+  it->second.silent = {};
+  if (it->second.session == 0) it->second.last_heard = turn.now;
 }
 
 // What agents say again is no event: a restarted controller hears it with the next hello.

@@ -1,5 +1,7 @@
 // What agents say of attempts. A report may be late, repeated, or about an attempt that is over for
 // us: phases only go forward, an ending is final, and what runs without being wanted is killed.
+#include <algorithm>
+
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -8,6 +10,7 @@ namespace {
 
 void report_unwanted(Turn& turn, const std::string& node, const ObservedAttempt& observed) {
   NodePresence& presence = turn.presence(node);
+  turn.state.schedule.node_changed(node);  // which takes nothing while it has strays
   if (observed.phase == Phase::kEnded) {
     presence.strays.erase(observed.key);
     turn.act(Release{node, observed.key});
@@ -27,7 +30,7 @@ bool note_wait(NodePresence& presence, const ObservedAttempt& observed) {
 
 }  // namespace
 
-void report(Turn& turn, const std::string& node, const ObservedAttempt& observed) {
+void report(Turn& turn, const std::string& node, const ObservedAttempt& observed, bool in_hello) {
   const AttemptKey& key = observed.key;
   const Rank* rank = find_rank(turn.state, key);
   if (rank == nullptr || rank->node != node) {
@@ -36,12 +39,16 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   }
   if (rank->ending) {
     if (observed.phase != Phase::kEnded) {
-      report_unwanted(turn, node, observed);  // declared lost, and back
+      // Declared lost, and back, or found by an agent that has just begun. But an end that a node has told is true, and
+      // news that say otherwise are older.
+      const bool is_late = !in_hello && rank->ending->cause != EndCause::kLost;
+      if (!is_late) report_unwanted(turn, node, observed);
       return;
     }
-    turn.presence(node).strays.erase(key);
+    if (turn.presence(node).strays.erase(key) != 0) turn.state.schedule.node_changed(node);
     turn.presence(node).retained.insert(key);
-    turn.act(ExpectOutput{key, rank->output_bytes});
+    // With its power a node may have lost the end of what it had promised.
+    turn.act(ExpectOutput{key, std::min(rank->output_bytes, observed.output_bytes)});
     return;
   }
   if (observed.phase < rank->phase) return;
@@ -66,6 +73,16 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
 void output_stored(Turn& turn, const OutputStored& input) {
   const Rank* rank = find_rank(turn.state, input.key);
   if (rank == nullptr || !rank->ending) return;
+  const bool is_cut = input.bytes && *input.bytes < rank->output_bytes;
+  if (is_cut && turn.state.jobs.count(input.key.job) != 0) {
+    ObservedAttempt cut;
+    cut.key = input.key;
+    cut.phase = Phase::kEnded;
+    cut.ending = *rank->ending;
+    cut.output_bytes = *input.bytes;
+    turn.happened(AttemptReported{rank->node, cut});
+    turn.act(TaskChanged{input.key.task_key()});
+  }
   const auto presence = turn.state.presence.nodes.find(rank->node);
   if (presence == turn.state.presence.nodes.end()) return;
   if (presence->second.retained.erase(input.key) != 0) turn.act(Release{rank->node, input.key});

@@ -37,6 +37,7 @@ void expire(Turn& turn, const std::string& name, Duration silent) {
                                      name, format_duration(lease)),
                          "devrun logs " + to_string(key.task_key())};
     turn.happened(AttemptReported{name, gone});
+    turn.presence(name).usage.erase(key);
     turn.act(TaskChanged{key.task_key()});
     rank_ended(turn, key.task_key());
   }

@@ -43,6 +43,13 @@ const Rank* find_rank(const Ledger& ledger, const AttemptKey& key) {
   return key.rank < ranks.size() ? &ranks[key.rank] : nullptr;
 }
 
+Time program_began(const Task& task, const Rank& rank) {
+  const Time started = rank.timeline.started;
+  const Time received = rank.timeline.agent_received;
+  const bool has_span = received.us != 0 && started >= received;
+  return std::max(started, has_span ? task.placed + (started - received) : task.placed);
+}
+
 const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt) {
   const Digest& own = attempt <= task.past.size() ? task.past[attempt - 1].root : task.root;
   if (!own.is_zero()) return own;
@@ -72,8 +79,11 @@ bool is_connected(const State& state, const std::string& node) {
 
 const std::string& trouble_of(const State& state, const std::string& node) {
   static const std::string kNone;
+  static const std::string kStrays = "it is still ending what ran there when it was given up";
   const auto it = state.presence.nodes.find(node);
-  return it == state.presence.nodes.end() ? kNone : it->second.trouble;
+  if (it == state.presence.nodes.end()) return kNone;
+  const bool ends_strays = it->second.trouble.empty() && !it->second.strays.empty();
+  return ends_strays ? kStrays : it->second.trouble;
 }
 
 bool is_silent(const State& state, const std::string& node, Time now) {

@@ -31,9 +31,11 @@ struct Dispatch {
     return Reply{};
   }
   Result<Reply> operator()(const Reported& input) {
+    heard(turn, input.node);
     if (input.trouble) set_trouble(turn, input.node, *input.trouble);
     if (!input.files.empty()) set_files(turn, input.node, input.files);
-    for (const ObservedAttempt& observed : input.observed) report(turn, input.node, observed);
+    for (const ObservedAttempt& observed : input.observed)
+      report(turn, input.node, observed, false);
     return Reply{};
   }
   Result<Reply> operator()(const NodeGone& input) {

@@ -24,10 +24,12 @@ Result<Reply> keep(Turn& turn, const Keep& input);
 Result<Reply> declare_lost(Turn& turn, const DeclareLost& input);
 Result<Reply> drain(Turn& turn, const Drain& input);
 void synchronize(Turn& turn, const Synchronized& input);
+void heard(Turn& turn, const std::string& node);
 void set_trouble(Turn& turn, const std::string& node, const std::string& trouble);
 void set_files(Turn& turn, const std::string& node, const Counts& files);
 void node_gone(Turn& turn, const NodeGone& input);
-void report(Turn& turn, const std::string& node, const ObservedAttempt& observed);
+// `in_hello`: as one of all that the node has, not as news.
+void report(Turn& turn, const std::string& node, const ObservedAttempt& observed, bool in_hello);
 void output_stored(Turn& turn, const OutputStored& input);
 void enforce_time_limits(Turn& turn);
 void enforce_leases(Turn& turn);

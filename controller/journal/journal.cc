@@ -59,6 +59,9 @@ Status Journal::prepare() {
   TRY(database_->run(
       "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
       "opening the journal"));
+  // What a controller had written but not synced when it was killed is read from the kernel's memory. It counts from
+  // now on, so it has to be on the disk first.
+  TRY(database_->run("PRAGMA wal_checkpoint(TRUNCATE)", "opening the journal"));
   TRY(prepare_schema(*database_));
   statements_ = std::unique_ptr<Statements>(new Statements{
       TRY(database_->prepare(kInsert, kWriting)), TRY(database_->prepare(kForgetHello, kWriting)),

@@ -72,7 +72,9 @@ class ServerParts final : public Server {
         archive_(std::move(opened.archive)),
         syncs_(kSyncThreads, kSyncQueueMax),
         hub_(storage_->jobs_path(), syncs_,
-             [this](const AttemptKey& key) { core_.post(OutputStored{key}); }),
+             [this](const AttemptKey& key, uint64_t bytes) {
+               core_.post(OutputStored{key, static_cast<int64_t>(bytes)});
+             }),
         agents_(sealer_),
         edge_(
             agents_, hub_, watches_, attendance_,

@@ -69,7 +69,7 @@ void StreamHub::sync(const std::shared_ptr<Channel>& channel) {
                  synced.error().message);
       return;
     }
-    stored_(channel->key());
+    stored_(channel->key(), channel->output().length());
   });
   // The agent keeps it, and is asked again when it synchronizes.
   if (!queued)

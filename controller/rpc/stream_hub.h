@@ -25,8 +25,9 @@ class TaskWatcher {
 
 class StreamHub {
  public:
-  using Stored = std::function<void(const AttemptKey&)>;
-  // `workers` sync and search logs. `stored` is told of each attempt whose expected output is durable.
+  using Stored = std::function<void(const AttemptKey&, uint64_t bytes)>;
+  // `workers` sync and search logs. `stored` is told of each attempt whose expected output is durable, and
+  // how much that is.
   StreamHub(std::string jobs_path, WorkerPool& workers, Stored stored);
 
   std::shared_ptr<Channel> channel(const AttemptKey& key);
