@@ -117,6 +117,7 @@ class Agent {
   void perform(const agent::SignalProgram& effect);
   void perform(const agent::KillAll& effect);
   void perform(const agent::Measure& effect);
+  void perform(const agent::LeaveResults& effect);
   void perform(const agent::Report& effect);
   void perform(const agent::Release& effect);
   void measure(const AttemptKey& key);

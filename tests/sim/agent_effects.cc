@@ -154,7 +154,7 @@ void Agent::perform(const agent::Measure& effect) {
 
 void Agent::measure(const AttemptKey& key) {
   const auto it = node_.disk.find(key);
-  const bool brings = it != node_.disk.end() && it->second.began &&
+  const bool brings = it != node_.disk.end() && it->second.began && !it->second.left &&
                       it->second.spec.results == Results::kHome && !it->second.spec.root.live;
   if (brings && (!world_.controller.is_up() || world_.network.is_cut(node_.name()))) {
     work(key, milliseconds(700), [this, key] { measure(key); });
@@ -172,6 +172,11 @@ void Agent::measure(const AttemptKey& key) {
 
 void Agent::perform(const agent::Report& effect) {
   tell(effect.observed);
+}
+
+void Agent::perform(const agent::LeaveResults& effect) {
+  const auto it = node_.disk.find(effect.key);
+  if (it != node_.disk.end()) it->second.left = true;
 }
 
 void Agent::perform(const agent::Release& effect) {
