@@ -149,6 +149,7 @@ struct Apply {
     for (auto& [index, task] : of.tasks) {
       if ((!whole && index != e.task.task) || task.outcome || !is_placed(task)) continue;
       if (e.signal == 0 && only_completes(task)) {
+        task.is_last = true;
         if (!e.leave_results) continue;
         if (!task.stop) task.stop = EndCause::kCancelled;
         task.leave_results = true;
@@ -171,7 +172,7 @@ struct Apply {
     if (is_placed(task)) --of.running_tasks;
     of.again.erase(e.task.task);
     task.outcome = Outcome{e.state, e.ending, at};
-    task.leave_results = false;  // done
+    task.leave_results = task.is_last = false;  // done
     if (e.journaled.us != 0) of.timeline.journaled = e.journaled;
     --of.open_tasks;
     if (e.state != JobState::kSucceeded) ++of.failed_tasks;
@@ -200,7 +201,7 @@ struct Apply {
   }
 
   void operator()(const NodeDrained& e) {
-    Node& node = ledger.nodes.at(e.node);
+    Node& node = ledger.nodes[e.node];  // its own hello may have gone for a later one
     node.drained = e.drained ? e.reason : "";
   }
 

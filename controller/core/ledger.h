@@ -76,6 +76,8 @@ struct Task {
   std::optional<EndCause> stop;  // asked to end: kCancelled, kTimedOut
   Boxed<std::string> stop_reason = {};  // as Cancel's, if there was one
   bool leave_results = false;           // of this attempt: what has not come home stays on its node
+  // Its job was cancelled while its results were on their way: they come home, but no attempt follows.
+  bool is_last = false;
   int32_t deliver_signal = 0;
   uint32_t deliver_sequence = 0;
   Boxed<Outcome> outcome;

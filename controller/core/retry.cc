@@ -46,9 +46,8 @@ void expire(Turn& turn, const std::string& name, Duration silent) {
 }  // namespace
 
 bool may_retry(const Job& job, const Task& task, const Ending& ending) {
-  if (task.attempt > job.spec.retries || task.stop == EndCause::kCancelled || job.closed) {
-    return false;
-  }
+  if (task.attempt > job.spec.retries || job.closed) return false;
+  if (task.stop == EndCause::kCancelled || task.is_last) return false;
   if (ending.cause == EndCause::kCancelled || state_of_ending(ending) == JobState::kSucceeded) {
     return false;
   }

@@ -51,7 +51,9 @@ UserId Schedule::user_id(const std::string& user) {
 }
 
 void Schedule::begin(const State& state, Time now) {
+  auto failed_starts = std::move(failed_starts_);
   *this = {};
+  failed_starts_ = std::move(failed_starts);
   const Duration half_life = state.policy.fair_share.half_life;
   for (const auto& [user, past] : state.past_use) {
     users_[user].usage = usage_at({.usage = past.usage, .as_of = past.as_of}, now, half_life);
@@ -97,12 +99,6 @@ void Schedule::note(const State& state, const Event& event) {
   const auto followers = state.followers.find(job->id);
   if (followers == state.followers.end()) return;
   changed_jobs_.insert(followers->second.begin(), followers->second.end());
-}
-
-void Schedule::policy_changed(const State& state) {
-  for (const auto& [user, id] : user_ids_) waits_.resume_user(id);
-  for (const auto& [pool, account] : pools_) waits_.resume_pool(pool);
-  for (const auto& [name, node] : state.nodes) changed_nodes_.insert(name);
 }
 
 void Schedule::account_placed(const State& state, TaskKey task, Time at) {

@@ -43,7 +43,7 @@ struct Placement {
 
 class Schedule {
  public:
-  // Everything anew.
+  // Everything anew, but for the failed starts of nodes.
   void begin(const State& state, Time now);
   // After the event was applied to the ledger.
   void note(const State& state, const Event& event);
@@ -51,8 +51,9 @@ class Schedule {
   void node_changed(const std::string& node) { changed_nodes_.insert(node); }
   // One that the ledger had not and has now, or has judged anew.
   void job_changed(JobId job) { changed_jobs_.insert(job); }
-  // Whoever was at a limit is looked at again. How far priorities reach counts for what is listed from now on.
-  void policy_changed(const State& state);
+  // The latest `now` that it was asked with. What comes with an earlier one, since somebody has set the clock, is to be
+  // preceded by `begin`: who was out of a pause may be in it again.
+  Time as_of() const { return as_of_; }
   // Once a second: the order by what users have used, and one reservation, looked at again.
   void tick(const State& state, Time now);
 
@@ -137,6 +138,7 @@ class Schedule {
   std::map<std::string, FailedStarts> failed_starts_;  // by node
   std::map<std::string, std::vector<NodeId>> warm_;    // by volume: where it ran last, newest first
   Deadlines deadlines_;
+  Time as_of_;
   ShapeId looked_at_ = 0;  // the reservation that the last tick looked at
 };
 

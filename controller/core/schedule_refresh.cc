@@ -95,6 +95,7 @@ std::string limit_reached(const Limits& limits, const Account* account, const Jo
 }
 
 void Schedule::refresh(const State& state, Time now) {
+  as_of_ = now;
   while (!job_timers_.empty() && job_timers_.begin()->first <= now) {
     changed_jobs_.insert(job_timers_.begin()->second);
     job_timers_.erase(job_timers_.begin());

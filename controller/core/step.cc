@@ -22,7 +22,7 @@ struct Dispatch {
   Result<Reply> operator()(const DeclareLost& input) { return declare_lost(turn, input); }
   Result<Reply> operator()(const SetPolicy& input) {
     turn.state.policy = input.policy;
-    turn.state.schedule.policy_changed(turn.state);
+    turn.state.schedule.begin(turn.state, turn.now);
     return Reply{};
   }
   Result<Reply> operator()(const Drain& input) { return drain(turn, input); }
@@ -74,6 +74,7 @@ struct Dispatch {
 }  // namespace
 
 Decision step(State& state, const Input& input, Time now) {
+  if (now < state.schedule.as_of()) state.schedule.begin(state, now);
   Turn turn{state, now, {}};
   turn.decision.reply = std::visit(Dispatch{turn}, input);
   return std::move(turn.decision);

@@ -21,7 +21,7 @@ class Durable final : public Check {
 
   void restarted(World& world, const controller::State& state) override {
     for (const JobId job : jobs_) {
-      if (controller::find_job(state, job) == nullptr) {
+      if (!world.controller.knows(job)) {
         world.fail("durable", fmt::format("job {} was answered and is gone", job));
       }
     }
@@ -29,14 +29,14 @@ class Durable final : public Check {
       const controller::Job* job = controller::find_job(state, id);
       if (job == nullptr || job->outcome || job->closed) continue;
       for (const auto& [index, task] : job->tasks) {
-        if (!task.outcome && !task.stop) {
+        if (!task.outcome && !task.stop && !task.is_last) {
           world.fail("durable",
                      fmt::format("{} was cancelled and is not", to_string(TaskKey{id, index})));
         }
       }
     }
     for (const auto& [key, one] : world.living) {
-      if (controller::find_rank(state, key) == nullptr) {
+      if (controller::find_rank(world.shadow, key) == nullptr || !world.controller.knows(key.job)) {
         world.fail("durable",
                    folder_name(key) + " runs, and a restarted controller knows nothing of it");
       }

@@ -30,10 +30,10 @@ class Final final : public Check {
     before = {view.state, view.ending};
   }
 
-  void restarted(World& world, const controller::State& state) override {
+  void restarted(World& world, const controller::State&) override {
     for (const auto& [task, shown] : shown_) {
       if (!is_final(shown.state)) continue;
-      const auto view = controller::view_task(state, task, world.controller.wall());
+      const auto view = world.controller.view_ever(task);
       if (!view || view->state != shown.state || view->ending != shown.ending) {
         world.fail("final", fmt::format("{} was {}, which a restart has unsaid", to_string(task),
                                         state_name(shown.state)));

@@ -1,6 +1,7 @@
 #include "tests/sim/controller.h"
 
 #include "controller/core/apply.h"
+#include "controller/core/archive.h"
 #include "controller/core/invariants.h"
 #include "controller/core/schedule_check.h"
 #include "tests/sim/names.h"
@@ -61,6 +62,10 @@ bool Controller::open() {
   state_ = std::move(fresh);
   state_.policy = world_.policy;
   state_.presence.started = wall();
+  for (const JobId id : absent_dependencies(state_)) {
+    const Job* job = in_history(id);
+    if (job != nullptr) step(state_, Recall{*job}, wall());
+  }
   state_.schedule.begin(state_, state_.presence.started);
   world_.checks.restarted(world_, state_);
   return true;
@@ -76,7 +81,7 @@ void Controller::kill(bool power, Duration away) {
   world_.disk.crash(power);
   world_.network.controller_died(power);
   queue_.clear();
-  busy_ = woken_ = tick_due_ = false;
+  busy_ = woken_ = tick_due_ = archiving_ = false;
   held_.clear();
   calls_on_.clear();
   expecting_.clear();
@@ -103,6 +108,7 @@ void Controller::set_disk_full(bool full) {
 
 void Controller::tick() {
   tick_due_ = true;
+  archive_some();
   wake();
   life_.after(kTickEvery, [this] { tick(); });
 }
@@ -145,9 +151,14 @@ void Controller::run_batch() {
       continue;
     }
     stepped = true;
-    Decision decision = step(state_, one.input, now);
-    if (one.done) batch->answers.emplace_back(std::move(one.done), decision.reply);
-    take(*batch, std::move(decision));
+    if (!one.recalled) {
+      std::vector<JobId> absent = absent_jobs(state_, one.input);
+      if (!absent.empty()) {
+        recall_for(std::move(absent), std::move(one));
+        continue;
+      }
+    }
+    step_one(*batch, one);
   }
   if (batch->tick) take(*batch, step(state_, Tick{}, now));
   batch->placed = stepped;
@@ -155,7 +166,7 @@ void Controller::run_batch() {
   if (stepped && batches_ % 8 == 0) {
     for (const std::string& wrong : schedule_problems(state_, now)) world_.fail("schedule", wrong);
   }
-  if (batch->events.empty()) return finish(*batch);
+  if (batch->events.empty() && !batch->tick) return finish(*batch);
   if (die_at_ == DieAt::kBeforeAppend) return kill(die_power_, die_away_);
   const Duration pause = world_.random.spread({100}, disk_pause_most_);
   if (world_.random.chance(500)) {
@@ -171,7 +182,8 @@ void Controller::run_batch() {
 
 void Controller::append(std::shared_ptr<Batch> batch) {
   if (die_at_ == DieAt::kInAppend) world_.disk.die_at(world_.random.below(12));
-  const Status written = journal_->append(batch->events);
+  Status written = journal_->append(batch->events);
+  if (written && batch->tick) written = journal_->tidy();
   const bool died = world_.disk.has_died();
   world_.disk.live_on();
   if (!written || died) {

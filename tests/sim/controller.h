@@ -1,7 +1,8 @@
 // The controller's process: the real core and the real journal (on tests/sim/disk.h), and a model of the shell around
 // them, function by function: controller/rpc/core_loop.cc (batch, append, then effects and answers),
 // agent_sessions.cc (held calls, what is named with its spec), agent_service.cc, agent_streams.cc and stream_hub.cc
-// (output logs, OutputStored) and server.cc (replay, DeriveRoot). Left out: the wire format, stdin, storage.
+// (output logs, OutputStored), archive.cc (ended jobs leave for the history) and server.cc (replay, DeriveRoot). Left out:
+// the wire format, stdin, storage.
 //
 // Surprise: the journal is written in no time, and the pause of the disk comes before it or after it by chance; both are
 // moments at which the process may die.
@@ -54,6 +55,13 @@ class Controller {
   void post(controller::Input input, Done done = {});
   // How much of an attempt's output is here for good.
   int64_t output_stored(const AttemptKey& key) const;
+  // A job that has left memory; one that is about to, too.
+  const controller::Job* in_history(JobId job) const;
+  bool knows(JobId job) const {
+    return controller::find_job(state_, job) != nullptr || in_history(job) != nullptr;
+  }
+  // As somebody is told who asks now.
+  std::optional<controller::TaskView> view_ever(TaskKey task) const;
   bool is_at_rest() const { return !busy_ && queue_.empty() && expecting_.empty(); }
 
   // ── from agents ──
@@ -69,7 +77,8 @@ class Controller {
   struct Posted {
     controller::Input input;
     Done done;
-    Work look;  // reads the state; no input
+    Work look;              // reads the state; no input
+    bool recalled = false;  // what it names is there, or is nowhere
   };
   struct Batch {
     std::vector<controller::Event> events;
@@ -110,6 +119,10 @@ class Controller {
   void expect_output(const AttemptKey& key, int64_t bytes);
   void look_for_stored(const AttemptKey& key);
   void derive(const controller::DeriveRoot& wanted);
+  void archive_some();
+  void recall_for(std::vector<JobId> jobs, Posted posted);
+  std::optional<JobId> find_request(const controller::Submit& submit) const;
+  void step_one(Batch& batch, Posted& posted);
   void handle(Work work);
 
   World& world_;
@@ -121,6 +134,7 @@ class Controller {
   bool busy_ = false;
   bool woken_ = false;
   bool tick_due_ = false;
+  bool archiving_ = false;
   uint64_t sessions_ = 0;
   uint64_t batches_ = 0;
   std::map<std::string, Held> held_;
@@ -128,7 +142,8 @@ class Controller {
   std::map<AttemptKey, int64_t> expecting_;
   std::map<std::pair<AttemptKey, uint64_t>, bool> rewinding_;  // streams that are open
 
-  std::map<AttemptKey, Log> logs_;  // on disk
+  std::map<AttemptKey, Log> logs_;            // on disk
+  std::map<JobId, controller::Job> history_;  // on disk, synced
   std::map<std::string, Time> refused_until_;
   Duration disk_pause_most_ = milliseconds(2);
   DieAt die_at_ = DieAt::kNowhere;

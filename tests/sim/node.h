@@ -43,7 +43,7 @@ struct Folder {
   agent::Asked asked;
   Shim shim;
   bool began = false;            // there is a shim, or has been
-  bool left = false;  // what it wrote is waited for no more (agent/home's mark)
+  bool left = false;             // what it wrote is waited for no more (agent/home's mark)
   std::optional<Ending> exit;    // the record
   bool exit_is_durable = false;  // and the output with it
   int64_t output_bytes = 0;

@@ -52,6 +52,9 @@ void Users::shape(JobSpec& spec) {
   if (random.chance(150)) spec.program.setup = {"pip", "install"};
   if (random.chance(100)) spec.results = random.chance(500) ? Results::kKeep : Results::kDiscard;
   if (random.chance(150)) spec.pool = "fast";
+  if (random.chance(100)) spec.node_labels["disk"] = random.chance(700) ? "nvme" : "spinning";
+  if (random.chance(100)) spec.per_node.extras["licence"] = random.between(1, 2);
+  if (random.chance(200)) spec.labels["kind"] = "probe";
 }
 
 Submit Users::make_job() {
@@ -71,6 +74,7 @@ Submit Users::make_job() {
   if (!spec.dev_container && random.chance(300)) {
     spec.per_node.gpus = static_cast<int32_t>(random.between(1, 4));
     if (random.chance(500)) spec.per_node.gpu_type = "H100";
+    if (random.chance(200)) spec.per_node.gpu_memory_bytes = random.between(40, 90) << 30;
   }
   if (random.chance(200)) spec.priority = static_cast<int32_t>(random.between(-2, 5));
   if (!spec.dev_container && random.chance(250)) {
@@ -130,8 +134,10 @@ void Users::submit(const Submit& request, bool counts) {
 void Users::meddle_now_and_then() {
   life_.after(world_.random.spread(milliseconds(50), seconds(30)),
               [this] { meddle_now_and_then(); });
-  if (answered_.empty()) return;
   Random& random = world_.random;
+  if (random.chance(150)) return drain(world_.any_node().name(), random.chance(500));
+  if (random.chance(60)) return change_policy();
+  if (answered_.empty()) return;
   const auto one =
       std::next(answered_.begin(), random.below(static_cast<int64_t>(answered_.size())));
   TaskKey task{one->first, kNoTask};
@@ -142,6 +148,36 @@ void Users::meddle_now_and_then() {
   }
   if (random.chance(500)) return cancel(task, 12);
   if (random.chance(300)) cancel(task, 0);
+}
+
+void Users::drain(const std::string& node, bool drained) {
+  drained_[node] = drained;
+  ask_to_drain(node, drained);
+}
+
+// Until it is answered, or somebody wants it otherwise.
+void Users::ask_to_drain(const std::string& node, bool drained) {
+  if (drained_.at(node) != drained) return;
+  const auto heard = std::make_shared<bool>(false);
+  if (world_.controller.is_up()) {
+    world_.trace.line("user  {} {}", drained ? "drains" : "undrains", node);
+    world_.controller.post(Drain{node, drained, drained ? "a fan is loud" : "", "root"},
+                           [this, heard, drained](const Result<Reply>& reply) {
+                             *heard = true;
+                             if (!reply) return;
+                             world_.trace.count(drained ? "node drained" : "node undrained");
+                           });
+  }
+  world_.queue.after(seconds(3), [this, node, drained, heard] {
+    if (!*heard) ask_to_drain(node, drained);
+  });
+}
+
+// The file that a restart reads has it, too.
+void Users::change_policy() {
+  world_.some_policy();
+  if (world_.controller.is_up()) world_.controller.post(SetPolicy{world_.policy});
+  world_.trace.count("policy changed");
 }
 
 void Users::cancel(TaskKey task, int32_t signal) {
@@ -187,6 +223,7 @@ void Users::ask(const std::string& node) {
 
 void Users::wind_up() {
   life_.end();
+  for (const auto& [name, node] : world_.nodes) drain(name, false);
   for (const auto& [id, request] : answered_) {
     const std::vector<std::string>& argv = request.spec.program.argv;
     if (argv.size() > 1 && argv[1] == "forever") cancel({id, kNoTask}, 0);

@@ -32,6 +32,9 @@ class Users {
   void submit_now_and_then();
   void meddle_now_and_then();
   void cancel(TaskKey task, int32_t signal);
+  void drain(const std::string& node, bool drained);
+  void ask_to_drain(const std::string& node, bool drained);
+  void change_policy();
   void end_endless(int rounds);
   void ask(const std::string& node);
 
@@ -42,6 +45,7 @@ class Users {
   Duration pause_most_;
   uint64_t requests_ = 0;
   int64_t unanswered_ = 0;
+  std::map<std::string, bool> drained_;  // nodes, as operators want them
   std::map<JobId, controller::Submit> answered_;
 };
 

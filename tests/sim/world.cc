@@ -25,10 +25,28 @@ World::World(uint64_t seed, bool tell)
   policy.lease = seconds(random.one_of(std::vector<int64_t>{20, 45, 90, 300}));
   policy.lease_margin = seconds(random.between(10, 30));
   doubled_per_thousand = static_cast<int>(random.one_of(std::vector<int64_t>{0, 10, 200}));
+  some_policy();
   make_nodes();
 }
 
 World::~World() = default;
+
+// What operators choose, such that limits are met and jobs leave memory within the minutes that a seed plays.
+void World::some_policy() {
+  policy.keep_in_memory = seconds(random.one_of(std::vector<int64_t>{3, 30, 3600}));
+  policy.ended_in_memory_max = static_cast<size_t>(random.one_of(std::vector<int64_t>{2, 10'000}));
+  policy.recalled_max = static_cast<size_t>(random.one_of(std::vector<int64_t>{1, 1'000}));
+  policy.reserve_blindly_after = seconds(random.one_of(std::vector<int64_t>{5, 600}));
+  policy.priority_step = seconds(random.one_of(std::vector<int64_t>{5, 24 * 3600}));
+  policy.fair_share.half_life = seconds(random.one_of(std::vector<int64_t>{20, 7 * 24 * 3600}));
+  policy.fair_share.span = seconds(random.one_of(std::vector<int64_t>{0, 60, 24 * 3600}));
+  if (random.chance(300)) policy.fair_share.shares["ada"] = 3;
+  if (random.chance(200)) policy.fair_share.groups["vision"] = {2, {"bob", "eve"}};
+  if (random.chance(300)) policy.user_limits.running = static_cast<uint32_t>(random.between(1, 6));
+  if (random.chance(150)) policy.user_limits.waiting = static_cast<uint32_t>(random.between(4, 9));
+  if (random.chance(200)) policy.limits_of_pool["fast"].running = 2;
+  if (random.chance(200)) policy.limits_of_user["eve"].gpus = 4;
+}
 
 void World::make_nodes() {
   const int64_t count = random.between(1, 6);
@@ -50,6 +68,8 @@ void World::make_nodes() {
       }
     }
     if (random.chance(300)) hello.pools.push_back("fast");
+    if (random.chance(500)) hello.labels["disk"] = random.chance(500) ? "nvme" : "spinning";
+    if (random.chance(400)) hello.total.extras["licence"] = random.between(1, 3);
     nodes[hello.name] = std::make_unique<Node>(*this, hello, some_clocks(random));
   }
 }
@@ -90,6 +110,10 @@ void World::became_durable(const std::vector<controller::Event>& events) {
     if (lost != nullptr && called_lost.count(lost->node) != 0) {
       const std::set<AttemptKey>& live = shadow.nodes.at(lost->node).live;
       disowned.insert(live.begin(), live.end());
+    }
+    // Checkers go on knowing those that leave memory.
+    if (const auto* gone = std::get_if<controller::JobArchived>(&event.kind)) {
+      shadow.recalled.jobs[gone->job] = {shadow.jobs.at(gone->job), queue.now()};
     }
     controller::apply(shadow, event);
   }
@@ -140,6 +164,8 @@ bool can_never_start(const World& world, const controller::Ledger& ledger,
     if (!gone && may_run_on(node.hello, job.spec) && fits(node.hello, job.spec.per_node)) ++large;
   }
   if (large < job.spec.nodes) return true;
+  const controller::Limits& own = controller::limits_of_user(world.policy, job.spec.user);
+  if (!controller::limit_reached(own, nullptr, job.spec).empty()) return true;
   for (const JobId id : controller::dependencies(job.spec)) {
     const controller::Job* before = controller::find_job(ledger, id);
     if (before != nullptr && !before->outcome && can_never_start(world, ledger, *before)) {

@@ -43,6 +43,7 @@ struct World {
   void became_durable(const std::vector<controller::Event>& events);
   Agent* agent_of(const std::string& node);
   Node& any_node();
+  void some_policy();
 
   Random random;
   Random disk_random;  // what SQLite draws changes nothing else

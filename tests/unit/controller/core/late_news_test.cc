@@ -2,6 +2,8 @@
 // disagree. One case each.
 #include <gtest/gtest.h>
 
+#include "controller/core/apply.h"
+#include "controller/core/schedule_check.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace devrun::controller::testing {
@@ -112,6 +114,51 @@ TEST(LateNews, OutputThatANodeLostWithItsPowerIsNotWaitedFor) {
   EXPECT_EQ(find_rank(world.state, key)->output_bytes, 200) << "readers stop there";
   EXPECT_EQ(world.ending(world.id).status, 0);
   EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
+TEST(LateNews, WhatCompletesWhenItsArrayIsCancelledIsNotRunAgain) {
+  JobSpec spec = retried();
+  spec.array = {{0, 1, 1}};
+  World world;
+  const uint64_t session = world.sync(world.hello("node1", 4));
+  const JobId id = world.submit(spec);
+  for (const int32_t task : {0, 1}) {
+    world.report("node1", World::at({id, task, 0, 1}, Phase::kRunning));
+  }
+  world.report("node1", World::at({id, 0, 0, 1}, Phase::kCompleting));
+  ASSERT_TRUE(world.put(Cancel{{id, kNoTask}, 0}));
+  world.put(NodeGone{"node1", session});
+  ASSERT_TRUE(world.put(DeclareLost{"node1", "gone"}));
+  EXPECT_TRUE(world.state.jobs.at(id).outcome);
+  EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
+TEST(LateNews, AClockThatIsSetBackPutsPausesBack) {
+  Runs world(retried());
+  const Time before = world.now;
+  world.report("node1",
+               World::at(world.key(), Phase::kEnded, Ending{EndCause::kExited, 1, "", ""}));
+  ASSERT_FALSE(is_placed(world.task()));
+  // Its pause is over, and it is about to be placed where there is no room ...
+  world.put(NodeGone{"node1", world.session});
+  world.tick(seconds(5));
+  // ... when somebody sets the clock, and then there is room.
+  world.now = before;
+  world.sync(world.hello("node1", 2));
+  EXPECT_EQ(world.of(world.id), JobState::kQueued);
+  EXPECT_EQ(schedule_problems(world.state, world.now), std::vector<std::string>{});
+  world.tick(seconds(5));
+  EXPECT_EQ(world.task().attempt, 2U);
+}
+
+TEST(LateNews, ANodeMayHaveBeenDrainedBeforeTheHelloThatAJournalStillHas) {
+  Ledger ledger;
+  apply(ledger, {Time{1}, NodeDrained{"node1", true, "a fan is loud", "root"}});
+  NodeHello hello;
+  hello.name = "node1";
+  apply(ledger, {Time{2}, NodeJoined{hello}});
+  EXPECT_EQ(ledger.nodes.at("node1").drained, "a fan is loud");
+  EXPECT_EQ(ledger.nodes.at("node1").hello, hello);
 }
 
 }  // namespace
