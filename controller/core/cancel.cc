@@ -48,12 +48,14 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
   std::vector<TaskKey> running;
   std::vector<TaskKey> waiting;
   std::vector<TaskKey> completing;
+  bool may_follow = false;  // another attempt, one whose results are on their way
   for (const auto& [index, task] : job->tasks) {
     if ((!whole && index != input.task.task) || task.outcome) continue;
     if (!runs(task)) {
       waiting.push_back({job->id, index});
     } else if (only_completes(task)) {
       if (!task.leave_results) completing.push_back({job->id, index});
+      may_follow |= job->spec.retries > 0 && !task.is_last;
     } else if (task.stop != EndCause::kCancelled) {
       // Also what is being ended for its time limit: it must not be run again.
       running.push_back({job->id, index});
@@ -62,12 +64,14 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
   if (!whole && find_task(turn.state, input.task) == nullptr) waiting.push_back(input.task);
   const bool closes = whole && !job->spec.array.empty() && next_task(*job);
   const bool ends_something = !running.empty() || !waiting.empty() || closes;
-  if (!running.empty() || closes) turn.happened(JobCancelRequested{input.task, 0, input.reason});
   // What has ended by itself comes home unless a user says otherwise.
-  const bool is_users = input.reason.empty();
-  if (!ends_something && is_users && !completing.empty() && before == JobState::kCompleting) {
+  const bool leaves = !ends_something && input.reason.empty() && !completing.empty() &&
+                      before == JobState::kCompleting;
+  if (leaves) {
     turn.happened(JobCancelRequested{input.task, 0, {}, true});
     running = std::move(completing);
+  } else if (!running.empty() || closes || may_follow) {
+    turn.happened(JobCancelRequested{input.task, 0, input.reason});
   }
   for (const TaskKey& task : running) {
     send_desired(turn, task);

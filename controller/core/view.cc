@@ -201,6 +201,7 @@ std::optional<DesiredRank> desired(const State& state, const std::string& node,
     out.attempt.stop_cause = task.stop.value_or(EndCause::kCancelled);
   }
   if (is_past) return out;
+  out.needs_spec = !rank->reported && !rank->ending;
   out.attempt.leave_results = task.leave_results;
   out.attempt.go = setup_is_done(*find_job(state, key.job), task);
   out.deliver_signal = task.deliver_signal;

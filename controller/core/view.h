@@ -45,6 +45,9 @@ struct DesiredRank {
   DesiredAttempt attempt;
   int32_t deliver_signal = 0;
   uint32_t deliver_sequence = 0;
+  // Its node has told nothing of it yet, so it is told what to run (attempt_spec). What a node has once spoken of never
+  // begins there again: if it knows nothing of it any more, it is lost.
+  bool needs_spec = false;
 };
 // nullopt if nothing should be of it on that node: it is released.
 std::optional<DesiredRank> desired(const State& state, const std::string& node,

@@ -60,7 +60,7 @@ void AgentSessions::add(pb::DesiredState& message, const State& state, const std
   out = wire::to_proto(rank->attempt);
   out.set_deliver_signal(rank->deliver_signal);
   out.set_deliver_sequence(rank->deliver_sequence);
-  if (!stream.named().insert(key).second) return;
+  if (!stream.named().insert(key).second || !rank->needs_spec) return;
   AttemptSpec spec = attempt_spec(state, key);
   Result<std::string> env = sealer_.unseal(find_job(state, key.job)->spec.program.sealed_env);
   if (!env) {

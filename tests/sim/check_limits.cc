@@ -19,7 +19,10 @@ class Limits final : public Check {
   void durable(World& world, std::span<const controller::Event> events) override {
     for (const controller::Event& event : events) {
       if (const auto* placed = std::get_if<controller::TaskPlaced>(&event.kind)) {
-        placed_[placed->task] = {world.queue.now(), world.controller.clocks().set_by};
+        // When it was decided: its record may have taken seconds to be durable.
+        const Duration written = world.controller.wall() - event.at;
+        placed_[placed->task] = {world.queue.now() + Duration{-written.us},
+                                 world.controller.clocks().set_by};
       }
       const auto* reached = std::get_if<controller::TimeLimitReached>(&event.kind);
       if (reached != nullptr) look(world, reached->task);

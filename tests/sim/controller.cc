@@ -273,7 +273,7 @@ void Controller::add(DesiredMessage& message, const std::string& node, const Att
     return;
   }
   agent::DesiredItem item{rank->attempt, {}, rank->deliver_signal, rank->deliver_sequence};
-  if (held.named.insert(key).second) item.spec = attempt_spec(state_, key);
+  if (held.named.insert(key).second && rank->needs_spec) item.spec = attempt_spec(state_, key);
   message.state.desired.push_back(std::move(item));
 }
 

@@ -92,7 +92,7 @@ Submit Users::make_job() {
 void Users::submit_now_and_then() {
   if (jobs_left_-- <= 0) return;
   const Submit request = make_job();
-  ++unanswered_;
+  unanswered_.insert(request.request_id);
   submit(request, true);
   if (world_.random.chance(100))
     submit(request, false);  // a second copy, on its way beside the first
@@ -114,7 +114,7 @@ void Users::submit(const Submit& request, bool counts) {
       return;
     }
     *heard = true;
-    if (counts) --unanswered_;
+    if (counts) unanswered_.erase(request.request_id);
     if (!reply) {
       world_.trace.count("submission refused: " + std::string(code_name(reply.error().code)));
       return;

@@ -22,7 +22,7 @@ class Users {
   void wind_up();
   void cancel_all();
   void call_lost(const std::string& node);
-  bool wait_for_answers() const { return unanswered_ != 0; }
+  const std::set<std::string>& unanswered() const { return unanswered_; }
   const std::map<JobId, controller::Submit>& answered() const { return answered_; }
 
  private:
@@ -44,7 +44,7 @@ class Users {
   int64_t jobs_left_ = 0;
   Duration pause_most_;
   uint64_t requests_ = 0;
-  int64_t unanswered_ = 0;
+  std::set<std::string> unanswered_;     // requests
   std::map<std::string, bool> drained_;  // nodes, as operators want them
   std::map<JobId, controller::Submit> answered_;
 };

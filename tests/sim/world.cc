@@ -209,7 +209,7 @@ std::string World::what_is_left() {
     }
     if (!node->agent()->is_at_rest()) return fmt::format("the agent of {} does not rest", name);
   }
-  if (users.wait_for_answers()) return "a user waits for an answer";
+  if (!users.unanswered().empty()) return "a user waits for " + *users.unanswered().begin();
   if (!controller.is_at_rest()) return "the controller does not rest";
   return {};
 }
