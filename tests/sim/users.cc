@@ -39,7 +39,7 @@ void Users::shape(JobSpec& spec) {
   }
   if (random.chance(400)) {
     spec.retries = static_cast<uint32_t>(random.between(1, 3));
-    if (random.chance(250)) spec.retry_on = {2, 125};
+    if (random.chance(400)) spec.retry_on = {random.chance(500) ? 2 : 124, 125};
     spec.fresh = random.chance(300);
   }
   if (random.chance(200)) {
@@ -138,6 +138,7 @@ void Users::meddle_now_and_then() {
   if (random.chance(150)) return drain(world_.any_node().name(), random.chance(500));
   if (random.chance(60)) return change_policy();
   if (answered_.empty()) return;
+  if (random.chance(200) && cancel_what_is_ending()) return;
   const auto one =
       std::next(answered_.begin(), random.below(static_cast<int64_t>(answered_.size())));
   TaskKey task{one->first, kNoTask};
@@ -148,6 +149,19 @@ void Users::meddle_now_and_then() {
   }
   if (random.chance(500)) return cancel(task, 12);
   if (random.chance(300)) cancel(task, 0);
+}
+
+// Somebody comes too late: its time limit has ended it, but not all of it.
+bool Users::cancel_what_is_ending() {
+  if (!world_.controller.is_up()) return false;
+  for (const auto& [id, job] : world_.controller.state().jobs) {
+    for (const auto& [index, task] : job.tasks) {
+      if (task.outcome || task.stop != EndCause::kTimedOut) continue;
+      cancel({id, world_.random.chance(500) ? kNoTask : index}, 0);
+      return true;
+    }
+  }
+  return false;
 }
 
 void Users::drain(const std::string& node, bool drained) {

@@ -35,6 +35,7 @@ class Users {
   void drain(const std::string& node, bool drained);
   void ask_to_drain(const std::string& node, bool drained);
   void change_policy();
+  bool cancel_what_is_ending();
   void end_endless(int rounds);
   void ask(const std::string& node);
 
