@@ -163,6 +163,7 @@ def main():
     environment = {**os.environ, leftovers.MARK: mark}
     if options.all:
         environment.setdefault("DEVRUN_NFS_KILLS", "100")  # how often unit tests kill an NFS server
+        environment.setdefault("DEVRUN_FUZZ_ROUNDS", "100000")  # mutated task files
     build = os.path.join(ROOT, options.build)
     before = leftovers.take(mark)
     tally = Tally()

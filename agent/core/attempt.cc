@@ -86,7 +86,7 @@ void let_go(Attempt& attempt, Effects& out) {
     return;
   }
   attempt.went = true;
-  out.push_back(Go{attempt.desired.key});
+  out.push_back(Go{attempt.desired.key, attempt.desired.hosts});
   attempt.observed.phase = Phase::kRunning;
   report(attempt, out);
 }

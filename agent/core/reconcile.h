@@ -162,6 +162,8 @@ struct Remember {
 };
 struct Go {  // the setup step is done on every rank
   AttemptKey key;
+  std::vector<std::string> hosts =
+      {};  // "ADDRESS NAME" of its group's ranks: known by these names from then on
 };
 struct SignalProgram {
   AttemptKey key;

@@ -28,11 +28,22 @@ UniqueFd open_in_tree(int root, const std::string& path) {
   return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
 }
 
-Result<std::string> make_bound(const Places& places) {
+UniqueFd open_any_in_tree(int root, const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+Result<std::string> make_bound(const Places& places, bool folder) {
   TRY(make_folders(places.bound(), 0700));
   for (int n = 0; n < kBoundMax; ++n) {
     const std::string path = fmt::format("{}/{}", places.bound(), n);
-    if (::mkdir(path.c_str(), 0700) == 0) return path;
+    if (folder && ::mkdir(path.c_str(), 0700) == 0) return path;
+    if (!folder) {
+      const UniqueFd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (made) return path;
+    }
     if (errno != EEXIST) return errno_error("make " + path, errno);
   }
   return Error{Code::kExhausted,
@@ -50,7 +61,7 @@ Status remove_bound(const Places& places) {
         return errno_error("unmount " + path, errno);
       }
     }
-    if (::rmdir(path.c_str()) != 0) return errno_error("remove " + path, errno);
+    if (::remove(path.c_str()) != 0) return errno_error("remove " + path, errno);
   }
   if (::rmdir(places.bound().c_str()) != 0 && errno != ENOENT) {
     return errno_error("remove " + places.bound(), errno);
@@ -62,7 +73,8 @@ std::vector<std::string> places_of_bound(const AttemptSpec& spec,
                                          const std::vector<std::string>& of_site) {
   std::vector<std::string> out = of_site;
   for (const PathRule& rule : spec.paths) {
-    const bool is_bound = rule.kind == PathKind::kNode || rule.kind == PathKind::kLive;
+    const bool is_bound = rule.kind == PathKind::kNode || rule.kind == PathKind::kLive ||
+                          rule.kind == PathKind::kBound;
     if (is_bound && rule.name.empty()) out.push_back(rule.path);
   }
   return out;
@@ -83,6 +95,14 @@ void prune_places(const std::string& upper, const std::vector<std::string>& plac
           ::syscall(SYS_openat2, root->get(), parent_path.c_str(), &how, sizeof how)));
       if (!parent) break;
       const std::string name = path.substr(slash + 1);
+      struct stat st {};
+      const bool is_empty_file =
+          path == place && ::fstatat(parent.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+          S_ISREG(st.st_mode) && st.st_size == 0;
+      if (is_empty_file) {
+        if (::unlinkat(parent.get(), name.c_str(), 0) != 0) break;
+        continue;
+      }
       const UniqueFd folder(
           ::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       // An opaque one says that what the snapshot has there is gone.

@@ -22,16 +22,18 @@ struct BoundFolder {
 
 // `path` below a tree's root, whatever its links say; no descriptor if there is no such folder.
 UniqueFd open_in_tree(int root, const std::string& path);
+// The same of a folder or file.
+UniqueFd open_any_in_tree(int root, const std::string& path);
 
-// The next of the attempt's places for a mount, made.
-Result<std::string> make_bound(const Places& places);
+// The next of the attempt's places for a mount, made: a folder, or a file for a file.
+Result<std::string> make_bound(const Places& places, bool folder = true);
 // Unmounts them all, and removes the places. Idempotent.
 Status remove_bound(const Places& places);
 
 // Where these are in the container: the places of all that an attempt may have from elsewhere.
 std::vector<std::string> places_of_bound(const AttemptSpec& spec,
                                          const std::vector<std::string>& of_site);
-// Of an upper, once nothing is mounted any more: the empty folders that were made for these places,
+// Of an upper, once nothing is mounted any more: the empty folders and files that were made for these places,
 // and those on the way that hold nothing else, so that of a job that wrote nothing nothing is left.
 void prune_places(const std::string& upper, const std::vector<std::string>& places);
 

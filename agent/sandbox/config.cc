@@ -63,7 +63,10 @@ json mounts(const ConfigInput& in) {
     if (std::count(in.skipped_mounts.begin(), in.skipped_mounts.end(), text) != 0) continue;
     out.push_back(bind_mount(path, in.places.files() + text.substr(text.rfind('/')), true));
   }
-  for (const BoundFolder& folder : in.bound) {
+  // What contains others comes first, or it would hide them.
+  std::vector<BoundFolder> bound = in.bound;
+  std::ranges::stable_sort(bound, {}, [](const BoundFolder& one) { return one.target.size(); });
+  for (const BoundFolder& folder : bound) {
     json one = bind_mount(folder.target, folder.source, folder.writable);
     if (folder.with_submounts) one["options"][0] = "rbind";
     out.push_back(std::move(one));

@@ -54,6 +54,7 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   facts.gpus_per_node = spec.resources.gpus;
   facts.master_port = master_port(spec.key.job, spec.key.task, spec.key.attempt);
   facts.user = spec.user;
+  facts.group_name = spec.group_name;
   facts.array_index = spec.array_index;
   facts.array_tasks = spec.array_tasks;
   facts.has_setup = !spec.program.setup.empty();
@@ -84,6 +85,11 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
     const size_t end = std::min(rest.find('\0'), rest.size());
     if (end > 0) out.all.emplace_back(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  for (const std::string& variable : spec.point) {
+    const size_t equals = variable.find('=');
+    if (equals != std::string::npos)
+      out.set(variable.substr(0, equals), variable.substr(equals + 1));
   }
   out.set_if_missing("PATH", kPath);
   // Where the root has no /usr/local/bin, devrun is found here all the same. A job of a job brings it along.

@@ -1,5 +1,6 @@
 #include "agent/sandbox/node_sandboxes.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ class NodeSandboxes final : public Sandboxes {
   Result<FoundSession> find_session(const AttemptKey& key, const std::string& id) override {
     return sandbox::find_session(places(key), key, id);
   }
+  Status add_hosts(const AttemptKey& key, const std::vector<std::string>& hosts) override;
   Status kill(const AttemptKey& key) override;
   Result<Usage> usage(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
@@ -212,6 +214,21 @@ Result<std::vector<FoundSession>> NodeSandboxes::find_sessions() {
     }
   }
   return out;
+}
+
+// In place: the container has the very file bound.
+Status NodeSandboxes::add_hosts(const AttemptKey& key, const std::vector<std::string>& hosts) {
+  constexpr size_t kHostsBytesMax = 4 << 20;
+  const std::string path = places(key).files() + "/hosts";
+  const std::string known = TRY(read_file(path, kHostsBytesMax));
+  std::string more;
+  for (const std::string& host : hosts) {
+    const std::string line = host + "\n";
+    const bool plain = host.find('\n') == std::string::npos;
+    if (plain && ("\n" + known).find("\n" + line) == std::string::npos) more += line;
+  }
+  const UniqueFd file = TRY(open_file(path, O_WRONLY | O_APPEND | O_CLOEXEC));
+  return write_all(file.get(), more);
 }
 
 // A container that is about to begin is waited for: its shim is alive, and there is no end yet.

@@ -154,6 +154,9 @@ class Sandboxes : public WrittenPlaces {
   // kNotFound if there is none.
   virtual Result<FoundSession> find_session(const AttemptKey& key, const std::string& id) = 0;
 
+  // Lines of its /etc/hosts, "ADDRESS NAME", beside those that it has. Idempotent.
+  virtual Status add_hosts(const AttemptKey& key, const std::vector<std::string>& hosts) = 0;
+
   // Kills all that is left of the attempt's container (its cgroup) without its shim's help, and changes no file: for a
   // shim that is dead or does not listen. Idempotent; fine if nothing is there.
   virtual Status kill(const AttemptKey& key) = 0;

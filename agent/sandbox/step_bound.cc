@@ -1,7 +1,7 @@
 // What an attempt has from elsewhere, but for its node paths: live paths (`--live PATH`: that folder
-// of the live tree itself), the mounts that the node's configuration names, and $DEVRUN_SHARED. A
-// live path is looked up below the live tree's root, so that no link in it leads out. Dev containers
-// have the node's mounts alone: they are live themselves.
+// of the live tree itself, or another volume's), bound ones (another path of its own tree), the mounts
+// that the node's configuration names, and $DEVRUN_SHARED. All are looked up below the tree's root, so
+// that no link in it leads out. Dev containers have the node's mounts alone: they are live themselves.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
@@ -80,16 +80,39 @@ Result<UniqueFd> clone_live(const Options& options, const std::string& volume,
   return std::move(*out);
 }
 
-Status bind_live(Setup& setup, const std::string& path) {
-  const Options& options = setup.ground.options;
-  if (options.live_folder.empty()) return no_live_volumes(options, path);
-  const UniqueFd mount = TRY(clone_live(options, setup.spec.root.volume, path));
-  const std::string target = TRY(make_bound(setup.places));
+Status put_at(Setup& setup, const UniqueFd& mount, const std::string& path, bool folder) {
+  const std::string target = TRY(make_bound(setup.places, folder));
   if (::move_mount(mount.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-    return errno_error("mount the live " + path, errno);
+    return errno_error("mount what is to be at " + path, errno);
   }
   setup.bound.push_back({path, target, true, false});
   return ok();
+}
+
+Status bind_live(Setup& setup, const PathRule& rule) {
+  const Options& options = setup.ground.options;
+  const bool is_own = rule.volume.empty();
+  const std::string& volume = is_own ? setup.spec.root.volume : rule.volume;
+  const std::string source = !rule.source.empty() ? rule.source : is_own ? rule.path : "/";
+  if (options.live_folder.empty()) return no_live_volumes(options, rule.path);
+  return put_at(setup, TRY(clone_live(options, volume, source)), rule.path, true);
+}
+
+// Of the attempt's own tree, as it is mounted already.
+Status bind_own(Setup& setup, const PathRule& rule) {
+  const UniqueFd root = TRY(open_file(setup.places.rootfs(), O_PATH | O_DIRECTORY));
+  const UniqueFd source = open_any_in_tree(root.get(), rule.source);
+  struct stat st {};
+  if (!source || ::fstat(source.get(), &st) != 0) {
+    return Error{Code::kInvalid,
+                 fmt::format("{} is to be at {}, too, and is not in the job's file system",
+                             rule.source, rule.path),
+                 "devrun snapshot diff, to see what the snapshot has"};
+  }
+  const UniqueFd mount(
+      ::open_tree(source.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!mount) return errno_error("take " + rule.source + " of the job's tree", errno);
+  return put_at(setup, mount, rule.path, S_ISDIR(st.st_mode));
 }
 
 // Made by whichever of the job's ranks and attempts comes first.
@@ -119,8 +142,10 @@ Status run(Setup& setup) {
   }
   if (setup.spec.root.live) return ok();
   for (const PathRule& rule : setup.spec.paths) {
-    if (rule.kind != PathKind::kLive || !rule.name.empty()) continue;
-    if (!is_of_site(options, rule.path)) TRY(bind_live(setup, rule.path));
+    const bool is_live = rule.kind == PathKind::kLive;
+    if ((!is_live && rule.kind != PathKind::kBound) || !rule.name.empty()) continue;
+    if (is_of_site(options, rule.path)) continue;
+    TRY(is_live ? bind_live(setup, rule) : bind_own(setup, rule));
   }
   if (!options.shared_folder.empty()) TRY(make_shared(setup));
   return ok();

@@ -403,6 +403,9 @@ void Agent::perform(const Remember& effect) {
 }
 
 void Agent::perform(const Go& effect) {
+  if (!effect.hosts.empty()) {
+    log_failure(effect.key, "hosts", sandboxes_.add_hosts(effect.key, effect.hosts));
+  }
   if (const auto& link = runner(effect.key).link) log_failure(effect.key, "go", link->go());
 }
 

@@ -247,9 +247,6 @@ Result<int> print_submitted(const Console& console, const Submitted& submitted, 
   return 0;
 }
 
-namespace {
-
-// A job that no node could hold waits for one to be added, and whoever left it would never hear of that.
 void warn_of_no_node(Controller& controller, const Console& console, JobId job,
                      const JobSpec& spec) {
   const auto nodes = controller.list_nodes();
@@ -265,8 +262,6 @@ void warn_of_no_node(Controller& controller, const Console& console, JobId job,
                   has_reason ? ": " : "", has_reason ? waiting->reason : ""),
       fmt::format("devrun nodes; devrun cancel {}", job));
 }
-
-}  // namespace
 
 Result<int> send_job(const Target& target, Context& context, const Submission& submission,
                      const Sending& sending) {

@@ -47,7 +47,11 @@ Result<Submitted> submit_interruptibly(Controller& controller, Signals& signals,
 // The job's id alone, or one JSON record; nobody reading it is no reason to keep it from the shell.
 Result<int> print_submitted(const Console& console, const Submitted& submitted, bool json);
 
-// What `run` and `launch` do with a job that is ready to be sent.
+// A job that no node could hold waits for one to be added, and whoever left it would never hear of that.
+void warn_of_no_node(Controller& controller, const Console& console, JobId job,
+                     const JobSpec& spec);
+
+// What `run` does with a job that is ready to be sent.
 struct Sending {
   bool detach = false;
   bool json = false;  // with detach

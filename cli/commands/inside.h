@@ -1,5 +1,6 @@
 // What devrun does for a devrun outside when it is run in a job's container by `devrun cp` and `devrun port-forward`:
-// `devrun --inside files PATH` sends a file or folder on stdout, `devrun --inside ports` connects to ports. No command for
+// `devrun --inside files PATH` sends a file or folder on stdout, `devrun --inside ports` connects to ports; `devrun launch`
+// has `devrun --inside take PATH` write what comes on stdin. No command for
 // people; the two are of one version where the node has the caller's, and the streams begin with a mark or are framed, so
 // that another version is told as such.
 #pragma once

@@ -1,17 +1,14 @@
 // `devrun launch FILE.yaml`: a SkyPilot-style task file, resolved here and run as a job of the same kind as any other.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <charconv>
 
-#include "cli/client/caller.h"
-#include "cli/commands/attached_run.h"
 #include "cli/commands/command.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/launch_job.h"
+#include "cli/commands/launch_several.h"
 #include "cli/launch/plan.h"
-#include "cli/launch/script.h"
-#include "common/model/limits.h"
+#include "cli/launch/schema.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cli {
@@ -25,7 +22,9 @@ constexpr std::string_view kText =
     "is said at once,\n"
     "with its place, and nothing is started. Fields that mean nothing here (clouds, disks) are one "
     "warning each.\n"
-    "Output and exit status are as with `devrun run`.";
+    "Output and exit status are as with `devrun run`. Several documents are a pipeline, or a group "
+    "that begins together;\n"
+    "`devrun: {sweep: {lr: [0.1, 0.2]}}` runs a task for each point. docs/yaml.md has every field.";
 
 constexpr Option kOptions[] = {
     {.letter = 'e',
@@ -79,13 +78,19 @@ constexpr Option kOptions[] = {
     {.letter = {},
      .name = "json",
      .value = {},
-     .meaning = "the plan, or with -d the job, as one JSON record",
+     .meaning = "the plan, or with -d each job, as one JSON record",
      .fallback = {},
      .example = {}},
     {.letter = {},
      .name = "strict",
      .value = {},
      .meaning = "warnings are errors",
+     .fallback = {},
+     .example = {}},
+    {.letter = {},
+     .name = "schema",
+     .value = {},
+     .meaning = "print the JSON schema of task files, for editors, and do nothing else",
      .fallback = {},
      .example = {}},
     {.letter = {},
@@ -97,7 +102,7 @@ constexpr Option kOptions[] = {
     {.letter = 'd',
      .name = "detach",
      .value = {},
-     .meaning = "print the job id alone and return",
+     .meaning = "print the job ids alone, one a line, and return",
      .fallback = {},
      .example = {}},
     {.letter = 'q',
@@ -158,6 +163,9 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
   const bool refused = launch::has_errors(diagnostics) || !plan;
   const auto& redactions = plan ? plan->redactions : parsed.redactions;
   if (options.dry_run && !refused) {
+    const auto missing = missing_sources(*plan, context);
+    diagnostics.insert(diagnostics.end(), missing.begin(), missing.end());
+    launch::sort_by_place(diagnostics);
     TRY(context.console.data(options.json ? launch::plan_json(*plan, diagnostics)
                                           : launch::plan_text(*plan, diagnostics)));
   } else if (refused || !options.quiet) {
@@ -167,86 +175,17 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
   return plan;
 }
 
-// Where `workdir` is in the volume: the caller's own tree is the volume's.
-Result<std::string> folder_of(const launch::TaskPlan& task, const Target& target,
-                              const Caller& caller) {
-  if (task.workdir.empty()) return std::string();
-  if (!target.through_socket) {
-    return Error{
-        Code::kUnsupported,
-        fmt::format("workdir '{}' is outside every volume: uploads are not in this version",
-                    task.workdir_shown),
-        "devrun shell VOLUME, and launch from there"};
-  }
-  std::string path = task.workdir;
-  if (path == "~" || path.starts_with("~/")) {
-    path = caller.home + path.substr(1);
-  } else if (!path.starts_with('/')) {
-    path = TRY(current_folder()) + "/" + path;
-  }
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) {
-    return Error{Code::kNotFound,
-                 fmt::format("workdir '{}' is not a folder here", task.workdir_shown),
-                 "a path relative to the current directory"};
-  }
-  return path;
-}
-
-// `train` of `/x/train.yaml`.
-std::string name_of_file(const std::string& path) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  const size_t dot = name.rfind('.');
-  return dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
-}
-
-// `recover_on_exit_codes` alone, and no number at all, mean without a count: as often as there can be attempts. A lost
-// node is always recovered from.
-void ask_for_retries(const launch::JobRecovery& recovery, JobSpec& spec) {
-  const int64_t restarts = recovery.max_restarts_on_errors.value_or(0);
-  spec.retries =
-      restarts > 0 ? static_cast<uint32_t>(std::min<int64_t>(restarts, kRetriesMax)) : kRetriesMax;
-  if (restarts > 0 && recovery.recover_on_exit_codes.empty()) return;
-  for (const auto status : recovery.recover_on_exit_codes) {
-    if (status > 0 && status < 256) spec.retry_on.push_back(static_cast<int32_t>(status));
-  }
-  spec.retry_on.push_back(kStatusDevrun);
-}
-
-Result<Submission> submission_for(const LaunchOptions& options, const launch::TaskPlan& task,
-                                  const Context& context, const Target& target) {
-  Submission out;
-  out.request_id = TRY(new_request_id());
-  JobSpec& spec = out.spec;
-  spec.program.caller = TRY(capture_caller());
-  const std::string folder = TRY(folder_of(task, target, spec.program.caller));
-  const launch::Scripts scripts = TRY(launch::build_scripts(task, folder));
-  spec.name = task.name.empty() ? name_of_file(options.file) : task.name;
-  spec.root.volume = options.volume.empty() ? target.volume : options.volume;
-  if (spec.root.volume.empty() && !target.through_socket) {
-    return Error{Code::kInvalid, "which volume? This is no dev container, and none is named",
-                 "--volume NAME, or DEVRUN_VOLUME=NAME; devrun volume ls"};
-  }
-  spec.program.argv = scripts.run.empty() ? std::vector<std::string>{"true"} : scripts.run;
-  if (!options.no_setup) spec.program.setup = scripts.setup;
-  // The scripts go to ~/sky_workdir by themselves; outside a volume the caller's own folder means nothing there.
-  spec.program.cwd = target.through_socket ? TRY(current_folder()) : "/";
-  spec.per_node = task.per_node;
-  spec.nodes = task.nodes;
-  spec.priority = task.priority;
-  if (task.recovery) ask_for_retries(*task.recovery, spec);
-  std::vector<std::string> settings;
-  for (const launch::Value& value : scripts.env) settings.push_back(value.name + "=" + value.value);
-  out.env = TRY(environment_block(context.surroundings.environment, settings));
-  return out;
-}
-
 // The plan has been printed; what the cluster would make of it is for people, if there is a cluster to ask.
 void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, Context& context) {
   if (plan.tasks.size() != 1 || options.quiet) return;
+  // Of what would be brought and made nothing is needed for that.
   const auto asked = [&]() -> Result<ForesightRecord> {
     const Target target = TRY(find_target(context.surroundings));
-    const Submission submission = TRY(submission_for(options, plan.tasks[0], context, target));
+    const launch::TaskPlan& task = plan.tasks[0];
+    const std::string volume = options.volume.empty() ? target.volume : options.volume;
+    const TaskWish wish{task, task.name.empty() ? name_of_file(options.file) : task.name,
+                        TaskPlaces{volume, {}}};
+    const Submission submission = TRY(submission_of(wish, context, target.through_socket));
     const auto controller = TRY(controller_of(context));
     return controller->foresee(submission);
   };
@@ -269,22 +208,19 @@ Result<int> launch_file(const LaunchOptions& options, Context& context) {
     say_what_would_be(options, *plan, context);
     return 0;
   }
-  if (plan->tasks.size() > 1) {
-    return Error{Code::kUnsupported,
-                 fmt::format("{} has {} documents: pipelines and groups are not in this version",
-                             options.file, plan->tasks.size()),
-                 "one file each, joined by devrun --after-ok"};
-  }
   const Target target = TRY(find_target(context.surroundings));
-  const Submission submission = TRY(submission_for(options, plan->tasks[0], context, target));
-  Sending sending;
-  sending.detach = options.detach;
-  sending.json = options.json;
-  sending.quiet = options.quiet;
-  return send_job(target, context, submission, sending);
+  const LaunchWish wish{*plan,          options.file, options.volume, options.no_setup,
+                        options.detach, options.json, options.quiet};
+  return launch_plan(wish, target, context);
 }
 
 Result<Action> parse(const Arguments& arguments) {
+  if (arguments.has("schema")) {
+    return Action([](Context& context) -> Result<int> {
+      TRY(context.console.data(launch::task_schema()));
+      return 0;
+    });
+  }
   if (arguments.words.size() != 1 || arguments.has_dashes) {
     return Error{
         Code::kInvalid,

@@ -55,9 +55,25 @@ Result<PortPair> parse_pair(std::string_view text) {
                   TRY(parse_port(text.substr(colon + 1), false))};
 }
 
-Result<int> forward(const ForwardWish& wish, Context& context) {
+// Those that its task file names.
+Result<std::vector<PortPair>> told_ports(Controller& controller, const AttemptKey& key) {
+  constexpr size_t kPortsMax = 64;
+  const JobRecord job = TRY(controller.get_job(key.task_key()));
+  std::vector<PortPair> out;
+  for (const PortRange& range : job.spec.ports) {
+    for (uint32_t port = range.first; port <= range.last && out.size() < kPortsMax; ++port) {
+      out.push_back({static_cast<uint16_t>(port), static_cast<uint16_t>(port)});
+    }
+  }
+  if (!out.empty()) return out;
+  return Error{Code::kInvalid, fmt::format("which port? Job {} names none", to_string(key)),
+               fmt::format("devrun port-forward {} 8888", to_string(key))};
+}
+
+Result<int> forward(ForwardWish wish, Context& context) {
   Signals signals = TRY(Signals::take());
   const auto controller = TRY(controller_of(context));
+  if (wish.ports.empty()) wish.ports = TRY(told_ports(*controller, wish.key));
   std::vector<ForwardedPort> ports;
   for (const PortPair& pair : wish.ports) {
     auto listener = listen_on_loopback(pair.local);
@@ -106,8 +122,8 @@ Result<int> forward(const ForwardWish& wish, Context& context) {
 }
 
 Result<Action> parse(const Arguments& arguments) {
-  if (arguments.has_dashes || arguments.words.size() < 2) {
-    return Error{Code::kInvalid, "expected a job and its ports", {}};
+  if (arguments.has_dashes || arguments.words.empty()) {
+    return Error{Code::kInvalid, "expected a job, and ports unless its task file names them", {}};
   }
   ForwardWish wish;
   wish.key = TRY(parse_attempt_key(arguments.words[0]));
@@ -122,18 +138,18 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command port_forward_command() {
-  return {
-      {.name = "port-forward",
-       .usage = {"port-forward [--rank R] JOB [L:]R…"},
-       .purpose = "TCP from here to a running job",
-       .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
-               "loopback of the job's node\n"
-               "for each connection, until Ctrl-C or the job's end, whose exit status it returns "
-               "then. Outlives\n"
-               "restarts of the controller.",
-       .options = kOptions,
-       .examples = kExamples},
-      parse};
+  return {{.name = "port-forward",
+           .usage = {"port-forward [--rank R] JOB [[L:]R…]"},
+           .purpose = "TCP from here to a running job",
+           .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
+                   "loopback of the job's node\n"
+                   "for each connection; without ports those that the job's task file names. Until "
+                   "Ctrl-C or the job's end, whose exit status it returns "
+                   "then. Outlives\n"
+                   "restarts of the controller.",
+           .options = kOptions,
+           .examples = kExamples},
+          parse};
 }
 
 }  // namespace devrun::cli

@@ -23,6 +23,12 @@ Diagnostic warning_at(const Place& place, std::string message, std::string hint)
   return at(Severity::kWarning, place, std::move(message), std::move(hint));
 }
 
+Diagnostic unsupported_at(const Place& place, std::string message, std::string hint) {
+  Diagnostic out = warning_at(place, std::move(message), std::move(hint));
+  out.unsupported = true;
+  return out;
+}
+
 bool has_errors(const std::vector<Diagnostic>& diagnostics) {
   return std::any_of(diagnostics.begin(), diagnostics.end(),
                      [](const Diagnostic& d) { return d.severity == Severity::kError; });

@@ -36,10 +36,14 @@ struct Diagnostic {
   std::string message;
   std::string hint;       // may be empty
   std::string file = {};  // empty: the task file; else shown by that name, without its text
+  // Of a warning: the task is not run as the file means it (known_fields.h), and not merely where it would be elsewhere.
+  bool unsupported = false;
 };
 
 Diagnostic error_at(const Place& place, std::string message, std::string hint = {});
 Diagnostic warning_at(const Place& place, std::string message, std::string hint = {});
+
+Diagnostic unsupported_at(const Place& place, std::string message, std::string hint = {});
 
 bool has_errors(const std::vector<Diagnostic>& diagnostics);
 // `--strict`: every warning is an error.

@@ -73,11 +73,12 @@ void Report::wrong_type(const Place& place, std::string_view field, std::string_
         std::move(hint));
 }
 
-void Report::ignored(const Place& place, const std::string& path, std::string_view consequence) {
-  if (!ignored_.insert(path).second) return;
-  diagnostics_.push_back(warning_at(
-      place,
-      fmt::format("'{}' has no effect{}{}", path, consequence.empty() ? "" : ": ", consequence)));
+void Report::not_read(const Place& place, const std::string& path, const Field& field) {
+  if (!not_read_.insert(path).second) return;
+  const std::string_view why = field.consequence;
+  std::string message = fmt::format("'{}' has no effect{}{}", path, why.empty() ? "" : ": ", why);
+  field.handling == Handling::kUnsupported ? unsupported(place, std::move(message))
+                                           : warning(place, std::move(message));
 }
 
 std::optional<std::string> read_string(Report& report, std::string_view field, const Node& node) {
@@ -116,7 +117,7 @@ std::vector<const Entry*> walk_fields(Report& report, const Node& mapping,
     } else if ((field->kinds & kind_bit(*entry.value)) == 0) {
       report.wrong_type(entry.value->place, full, kinds_text(field->kinds), *entry.value);
     } else {
-      report.ignored(entry.key_place, full, field->consequence);
+      report.not_read(entry.key_place, full, *field);
     }
   }
   return read;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "cli/launch/plan_mounts.h"
 #include "cli/launch/readers.h"
 #include "cli/launch/substitute.h"
 #include "cli/launch/variable_name.h"
@@ -30,6 +31,11 @@ const std::string* given_env(const GivenValues& given, std::string_view name) {
 bool declared(const std::vector<Variable>& variables, std::string_view name) {
   return std::any_of(variables.begin(), variables.end(),
                      [name](const Variable& v) { return v.name == name; });
+}
+
+bool is_swept(const Task& task, std::string_view name) {
+  return task.sweep && std::any_of(task.sweep->variables.begin(), task.sweep->variables.end(),
+                                   [name](const SweptVariable& v) { return v.name == name; });
 }
 
 void missing(std::vector<Diagnostic>& diagnostics, const Variable& variable, bool secret) {
@@ -71,6 +77,7 @@ void resolve_envs(const Task& task, const GivenValues& given, TaskPlan& out,
   for (const Variable& variable : task.envs) {
     if (secret(variable.name)) continue;
     const std::string* env = given_env(given, variable.name);
+    if (is_swept(task, variable.name) && env == nullptr) continue;
     if (env != nullptr) {
       out.envs.push_back({variable.name, *env});
     } else if (variable.value) {
@@ -123,6 +130,97 @@ void note_no_run(const Task& task, std::vector<Diagnostic>& diagnostics) {
                  fmt::format("{} has no 'run': {}", whose,
                              task.setup.value.empty() ? "nothing is run" : "only its setup is run"),
                  "add a line such as 'run: python train.py'"));
+}
+
+// `--env` of a variable that the sweep has leaves it that one value.
+void resolve_sweep(const Task& task, const GivenValues& given, TaskPlan& out,
+                   std::vector<Diagnostic>& diagnostics) {
+  if (!task.sweep) return;
+  const Sweep& sweep = *task.sweep;
+  uint32_t tasks = static_cast<uint32_t>(sweep.array);
+  if (!sweep.variables.empty()) tasks = 1;
+  for (const SweptVariable& variable : sweep.variables) {
+    if (find_value(out.secrets, variable.name) != nullptr) {
+      diagnostics.push_back(
+          error_at(variable.place,
+                   fmt::format("devrun.sweep: {} is a secret, and points are shown", variable.name),
+                   "sweep over another variable"));
+    }
+    const std::string* env = given_env(given, variable.name);
+    SweepVariable planned{variable.name, variable.values};
+    if (env != nullptr) planned.values = {*env};
+    tasks *= static_cast<uint32_t>(planned.values.size());
+    std::erase_if(out.envs, [&](const Value& value) { return value.name == variable.name; });
+    out.sweep.push_back(std::move(planned));
+  }
+  out.array_tasks = tasks;
+  out.array_running_max = static_cast<uint32_t>(sweep.max_running);
+}
+
+void resolve_service(const Task& task, const VariableLookup& lookup, TaskPlan& out) {
+  out.ports = task.alternatives.front().ports;
+  if (!task.service) return;
+  const Service& service = *task.service;
+  for (const PortRange& ports : service.ports) {
+    if (std::find(out.ports.begin(), out.ports.end(), ports) == out.ports.end()) {
+      out.ports.push_back(ports);
+    }
+  }
+  if (service.probe_path.empty()) return;
+  out.probe = fmt::format("{} {}", service.probe_post.empty() ? "GET" : "POST",
+                          substitute(service.probe_path, lookup).shown);
+  if (!out.ports.empty()) out.probe += fmt::format(" on port {}", out.ports.front().first);
+  if (service.initial_delay_seconds > 0) {
+    out.probe += fmt::format(", from {} s on", service.initial_delay_seconds);
+  }
+}
+
+// A group's tasks find each other by their names.
+void check_names(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
+  if (file.order != TaskOrder::kParallel) return;
+  std::vector<std::string_view> names;
+  for (const Task& task : file.tasks) {
+    const std::string& name = task.name.value;
+    if (!name.empty() && std::count(names.begin(), names.end(), name) != 0) {
+      diagnostics.push_back(error_at(task.name.place,
+                                     fmt::format("two tasks of the group are called '{}'", name),
+                                     "tasks of a group find each other by their names"));
+    }
+    names.push_back(name);
+  }
+}
+
+bool is_primary(const TaskFile& file, const Task& task) {
+  return file.primary_tasks.empty() ||
+         std::any_of(file.primary_tasks.begin(), file.primary_tasks.end(),
+                     [&](const Text& name) { return name.value == task.name.value; });
+}
+
+void check_primary(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
+  for (const Text& name : file.primary_tasks) {
+    const bool known = std::any_of(file.tasks.begin(), file.tasks.end(),
+                                   [&](const Task& task) { return task.name.value == name.value; });
+    if (known) continue;
+    std::vector<std::string_view> names;
+    for (const Task& task : file.tasks) names.push_back(task.name.value);
+    const auto near = nearest_word(name.value, names);
+    diagnostics.push_back(error_at(name.place,
+                                   fmt::format("primary_tasks: no task is called '{}'", name.value),
+                                   near ? fmt::format("did you mean '{}'?", *near) : ""));
+  }
+}
+
+void check_several(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
+  if (file.tasks.size() < 2) return;
+  check_names(file, diagnostics);
+  check_primary(file, diagnostics);
+  for (const Task& task : file.tasks) {
+    const bool is_array = task.sweep && (task.sweep->array > 0 || !task.sweep->variables.empty());
+    if (is_array && file.order == TaskOrder::kParallel) {
+      diagnostics.push_back(error_at(task.sweep->place, "a task of a group cannot be an array",
+                                     "a file of its own for it; or num_nodes"));
+    }
+  }
 }
 
 void set_gpus(TaskPlan& out, const GpuRequest& gpu) {
@@ -181,14 +279,24 @@ TaskPlan resolve_task(const Task& task, const GivenValues& given,
   choose_resources(task, out);
   resolve_secrets(task, given, out, diagnostics);
   resolve_envs(task, given, out, diagnostics);
-  const Substituted workdir =
-      substitute(task.workdir.value, [&](std::string_view name) -> std::optional<VariableValue> {
-        if (const auto* value = find_value(out.secrets, name)) return VariableValue{*value, true};
-        if (const auto* value = find_value(out.envs, name)) return VariableValue{*value, false};
-        return std::nullopt;
-      });
+  resolve_sweep(task, given, out, diagnostics);
+  const VariableLookup lookup = [&](std::string_view name) -> std::optional<VariableValue> {
+    if (const auto* value = find_value(out.secrets, name)) return VariableValue{*value, true};
+    if (const auto* value = find_value(out.envs, name)) return VariableValue{*value, false};
+    return std::nullopt;
+  };
+  const Substituted workdir = substitute(task.workdir.value, lookup);
   out.workdir = workdir.value;
   out.workdir_shown = workdir.shown;
+  if (task.git) {
+    const Substituted url = substitute(task.git->url.value, lookup);
+    const Substituted ref = substitute(task.git->ref.value, lookup);
+    out.git =
+        PlannedGit{url.value, ref.value, url.shown + (ref.shown.empty() ? "" : " at " + ref.shown)};
+  }
+  out.image = task.alternatives.front().image;
+  out.mounts = plan_mounts(task, lookup, diagnostics);
+  resolve_service(task, lookup, out);
   return out;
 }
 
@@ -213,9 +321,11 @@ Resolution resolve(const TaskFile& file, const Overrides& overrides) {
   for (const auto& [name, value] : given.secrets) plan.redactions.add(value);
   std::vector<Diagnostic> flags;
   note_misspelt(file, overrides, out.diagnostics);
+  check_several(file, out.diagnostics);
   for (const Task& task : file.tasks) {
     note_no_run(task, out.diagnostics);
     TaskPlan resolved = resolve_task(task, given, out.diagnostics);
+    resolved.secondary = !is_primary(file, task);
     flags.clear();  // the same for every task
     apply_flags(overrides, resolved, flags);
     for (const Value& secret : resolved.secrets) plan.redactions.add(secret.value);

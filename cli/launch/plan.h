@@ -22,6 +22,37 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
+// What a task finds at `target` beside its volume. Paths and names have their values; `shown` is without those of secrets.
+struct PlannedMount {
+  enum class Kind {
+    kLocal,  // `source`, a path as the user means it: relative to the caller's cwd, `~` not expanded
+    kUri,    // what `source` names, copied there before setup
+    kShared,   // the folder `name` of the store, live; made if it is missing
+    kVolume,   // the volume `name`, live; it must be there
+    kScratch,  // an empty folder
+  };
+  Kind kind = Kind::kLocal;
+  std::string target;  // `/…` or `~/…`, plain: no `//`, `.` or `..`
+  std::string source = {};
+  std::string name = {};  // a volume's
+  std::vector<std::string> filled_by =
+      {};               // of kShared: paths or URIs whose content is put into it
+  bool copied = false;  // of kShared: each job has its own copy
+  Place place = {};
+  std::string shown = {};  // all of it in words, "/data  the shared folder pics, live"
+  bool operator==(const PlannedMount&) const = default;
+};
+inline bool is_uri(std::string_view text) {
+  return text.find("://") != std::string_view::npos;
+}
+
+struct PlannedGit {
+  std::string url;
+  std::string ref;  // empty: the repository's own branch
+  std::string shown;
+  bool operator==(const PlannedGit&) const = default;
+};
+
 struct TaskPlan {
   std::string name;     // may be empty
   std::string workdir;  // as the user means it: relative to the caller's cwd, `~` not expanded
@@ -38,6 +69,15 @@ struct TaskPlan {
   std::vector<Value> secrets;  // values never leave but as the job's environment
   std::string setup;
   std::string run;
+  std::optional<PlannedGit> git = {};
+  std::string image = {};                 // a container image to run in; empty: the volume
+  std::vector<PlannedMount> mounts = {};  // those that contain others first
+  std::vector<PortRange> ports = {};
+  std::string probe = {};    // of a service, in words: "GET /health on port 8080"; empty: none
+  uint32_t array_tasks = 0;  // 0: no array; of a sweep the number of its points
+  uint32_t array_running_max = 0;
+  bool secondary = false;                 // of a group: ended once those that are not have ended
+  std::vector<SweepVariable> sweep = {};  // the last one changes fastest
 };
 
 struct Plan {

@@ -87,12 +87,47 @@ std::string recovery_text(const JobRecovery& recovery) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+std::string ports_text(const std::vector<PortRange>& ports) {
+  std::vector<std::string> out;
+  for (const PortRange& range : ports) {
+    out.push_back(range.first == range.last ? std::to_string(range.first)
+                                            : fmt::format("{}-{}", range.first, range.last));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+void place_rows(std::string& out, const TaskPlan& task) {
+  if (!task.image.empty()) row(out, "image", value_text(task.image));
+  if (!task.workdir.empty()) row(out, "workdir", value_text(task.workdir_shown));
+  if (task.git) row(out, "workdir", "cloned from " + value_text(task.git->shown));
+  std::string_view label = "mounts";
+  for (const PlannedMount& mount : task.mounts) {
+    row(out, std::exchange(label, ""), value_text(mount.shown));
+  }
+  if (!task.ports.empty()) row(out, "ports", ports_text(task.ports));
+  if (!task.probe.empty()) row(out, "ready", value_text(task.probe));
+}
+
+void array_rows(std::string& out, const TaskPlan& task) {
+  if (task.array_tasks == 0) return;
+  const std::string at_once =
+      task.array_running_max > 0 ? fmt::format(", {} at once", task.array_running_max) : "";
+  row(out, "tasks", fmt::format("{}{}", task.array_tasks, at_once));
+  std::string_view label = "sweep";
+  for (const SweepVariable& variable : task.sweep) {
+    row(out, std::exchange(label, ""),
+        value_text(fmt::format("{} = {}", variable.name, fmt::join(variable.values, ", "))));
+  }
+}
+
 std::string task_text(const TaskPlan& task) {
   std::string out =
       fmt::format("task {}\n", task.name.empty() ? "(no name)" : value_text(task.name));
+  if (task.secondary) row(out, "ends", "once the primary tasks have ended");
   row(out, "nodes", std::to_string(task.nodes));
   row(out, "each", resources_text(task));
-  if (!task.workdir.empty()) row(out, "workdir", value_text(task.workdir_shown));
+  array_rows(out, task);
+  place_rows(out, task);
   if (task.recovery) row(out, "recovery", recovery_text(*task.recovery));
   if (task.priority != 0) row(out, "priority", std::to_string(task.priority));
   std::string_view label = "envs";

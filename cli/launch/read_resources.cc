@@ -77,6 +77,28 @@ void read_memory(Report& report, const std::string& field, const Node& node, Res
   out.memory = MemoryRequest{static_cast<int64_t>(bytes), quantity->at_least};
 }
 
+// Only images by `docker:` are of use here: others name machines of a cloud.
+void read_image(Report& report, const std::string& field, const Entry& entry,
+                ResourceRequest& out) {
+  constexpr std::string_view kDocker = "docker:";
+  const Node& node = *entry.value;
+  const bool is_map = node.kind == NodeKind::kMapping;
+  if (!is_map && !node.is_string()) {
+    return report.wrong_type(node.place, field, "an image such as docker:debian:bookworm", node);
+  }
+  out.image.clear();
+  if (is_map || !node.scalar.text.starts_with(kDocker)) {
+    return report.not_read(entry.key_place, field,
+                           {"image_id", Handling::kHint, kString | kMap,
+                            "an image without docker: is a cloud's; the task runs in the volume"});
+  }
+  out.image = node.scalar.text.substr(kDocker.size());
+  const bool plain = out.image.find_first_of(" \t\n'\"\\$") == std::string::npos;
+  if (out.image.empty() || out.image.size() > 512 || !plain) {
+    report.wrong_type(node.place, field, "an image such as docker:debian:bookworm", node);
+  }
+}
+
 // The fields that an alternative has too; `out` begins as its defaults.
 void read_common(Report& report, const std::vector<const Entry*>& entries, const std::string& path,
                  ResourceRequest& out) {
@@ -96,6 +118,8 @@ void read_common(Report& report, const std::vector<const Entry*>& entries, const
     };
     if (entry->key == "cpus") read_cpus(report, field, value, out);
     if (entry->key == "memory") read_memory(report, field, value, out);
+    if (entry->key == "image_id") read_image(report, field, *entry, out);
+    if (entry->key == "ports") out.ports = read_ports(report, field, value);
     if (entry->key == "priority") {
       const auto priority = read_int(report, field, value, -kPriorityMax, kPriorityMax);
       if (priority) out.priority = static_cast<int32_t>(*priority);
@@ -145,10 +169,7 @@ JobRecovery read_recovery(Report& report, const std::string& field, const Node& 
     out.strategy = read_string(report, field, node).value_or("");
     return out;
   }
-  static constexpr std::array kFields{Field{"strategy", Handling::kRead},
-                                      Field{"max_restarts_on_errors", Handling::kRead},
-                                      Field{"recover_on_exit_codes", Handling::kRead}};
-  for (const Entry* entry : walk_fields(report, node, kFields, field)) {
+  for (const Entry* entry : walk_fields(report, node, recovery_fields(), field)) {
     const std::string name = field + "." + entry->key;
     if (entry->key == "strategy")
       out.strategy = read_string(report, name, *entry->value).value_or("");

@@ -34,22 +34,24 @@ Text read_name(Report& report, const Entry& entry) {
   return out;
 }
 
-Text read_workdir(Report& report, const Entry& entry) {
+void read_workdir(Report& report, const Entry& entry, Task& out) {
   const Node& node = *entry.value;
+  if (node.is_string()) {
+    out.workdir = read_text(report, entry);
+    return;
+  }
   if (node.kind != NodeKind::kMapping) {
-    if (node.is_string()) return read_text(report, entry);
-    report.wrong_type(node.place, "workdir", "a folder, or {url: …, ref: …}", node);
-    return {};
+    return report.wrong_type(node.place, "workdir", "a folder, or {url: …, ref: …}", node);
   }
-  static constexpr std::array kFields{Field{"url", Handling::kRead}, Field{"ref", Handling::kRead}};
-  bool has_url = false;
-  for (const Entry* part : walk_fields(report, node, kFields, "workdir")) {
-    has_url = has_url || part->key == "url";
-    read_string(report, "workdir." + part->key, *part->value);
+  GitSource git;
+  for (const Entry* part : walk_fields(report, node, workdir_fields(), "workdir")) {
+    auto text = read_string(report, "workdir." + part->key, *part->value);
+    if (text) (part->key == "url" ? git.url : git.ref) = {*std::move(text), part->value->place};
   }
-  if (!has_url) report.error(node.place, "workdir: expected a folder, or a map with 'url'");
-  report.ignored(entry.key_place, "workdir.url", "the repository is not cloned");
-  return {};
+  if (git.url.value.empty()) {
+    report.error(node.place, "workdir: expected a folder, or a map with 'url'");
+  }
+  out.git = std::move(git);
 }
 
 TaskOrder read_order(Report& report, const Node& node) {
@@ -60,9 +62,19 @@ TaskOrder read_order(Report& report, const Node& node) {
   return TaskOrder::kSerial;
 }
 
+void read_primary(Report& report, const Node& node, TaskFile& file) {
+  const auto one = [&](const Node& name) {
+    auto text = read_string(report, "primary_tasks", name);
+    if (text) file.primary_tasks.push_back({*std::move(text), name.place});
+  };
+  if (node.kind != NodeKind::kSequence) return one(node);
+  for (const Node* item : node.items) one(*item);
+}
+
 void read_header(Report& report, const Node& document, TaskFile& file) {
   for (const Entry* entry : walk_fields(report, document, header_fields(), "")) {
     if (entry->key == "name") file.name = read_name(report, *entry).value;
+    if (entry->key == "primary_tasks") read_primary(report, *entry->value, file);
     if (entry->key == "execution") file.order = read_order(report, *entry->value);
   }
 }
@@ -87,7 +99,7 @@ Task read_task(Report& report, const Node& document) {
   for (const Entry* entry : walk_fields(report, document, task_fields(), "")) {
     const Node& value = *entry->value;
     if (entry->key == "name") out.name = read_name(report, *entry);
-    if (entry->key == "workdir") out.workdir = read_workdir(report, *entry);
+    if (entry->key == "workdir") read_workdir(report, *entry, out);
     if (entry->key == "num_nodes") {
       out.nodes = read_int(report, "num_nodes", value, 1, kTaskNodesMax).value_or(1);
     }
@@ -96,6 +108,10 @@ Task read_task(Report& report, const Node& document) {
     if (entry->key == "secrets") out.secrets = read_secrets(report, value);
     if (entry->key == "setup") out.setup = read_text(report, *entry);
     if (entry->key == "run") out.run = read_text(report, *entry);
+    if (entry->key == "file_mounts") out.file_mounts = read_file_mounts(report, value);
+    if (entry->key == "volumes") out.volumes = read_volumes(report, value);
+    if (entry->key == "service") out.service = read_service(report, *entry);
+    if (entry->key == "devrun") out.sweep = read_sweep(report, *entry);
   }
   return out;
 }

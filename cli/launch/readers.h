@@ -20,6 +20,11 @@ std::vector<ResourceRequest> read_resources(Report& report, const Node& node);
 // "H100:8", as a list item or `--gpus` has it; nothing if it is no such thing.
 std::optional<GpuRequest> parse_gpu(std::string_view text);
 std::vector<GpuRequest> read_gpus(Report& report, const std::string& field, const Node& node);
+std::vector<FileMount> read_file_mounts(Report& report, const Node& node);
+std::vector<VolumeMount> read_volumes(Report& report, const Node& node);
+Service read_service(Report& report, const Entry& entry);
+std::vector<PortRange> read_ports(Report& report, const std::string& field, const Node& node);
+Sweep read_sweep(Report& report, const Entry& entry);
 JobRecovery read_recovery(Report& report, const std::string& field, const Node& node);
 
 }  // namespace devrun::launch

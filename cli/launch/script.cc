@@ -59,13 +59,19 @@ std::vector<Value> pieces(const std::string& prefix, std::string_view text) {
   return out;
 }
 
-std::vector<std::string> program(std::string_view name, const std::vector<Value>& text) {
+// `places`: the first one of the attempt fetches and fills before its text.
+std::vector<std::string> program(std::string_view name, const std::vector<Value>& text,
+                                 bool places) {
   std::string joined;
   for (const Value& piece : text) joined += "$" + piece.name;
   // The prologue is one eval on a line of its own: an error in the user's first line must find stderr.
   constexpr std::string_view kStart =
-      R"(exec /bin/bash --norc +H -i /dev/fd/8 8<<<'eval "$DEVRUN_TASK_PROLOGUE"'$'\n'"{}" 9>&2 2>/dev/null </dev/null)";
-  return {"/bin/bash",      "--noprofile", "--norc", "-c", fmt::format(kStart, joined),
+      R"(exec /bin/bash --norc +H -i /dev/fd/8 8<<<'eval "$DEVRUN_TASK_PROLOGUE{}"'$'\n'"{}" 9>&2 2>/dev/null </dev/null)";
+  return {"/bin/bash",
+          "--noprofile",
+          "--norc",
+          "-c",
+          fmt::format(kStart, places ? "$DEVRUN_TASK_PLACES" : "", joined),
           std::string(name)};
 }
 
@@ -81,7 +87,8 @@ std::string_view script_prologue() {
   return kPrologue;
 }
 
-Result<Scripts> build_scripts(const TaskPlan& task, const std::string& workdir) {
+Result<Scripts> build_scripts(const TaskPlan& task, const std::string& workdir,
+                              const std::vector<PlaceStep>& places, bool with_setup) {
   Scripts out;
   std::vector<std::string_view> names;
   for (const auto* values : {&task.envs, &task.secrets}) {
@@ -93,16 +100,24 @@ Result<Scripts> build_scripts(const TaskPlan& task, const std::string& workdir) 
       names.push_back(value.name);
     }
   }
+  for (const SweepVariable& variable : task.sweep) names.push_back(variable.name);
   out.env.push_back({"DEVRUN_TASK_ENV", fmt::format("{}", fmt::join(names, " "))});
   out.env.push_back({"DEVRUN_TASK_WORKDIR", workdir});
   out.env.push_back({"DEVRUN_TASK_PROLOGUE", std::string(kPrologue)});
+  const std::string places_text = places_script(places);
+  if (places_text.size() > kPieceBytes) {
+    return Error{Code::kExhausted, "file_mounts fetch and fill too much for one task",
+                 "fewer entries, or a script in setup"};
+  }
+  if (!places_text.empty()) out.env.push_back({"DEVRUN_TASK_PLACES", places_text});
+  bool first = !places_text.empty();
   const auto add = [&](std::string_view name, const std::string& prefix, std::string_view text) {
     if (text.empty()) return std::vector<std::string>{};
     const std::vector<Value> parts = pieces(prefix, text);
     out.env.insert(out.env.end(), parts.begin(), parts.end());
-    return program(name, parts);
+    return program(name, parts, std::exchange(first, false));
   };
-  out.setup = add("setup", "DEVRUN_TASK_SETUP", task.setup);
+  if (with_setup) out.setup = add("setup", "DEVRUN_TASK_SETUP", task.setup);
   out.run = add("run", "DEVRUN_TASK_RUN", task.run);
   if (bytes_of(out.env) > kScriptsBytesMax) {
     return Error{Code::kExhausted,

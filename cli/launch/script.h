@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/launch/places_script.h"
 #include "cli/launch/plan.h"
 #include "common/base/result.h"
 
@@ -39,8 +40,10 @@ struct Scripts {
 };
 
 // `workdir`: where the task's files are in the job, absolute; ~/sky_workdir becomes a link to it.
-// Empty: ~/sky_workdir is a folder of the job's own, made if it is missing.
-Result<Scripts> build_scripts(const TaskPlan& task, const std::string& workdir);
+// Empty: ~/sky_workdir is a folder of the job's own, made if it is missing. `places` are seen to before the text of
+// setup, or of run if `with_setup` is false or there is none.
+Result<Scripts> build_scripts(const TaskPlan& task, const std::string& workdir,
+                              const std::vector<PlaceStep>& places = {}, bool with_setup = true);
 
 // The text that runs before the user's, for docs and tests.
 std::string_view script_prologue();

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/output/job_text.h"
+#include "common/model/sweep.h"
 
 namespace devrun::cli {
 
@@ -159,9 +160,30 @@ Json json_of(const PathRules& rules) {
   for (const PathRule& rule : rules) {
     Json one = {{"path", rule.path}, {"kind", path_kind_name(rule.kind)}};
     if (!rule.name.empty()) one["name"] = rule.name;
+    if (!rule.volume.empty()) one["volume"] = rule.volume;
+    if (!rule.source.empty()) one["source"] = rule.source;
     out.push_back(std::move(one));
   }
   return out;
+}
+
+// What only jobs of task files have is left out of others.
+void add_task_file_facts(Json& out, const JobRecord& job) {
+  const JobSpec& spec = job.spec;
+  for (const PortRange& range : spec.ports) {
+    out["ports"].push_back({{"first", range.first}, {"last", range.last}});
+  }
+  for (const auto& [heading, text] : spec.notes) out["notes"][heading] = text;
+  for (const SweepVariable& variable : spec.sweep) out["sweep"][variable.name] = variable.values;
+  if (!spec.sweep.empty() && job.task != kNoTask) {
+    out["point"] = sweep_point(spec.sweep, static_cast<uint64_t>(job.task));
+  }
+  if (spec.group.size != 0) {
+    out["group"] = {{"name", spec.group.name},
+                    {"task", spec.group.task},
+                    {"leader", spec.group.leader == 0 ? job.job : spec.group.leader},
+                    {"size", spec.group.size}};
+  }
 }
 
 Json json_of(const JobRecord& job) {
@@ -205,6 +227,7 @@ Json json_of(const JobRecord& job) {
   out["results"] = results_name(job.spec.results);
   out["fresh"] = job.spec.fresh;
   out["paths"] = json_of(job.spec.paths);
+  add_task_file_facts(out, job);
   out["timeline"] = json_of(job.timeline);
   out["attempts"] = Json::array();
   for (const AttemptRecord& attempt : job.attempts) out["attempts"].push_back(json_of(attempt));

@@ -10,6 +10,7 @@
 #include "cli/output/table.h"
 #include "cli/output/text_parts.h"
 #include "common/base/units.h"
+#include "common/model/sweep.h"
 
 namespace devrun::cli {
 
@@ -18,6 +19,7 @@ namespace {
 constexpr size_t kCommandShownMax = 60;
 constexpr size_t kNameShownMax = 16;
 constexpr size_t kTasksShownMax = 100;
+constexpr size_t kPointShownMax = 60;
 
 // How long it has run, or ran.
 std::string run_time(const Timeline& timeline, Time now) {
@@ -36,6 +38,40 @@ std::string waited_text(const JobSpec& spec) {
   add(spec.after_ok, "succeeded");
   add(spec.after_fail, "failed");
   return out;
+}
+
+std::string ports_text(const std::vector<PortRange>& ports) {
+  std::vector<std::string> out;
+  for (const PortRange& range : ports) {
+    out.push_back(range.first == range.last ? fmt::format("{}", range.first)
+                                            : fmt::format("{}-{}", range.first, range.last));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+// Of a task its point, of the whole the variables and how many values each has.
+void add_sweep(std::string& out, const JobRecord& job) {
+  if (job.spec.sweep.empty()) return;
+  if (job.task != kNoTask) {
+    return line(out, "point",
+                printable(sweep_point_text(job.spec.sweep, static_cast<uint64_t>(job.task))));
+  }
+  std::vector<std::string> variables;
+  for (const SweepVariable& variable : job.spec.sweep) {
+    variables.push_back(fmt::format("{} ({})", variable.name, variable.values.size()));
+  }
+  line(out, "sweep", printable(fmt::format("{}", fmt::join(variables, " × "))));
+}
+
+// What it has from elsewhere.
+void add_mounts(std::string& out, const PathRules& rules) {
+  for (const PathRule& rule : rules) {
+    if (rule.kind == PathKind::kBound) {
+      line(out, "mount", printable(fmt::format("{}  from {}", rule.path, rule.source)));
+    } else if (!rule.volume.empty()) {
+      line(out, "mount", printable(fmt::format("{}  volume {}, live", rule.path, rule.volume)));
+    }
+  }
 }
 
 std::string status_text(const std::optional<Ending>& ending) {
@@ -158,12 +194,22 @@ std::string array_text(const JobRecord& job, Time now) {
   const size_t left_out = shown.size() - std::min(shown.size(), kTasksShownMax);
   shown.resize(shown.size() - left_out);
   std::ranges::sort(shown, {}, [](const AttemptRecord* a) { return a->key; });
-  Table table({"TASK", "STATE", "STATUS", "NODE", "TIME", "OUTPUT", "REASON"});
+  std::vector<std::string> head{"TASK", "STATE", "STATUS", "NODE", "TIME", "OUTPUT"};
+  if (!job.spec.sweep.empty()) head.emplace_back("POINT");
+  head.emplace_back("REASON");
+  Table table(std::move(head));
   for (const AttemptRecord* attempt : shown) {
-    table.add({attempt_name(job, attempt->key), std::string(state_name(attempt->state)),
-               status_text(attempt->ending), attempt->node.empty() ? "-" : attempt->node,
-               run_time(attempt->timeline, now), format_size(attempt->output_bytes),
-               attempt->ending ? attempt->ending->reason : ""});
+    std::vector<std::string> row{
+        attempt_name(job, attempt->key),  std::string(state_name(attempt->state)),
+        status_text(attempt->ending),     attempt->node.empty() ? "-" : attempt->node,
+        run_time(attempt->timeline, now), format_size(attempt->output_bytes)};
+    if (!job.spec.sweep.empty()) {
+      row.push_back(shortened(
+          printable(sweep_point_text(job.spec.sweep, static_cast<uint64_t>(attempt->key.task))),
+          kPointShownMax));
+    }
+    row.push_back(attempt->ending ? attempt->ending->reason : "");
+    table.add(std::move(row));
   }
   std::string out = shown.empty() ? "" : "\n" + table.render();
   if (left_out != 0) {
@@ -294,6 +340,18 @@ std::string job_text(const JobRecord& job, Time now) {
   if (!job.spec.pool.empty()) line(out, "pool", job.spec.pool);
   if (!job.spec.node_labels.empty()) line(out, "on nodes", labels_text(job.spec.node_labels));
   if (!job.spec.labels.empty()) line(out, "labels", labels_text(job.spec.labels));
+  for (const auto& [heading, text] : job.spec.notes) line(out, heading, printable(text));
+  if (job.spec.group.size != 0) {
+    line(out, "group",
+         fmt::format("{}-0.{}, one of {} jobs", job.spec.group.task, job.spec.group.name,
+                     job.spec.group.size));
+  }
+  if (!job.spec.ports.empty()) {
+    line(out, "ports",
+         fmt::format("{}: devrun port-forward {}", ports_text(job.spec.ports), job.job));
+  }
+  add_sweep(out, job);
+  add_mounts(out, job.spec.paths);
   const std::string waited = waited_text(job.spec);
   if (!waited.empty()) line(out, "starts", waited);
   if (job.spec.time_limit.us > 0) line(out, "time limit", format_duration(job.spec.time_limit));

@@ -22,10 +22,14 @@ struct Copied {
   uint64_t bytes = 0;
 };
 
+// What is not to be sent, by its path relative to what is: "" is never asked about.
+using LeaveOut = std::function<bool(const std::string& path, bool is_folder)>;
+
 // `word` is told what cannot be sent: sockets, devices, what may not be read. A link at `path` itself is followed.
 // kNotFound if nothing is there.
 Status send_files(const std::string& path, int out,
-                  const std::function<void(const std::string&)>& word);
+                  const std::function<void(const std::string&)>& word,
+                  const LeaveOut& leave_out = {});
 
 // As `cp -r`: into `destination` if that is a folder, under the name `name`; else as `destination`, whose folder must be
 // there. What is there already is replaced, but never a folder by a file, or the reverse. kCorrupt for a stream that ends

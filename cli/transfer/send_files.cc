@@ -22,7 +22,8 @@ constexpr int kDepthMax = 256;
 
 class Sender {
  public:
-  Sender(int out, const std::function<void(const std::string&)>& word) : out_(out), word_(word) {}
+  Sender(int out, const std::function<void(const std::string&)>& word, const LeaveOut& leave_out)
+      : out_(out), word_(word), leave_out_(leave_out) {}
 
   Status send(const std::string& path) {
     TRY(write_all(out_, "DRCP1\n"));
@@ -38,6 +39,7 @@ class Sender {
     if (::fstatat(at, name.c_str(), &st, depth == 0 ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
       return refused("look at", shown, depth);
     }
+    if (depth > 0 && leave_out_ && leave_out_(path, S_ISDIR(st.st_mode))) return ok();
     if (S_ISDIR(st.st_mode)) return folder(at, name, path, shown, st, depth);
     if (S_ISREG(st.st_mode)) return file(at, name, path, shown, st, depth);
     if (!S_ISLNK(st.st_mode)) {
@@ -137,13 +139,14 @@ class Sender {
 
   const int out_;
   const std::function<void(const std::string&)>& word_;
+  const LeaveOut& leave_out_;
 };
 
 }  // namespace
 
 Status send_files(const std::string& path, int out,
-                  const std::function<void(const std::string&)>& word) {
-  return Sender(out, word).send(path);
+                  const std::function<void(const std::string&)>& word, const LeaveOut& leave_out) {
+  return Sender(out, word, leave_out).send(path);
 }
 
 }  // namespace devrun::cli

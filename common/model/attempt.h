@@ -46,6 +46,8 @@ struct AttemptSpec {
   Time lease_until = {};
   PathRules paths = {};  // kinds of what it writes
   Results results = Results::kHome;
+  std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
+  std::string group_name = {};          // empty: in no group
   bool operator==(const AttemptSpec&) const = default;
 };
 
@@ -57,6 +59,8 @@ struct DesiredAttempt {
   Duration stop_grace = seconds(10);
   bool go = true;              // with kRun: every rank's setup is done
   bool leave_results = false;  // once completing: what has not come home stays on the node
+  std::vector<std::string> hosts =
+      {};  // with go, in a group: "ADDRESS NAME" of all ranks of all members
   bool operator==(const DesiredAttempt&) const = default;
 };
 

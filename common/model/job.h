@@ -85,6 +85,27 @@ struct ArrayRange {
   bool operator==(const ArrayRange&) const = default;
 };
 
+// The last variable of a sweep changes fastest with the task's place in the array (common/model/sweep.h).
+struct SweepVariable {
+  std::string name;
+  std::vector<std::string> values;  // at least one
+  bool operator==(const SweepVariable&) const = default;
+};
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;
+  bool operator==(const PortRange&) const = default;
+};
+// Jobs that begin together: the programs of none before all have had their setup; one that fails ends the others.
+struct Group {
+  JobId leader = 0;   // the member that was submitted first; 0: this one is
+  uint32_t size = 0;  // members in all; 0: no group
+  std::string name = {};
+  std::string task = {};   // of this member: its ranks are called TASK-RANK.NAME
+  bool secondary = false;  // ended once all members that are not have ended
+  bool operator==(const Group&) const = default;
+};
+
 struct JobSpec {
   std::string name;  // shown in `ps`; by default the program's last path component
   std::string user;  // the owner, as the controller authenticated them
@@ -116,6 +137,10 @@ struct JobSpec {
   std::map<std::string, std::string> labels = {};       // for people, who look for jobs by them
   std::map<std::string, std::string> node_labels = {};  // only nodes that have all of these
   bool fresh = false;  // a later attempt sees nothing of what earlier ones brought home
+  std::vector<SweepVariable> sweep = {};          // of an array: each task is one point
+  std::vector<PortRange> ports = {};              // that its programs listen on, as it was told
+  std::map<std::string, std::string> notes = {};  // of whoever submitted it, for people, by heading
+  Group group = {};
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -74,7 +74,9 @@ bool is_plain_path(std::string_view path) {
 }
 
 Status check_path_rule(const PathRule& rule) {
-  const bool is_for_us = rule.kind == PathKind::kSite || rule.kind == PathKind::kGone;
+  const bool is_for_us = rule.kind == PathKind::kSite || rule.kind == PathKind::kGone ||
+                         rule.kind == PathKind::kBound || !rule.volume.empty() ||
+                         !rule.source.empty();
   if (is_for_us) return bad_rule(rule, "a path can be made home, node, kept or live");
   if (!is_plain_path(rule.path)) {
     return bad_rule(rule, "expected an absolute path without '.', '..' or '//'");
@@ -95,6 +97,26 @@ Status check_path_rule(const PathRule& rule) {
   return ok();
 }
 
+Status check_mount_rule(const PathRule& rule) {
+  const bool from_elsewhere = !rule.volume.empty() || rule.kind == PathKind::kBound;
+  if (rule.kind == PathKind::kLive && !from_elsewhere) return check_path_rule(rule);
+  if (!from_elsewhere || (rule.kind != PathKind::kLive && rule.kind != PathKind::kBound)) {
+    return bad_rule(rule, "a submission asks for live and bound paths alone");
+  }
+  if (!is_plain_path(rule.path) || rule.path == "/" || !rule.name.empty()) {
+    return bad_rule(rule, "expected an absolute path without '.', '..' or '//'");
+  }
+  const bool has_source = !rule.source.empty() || rule.kind == PathKind::kBound;
+  if (has_source && !is_plain_path(rule.source)) {
+    return bad_rule(rule, "expected an absolute path as its source");
+  }
+  for (const std::string_view folder : {"/run", "/proc", "/sys", "/dev"}) {
+    if (!is_at_or_below(rule.path, folder)) continue;
+    return bad_rule(rule, fmt::format("{} is the node's in every job", folder));
+  }
+  return ok();
+}
+
 std::string_view path_kind_name(PathKind kind) {
   switch (kind) {
     case PathKind::kHome:
@@ -109,6 +131,8 @@ std::string_view path_kind_name(PathKind kind) {
       return "site";
     case PathKind::kGone:
       return "gone";
+    case PathKind::kBound:
+      return "bound";
   }
   return "kept";
 }

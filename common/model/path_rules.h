@@ -23,6 +23,8 @@ enum class PathKind : uint8_t {
   kLive = 4,  // the live tree itself
   kSite = 5,  // a mount that the nodes' configuration names
   kGone = 6,  // goes with the job
+  kBound =
+      7,  // another path of the job's own tree, seen there too: what is written there is written to that one
 };
 std::string_view path_kind_name(PathKind kind);  // "home" …
 
@@ -30,6 +32,11 @@ struct PathRule {
   std::string path;  // absolute, without a slash at its end but for "/" itself
   std::string name;  // empty: the path itself and all below it
   PathKind kind = PathKind::kKept;
+  // Of a live path of a submission: the volume that is seen there; empty: the job's own.
+  std::string volume = {};
+  // Of a live path: where in that volume; of a bound one: where in the job's tree. Empty: of another volume its root,
+  // of the own one `path`.
+  std::string source = {};
   bool operator==(const PathRule&) const = default;
 };
 using PathRules = std::vector<PathRule>;
@@ -48,5 +55,8 @@ bool is_plain_path(std::string_view path);
 // of kind home, node, live or kept; none of the root as node or live, nothing in what goes with
 // every job.
 Status check_path_rule(const PathRule& rule);
+// The same of what a submission brings along: a live path, also of another volume, or a bound one. What comes from
+// elsewhere may lie in /tmp.
+Status check_mount_rule(const PathRule& rule);
 
 }  // namespace devrun

@@ -27,6 +27,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_time_limit_us(in.time_limit.us);
   for (const PathRule& rule : in.paths) *out.add_paths() = to_proto(rule);
   out.set_results(static_cast<pb::Results>(in.results));
+  for (const std::string& variable : in.point) out.add_point(variable);
+  out.set_group_name(in.group_name);
   return out;
 }
 
@@ -49,6 +51,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.time_limit = {in.time_limit_us()};
   out.paths = TRY(path_rules_from(in.paths()));
   out.results = TRY(from_proto(in.results()));
+  out.point.assign(in.point().begin(), in.point().end());
+  out.group_name = in.group_name();
   return out;
 }
 
@@ -95,6 +99,7 @@ pb::Desired to_proto(const DesiredAttempt& in) {
   out.set_stop_grace_us(in.stop_grace.us);
   out.set_go(in.go);
   out.set_leave_results(in.leave_results);
+  for (const std::string& host : in.hosts) out.add_hosts(host);
   return out;
 }
 
@@ -104,6 +109,7 @@ Result<DesiredAttempt> from_proto(const pb::Desired& in) {
   out.goal = in.stop() ? Goal::kStop : Goal::kRun;
   out.go = in.go();
   out.leave_results = in.leave_results();
+  out.hosts.assign(in.hosts().begin(), in.hosts().end());
   if (!in.stop()) return out;
   if (in.stop_cause() < pb::EXITED || in.stop_cause() > pb::LOST) {
     return Error{Code::kInvalid, "desired.stop_cause is malformed: expected a known cause", {}};

@@ -115,6 +115,49 @@ Program from_proto(const pb::Program& in) {
   return out;
 }
 
+namespace {
+
+void add_task_file_facts(const JobSpec& in, pb::JobSpec& out) {
+  for (const SweepVariable& variable : in.sweep) {
+    pb::SweepVariable* added = out.add_sweep();
+    added->set_name(variable.name);
+    for (const std::string& value : variable.values) added->add_values(value);
+  }
+  for (const PortRange& range : in.ports) {
+    pb::PortRange* added = out.add_ports();
+    added->set_first(range.first);
+    added->set_last(range.last);
+  }
+  for (const auto& [heading, text] : in.notes) (*out.mutable_notes())[heading] = in_utf8(text);
+  if (in.group.size == 0) return;
+  out.mutable_group()->set_leader(in.group.leader);
+  out.mutable_group()->set_size(in.group.size);
+  out.mutable_group()->set_name(in.group.name);
+  out.mutable_group()->set_task(in.group.task);
+  out.mutable_group()->set_secondary(in.group.secondary);
+}
+
+Status take_task_file_facts(const pb::JobSpec& in, JobSpec& out) {
+  for (const pb::SweepVariable& variable : in.sweep()) {
+    out.sweep.push_back({variable.name(), {variable.values().begin(), variable.values().end()}});
+  }
+  for (const pb::PortRange& range : in.ports()) {
+    if (range.first() == 0 || range.last() < range.first() || range.last() > 65'535) {
+      return bad_field("ports", "ranges of 1 to 65535");
+    }
+    out.ports.push_back(
+        {static_cast<uint16_t>(range.first()), static_cast<uint16_t>(range.last())});
+  }
+  out.notes = ordered(in.notes());
+  if (in.has_group()) {
+    out.group = {in.group().leader(), in.group().size(), in.group().name(), in.group().task(),
+                 in.group().secondary()};
+  }
+  return ok();
+}
+
+}  // namespace
+
 pb::JobSpec to_proto(const JobSpec& in) {
   pb::JobSpec out;
   out.set_name(in.name);
@@ -148,6 +191,7 @@ pb::JobSpec to_proto(const JobSpec& in) {
   out.set_fresh(in.fresh);
   out.mutable_labels()->insert(in.labels.begin(), in.labels.end());
   out.mutable_node_labels()->insert(in.node_labels.begin(), in.node_labels.end());
+  add_task_file_facts(in, out);
   return out;
 }
 
@@ -181,6 +225,7 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   out.fresh = in.fresh();
   out.labels = ordered(in.labels());
   out.node_labels = ordered(in.node_labels());
+  TRY(take_task_file_facts(in, out));
   return out;
 }
 
@@ -267,15 +312,17 @@ pb::PathRule to_proto(const PathRule& in) {
   out.set_path(in.path);
   out.set_name(in.name);
   out.set_kind(static_cast<pb::PathKind>(in.kind));
+  out.set_volume(in.volume);
+  out.set_source(in.source);
   return out;
 }
 
 Result<PathRule> from_proto(const pb::PathRule& in) {
-  if (in.kind() < pb::PATH_HOME || in.kind() > pb::PATH_GONE) {
+  if (in.kind() < pb::PATH_HOME || in.kind() > pb::PATH_BOUND) {
     return bad_field("path.kind", "a known kind");
   }
   if (!in.path().starts_with('/')) return bad_field("path.path", "an absolute path");
-  return PathRule{in.path(), in.name(), static_cast<PathKind>(in.kind())};
+  return PathRule{in.path(), in.name(), static_cast<PathKind>(in.kind()), in.volume(), in.source()};
 }
 
 Result<Results> from_proto(pb::Results in) {

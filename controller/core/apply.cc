@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/model/resources.h"
+#include "controller/core/group.h"
 
 namespace devrun::controller {
 
@@ -93,6 +94,7 @@ struct Apply {
     ledger.next_job = std::max(ledger.next_job, e.job + 1);
     ledger.requests[{e.spec.user, e.request_id}] = e.job;
     for (const JobId id : dependencies(e.spec)) ledger.followers[id].insert(e.job);
+    if (e.spec.group.size != 0) ledger.groups[group_leader(e.spec, e.job)].insert(e.job);
     if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
     Job& kept = ledger.jobs[e.job] = std::move(job);
     settle(ledger, kept, at);
@@ -250,6 +252,11 @@ struct Apply {
       ledger.requests.erase(request);
     }
     ledger.ended.erase({over.outcome->at, e.job});
+    if (over.spec.group.size != 0) {
+      const auto group = ledger.groups.find(group_leader(over.spec, e.job));
+      group->second.erase(e.job);
+      if (group->second.empty()) ledger.groups.erase(group);
+    }
     if (!e.user.empty()) ledger.past_use[e.user] = e.use;
     ledger.jobs.erase(e.job);
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/core/group.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -126,6 +127,7 @@ void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
   turn.happened(TaskEnded{task, state, std::move(ending), journaled});
   turn.act(TaskChanged{task});
   end_dependents(turn, task.job);
+  member_ended(turn, task.job);
 }
 
 void cancelled_whole(Turn& turn, JobId job) {

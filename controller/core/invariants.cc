@@ -4,6 +4,7 @@
 
 #include "common/model/fits.h"
 #include "common/model/resources.h"
+#include "controller/core/group.h"
 
 namespace devrun::controller {
 
@@ -99,14 +100,17 @@ void check_job(const Ledger& ledger, const Job& job, Problems& out) {
 
 void check_followers(const Ledger& ledger, Problems& out) {
   std::map<JobId, std::set<JobId>> followers;
+  std::map<JobId, std::set<JobId>> groups;
   size_t ended = 0;
   for (const auto& [id, job] : ledger.jobs) {
+    if (job.spec.group.size != 0) groups[group_leader(job.spec, id)].insert(id);
     if (job.outcome) {
       ++ended;
       continue;
     }
     for (const JobId before : dependencies(job.spec)) followers[before].insert(id);
   }
+  if (groups != ledger.groups) out.push_back("`groups` is not what jobs are members of");
   if (followers != ledger.followers) out.push_back("`followers` is not what live jobs wait for");
   if (ended != ledger.ended.size()) out.push_back("`ended` has jobs that have gone");
 }

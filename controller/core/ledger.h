@@ -152,6 +152,8 @@ struct Ledger {
       ended;  // of these, the ones that have their outcome, by its time
   // Jobs without outcome, by what they wait, or waited, for, archived ones too.
   std::map<JobId, std::set<JobId>> followers;
+  // Of each group, by its leader: its members, ended ones too for as long as they are here (core/group.cc).
+  std::map<JobId, std::set<JobId>> groups;
   RecalledJobs recalled;
   std::map<std::string, PastUse> past_use;                        // by user, of archived jobs
   std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)

@@ -2,6 +2,7 @@
 // us: phases only go forward, an ending is final, and what runs without being wanted is killed.
 #include <algorithm>
 
+#include "controller/core/group.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -62,7 +63,10 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   if (!news) return;
   turn.happened(AttemptReported{node, observed});
   turn.act(TaskChanged{key.task_key()});
-  if (setup_done) send_desired(turn, key.task_key());  // it may have been the last
+  if (setup_done) {  // it may have been the last
+    send_desired(turn, key.task_key());
+    member_is_ready(turn, key.job);
+  }
   if (observed.phase != Phase::kEnded) return;
   turn.presence(node).usage.erase(key);
   turn.presence(node).retained.insert(key);

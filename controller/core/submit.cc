@@ -1,6 +1,7 @@
 // A job comes in. The edge has checked its form; what depends on the state is checked here.
 #include <fmt/format.h>
 
+#include "controller/core/group.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -67,6 +68,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
   if (known != state.requests.end()) return Reply{Submitted{known->second, true}};
 
   TRY(check_waited(state, spec));
+  TRY(check_member(state, spec));
   TRY(check_limits(state, spec));
   if (spec.dev_container) {
     const auto dev = state.dev_containers.find(spec.root.volume);

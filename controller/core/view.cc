@@ -6,7 +6,9 @@
 
 #include "common/base/check.h"
 #include "common/base/units.h"
+#include "common/model/sweep.h"
 #include "controller/core/explain.h"
+#include "controller/core/group.h"
 
 namespace devrun::controller {
 
@@ -53,14 +55,6 @@ std::string say_wait(const State& state, TaskKey key, const Task& task) {
     return fmt::format("{} {}", task.ranks[i].node, wait->second);
   }
   return {};
-}
-
-// On every rank: the programs proper may begin.
-bool setup_is_done(const Job& job, const Task& task) {
-  return job.spec.program.setup.empty() ||
-         std::all_of(task.ranks.begin(), task.ranks.end(), [](const Rank& rank) {
-           return rank.setup_done || rank.phase >= Phase::kRunning;
-         });
 }
 
 bool known_task(const Job& job, int32_t task) {
@@ -172,6 +166,8 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
     view.reason = say_silence(state, *silent_node(state, *task, now), now);
   } else if (view.state == JobState::kStarting) {
     view.reason = say_wait(state, key, *task);
+  } else if (view.state == JobState::kSettingUp) {
+    view.reason = say_group_wait(state, *job, *task);
   }
   return view;
 }
@@ -203,7 +199,9 @@ std::optional<DesiredRank> desired(const State& state, const std::string& node,
   if (is_past) return out;
   out.needs_spec = !rank->reported && !rank->ending;
   out.attempt.leave_results = task.leave_results;
-  out.attempt.go = setup_is_done(*find_job(state, key.job), task);
+  const Job& job = *find_job(state, key.job);
+  out.attempt.go = may_go(state, job, task);
+  if (out.attempt.go) out.attempt.hosts = group_hosts(state, job);
   out.deliver_signal = task.deliver_signal;
   out.deliver_sequence = task.deliver_sequence;
   return out;
@@ -248,9 +246,14 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   spec.time_limit = job->spec.time_limit;
   spec.paths = job->spec.paths;
   spec.results = job->spec.results;
+  spec.group_name = job->spec.group.name;
   if (key.task != kNoTask) {
     spec.array_index = static_cast<uint32_t>(array_position_of(job->spec, key.task));
     spec.array_tasks = static_cast<uint32_t>(array_size(job->spec));
+    // By its number: an array that is run again may have some of the tasks alone.
+    if (!job->spec.sweep.empty()) {
+      spec.point = sweep_point(job->spec.sweep, static_cast<uint64_t>(key.task));
+    }
   }
   return spec;
 }

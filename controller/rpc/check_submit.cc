@@ -7,6 +7,7 @@
 #include "common/base/units.h"
 #include "common/model/labels.h"
 #include "common/model/limits.h"
+#include "common/model/sweep.h"
 #include "common/wire/job.h"
 #include "controller/core/state.h"
 #include "controller/rpc/path_kinds.h"
@@ -20,6 +21,11 @@ constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kGroupsMax = 256;
 constexpr size_t kAfterMax = 256;
 constexpr size_t kRetryOnMax = 64;
+constexpr size_t kSweepBytesMax = 1 << 20;
+constexpr size_t kPortRangesMax = 64;
+constexpr size_t kNotesMax = 16;
+constexpr size_t kNoteBytesMax = 512;
+constexpr uint32_t kGroupMax = 64;
 constexpr int64_t kDefaultCpuMilli = 1000;
 
 template <typename... Args>
@@ -180,6 +186,61 @@ Status check_array(const JobSpec& spec) {
   return ok();
 }
 
+Status check_told(const JobSpec& spec) {
+  if (!spec.sweep.empty()) {
+    const uint64_t points = sweep_points(spec.sweep, kArrayTasksMax);
+    const bool from_0 =
+        spec.array.size() == 1 && spec.array[0].first == 0 && spec.array[0].step == 1;
+    if (points == kNoPoints || points != array_size(spec) || !from_0) {
+      return invalid("a sweep of {} points is an array of as many tasks from 0", points);
+    }
+    size_t bytes = 0;
+    for (const SweepVariable& variable : spec.sweep) {
+      const bool named =
+          !variable.name.empty() && variable.name.find_first_of({"=\0", 2}) == std::string::npos;
+      if (!named) return invalid("a variable of the sweep has no name that a variable can have");
+      for (const std::string& value : variable.values) {
+        if (has_nul(value)) return invalid("a value of {} holds a NUL", variable.name);
+        bytes += value.size() + 1;
+      }
+    }
+    if (bytes > kSweepBytesMax) {
+      return invalid("the sweep's values have {} bytes, at most {}", bytes, kSweepBytesMax);
+    }
+  }
+  if (spec.ports.size() > kPortRangesMax) {
+    return invalid("{} ranges of ports: at most {}", spec.ports.size(), kPortRangesMax);
+  }
+  if (spec.notes.size() > kNotesMax) {
+    return invalid("{} notes: at most {}", spec.notes.size(), kNotesMax);
+  }
+  for (const auto& [heading, text] : spec.notes) {
+    if (!is_label_word(heading) || text.size() > kNoteBytesMax || has_control_characters(text)) {
+      return invalid("note '{}': expected one line of at most {} bytes", heading, kNoteBytesMax);
+    }
+  }
+  return ok();
+}
+
+Status check_group(const JobSpec& spec) {
+  const Group& group = spec.group;
+  if (group.size == 0) return ok();
+  const bool named = is_label_word(group.name) && is_label_word(group.task);
+  if (group.size > kGroupMax || !named) {
+    return invalid(
+        "a group: expected at most {} jobs, with names of 1 to 63 letters, digits, '-', "
+        "'_', '.' and '/'",
+        kGroupMax);
+  }
+  if (!spec.array.empty() || spec.dev_container || spec.retries != 0) {
+    return invalid("a job of a group is no array, no dev container, and is not run again");
+  }
+  if (spec.program.setup.empty()) {
+    return invalid("a job of a group has a setup, at whose end it waits for the others");
+  }
+  return ok();
+}
+
 Status check_results(const JobSpec& spec) {
   const bool says_something = spec.results != Results::kHome || spec.fresh || !spec.paths.empty();
   if (spec.dev_container && says_something) {
@@ -271,6 +332,8 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_dev_container(spec));
   TRY(check_live_paths(spec.paths));
   TRY(check_results(spec));
+  TRY(check_told(spec));
+  TRY(check_group(spec));
   if (spec.name.empty()) {
     const std::string& program = spec.program.argv[0];
     spec.name = program.substr(program.rfind('/') + 1).substr(0, kNameBytesMax);

@@ -26,7 +26,7 @@ constexpr Access kAccess[] = {
     {"ListJobs", kAnyClient},       {"GetJob", kAnyClient},
     {"CancelJob", kAnyClient},      {"ReadLog", kAnyClient},
     {"Watch", kAnyClient},          {"ListVolumes", kAnyClient},
-    {"ListNodes", kAnyClient},      {"CreateVolume", kPeople},
+    {"ListNodes", kAnyClient},      {"CreateVolume", kAnyClient},
     {"RemoveVolume", kPeople},      {"DeclareNodeLost", kAdminCall},
     {"DrainNode", kAdminCall},      {"ForeseeJob", kAnyClient},
     {"ReturnVolume", kPeople},      {"FillVolume", kPeople},

@@ -24,13 +24,14 @@ Status check_live_paths(const PathRules& asked) {
         Code::kInvalid, fmt::format("{} live paths, at most {}", asked.size(), kLivePathsMax), {}};
   }
   for (const PathRule& rule : asked) {
-    if (rule.kind != PathKind::kLive) {
-      return Error{Code::kInvalid,
-                   fmt::format("spec.paths: '{}' is {}: a submission asks for live paths alone",
-                               rule.path, path_kind_name(rule.kind)),
-                   "devrun volume paths"};
+    if (rule.kind != PathKind::kLive && rule.kind != PathKind::kBound) {
+      return Error{
+          Code::kInvalid,
+          fmt::format("spec.paths: '{}' is {}: a submission asks for live and bound paths alone",
+                      rule.path, path_kind_name(rule.kind)),
+          "devrun volume paths"};
     }
-    TRY(check_path_rule(rule));
+    TRY(check_mount_rule(rule));
   }
   return ok();
 }

@@ -14,10 +14,10 @@ namespace devrun::controller {
 namespace pb = devrun::v1;
 
 inline constexpr size_t kVolumePathsMax = 128;
-inline constexpr size_t kLivePathsMax = 32;
+inline constexpr size_t kLivePathsMax = 128;  // bound ones, too
 inline constexpr size_t kSitePathsMax = 64;
 
-// kInvalid unless all are live paths that can be.
+// kInvalid unless all are live or bound paths that can be.
 Status check_live_paths(const PathRules& asked);
 
 // By path, with the nodes that have it, at most kSitePathsMax. Core's thread.

@@ -81,6 +81,15 @@ Result<storage::VolumeSource> source_of(storage::Storage& storage,
     return Error{Code::kDenied, fmt::format("only an administrator can make a volume of {}", what),
                  "devrun volume create NAME --from-debootstrap bookworm"};
   };
+  // A container's root makes what its task files ask for: shared folders, and volumes of images.
+  const bool for_task_files = request.source_case() == pb::CreateVolumeRequest::kEmpty ||
+                              request.source_case() == pb::CreateVolumeRequest::kImage;
+  if (who.from && (who.from->uid != 0 || !for_task_files)) {
+    return Error{
+        Code::kDenied,
+        "from a container only its root makes volumes, and only empty ones or ones of images",
+        "the same from outside"};
+  }
   switch (request.source_case()) {
     case pb::CreateVolumeRequest::kDebootstrap: {
       const auto& in = request.debootstrap();

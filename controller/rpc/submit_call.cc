@@ -126,6 +126,11 @@ Status SubmitCall::check_tree() {
 
 Status SubmitCall::settle_paths() {
   if (spec_.dev_container) return ok();
+  for (const PathRule& rule : spec_.paths) {
+    if (!rule.volume.empty() && rule.volume != spec_.root.volume) {
+      TRY(volume_of_request(parts_.storage, who_, rule.volume, Need::kNames));
+    }
+  }
   const PathRules of_volume = TRY(parts_.storage.volume_paths(spec_.root.volume));
   spec_.paths = effective_paths(spec_.program, of_volume, sites_, spec_.paths);
   return ok();

@@ -237,11 +237,6 @@ def test_what_a_script_is_run_by_is_not_seen_by_it(cluster):
     assert done.out == b"0\n", done
 
 
-def test_a_workdir_outside_every_volume_is_refused(cluster):
-    said = refused(cluster, "workdir: .\nrun: echo never\n", cwd=cluster.home)
-    assert "workdir" in said and "Try: " in said, said
-
-
 def test_inside_a_shell_launch_needs_no_flags_and_workdir_is_sky_workdir(cluster):
     folder = cluster.live("work/project")
     os.makedirs(os.path.join(folder, "sub"), exist_ok=True)

@@ -105,6 +105,88 @@ TEST(Plan, ASecretIsOneHoweverItsValueComes) {
                                               {"EXTRA", "hidden-extra"}}));
 }
 
+std::vector<std::string> mounts_of(const Outcome& outcome) {
+  std::vector<std::string> out;
+  if (!outcome.plan) return {outcome.said};
+  for (const PlannedMount& mount : outcome.plan->tasks.at(0).mounts) out.push_back(mount.shown);
+  return out;
+}
+
+TEST(Plan, MountsAreWhatTheyComeTo) {
+  EXPECT_EQ(mounts_of(plan_of(R"(name: t
+envs: {B: my-bucket, D: pics}
+file_mounts:
+  /data/: ./${D}
+  rel: ~/x
+  ~/deep//er: s3://b/c
+  /one: {name: $B}
+  /two: {name: Other_Bucket, source: gs://ignored}
+  /three: {source: gs://some-bucket/x}
+  /four: {source: ./here, mode: COPY}
+  /five: {name: null}
+volumes: {/v: vol, /w: {size: 10}}
+run: x
+)")),
+            (std::vector<std::string>{
+                "/data  from ./pics", "/five  the shared folder t-five, live", "/four  from ./here",
+                "/one  the shared folder my-bucket, live",
+                "/three  the shared folder some-bucket, live, with what is in gs://some-bucket/x",
+                "/two  the shared folder other_bucket, live, with what is in gs://ignored",
+                "/v  the volume vol, live", "/w  an empty folder",
+                "~/deep/er  copied from s3://b/c", "~/sky_workdir/rel  from ~/x"}));
+}
+
+TEST(Plan, WhatCannotBeMountedIsRefusedWithItsPlace) {
+  const Outcome outcome = plan_of(
+      "file_mounts:\n  /proc/x: a\n  /a/../b: a\n  /a: b\n  /a/: c\nvolumes: {/v: My_Vol}\nrun: x\n");
+  EXPECT_FALSE(outcome.plan);
+  for (const char* words : {"t.yaml:2:3: error: nothing can be mounted at '/proc/x'",
+                            "t.yaml:3:3: error: nothing can be mounted at '/a/../b'",
+                            "t.yaml:5:3: error: two mounts at '/a/'",
+                            "t.yaml:6:15: error: volumes: 'My_Vol' cannot be the name of a volume"}) {
+    EXPECT_NE(outcome.said.find(words), std::string::npos) << outcome.said;
+  }
+  EXPECT_NE(plan_of("file_mounts: {/a: 'oci://x/y'}\nrun: x\n").said.find("cannot be fetched"),
+            std::string::npos);
+}
+
+TEST(Plan, ASweepHasATaskForEachPointAndEnvLeavesOneValue) {
+  const std::string file =
+      "envs: {lr: null, other: 1}\ndevrun: {sweep: {lr: [1, 2], seed: 1..3}}\nrun: x\n";
+  const Outcome all = plan_of(file);
+  ASSERT_TRUE(all.plan) << all.said;
+  EXPECT_EQ(all.plan->tasks[0].array_tasks, 6u);
+  EXPECT_EQ(all.plan->tasks[0].envs, (std::vector<Value>{{"other", "1"}}));
+  const Outcome one = plan_of(file, {.envs = {"lr=7"}});
+  EXPECT_EQ(one.plan->tasks[0].array_tasks, 3u);
+  EXPECT_EQ(one.plan->tasks[0].sweep[0].values, std::vector<std::string>{"7"});
+  EXPECT_NE(
+      plan_of("secrets: {K: abcd}\ndevrun: {sweep: {K: [1]}}\nrun: x\n").said.find("K is a secret"),
+      std::string::npos);
+}
+
+TEST(Plan, SeveralDocumentsAreAPipelineOrAGroup) {
+  const std::string two = "---\nname: a\nrun: x\n---\nname: b\nrun: y\n";
+  const Outcome pipeline = plan_of("name: p\n" + two);
+  ASSERT_TRUE(pipeline.plan) << pipeline.said;
+  EXPECT_EQ(pipeline.plan->name, "p");
+  EXPECT_EQ(pipeline.plan->tasks.size(), 2u);
+  EXPECT_EQ(pipeline.plan->order, TaskOrder::kSerial);
+  EXPECT_EQ(plan_of("name: g\nexecution: parallel\n" + two).plan->order, TaskOrder::kParallel);
+  EXPECT_NE(plan_of("name: g\nexecution: parallel\n---\nname: a\nrun: x\n---\nname: a\nrun: y\n")
+                .said.find("two tasks of the group are called 'a'"),
+            std::string::npos);
+}
+
+TEST(Plan, PortsAndProbeAreKept) {
+  const Outcome outcome = plan_of(
+      "resources: {ports: 8080}\nservice: {readiness_probe: {path: /health, "
+      "initial_delay_seconds: 20}, ports: 8080}\nrun: x\n");
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  EXPECT_EQ(outcome.plan->tasks[0].probe, "GET /health on port 8080, from 20 s on");
+  EXPECT_EQ(outcome.plan->tasks[0].ports.size(), 1u);
+}
+
 TEST(Plan, SecretsAreInNeitherTextNorJson) {
   const Outcome outcome = plan_of(
       "name: n\nenvs: {URL: 'https://u:sesame-one@h/'}\n"

@@ -242,5 +242,111 @@ TEST_F(ScriptTest, ASignalForProgramsDoesNotKillTheShell) {
   EXPECT_EQ(run("trap 'echo mine' TERM\nkill -TERM $$\necho on\n").out, "mine\non\n");
 }
 
+// Tools of a volume that say what they were asked for.
+class PlacesTest : public ScriptTest {
+ protected:
+  void tool(const std::string& name, const std::string& text) {
+    const fs::path path = folder_ / "bin" / name;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << "#!/bin/bash\n" << text;
+    fs::permissions(path, fs::perms::all);
+  }
+  Ran with_places(const std::vector<PlaceStep>& places, const std::string& text = "echo ran") {
+    TaskPlan task;
+    task.run = text;
+    auto built = build_scripts(task, work_.string(), places);
+    EXPECT_TRUE(built) << built.error().message;
+    bashrc("PATH=" + (folder_ / "bin").string() + ":$PATH\n");
+    return run(*built);
+  }
+  std::string at(const char* name) { return (folder_ / name).string(); }
+};
+
+TEST_F(PlacesTest, UrisAreFetchedByTheToolOfTheirKind) {
+  tool("aws",
+       "echo aws \"$@\" >&2; [[ $* != *' ls '*folder* ]] || echo PRE x\n"
+       "[[ $* != *' sync '* ]] || touch \"${@: -1}/synced\"\n"
+       "[[ $* != *' cp '* ]] || echo copied > \"${@: -1}\"\n");
+  tool("gsutil",
+       "[[ $* != *stat* ]] || exit 1; mkdir -p \"${@: -1}\"; touch \"${@: -1}/rsynced\"\n");
+  tool("curl", "while [ $# -gt 0 ]; do [ \"$1\" = -o ] && echo web > \"$2\"; shift; done\n");
+  const Ran ran = with_places({{PlaceStep::Kind::kFetch, "s3://b/folder", at("in/a dir")},
+                               {PlaceStep::Kind::kFetch, "s3://b/file's", at("in/file")},
+                               {PlaceStep::Kind::kFetch, "gs://b/x", at("in/g")},
+                               {PlaceStep::Kind::kFetch, "https://h/p", at("in/deep/page")}});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out, "ran\n");
+  EXPECT_TRUE(fs::exists(folder_ / "in/a dir/synced"));
+  EXPECT_EQ(slurp(folder_ / "in/file"), "copied\n");
+  EXPECT_TRUE(fs::exists(folder_ / "in/g/rsynced"));
+  EXPECT_EQ(slurp(folder_ / "in/deep/page"), "web\n");
+}
+
+TEST_F(PlacesTest, AToolThatIsMissingOrFailsEndsTheTaskBeforeItsText) {
+  Ran ran = with_places({{PlaceStep::Kind::kFetch, "gs://b/x", at("g")}});
+  EXPECT_EQ(ran.status, 125);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_NE(
+      ran.err.find("devrun: gs://b/x is fetched by gsutil, which is not in the volume. Try: "),
+      std::string::npos)
+      << ran.err;
+  tool("aws", "exit 3\n");
+  ran = with_places({{PlaceStep::Kind::kFetch, "s3://b/x", at("g")}});
+  EXPECT_EQ(ran.status, 125);
+  EXPECT_NE(ran.err.find("s3://b/x could not be copied"), std::string::npos) << ran.err;
+}
+
+TEST_F(PlacesTest, ASharedFolderIsFetchedOnce) {
+  tool("aws", "echo \"$@\" >> " + at("calls") + "; [[ $* != *' ls '* ]] || echo PRE\n");
+  fs::create_directories(folder_ / "shared");
+  const PlaceStep step{PlaceStep::Kind::kFetch, "s3://b/x", at("shared"), true};
+  EXPECT_EQ(with_places({step}).status, 0);
+  EXPECT_EQ(with_places({step}).status, 0);
+  const std::string calls = slurp(folder_ / "calls");
+  EXPECT_EQ(calls.find("s3 sync"), calls.rfind("s3 sync")) << calls;
+  EXPECT_FALSE(fs::exists(folder_ / "shared/.devrun-fetching"));
+}
+
+TEST_F(PlacesTest, FoldersAreFilledAndMadeAndNothingIsLeftInTheShell) {
+  fs::create_directories(folder_ / "from/sub");
+  std::ofstream(folder_ / "from/sub/file") << "x";
+  fs::create_directories(folder_ / "to");
+  const Ran ran = with_places({{PlaceStep::Kind::kFill, at("from"), at("to")},
+                               {PlaceStep::Kind::kFill, at("from/sub/file"), at("to")},
+                               {PlaceStep::Kind::kFolder, {}, at("made/deep")}},
+                              "declare -F | grep -c devrun; pwd");
+  EXPECT_EQ(ran.out, "0\n" + home_.string() + "/sky_workdir\n") << ran.err;
+  EXPECT_TRUE(fs::exists(folder_ / "to/sub/file"));
+  EXPECT_TRUE(fs::exists(folder_ / "to/file"));
+  EXPECT_TRUE(fs::is_directory(folder_ / "made/deep"));
+}
+
+TEST_F(PlacesTest, TheyAreSeenToBySetupIfThereIsOne) {
+  TaskPlan task;
+  task.setup = "echo setup";
+  task.run = "echo run";
+  const PlaceStep step{PlaceStep::Kind::kFolder, {}, at("made")};
+  const auto both = build_scripts(task, work_.string(), {step});
+  EXPECT_EQ(run(*both).out, "run\n");
+  EXPECT_FALSE(fs::exists(folder_ / "made"));
+  EXPECT_EQ(finish(start(both->setup, both->env)).out, "setup\n");
+  EXPECT_TRUE(fs::exists(folder_ / "made"));
+  fs::remove(folder_ / "made");
+  const auto without = build_scripts(task, work_.string(), {step}, false);
+  EXPECT_TRUE(without->setup.empty());
+  EXPECT_EQ(run(*without).out, "run\n");
+  EXPECT_TRUE(fs::exists(folder_ / "made"));
+}
+
+TEST_F(ScriptTest, APointOfASweepWinsOverBashrc) {
+  bashrc("export lr=from-bashrc\n");
+  TaskPlan task;
+  task.run = "echo $lr";
+  task.sweep = {{"lr", {"1", "2"}}};
+  Scripts built = scripts(task);
+  built.env.push_back({"lr", "2"});  // as the node does
+  EXPECT_EQ(run(built).out, "2\n");
+}
+
 }  // namespace
 }  // namespace devrun::launch

@@ -174,14 +174,12 @@ TEST(TaskFile, OtherKnownFieldsAreOneWarningEach) {
   any_of:
     - {infra: aws, use_spot: false}
     - {infra: gcp}
-file_mounts: {/a: b}
-workdir: {url: 'https://example.com/x.git', ref: main}
+event_callback: ring
 run: x
 )"),
             "2:3 'resources.use_spot' has no effect: devrun runs on the cluster's own nodes\n"
             "4:8 'resources.infra' has no effect: devrun runs on the cluster's own nodes\n"
-            "6:1 'file_mounts' has no effect: nothing is copied or mounted\n"
-            "7:1 'workdir.url' has no effect: the repository is not cloned\n");
+            "6:1 'event_callback' has no effect: it is never called\n");
   EXPECT_EQ(brief("resources: {use_spot: 3}\n"),
             "1:23 resources.use_spot: expected true or false, found the whole number '3'\n");
   ParsedTaskFile parsed = parse_task_file("config: {}\n");
@@ -192,14 +190,78 @@ run: x
 
 TEST(TaskFile, EveryKnownFieldIsAcceptedOrFollowed) {
   for (const char* field :
-       {"file_mounts: {}", "file_mounts_mapping: {}", "volumes: {}", "service: {}", "pool: {}",
-        "config: {}", "inputs: {}", "outputs: {}", "experimental: {}", "event_callback: x",
-        "execution: serial", "volume_mounts: []", "managed_secrets: []",
-        "api_server_access: true"}) {
+       {"file_mounts_mapping: {}", "pool: {}", "config: {}", "inputs: {}", "outputs: {}",
+        "experimental: {}", "event_callback: x", "execution: serial", "volume_mounts: []",
+        "managed_secrets: []", "api_server_access: true"}) {
     const ParsedTaskFile parsed = parse_task_file(std::string(field) + "\n");
     ASSERT_EQ(parsed.diagnostics.size(), 1u) << field;
     EXPECT_EQ(parsed.diagnostics[0].severity, Severity::kWarning) << field;
   }
+}
+
+// What would change what the programs of a task do or see is one thing, what it would cost elsewhere another.
+TEST(TaskFile, WhatIsNotRunAsMeantIsUnsupportedAndHintsAreNot) {
+  const auto unsupported = [](const std::string& text) {
+    const ParsedTaskFile parsed = parse_task_file(text + "\nrun: x\n");
+    EXPECT_TRUE(parsed.file) << text;
+    return std::any_of(parsed.diagnostics.begin(), parsed.diagnostics.end(),
+                       [](const Diagnostic& d) { return d.unsupported; });
+  };
+  for (const char* text :
+       {"event_callback: x", "volume_mounts: []", "service: {replicas: 2}",
+        "service: {replica_policy: {min_replicas: 3}}", "resources: {hooks: []}"}) {
+    EXPECT_TRUE(unsupported(text)) << text;
+  }
+  for (const char* text : {"resources: {use_spot: true}", "config: {}", "inputs: {}",
+                           "resources: {image_id: 'skypilot:gpu'}", "service: {replicas: 1}",
+                           "file_mounts: {/a: {name: x, store: s3, persistent: false}}"}) {
+    EXPECT_FALSE(unsupported(text)) << text;
+  }
+}
+
+TEST(TaskFile, MountsVolumesAndPortsAreRead) {
+  const Task task = only_task(R"(file_mounts:
+  /data: ./pics
+  ~/x: {name: bucket, source: [a, b], mode: copy}
+volumes: {/v: vol, /w: {name: other}}
+resources: {ports: [8080, 9000-9010]}
+workdir: {url: 'https://example.com/x.git', ref: main}
+)");
+  ASSERT_EQ(task.file_mounts.size(), 2u);
+  EXPECT_EQ(task.file_mounts[0].source.value, "./pics");
+  ASSERT_TRUE(task.file_mounts[1].storage);
+  EXPECT_TRUE(task.file_mounts[1].storage->copied);
+  EXPECT_EQ(task.file_mounts[1].storage->sources.size(), 2u);
+  ASSERT_EQ(task.volumes.size(), 2u);
+  EXPECT_EQ(task.volumes[1].name.value, "other");
+  EXPECT_EQ(task.alternatives[0].ports, (std::vector<PortRange>{{8080, 8080}, {9000, 9010}}));
+  ASSERT_TRUE(task.git);
+  EXPECT_EQ(task.git->ref.value, "main");
+  EXPECT_EQ(brief("file_mounts: {/a: 3}\nvolumes: [x]\nresources: {ports: 70000}\n"),
+            "1:19 file_mounts./a: expected a path, a URI, or a map such as {name: …, mode: MOUNT}, "
+            "found the whole number '3'\n"
+            "2:10 volumes: expected a map of paths in the task to volumes' names, found a list\n"
+            "3:20 resources.ports: expected a port such as 8080, or 8000-8010, found the whole "
+            "number '70000'\n");
+}
+
+TEST(TaskFile, ASweepIsListsAndSpans) {
+  const Task task = only_task(
+      "devrun: {sweep: {lr: [0.1, 1e-3], seed: 1..5..2, tag: x}, "
+      "max_running: 4}\n");
+  ASSERT_TRUE(task.sweep);
+  ASSERT_EQ(task.sweep->variables.size(), 3u);
+  EXPECT_EQ(task.sweep->variables[0].values, (std::vector<std::string>{"0.1", "1e-3"}));
+  EXPECT_EQ(task.sweep->variables[1].values, (std::vector<std::string>{"1", "3", "5"}));
+  EXPECT_EQ(task.sweep->variables[2].values, std::vector<std::string>{"x"});
+  EXPECT_EQ(task.sweep->max_running, 4);
+  EXPECT_EQ(only_task("devrun: {array: 8}\n").sweep->array, 8);
+  EXPECT_EQ(brief("devrun: {sweep: {a: []}}\n"),
+            "1:21 devrun.sweep.a: expected a list of values, or numbers such as 1..5, found a "
+            "list\n");
+  EXPECT_NE(brief("devrun: {sweep: {a: 1..400, b: 1..400}}\n").find("more than 100000 points"),
+            std::string::npos);
+  EXPECT_NE(brief("devrun: {array: 2, sweep: {a: [1]}}\n").find("exclude"), std::string::npos);
 }
 
 TEST(TaskFile, AllErrorsComeAtOnceAndInOrder) {
@@ -242,7 +304,7 @@ t.yaml:8:7: error: name: expected a string, found the whole number '3'
 t.yaml:9:1: error: unknown key 'frobnicate'
     9 | frobnicate: 1
       | ^~~~~~~~~~
-      = expected one of name, workdir, num_nodes, resources, envs, secrets, setup, run, file_mounts, file_mounts_mapping, volumes, volume_mounts, service, pool, managed_secrets, execution, primary_tasks, termination_delay, config, inputs, outputs, event_callback, experimental, api_server_access
+      = expected one of name, workdir, num_nodes, resources, envs, secrets, setup, run, file_mounts, volumes, service, devrun, file_mounts_mapping, volume_mounts, pool, managed_secrets, execution, primary_tasks, termination_delay, config, inputs, outputs, event_callback, experimental, api_server_access
 )");
 }
 

@@ -34,6 +34,13 @@ JobSpec full_spec() {
   spec.after_ok = {7, 8};
   spec.time_limit = seconds(60);
   spec.priority = -5;
+  spec.paths = {{"/root", {}, PathKind::kHome},
+                {"/out", {}, PathKind::kLive, "results"},
+                {"/data", {}, PathKind::kBound, {}, "/root/pics"}};
+  spec.sweep = {{"lr", {"0.1", "\xff"}}, {"seed", {"1"}}};
+  spec.ports = {{80, 80}, {8000, 8010}};
+  spec.notes = {{"stage", "2 of 3"}};
+  spec.group = {7, 2, "duo", "one", true};
   return spec;
 }
 
@@ -50,6 +57,8 @@ TEST(Wire, AttemptSpecSurvivesAsBytes) {
   spec.env = std::string("A=1\0B=\xff\0", 8);
   spec.ranks = 2;
   spec.rank_addresses = {"127.0.0.2", "127.0.0.3"};
+  spec.point = {"lr=0.1", "seed=\xff"};
+  spec.group_name = "duo";
   EXPECT_EQ(*wire::parse_attempt_spec(wire::serialize(spec)), spec);
   EXPECT_FALSE(wire::parse_attempt_spec("\xff\xff\xff"));
 }

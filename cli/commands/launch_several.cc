@@ -1,0 +1,271 @@
+#include "cli/commands/launch_several.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "cli/client/caller.h"
+#include "cli/commands/attached_run.h"
+#include "cli/commands/follow_many.h"
+#include "cli/commands/launch_job.h"
+#include "cli/output/ending_text.h"
+#include "cli/output/results_text.h"
+#include "common/model/sweep.h"
+
+namespace devrun::cli {
+
+namespace {
+
+struct Sent {
+  Submitted submitted;
+  JobSpec spec;
+};
+
+class Launch {
+ public:
+  Launch(const LaunchWish& wish, const Target& target, Context& context, Signals& signals)
+      : wish_(wish),
+        target_(target),
+        context_(context),
+        signals_(signals),
+        controller_(target),
+        group_(wish.plan.order == launch::TaskOrder::kParallel && wish.plan.tasks.size() > 1) {}
+
+  Result<int> run() {
+    const Status sent = send_all();
+    if (!sent) {
+      cancel_all();
+      if (sent.error().code != Code::kCancelled) return sent.error();
+      context_.console.say(sent.error());
+      return kStatusCancelled;
+    }
+    if (wish_.detach) return print_ids();
+    if (group_) return follow_group();
+    for (size_t i = 0; i < sent_.size(); ++i) {
+      const int status = TRY(follow_stage(i));
+      if (status != 0) return said_stage(i, status);
+      if (!has_ended(i)) return 0;  // left on purpose
+    }
+    return 0;
+  }
+
+ private:
+  const std::vector<launch::TaskPlan>& tasks() const { return wish_.plan.tasks; }
+  std::string whole_name() const {
+    return plain_name(wish_.plan.name.empty() ? name_of_file(wish_.file) : wish_.plan.name,
+                      group_ ? "group" : "pipeline");
+  }
+  std::string task_name(size_t i) const {
+    if (!tasks()[i].name.empty()) return tasks()[i].name;
+    return tasks().size() == 1 ? name_of_file(wish_.file) : fmt::format("task-{}", i);
+  }
+
+  Status send_all() {
+    Places places(controller_, context_, signals_, target_, TRY(capture_caller()), wish_.volume,
+                  wish_.quiet);
+    std::vector<TaskPlaces> found;
+    for (const launch::TaskPlan& task : tasks()) found.push_back(TRY(places.of(task)));
+    for (size_t i = 0; i < tasks().size(); ++i) TRY(send(i, std::move(found[i])));
+    return ok();
+  }
+
+  Status send(size_t i, TaskPlaces places) {
+    const bool several = tasks().size() > 1;
+    TaskWish wish{tasks()[i], task_name(i), std::move(places), {}, wish_.no_setup};
+    if (several) {
+      wish.member = {whole_name(), i, tasks().size(), group_};
+      wish.name = fmt::format("{}/{}", whole_name(), task_name(i));
+    }
+    Submission submission = TRY(submission_of(wish, context_, target_.through_socket));
+    if (several && !group_) follow_the_others(submission);
+    if (group_) join_group(i, submission.spec);
+    Result<Submitted> submitted = submit_interruptibly(controller_, signals_, submission);
+    if (!submitted) return submitted.error();
+    sent_.push_back({*submitted, std::move(submission.spec)});
+    return ok();
+  }
+
+  // All stages see one snapshot: that of the first, however long the others wait.
+  void follow_the_others(Submission& submission) {
+    for (const Sent& before : sent_) submission.spec.after_ok.push_back(before.submitted.job);
+    // In a job it is that job's tree, of all of them.
+    if (context_.surroundings.variable("DEVRUN_JOB_ID")) return;
+    for (const Sent& before : sent_) {
+      if (before.spec.root.volume != submission.spec.root.volume) continue;
+      submission.snapshot = before.submitted.tree.hex();
+      return;
+    }
+  }
+
+  void join_group(size_t i, JobSpec& spec) {
+    spec.group.leader = sent_.empty() ? 0 : sent_.front().submitted.job;
+    spec.group.size = static_cast<uint32_t>(tasks().size());
+    spec.group.name = whole_name();
+    spec.group.task = plain_name(task_name(i), fmt::format("task-{}", i));
+    spec.group.secondary = tasks()[i].secondary;
+    // At the end of its setup a member waits for the others.
+    if (spec.program.setup.empty()) {
+      spec.program.setup = {"/bin/bash", "--noprofile", "--norc", "-c", ":"};
+    }
+  }
+
+  void cancel_all() {
+    for (const Sent& sent : sent_) (void)controller_.cancel({sent.submitted.job, kNoTask}, 0);
+  }
+
+  Result<int> print_ids() {
+    for (const Sent& sent : sent_) {
+      TRY(print_submitted(context_.console, sent.submitted, wish_.json));
+      if (!wish_.quiet) {
+        warn_of_no_node(controller_, context_.console, sent.submitted.job, sent.spec);
+      }
+    }
+    return 0;
+  }
+
+  Following following_of(const Sent& sent) const {
+    Following out;
+    out.task = {sent.submitted.job, kNoTask};
+    out.ranks = sent.spec.nodes;
+    out.patient = true;
+    out.quiet = wish_.quiet;
+    out.results = sent.spec.results;
+    return out;
+  }
+
+  Result<int> follow_stage(size_t i) {
+    const Sent& sent = sent_[i];
+    if (sent_.size() > 1 && !wish_.quiet) {
+      context_.console.say(fmt::format("stage {} of {}, {}, is job {}", i + 1, sent_.size(),
+                                       task_name(i), sent.submitted.job));
+    }
+    if (sent.spec.array.empty()) {
+      return follow_job(controller_, context_, signals_, following_of(sent));
+    }
+    return follow_array(sent);
+  }
+
+  bool has_ended(size_t i) {
+    const auto job = controller_.get_job(TaskKey{sent_[i].submitted.job, kNoTask});
+    return job && is_final(job->state);
+  }
+
+  int said_stage(size_t i, int status) {
+    const size_t left = sent_.size() - i - 1;
+    if (sent_.size() == 1 || wish_.quiet || !has_ended(i)) return status;
+    context_.console.say(
+        fmt::format("stage {} of {}, {}, ended with status {}{}", i + 1, sent_.size(), task_name(i),
+                    status, left == 0 ? "" : fmt::format("; {} after it will not run", left)),
+        fmt::format("devrun show {}", sent_[i].submitted.job));
+    return status;
+  }
+
+  Result<int> follow_array(const Sent& sent) {
+    const uint64_t tasks = static_cast<uint64_t>(sent.spec.array.front().last) + 1;
+    const JobId job = sent.submitted.job;
+    std::vector<Followed> followed;
+    for (uint64_t n = 0; n < tasks; ++n) {
+      const std::string point = sweep_point_text(sent.spec.sweep, n);
+      const int32_t task = static_cast<int32_t>(n);
+      followed.push_back(
+          {{job, task, 0, 1}, fmt::format("[{}] ", point.empty() ? std::to_string(n) : point)});
+    }
+    const FollowedTo end =
+        TRY(follow_many(controller_, context_, signals_, followed, [this] { cancel_all(); }));
+    if (end == FollowedTo::kBrokenPipe) return kStatusBrokenPipe;
+    if (end == FollowedTo::kLeft) return kStatusCancelled;
+    return ended_status(sent);
+  }
+
+  // As the job's record says; its own words are said.
+  Result<int> ended_status(const Sent& sent) {
+    const AttemptKey key{sent.submitted.job, kNoTask, 0, 1};
+    const JobRecord job = TRY(await_end(key.job));
+    const Ending ending = job.ending.value_or(Ending{});
+    const int status = exit_status(job.state, ending);
+    const auto words = ending_words(key.task_key(), job.state, ending);
+    if (words && !wish_.quiet) context_.console.say(words->message, words->hint);
+    return status;
+  }
+
+  // Its last output has come, so that this takes a moment.
+  Result<JobRecord> await_end(JobId id) {
+    constexpr auto kPause = std::chrono::milliseconds(20);
+    for (;;) {
+      Result<JobRecord> job = controller_.get_job(TaskKey{id, kNoTask});
+      if (job && is_final(job->state)) return job;
+      if (!job && job.error().code != Code::kUnavailable) return job.error();
+      controller_.wait_connected(kPause);
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
+  Result<int> follow_group() {
+    std::vector<Followed> followed;
+    for (size_t i = 0; i < sent_.size(); ++i) {
+      for (uint32_t rank = 0; rank < sent_[i].spec.nodes; ++rank) {
+        const std::string of_rank = sent_[i].spec.nodes > 1 ? fmt::format(".{}", rank) : "";
+        if (followed.size() == kFollowedMax) break;
+        followed.push_back({{sent_[i].submitted.job, kNoTask, rank, 1},
+                            fmt::format("[{}{}] ", task_name(i), of_rank)});
+      }
+    }
+    const FollowedTo end =
+        TRY(follow_many(controller_, context_, signals_, followed, [this] { cancel_all(); }));
+    if (end == FollowedTo::kBrokenPipe) return kStatusBrokenPipe;
+    if (end == FollowedTo::kLeft) return kStatusCancelled;
+    return group_status();
+  }
+
+  // Who failed by itself comes before those that were ended for it.
+  Result<int> group_status() {
+    std::vector<JobRecord> jobs;
+    for (const Sent& sent : sent_) jobs.push_back(TRY(await_end(sent.submitted.job)));
+    int status = 0;
+    for (const bool by_itself : {true, false}) {
+      for (size_t i = 0; i < jobs.size() && status == 0; ++i) {
+        const JobRecord& job = jobs[i];
+        if ((job.state != JobState::kCancelled) != by_itself) continue;
+        if (job.state == JobState::kCancelled && sent_[i].spec.group.secondary) continue;
+        const Ending ending = job.ending.value_or(Ending{});
+        status = exit_status(job.state, ending);
+        const auto words = ending_words({job.job, kNoTask}, job.state, ending);
+        if (status == 0 || !words || wish_.quiet) continue;
+        context_.console.say(fmt::format("{}: {}", task_name(i), words->message), words->hint);
+      }
+    }
+    return status;
+  }
+
+  const LaunchWish& wish_;
+  const Target& target_;
+  Context& context_;
+  Signals& signals_;
+  Controller controller_;
+  const bool group_;
+  std::vector<Sent> sent_;
+};
+
+Status check(const LaunchWish& wish) {
+  if (wish.detach) return ok();
+  for (const launch::TaskPlan& task : wish.plan.tasks) {
+    if (task.array_tasks <= kFollowedMax) continue;
+    return Error{Code::kInvalid,
+                 fmt::format("{} tasks are too many to show the output of: at most {}",
+                             task.array_tasks, kFollowedMax),
+                 "the same with -d"};
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<int> launch_plan(const LaunchWish& wish, const Target& target, Context& context) {
+  TRY(check(wish));
+  Signals signals = TRY(Signals::take());
+  return Launch(wish, target, context, signals).run();
+}
+
+}  // namespace devrun::cli

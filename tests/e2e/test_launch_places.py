@@ -1,0 +1,228 @@
+"""What `devrun launch` puts where: file mounts, shared folders, volumes, fetched URIs, clones, uploads, ports."""
+import json
+import os
+import subprocess
+
+from harness import Skip, wait_until, write
+import test_launch
+from test_launch import ids, refused
+
+
+def launch(cluster, text, *options, **more):
+    """From this machine, with the home folder that the volume has."""
+    more.setdefault("env", cluster.environment(HOME="/root"))
+    return test_launch.launch(cluster, text, *options, **more)
+
+
+def shell(cluster, script, **more):
+    """A script in the dev container, where the volume's own files are."""
+    return cluster.devrun("shell", cluster.volume, "--", "sh", "-c", script, **more)
+
+
+def in_container(cluster, text, *options, folder="/work"):
+    write(cluster.live("work/places.yaml"), text)
+    return shell(cluster, f"cd {folder} && devrun launch {' '.join(options)} /work/places.yaml")
+
+
+def stub(cluster, name, text):
+    path = cluster.live(f"usr/bin/{name}")
+    write(path, text)
+    os.chmod(path, 0o755)
+
+
+def test_local_mounts_are_at_their_targets_and_change_nothing(cluster):
+    os.makedirs(cluster.live("work/pics"), exist_ok=True)
+    write(cluster.live("work/pics/a.txt"), "a\n")
+    write(cluster.live("work/one.txt"), "one\n")
+    done = in_container(cluster, """
+file_mounts:
+  /data/pics: ./pics
+  ~/deep/er/one.txt: one.txt
+  /tmp/pics: pics
+  rel: pics
+workdir: .
+run: |
+  cat /data/pics/a.txt ~/deep/er/one.txt /tmp/pics/a.txt rel/a.txt
+""")
+    assert done.status == 0 and done.out == b"a\none\na\na\n", done
+    for path in ("root/deep/er/one.txt", "data/pics/a.txt", "work/rel/a.txt"):
+        assert not os.path.exists(cluster.live(path)), path
+
+
+def test_a_mount_that_is_not_here_is_said_with_its_line(cluster):
+    before = ids(cluster)
+    done = in_container(cluster, "file_mounts:\n  /data: ./nowhere\nrun: echo never\n")
+    assert done.status == 125 and "line 2" in done.err and "./nowhere" in done.err, done
+    assert all(job["dev_container"] for job in cluster.jobs() if job["job"] not in before)
+    shown = in_container(cluster, "file_mounts:\n  /data: ./nowhere\nrun: x\n", "--dry-run")
+    assert shown.status == 0 and b"line 2" in shown.out and b"is not here" in shown.out, shown
+
+
+def test_a_shared_folder_is_live_between_jobs_and_stays(cluster):
+    text = "file_mounts:\n  /out: {{name: results, mode: MOUNT}}\nrun: {}\n"
+    assert launch(cluster, text.format("echo first > /out/file")).status == 0
+    done = launch(cluster, text.format("cat /out/file; echo second >> /out/file"))
+    assert done.status == 0 and done.out == b"first\n" and "1 file" not in done.err, done
+    with open(cluster.live("file", volume="results"), encoding="ascii") as file:
+        assert file.read() == "first\nsecond\n"
+    # A volume of one's own, by `volumes`, is the same folder.
+    done = launch(cluster, "volumes: {/v: results}\nrun: cat /v/file\n")
+    assert done.out == b"first\nsecond\n", done
+    said = refused(cluster, "volumes: {/v: no-such-volume}\nrun: x\n")
+    assert "no-such-volume" in said and "volume create" in said, said
+    shown = cluster.devrun("show", str(max(ids(cluster)))).out.decode()
+    assert "volume results, live" in shown, shown
+
+
+def test_a_shared_folder_from_a_container_and_with_content(cluster):
+    os.makedirs(cluster.live("work/seed"), exist_ok=True)
+    write(cluster.live("work/seed/x"), "seeded\n")
+    done = in_container(cluster, """
+file_mounts:
+  /bucket: {name: seeded-bucket, source: ./seed}
+  /mine: {name: seeded-bucket2, source: ./seed, mode: COPY}
+run: cat /bucket/x /mine/x
+""")
+    assert done.status == 0 and done.out == b"seeded\nseeded\n", done
+    assert os.path.exists(cluster.live("x", volume="seeded-bucket"))
+
+
+AWS = """#!/bin/sh
+echo "aws $*" >> /tmp/aws-log
+case "$*" in
+  *"s3 ls s3://bucket/folder/") echo "PRE x";;
+  *"s3 ls"*) exit 1;;
+  *"s3 sync"*) for last; do :; done; echo synced > "$last/file";;
+  *"s3 cp"*) for last; do :; done; echo copied > "$last";;
+esac
+"""
+
+
+def test_uris_are_fetched_by_the_volumes_tools(cluster):
+    stub(cluster, "aws", AWS)
+    stub(cluster, "curl", "#!/bin/sh\nwhile [ $# -gt 2 ]; do [ $1 = -o ] && to=$2; shift; done\necho by-curl > \"$to\"\n")
+    done = launch(cluster, """
+file_mounts:
+  /in/folder: s3://bucket/folder
+  /in/file: s3://bucket/file
+  ~/web/page: https://example.com/page
+setup: cat /in/file
+run: cat /in/folder/file /in/file ~/web/page
+""")
+    os.remove(cluster.live("usr/bin/aws"))
+    os.remove(cluster.live("usr/bin/curl"))
+    assert done.status == 0 and done.out == b"copied\nsynced\ncopied\nby-curl\n", done
+    os.remove(cluster.live("root/web/page"))
+
+
+def test_a_tool_that_the_volume_lacks_is_named(cluster):
+    done = launch(cluster, "file_mounts: {/in: gs://bucket/x}\nrun: echo never\n")
+    assert done.status == 125 and done.out == b"" and "gsutil" in done.err and "Try: " in done.err, done
+
+
+def test_a_shared_folder_is_fetched_once(cluster):
+    stub(cluster, "aws", AWS.replace("/tmp/aws-log", "/root/aws-log"))
+    text = "file_mounts: {/b: {source: 's3://bucket/folder', mode: MOUNT}}\nnum_nodes: 2\nrun: cat /b/file\n"
+    for _ in range(2):
+        done = launch(cluster, text)
+        assert done.status == 0 and sorted(done.out.splitlines()) == [b"[0] synced", b"[1] synced"], done
+    os.remove(cluster.live("usr/bin/aws"))
+    with open(cluster.live("root/aws-log"), encoding="ascii") as file:
+        assert file.read().count("s3 sync") == 1
+    os.remove(cluster.live("root/aws-log"))
+
+
+def test_a_workdir_from_outside_is_uploaded_once_and_again_when_it_changes(cluster):
+    folder = os.path.join(cluster.home, "project")
+    os.makedirs(os.path.join(folder, ".git"), exist_ok=True)
+    write(os.path.join(folder, ".skyignore"), "*.bin\n")
+    write(os.path.join(folder, "big.bin"), "not this\n")
+    write(os.path.join(folder, "train.txt"), "one\n")
+    text = "workdir: .\nrun: cat train.txt; ls -A; pwd -P\n"
+
+    def run():
+        return launch(cluster, text, cwd=folder)
+
+    def uploads():
+        return [job for job in cluster.jobs() if job["name"] == "upload"]
+
+    before = len(uploads())
+    for _ in range(2):
+        done = run()
+        assert done.status == 0 and done.out == b"one\n.skyignore\ntrain.txt\n/root/sky_workdir\n", done
+    assert len(uploads()) == before + 1, "the same content is brought once"
+    write(os.path.join(folder, "train.txt"), "two, and longer\n")
+    done = run()
+    assert done.out.startswith(b"two, and longer\n") and len(uploads()) == before + 2, done
+    assert not os.path.exists(cluster.live("root/sky_workdir/train.txt")), "nothing of it came home"
+
+
+def test_a_mount_from_outside_is_uploaded(cluster):
+    path = os.path.join(cluster.home, "settings.json")
+    write(path, "{}\n")
+    done = launch(cluster, f"file_mounts:\n  /etc/my/settings.json: {path}\nrun: cat /etc/my/settings.json\n")
+    assert done.status == 0 and done.out == b"{}\n", done
+
+
+def test_a_repository_is_cloned_at_submission(cluster):
+    folder = os.path.join(cluster.home, "repository")
+    os.makedirs(folder, exist_ok=True)
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+
+    def git(*words):
+        return subprocess.run(["git", "-C", folder, *identity, *words], check=True, stdout=subprocess.PIPE, text=True)
+    try:
+        git("init", "-q", "-b", "main")
+    except FileNotFoundError:
+        raise Skip("there is no git here") from None
+    write(os.path.join(folder, "file"), "first\n")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    git("tag", "v1")
+    write(os.path.join(folder, "file"), "second\n")
+    git("commit", "-q", "-a", "-m", "second")
+    commit = git("rev-parse", "v1").stdout.strip()
+    for ref, content in (("v1", b"first\n"), ("main", b"second\n"), (commit, b"first\n")):
+        done = launch(cluster, f"workdir: {{url: 'file://{folder}', ref: {ref}}}\nrun: cat file\n")
+        assert done.status == 0 and done.out == content, (ref, done)
+    said = refused(cluster, f"workdir: {{url: 'file://{folder}', ref: no-such-ref}}\nrun: x\n")
+    assert "no-such-ref" in said and "could not be cloned" in said, said
+
+
+def test_ports_and_probe_are_shown_and_offered(cluster):
+    done = launch(cluster, "resources: {ports: [8080, 9000-9002]}\nservice: {readiness_probe: /health}\n"
+                           "run: exec sleep 1000\n", "-d")
+    job = int(done.out)
+    shown = cluster.devrun("show", str(job)).out.decode()
+    assert "8080, 9000-9002: devrun port-forward" in shown and "GET /health on port 8080" in shown, shown
+    record = cluster.show(job)
+    assert record["ports"] == [{"first": 8080, "last": 8080}, {"first": 9000, "last": 9002}], record
+    assert any(one["job"] == job and one["ports"] for one in json.loads(cluster.devrun("ps", "--json").out)["jobs"])
+    cluster.await_state(job, "RUNNING")
+    child = cluster.start("port-forward", str(job))
+    said = [child.stderr.readline().decode() for _ in range(4)]
+    assert "8080" in said[0] and "9002" in said[3], said
+    cluster.devrun("cancel", str(job))
+    child.communicate(timeout=30)
+    other = cluster.submit("true")
+    assert "which port" in cluster.devrun("port-forward", str(other)).err
+
+
+def test_a_volume_is_not_mounted_for_those_who_may_not(cluster):
+    # Only root of a volume may use its owner's other volumes.
+    text = "volumes: {/v: results}\nrun: cat /v/file\n"
+    write(cluster.live("work/places.yaml"), text)
+    done = shell(cluster, "cd /work && su ada -c 'devrun launch /work/places.yaml'")
+    assert done.status == 125 and "only root" in done.err, done
+
+
+def test_shared_names_wait_for_nobody(cluster):
+    # Two launches at once make one folder.
+    text = "file_mounts: {/o: {name: at-once}}\nrun: echo $SKYPILOT_TASK_ID > /o/$SKYPILOT_TASK_ID\n"
+    path = os.path.join(cluster.home, "at-once.yaml")
+    write(path, text)
+    children = [cluster.start("launch", "-q", path) for _ in range(3)]
+    for child in children:
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+    wait_until(lambda: len(os.listdir(cluster.live("/", volume="at-once"))) == 3, "three files")
