@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "cli/client/caller.h"
 #include "cli/client/terminal.h"
@@ -85,10 +87,27 @@ Status Places::make_volume(const VolumeRequest& request, const std::string& what
   if (!quiet_) context_.console.say(fmt::format("making {}, once", what));
   Progress progress(context_.console, quiet_, is_terminal(context_.console.err()));
   Status made = controller_.create_volume(request, shown_by(progress));
-  // Somebody else may have been faster.
-  if (!made && made.error().code != Code::kExists) return std::move(made).error().context(what);
+  // Somebody else may be faster, or at it.
+  const bool others =
+      !made && (made.error().code == Code::kExists || made.error().code == Code::kConflict);
+  if (!made && (!others || !await_volume(request.name))) {
+    return std::move(made).error().context(what);
+  }
   volumes_->insert(request.name);
   return ok();
+}
+
+// kTimeout if it does not come: who was at it has given up.
+Status Places::await_volume(const std::string& name) {
+  constexpr auto kPause = std::chrono::milliseconds(50);
+  constexpr int kLooks = 20 * 600;
+  for (int look = 0; look < kLooks; ++look) {
+    for (const VolumeRecord& volume : TRY(controller_.list_volumes())) {
+      if (volume.name == name) return ok();
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return Error{Code::kTimeout, "volume " + name + " does not come", {}};
 }
 
 Result<std::string> Places::volume_of(const launch::TaskPlan& task) {
@@ -220,7 +239,8 @@ Status Places::add_shared(const launch::PlannedMount& mount, TaskPlaces& out) {
       into += "/" + path.substr(path.rfind('/') + 1);
       out.steps.push_back({launch::PlaceStep::Kind::kFolder, {}, into});
     }
-    out.steps.push_back({launch::PlaceStep::Kind::kFill, TRY(brought(path, to, false, out)), into});
+    const std::string from = TRY(brought(path, to, false, out));
+    out.steps.push_back({launch::PlaceStep::Kind::kFill, from, into});
   }
   if (!mount.copied) return ok();
   out.steps.push_back({launch::PlaceStep::Kind::kFolder, {}, target});

@@ -56,6 +56,7 @@ class Places {
   Result<std::string> path_here(const std::string& written) const;
   std::string in_task(const std::string& target, const TaskPlaces& places) const;
   Status make_volume(const VolumeRequest& request, const std::string& what);
+  Status await_volume(const std::string& name);
   Status look_at_volumes();
 
   Controller& controller_;

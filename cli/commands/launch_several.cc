@@ -231,9 +231,11 @@ class Launch {
         if (job.state == JobState::kCancelled && sent_[i].spec.group.secondary) continue;
         const Ending ending = job.ending.value_or(Ending{});
         status = exit_status(job.state, ending);
+        if (status == 0 || wish_.quiet) continue;
         const auto words = ending_words({job.job, kNoTask}, job.state, ending);
-        if (status == 0 || !words || wish_.quiet) continue;
-        context_.console.say(fmt::format("{}: {}", task_name(i), words->message), words->hint);
+        context_.console.say(fmt::format("{} of group {} ended with status {}{}", task_name(i),
+                                         whole_name(), status, words ? ": " + words->message : ""),
+                             fmt::format("devrun show {}", job.job));
       }
     }
     return status;

@@ -46,6 +46,7 @@ __devrun_get() {
   case $1 in
     s3://*) __devrun_aws "$1" "$2" ;;
     r2://*) __devrun_aws "s3://${1#r2://}" "$2" --endpoint-url "${R2_ENDPOINT_URL:-}" --profile r2 ;;
+    nebius://*) __devrun_aws "s3://${1#nebius://}" "$2" --profile nebius ;;
     gs://*) __devrun_gsutil "$1" "$2" ;;
     http://*|https://*) __devrun_http "$1" "$2" ;;
     *) __devrun_fail "nothing here can fetch $1" "s3://, gs://, r2:// or https://" ;;

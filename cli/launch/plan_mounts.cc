@@ -14,7 +14,8 @@ using Kind = PlannedMount::Kind;
 constexpr size_t kNameMax = 63;
 // Over these nothing of a task's is mounted: they are the node's, or devrun's own.
 constexpr std::string_view kReserved[] = {"/proc", "/sys", "/dev", "/run/devrun"};
-constexpr std::string_view kSchemes[] = {"s3://", "gs://", "r2://", "https://", "http://"};
+constexpr std::string_view kSchemes[] = {"s3://",     "gs://",    "r2://",
+                                         "nebius://", "https://", "http://"};
 
 std::string variable_left_in(std::string_view text) {
   const size_t dollar = text.find('$');

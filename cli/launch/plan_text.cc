@@ -60,7 +60,9 @@ std::string value_text(std::string_view value) {
 }
 
 void row(std::string& out, std::string_view name, std::string_view value) {
-  out += fmt::format("  {:<10}{}\n", name, value);
+  out += fmt::format("  {:<10}{}", name, value);
+  while (out.ends_with(' ')) out.pop_back();
+  out += '\n';
 }
 
 void script_rows(std::string& out, std::string_view name, std::string_view text) {

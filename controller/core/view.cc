@@ -89,6 +89,7 @@ std::string job_reason(const State& state, const Job& job, Time now) {
       return say_silence(state, *node, now);
     }
     if (std::string wait = say_wait(state, {job.id, index}, task); !wait.empty()) return wait;
+    if (std::string wait = say_group_wait(state, job, task); !wait.empty()) return wait;
   }
   return explain(state, job, now);
 }

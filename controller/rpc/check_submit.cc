@@ -290,6 +290,7 @@ Result<JobSpec> check_again(const devrun::v1::SubmitRequest& request, const JobS
   }
   const Program asked = wire::from_proto(request.spec().program());
   JobSpec spec = old;
+  spec.group = {};  // the others of its group have had their time
   if (!asked.argv.empty()) spec.program.argv = asked.argv;
   spec.program.tty = asked.tty;
   spec.program.terminal = asked.terminal;

@@ -14,7 +14,7 @@ namespace devrun::controller {
 namespace pb = devrun::v1;
 
 inline constexpr size_t kVolumePathsMax = 128;
-inline constexpr size_t kLivePathsMax = 128;  // bound ones, too
+inline constexpr size_t kLivePathsMax = 96;  // bound ones, too
 inline constexpr size_t kSitePathsMax = 64;
 
 // kInvalid unless all are live or bound paths that can be.

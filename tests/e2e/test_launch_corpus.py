@@ -26,6 +26,13 @@ trap 'status=$?; record $([ -n "$RECORDED" ] && echo again || echo end); exit $s
 """
 
 
+def with_values(document, text):
+    """`${X}` of the file's own variables, as devrun has it."""
+    values = {name: "given-value" if value is None else str(value)
+              for kind in ("envs", "secrets") for name, value in dict(document.get(kind) or {}).items()}
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found.group(1), found.group(0)), text)
+
+
 def as_it_can_run(yaml, document):
     """The document without what this cluster does not have."""
     out = {key: value for key, value in document.items() if key not in ("resources", "service")}
@@ -59,11 +66,10 @@ def make_sources(cluster, document):
             else "work/" + document["workdir"]
         os.makedirs(cluster.live(os.path.normpath(at)), exist_ok=True)
     for target, source in (document.get("file_mounts") or {}).items():
-        if "$" in target:
-            continue
-        targets.append(target)
+        targets.append(with_values(document, target))
         for one in [source] if isinstance(source, str) else \
                 [source["source"]] if isinstance(source.get("source"), str) else source.get("source") or []:
+            one = with_values(document, one)
             at = one.replace("~", "root", 1) if one.startswith("~") else "work/" + one
             os.makedirs(cluster.live(os.path.normpath(at)), exist_ok=True)
     return targets

@@ -223,6 +223,6 @@ def test_shared_names_wait_for_nobody(cluster):
     write(path, text)
     children = [cluster.start("launch", "-q", path) for _ in range(3)]
     for child in children:
-        child.communicate(timeout=60)
-        assert child.returncode == 0
+        _, said = child.communicate(timeout=60)
+        assert child.returncode == 0, said
     wait_until(lambda: len(os.listdir(cluster.live("/", volume="at-once"))) == 3, "three files")

@@ -1,6 +1,7 @@
 """`devrun launch` of more than one job: pipelines, groups, arrays and sweeps."""
 import json
 import os
+import shutil
 import signal
 
 from harness import finish, wait_until, write
@@ -15,7 +16,8 @@ def new_jobs(cluster, before):
 
 def test_a_pipeline_runs_its_stages_in_turn(cluster):
     before = ids(cluster)
-    done = cluster.devrun("launch", os.path.join(EXAMPLES, "pipeline.yaml"))
+    done = cluster.devrun("launch", os.path.join(EXAMPLES, "pipeline.yaml"), env=cluster.environment(HOME="/root"))
+    shutil.rmtree(cluster.live("root/squares"), ignore_errors=True)
     assert done.status == 0 and done.out == b"the sum of the squares is 14\n", done
     assert "stage 1 of 3, make" in done.err and "stage 3 of 3, report" in done.err, done
     jobs = new_jobs(cluster, before)
@@ -43,7 +45,7 @@ def test_a_pipeline_detached_prints_its_ids(cluster):
     assert cluster.await_end(second)["state"] == "SUCCEEDED"
     assert cluster.devrun("logs", str(second)).out == b"a\n"
     assert cluster.show(first)["state"] == "SUCCEEDED"
-    done = launch(cluster, TWO.format("true", "true"), "-d", "--json")
+    done = launch(cluster, TWO.format("exit 0", "exit 0"), "-d", "--json")
     assert [json.loads(line)["job"] for line in done.out.splitlines()], done
 
 
@@ -102,7 +104,7 @@ run: grep -q ' server-0.duo' /etc/hosts && echo knows server
 def test_a_member_that_fails_ends_its_group(cluster):
     done = launch(cluster, "name: g\nexecution: parallel\n" + TWO.format("exit 3", "exec sleep 1000"))
     assert done.status == 3, done
-    assert "one: " in done.err, done
+    assert "one of group g ended with status 3" in done.err, done
 
 
 def test_a_member_waits_for_one_that_has_no_room(cluster):
@@ -159,7 +161,7 @@ def test_a_sweep_gives_each_task_its_point(cluster):
     again = cluster.devrun("rerun", "-d", f"{job}_4")
     other = int(again.out)
     cluster.await_end(other)
-    assert b"lr=0.01" in cluster.devrun("logs", str(other)).out, again
+    assert b"lr=0.01" in cluster.devrun("logs", f"{other}_4").out, again
 
 
 def test_a_sweep_wins_over_bashrc_and_envs_and_env_leaves_one_value(cluster):

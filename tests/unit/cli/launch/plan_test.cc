@@ -138,12 +138,14 @@ run: x
 
 TEST(Plan, WhatCannotBeMountedIsRefusedWithItsPlace) {
   const Outcome outcome = plan_of(
-      "file_mounts:\n  /proc/x: a\n  /a/../b: a\n  /a: b\n  /a/: c\nvolumes: {/v: My_Vol}\nrun: x\n");
+      "file_mounts:\n  /proc/x: a\n  /a/../b: a\n  /a: b\n  /a/: c\nvolumes: {/v: My_Vol}\nrun: "
+      "x\n");
   EXPECT_FALSE(outcome.plan);
-  for (const char* words : {"t.yaml:2:3: error: nothing can be mounted at '/proc/x'",
-                            "t.yaml:3:3: error: nothing can be mounted at '/a/../b'",
-                            "t.yaml:5:3: error: two mounts at '/a/'",
-                            "t.yaml:6:15: error: volumes: 'My_Vol' cannot be the name of a volume"}) {
+  for (const char* words :
+       {"t.yaml:2:3: error: nothing can be mounted at '/proc/x'",
+        "t.yaml:3:3: error: nothing can be mounted at '/a/../b'",
+        "t.yaml:5:3: error: two mounts at '/a/'",
+        "t.yaml:6:15: error: volumes: 'My_Vol' cannot be the name of a volume"}) {
     EXPECT_NE(outcome.said.find(words), std::string::npos) << outcome.said;
   }
   EXPECT_NE(plan_of("file_mounts: {/a: 'oci://x/y'}\nrun: x\n").said.find("cannot be fetched"),
