@@ -68,7 +68,7 @@ TEST(Paths, OnlyLivePathsCanBeAskedFor) {
     return refused(cluster, bad).message;
   };
   EXPECT_EQ(message({"/usr", {}, PathKind::kHome}),
-            "spec.paths: '/usr' is home: a submission asks for live paths alone");
+            "spec.paths: '/usr' is home: a submission asks for live and bound paths alone");
   EXPECT_EQ(message({"/", {}, PathKind::kLive}),
             "live path '/': it cannot be all of the volume: choose a folder in it");
   EXPECT_EQ(message({"/a/../b", {}, PathKind::kLive}),
