@@ -23,8 +23,9 @@ constexpr std::string_view kText =
     "with its place, and nothing is started. Fields that mean nothing here (clouds, disks) are one "
     "warning each.\n"
     "Output and exit status are as with `devrun run`. Several documents are a pipeline, or a group "
-    "that begins together;\n"
-    "`devrun: {sweep: {lr: [0.1, 0.2]}}` runs a task for each point. docs/yaml.md has every field.";
+    "whose tasks begin\n"
+    "together; `devrun: {sweep: {lr: [0.1, 0.2]}}` runs a task for each point. docs/yaml.md has "
+    "every field.";
 
 constexpr Option kOptions[] = {
     {.letter = 'e',

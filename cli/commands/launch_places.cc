@@ -14,6 +14,8 @@
 #include "cli/commands/launch_upload.h"
 #include "cli/commands/progress_words.h"
 #include "cli/launch/plan_mounts.h"
+#include "common/runtime/file.h"
+#include "common/runtime/pipe.h"
 #include "common/tree/codec.h"
 
 namespace devrun::cli {
@@ -53,6 +55,27 @@ std::string image_volume(const std::string& image) {
   return "image-" + readable + "-" + short_name(image).substr(0, 8);
 }
 
+// An archive of one folder, "./": a header, and the two empty blocks that end it (ustar). A pipe takes it at once.
+std::string tar_of_folder(uint32_t uid, uint32_t gid) {
+  constexpr size_t kBlock = 512;
+  constexpr size_t kChecksumAt = 148;
+  std::string out(3 * kBlock, '\0');
+  const auto put = [&](size_t at, const std::string& text) { out.replace(at, text.size(), text); };
+  put(0, "./");
+  put(100, "0000755");
+  put(108, fmt::format("{:07o}", uid & 07777777U));
+  put(116, fmt::format("{:07o}", gid & 07777777U));
+  put(124, "00000000000");
+  put(136, "00000000000");
+  put(kChecksumAt, "        ");
+  put(156, "5");
+  put(257, std::string("ustar\00000", 8));
+  uint32_t sum = 0;
+  for (size_t i = 0; i < kBlock; ++i) sum += static_cast<unsigned char>(out[i]);
+  put(kChecksumAt, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  return out;
+}
+
 std::string expanded(const std::string& path, const std::string& home) {
   return path == "~" || path.starts_with("~/") ? home + path.substr(1) : path;
 }
@@ -86,7 +109,7 @@ Status Places::make_volume(const VolumeRequest& request, const std::string& what
   if (volumes_->count(request.name) != 0) return ok();
   if (!quiet_) context_.console.say(fmt::format("making {}, once", what));
   Progress progress(context_.console, quiet_, is_terminal(context_.console.err()));
-  Status made = controller_.create_volume(request, shown_by(progress));
+  Status made = create(request, shown_by(progress));
   // Somebody else may be faster, or at it.
   const bool others =
       !made && (made.error().code == Code::kExists || made.error().code == Code::kConflict);
@@ -95,6 +118,17 @@ Status Places::make_volume(const VolumeRequest& request, const std::string& what
   }
   volumes_->insert(request.name);
   return ok();
+}
+
+// An empty one of a caller who is not root is made of an archive that says whose its root folder is: it would be root's.
+Status Places::create(const VolumeRequest& request, const ProgressWords& words) {
+  const bool is_empty = std::holds_alternative<Empty>(request.source);
+  if (!is_empty || caller_.uid == 0) return controller_.create_volume(request, words);
+  Pipe pipe = TRY(make_pipe());
+  TRY(write_all(pipe.write.get(), tar_of_folder(caller_.uid, caller_.gid)));
+  pipe.write.reset();
+  const auto whole = []() -> Status { return ok(); };
+  return controller_.fill_volume({request.name, true, {}, 0}, pipe.read.get(), whole, words);
 }
 
 // kTimeout if it does not come: who was at it has given up.

@@ -57,6 +57,7 @@ class Places {
   std::string in_task(const std::string& target, const TaskPlaces& places) const;
   Status make_volume(const VolumeRequest& request, const std::string& what);
   Status await_volume(const std::string& name);
+  Status create(const VolumeRequest& request, const ProgressWords& words);
   Status look_at_volumes();
 
   Controller& controller_;

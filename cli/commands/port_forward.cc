@@ -138,18 +138,18 @@ Result<Action> parse(const Arguments& arguments) {
 }  // namespace
 
 Command port_forward_command() {
-  return {{.name = "port-forward",
-           .usage = {"port-forward [--rank R] JOB [[L:]R…]"},
-           .purpose = "TCP from here to a running job",
-           .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
-                   "loopback of the job's node\n"
-                   "for each connection; without ports those that the job's task file names. Until "
-                   "Ctrl-C or the job's end, whose exit status it returns "
-                   "then. Outlives\n"
-                   "restarts of the controller.",
-           .options = kOptions,
-           .examples = kExamples},
-          parse};
+  return {
+      {.name = "port-forward",
+       .usage = {"port-forward [--rank R] JOB [[L:]R…]"},
+       .purpose = "TCP from here to a running job",
+       .text = "Listens on 127.0.0.1, port L or else R (0: any), and connects to R on the "
+               "loopback of the job's node\n"
+               "for each connection, until Ctrl-C or the job's end, whose exit status it returns "
+               "then. Without ports: those\n"
+               "that the job's task file names. Outlives restarts of the controller.",
+       .options = kOptions,
+       .examples = kExamples},
+      parse};
 }
 
 }  // namespace devrun::cli

@@ -1,6 +1,7 @@
 """What `devrun launch` puts where: file mounts, shared folders, volumes, fetched URIs, clones, uploads, ports."""
 import json
 import os
+import shutil
 import subprocess
 
 from harness import Skip, wait_until, write
@@ -72,6 +73,18 @@ def test_a_shared_folder_is_live_between_jobs_and_stays(cluster):
     assert "no-such-volume" in said and "volume create" in said, said
     shown = cluster.devrun("show", str(max(ids(cluster)))).out.decode()
     assert "volume results, live" in shown, shown
+
+
+def test_a_shared_folder_is_its_makers_also_if_that_is_not_root(cluster):
+    text = "file_mounts: {/o: {name: of-ada}}\nrun: echo $(id -u) > /o/file && cat /o/file\n"
+    path = os.path.join(cluster.home, "of-ada.yaml")
+    write(path, text)
+    as_ada = {"user": 1000, "group": 1000, "extra_groups": []}
+    done = cluster.devrun("launch", path, env=cluster.environment(HOME="/home/ada"), **as_ada)
+    if "permission" in done.err.lower() and done.status == 125:
+        raise Skip("NOT TESTED: the cluster's keys cannot be read by another user here")
+    assert done.status == 0 and done.out == b"1000\n", done
+    assert os.stat(cluster.live("/", volume="of-ada")).st_uid == 1000
 
 
 def test_a_shared_folder_from_a_container_and_with_content(cluster):
@@ -187,6 +200,32 @@ def test_a_repository_is_cloned_at_submission(cluster):
         assert done.status == 0 and done.out == content, (ref, done)
     said = refused(cluster, f"workdir: {{url: 'file://{folder}', ref: no-such-ref}}\nrun: x\n")
     assert "no-such-ref" in said and "could not be cloned" in said, said
+
+
+def test_an_image_becomes_a_volume_once(cluster):
+    for program in ("skopeo", "umoci"):
+        if not shutil.which(program):
+            raise Skip(f"NOT TESTED: there is no {program} here")
+    layout = os.path.join(cluster.home, "layout")
+    archive = os.path.join(cluster.home, "task-image.tar")
+    subprocess.run(["umoci", "init", "--layout", layout], check=True)
+    subprocess.run(["umoci", "new", "--image", layout + ":small"], check=True)
+    subprocess.run(["umoci", "insert", "--image", layout + ":small", cluster.root, "/"], check=True)
+    subprocess.run(["skopeo", "copy", "--insecure-policy", f"oci:{layout}:small", f"oci-archive:{archive}"],
+                   check=True, stdout=subprocess.DEVNULL)
+    folder = os.path.join(cluster.home, "for-image")
+    os.makedirs(folder, exist_ok=True)
+    write(os.path.join(folder, "mine.txt"), "from here\n")
+    write(cluster.live("work/only-in-box"), "")
+    text = (f"resources: {{image_id: 'docker:oci-archive:{archive}'}}\nworkdir: .\n"
+            "run: cat mine.txt; ls /work/only-in-box 2>/dev/null; cat /work/version\n")
+    first = launch(cluster, text, cwd=folder)
+    os.remove(cluster.live("work/only-in-box"))
+    assert first.status == 0 and first.out == b"from here\none\n" and "making volume image-" in first.err, first
+    again = launch(cluster, text, cwd=folder)
+    assert again.status == 0 and again.out == first.out and "making" not in again.err, again
+    shown = cluster.devrun("show", str(max(ids(cluster)))).out.decode()
+    assert archive in shown, shown
 
 
 def test_ports_and_probe_are_shown_and_offered(cluster):
