@@ -215,6 +215,12 @@ void check_several(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
   check_names(file, diagnostics);
   check_primary(file, diagnostics);
   for (const Task& task : file.tasks) {
+    if (file.order == TaskOrder::kParallel && task.alternatives.front().recovery) {
+      diagnostics.push_back(unsupported_at(
+          task.name.place,
+          "'resources.job_recovery' has no effect: a task of a group is not run again, since the "
+          "others have begun with it"));
+    }
     const bool is_array = task.sweep && (task.sweep->array > 0 || !task.sweep->variables.empty());
     if (is_array && file.order == TaskOrder::kParallel) {
       diagnostics.push_back(error_at(task.sweep->place, "a task of a group cannot be an array",

@@ -147,3 +147,67 @@ def test_thirty_real_files_run_as_they_are_written(cluster):
 
 
 test_thirty_real_files_run_as_they_are_written.limit_s = 300
+
+
+KINDS = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+
+
+def is_kind(value, kind):
+    if kind in ("integer", "number"):
+        return not isinstance(value, bool) and isinstance(value, int if kind == "integer" else (int, float))
+    return isinstance(value, KINDS[kind])
+
+
+def wrong(schema, value, path=""):
+    """What of the value the schema does not allow: as much of JSON schema as ours uses."""
+    if "anyOf" in schema:
+        return [] if any(not wrong(one, value, path) for one in schema["anyOf"]) else [f"{path}: none of its kinds"]
+    kinds = schema.get("type", [])
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    out = [] if not kinds or any(is_kind(value, kind) for kind in kinds) else [f"{path}: {value!r} is no {kinds}"]
+    if isinstance(value, dict):
+        out += [f"{path}: {name} is missing" for name in schema.get("required", ()) if name not in value]
+        for name, one in value.items():
+            known = schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
+            if known is False:
+                out.append(f"{path}: {name} is not known")
+            elif known is not True:
+                out += wrong(known, one, f"{path}.{name}")
+    if isinstance(value, list):
+        for one in value:
+            out += wrong(schema.get("items", {}), one, path)
+        if len(value) < schema.get("minItems", 0):
+            out.append(f"{path}: too few")
+    if is_kind(value, "number") and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        out.append(f"{path}: {value} is out of range")
+    return out
+
+
+def test_the_schema_takes_what_the_parser_takes(cluster):
+    try:
+        import yaml
+    except ImportError:
+        raise Skip("NOT TESTED: there is no python3-yaml here") from None
+    schema = json.loads(cluster.devrun("launch", "--schema").out)
+    good = [{"run": "x", "devrun": {"sweep": {"lr": [1, 2], "seed": "1..3"}, "max_running": 2}},
+            {"workdir": {"url": "u", "ref": "r"}, "resources": {"ports": [80, "90-91"], "any_of": [{"cpus": 2}]}}]
+    bad = [{"runn": "x"}, {"num_nodes": 0}, {"resources": {"acelerators": "T4"}}, {"workdir": {"ref": "r"}},
+           {"devrun": {"swep": {}}}, {"file_mounts": {"/a": 7}}, {"resources": {"any_of": []}}]
+    for document, is_good in [*((one, True) for one in good), *((one, False) for one in bad)]:
+        path = os.path.join(cluster.home, "schema.yaml")
+        write(path, yaml.safe_dump(document))
+        shown = cluster.devrun("launch", "--dry-run", "-q", path)
+        assert (shown.status == 0) == is_good, (document, shown)
+        assert (not wrong(schema, document)) == is_good, (document, wrong(schema, document))
+    if not os.path.isdir(CORPUS):
+        raise Skip(f"NOT TESTED: there is no corpus of task files at {CORPUS}")
+    files = 0
+    for folder, _, names in os.walk(CORPUS):
+        for name in names:
+            if name.endswith((".yaml", ".yml")):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    documents = [document for document in yaml.safe_load_all(file) if document]
+                files += 1
+                for document in documents[1:] if len(documents) > 1 else documents:
+                    assert not wrong(schema, document), (name, wrong(schema, document))
+    print(f"{files} files of the corpus are as the schema says", flush=True)

@@ -175,6 +175,10 @@ TEST(Plan, SeveralDocumentsAreAPipelineOrAGroup) {
   EXPECT_EQ(pipeline.plan->tasks.size(), 2u);
   EXPECT_EQ(pipeline.plan->order, TaskOrder::kSerial);
   EXPECT_EQ(plan_of("name: g\nexecution: parallel\n" + two).plan->order, TaskOrder::kParallel);
+  const Outcome again = plan_of(
+      "name: g\nexecution: parallel\n---\nname: a\nresources: {job_recovery: x}\nrun: x\n---\n"
+      "name: b\nrun: y\n");
+  EXPECT_NE(again.said.find("a task of a group is not run again"), std::string::npos);
   EXPECT_NE(plan_of("name: g\nexecution: parallel\n---\nname: a\nrun: x\n---\nname: a\nrun: y\n")
                 .said.find("two tasks of the group are called 'a'"),
             std::string::npos);
