@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "agent/gpu/busy.h"
 #include "agent/gpu/found.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/agent.h"
@@ -96,7 +97,9 @@ Status run(const Flags& flags) {
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
   Agent agent(
       {TRY(hello_of(flags, gpus)), new_instance(), flags.controller, TRY(credentials(flags)),
-       flags.state + "/sockets", flags.fs, flags.keeper, flags.report_every},
+       flags.state + "/sockets", flags.fs, flags.keeper, flags.report_every,
+       flags.gpus.empty() ? std::vector<std::string>()
+                          : gpu::busy_words(flags.gpus, flags.driver_root)},
       *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);

@@ -4,10 +4,15 @@
 // A program of its own because the agent is linked statically, where dlopen is of no use, and because a driver that hangs
 // or crashes must not take the agent along. The only dynamically linked program of devrun.
 //
-//   devrun-gpus [LIBRARY]     default: libnvidia-ml.so.1; status 3: there is no such library, 4: NVML refuses
+//   devrun-gpus [--every MS] [LIBRARY]     default: libnvidia-ml.so.1; status 3: there is no such library, 4: NVML refuses
+//
+// With --every it goes on for ever, and says every so often what they do:
+//   INDEX TAB BUSY_PERCENT TAB USED_BYTES TAB TOTAL_BYTES
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -26,6 +31,10 @@ using Text = int (*)(Device, char*, unsigned);
 using MemoryInfo = int (*)(Device, Memory*);
 using Between = int (*)(Device, Device, int*);      // nvmlDeviceGetTopologyCommonAncestor
 using Linked = int (*)(Device, Device, int, int*);  // nvmlDeviceGetP2PStatus
+struct Rates {
+  unsigned gpu, memory;
+};
+using RatesOf = int (*)(Device, Rates*);  // nvmlDeviceGetUtilizationRates
 using ErrorText = const char* (*)(int);
 
 constexpr int kStatusNoLibrary = 3;
@@ -71,9 +80,31 @@ int refused(void* library, const char* call, int code) {
   return kStatusRefused;
 }
 
+// What does not answer is left out of that round.
+[[noreturn]] void say_what_they_do(useconds_t every_us, const std::vector<Device>& devices,
+                                   const std::vector<unsigned>& indices, RatesOf rates_of,
+                                   MemoryInfo memory_of) {
+  for (;;) {
+    for (size_t i = 0; i < devices.size(); ++i) {
+      Rates rates{};
+      Memory memory{};
+      if (rates_of(devices[i], &rates) != 0 || memory_of(devices[i], &memory) != 0) continue;
+      std::printf("%u\t%u\t%llu\t%llu\n", indices[i], rates.gpu, memory.used, memory.total);
+    }
+    if (std::fflush(stdout) != 0) std::exit(0);  // whoever listened has gone
+    usleep(every_us);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  useconds_t every_us = 0;
+  if (argc > 2 && std::string(argv[1]) == "--every") {
+    every_us = static_cast<useconds_t>(std::atoi(argv[2])) * 1000;
+    argc -= 2;
+    argv += 2;
+  }
   const char* name = argc > 1 ? argv[1] : "libnvidia-ml.so.1";
   void* library = dlopen(name, RTLD_NOW);
   if (library == nullptr) {
@@ -100,6 +131,7 @@ int main(int argc, char** argv) {
   const Topology topology{symbol<Between>(library, "nvmlDeviceGetTopologyCommonAncestor"),
                           symbol<Linked>(library, "nvmlDeviceGetP2PStatus")};
   std::vector<Device> devices;
+  std::vector<unsigned> indices;
   std::vector<std::string> lines;
   for (unsigned index = 0; index < count; ++index) {
     Device device = nullptr;
@@ -118,7 +150,13 @@ int main(int argc, char** argv) {
     std::snprintf(line, sizeof line, "%u\t%u\t%llu\t%s\t%s", index, minor, memory.total, uuid,
                   product);
     devices.push_back(device);
+    indices.push_back(index);
     lines.emplace_back(line);
+  }
+  if (every_us != 0) {
+    const auto rates_of = symbol<RatesOf>(library, "nvmlDeviceGetUtilizationRates");
+    if (rates_of == nullptr || devices.empty()) return kStatusRefused;
+    say_what_they_do(every_us, devices, indices, rates_of, memory_of);
   }
   const std::vector<unsigned> groups = link_groups(topology, devices);
   for (size_t i = 0; i < lines.size(); ++i) std::printf("%s\t%u\n", lines[i].c_str(), groups[i]);

@@ -42,7 +42,8 @@ void log_failure(const AttemptKey& key, std::string_view doing, const Status& st
 struct Agent::Runner {
   AttemptKey key;
   std::string folder;
-  Duration lease;  // 0: none
+  Duration lease;              // 0: none
+  std::vector<uint32_t> gpus;  // of the node's, by index
   std::atomic<bool> abandoned = false;
   std::unique_ptr<Streams> streams;
   std::unique_ptr<shim::ShimLink> link;  // ends before the streams that its thread feeds
@@ -68,6 +69,7 @@ Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim co
 
 // The loop first: the runners are its own until it has ended.
 Agent::~Agent() {
+  sampler_.reset();
   files_watch_.reset();
   files_counts_.reset();
   loop_.stop();
@@ -102,6 +104,11 @@ Status Agent::begin() {
   loop_.post_after(options_.report_every, [this] { report_now_and_then(); });
   housekeeping_.start();
   housekeeping_.post([this] { collect(); });
+  std::vector<uint32_t> gpus;
+  for (const Gpu& gpu : options_.hello.gpus) gpus.push_back(gpu.index);
+  sampler_ =
+      std::make_unique<Sampler>(channels_.control, sandboxes_, options_.gpu_words, std::move(gpus),
+                                [this](Sampler::Answer answer) { list_running(answer); });
   return ok();
 }
 
@@ -123,6 +130,7 @@ Status Agent::find() {
     if (!asked) log::error("{}", asked.error().message);
     log::info("{}: found, {}", to_string(key), found.shim_alive ? "running" : "ended");
     runner(key).lease = found.spec.lease;
+    runner(key).gpus = found.spec.gpus;
     feed(found_input(found, asked ? *asked : Asked{}));
   }
   return ok();
@@ -255,6 +263,19 @@ void Agent::report_now_and_then() {
   loop_.post_after(options_.report_every, [this] { report_now_and_then(); });
 }
 
+void Agent::list_running(const Sampler::Answer& answer) {
+  loop_.post([this, answer] {
+    std::vector<SampledAttempt> out;
+    for (const auto& [key, attempt] : state_.attempts) {
+      const bool runs = std::holds_alternative<Running>(attempt.stage) ||
+                        std::holds_alternative<Stopping>(attempt.stage);
+      const auto found = runners_.find(key);
+      if (runs && found != runners_.end()) out.push_back({key, found->second->gpus});
+    }
+    answer(std::move(out));
+  });
+}
+
 void Agent::collect() {
   const Status done = sandboxes_.collect(wall_now());
   if (!done) log::warning("collecting old uppers: {}", done.error().message);
@@ -339,6 +360,7 @@ void Agent::perform(const StartAttempt& effect) {
   Runner& runner = this->runner(effect.spec.key);
   AttemptSpec spec = effect.spec;
   runner.lease = spec.lease;
+  runner.gpus = spec.gpus;
   if (spec.lease.us != 0) spec.lease_until = answered_ + spec.lease;
   runner.worker.post([this, &runner, spec] {
     const Result<std::string> socket = serve_socket(spec);

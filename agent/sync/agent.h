@@ -27,6 +27,7 @@
 #include "agent/sync/gateway.h"
 #include "agent/sync/loop.h"
 #include "agent/sync/reports.h"
+#include "agent/sync/sampler.h"
 #include "agent/sync/sessions.h"
 #include "agent/sync/synchronize.h"
 #include "agent/sync/traces.h"
@@ -43,6 +44,8 @@ struct AgentOptions {
   std::string fs_socket = {};  // of devrun-fs; empty: the node has none
   std::string keeper_socket = {};
   Duration report_every = seconds(10);  // signs of life, with what attempts use; renews leases
+  std::vector<std::string> gpu_words =
+      {};  // of devrun-gpus, to watch how busy they are; empty: not
 };
 
 using ConnectShim = std::function<Result<std::unique_ptr<shim::ShimLink>>(
@@ -72,6 +75,7 @@ class Agent {
   void report_now_and_then();
   void on_answered(Time sent);
   void renew(const AttemptKey& key);
+  void list_running(const Sampler::Answer& answer);  // any thread
 
   Runner& runner(const AttemptKey& key);
   void link(Runner& runner);  // worker
@@ -117,6 +121,7 @@ class Agent {
   Counts files_;   // what devrun-fs counts
   std::unique_ptr<FilesCounts> files_counts_;
   Sessions sessions_;
+  std::unique_ptr<Sampler> sampler_;  // ends first
 };
 
 }  // namespace devrun::agent

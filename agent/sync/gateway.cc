@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -22,7 +23,8 @@ constexpr size_t kConnectionsMax = 128;  // of one container
 constexpr int kCallsMax = 64;            // of one connection
 constexpr int kMessageBytesMax = 16 << 20;
 constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(20);  // or epoll would spin
-constexpr std::string_view kForwardedService = "/devrun.v1.Client/";
+// What programs in containers may call; the controller says of each call who may make it.
+constexpr std::string_view kForwardedServices[] = {"/devrun.v1.Client/", "/devrun.v1.Monitor/"};
 
 uint64_t inode_of(int fd) {
   struct stat st {};
@@ -42,7 +44,9 @@ class Gateway::Service final : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    if (!context->method().starts_with(kForwardedService)) {
+    const auto& method = context->method();
+    if (std::ranges::none_of(kForwardedServices,
+                             [&](auto service) { return method.starts_with(service); })) {
       return refuse(status_of({Code::kUnsupported, "no such call: " + context->method(), {}}));
     }
     const std::optional<CallerIdentity> caller = gateway_.who(context->peer());

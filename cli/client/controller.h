@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/client/attach_stream.h"
+#include "cli/client/monitor.h"
 #include "cli/client/target.h"
 #include "cli/client/volumes.h"
 #include "cli/client/watch_stream.h"
@@ -95,8 +96,11 @@ class Controller {
   std::unique_ptr<AttachStream> attach(const AttachStart& start);
   // Of a job: those that others, or we, have open in it.
   Result<std::vector<SessionRecord>> list_sessions(JobId job);
-  // `all`: other users' jobs too, for administrators.
-  std::unique_ptr<WatchStream> watch(bool all);
+  std::unique_ptr<WatchStream> watch(const WatchWish& wish);
+  // ── for monitors (monitor.cc) ──
+  Result<std::vector<LoadSeries>> read_series(const SeriesQuery& query);
+  Result<QueueRecord> read_queue(uint32_t limit);  // the first so many
+  Result<UseRecord> read_use(Time since, bool all);
 
   Result<JobList> list_jobs(const JobQuery& query);
   Result<JobRecord> get_job(JobId job);

@@ -94,7 +94,7 @@ void ControllerFeed::start(Post post) {
 
 void ControllerFeed::watch_until_stopped() {
   while (!stopping()) {
-    std::shared_ptr<WatchStream> stream = controller_.watch(all_);
+    std::shared_ptr<WatchStream> stream = controller_.watch({.all = all_});
     {
       const std::scoped_lock lock(mutex_);
       if (stopping_) stream->cancel();

@@ -88,12 +88,16 @@ std::string explain(const State& state, const Job& job, Time now) {
 }
 
 Foresight foresee(const State& state, const Job& job, Time now) {
+  return foresee_at(state, job, state.schedule.waits().place_of(job.id), now);
+}
+
+Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now) {
   Foresight out;
   out.reason = explain(state, job, now);
   if (!out.reason.empty() && of_itself(state, job).empty()) {
     out.never = of_cluster(state, job.spec, now).never;
   }
-  out.place = state.schedule.waits().place_of(job.id);
+  out.place = place;
   const Reservation* kept = state.schedule.reservation_for(job.id);
   if (kept != nullptr && kept->start != kNever) out.start = kept->start;
   return out;

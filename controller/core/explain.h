@@ -21,6 +21,8 @@ struct Foresight {
 };
 // Of a job that waits.
 Foresight foresee(const State& state, const Job& job, Time now);
+// The same of one whose place is known already.
+Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now);
 // Of one that is not submitted: what would be said of it if it were.
 Foresight foresee(const State& state, const JobSpec& spec, Time now);
 

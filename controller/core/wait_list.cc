@@ -181,6 +181,17 @@ size_t WaitList::place_of(JobId job) const {
   return it == jobs_.end() ? 0 : before(it->second.key, lag(it->second.user)) + 1;
 }
 
+std::vector<JobId> WaitList::first_in_order(size_t jobs_max) const {
+  std::vector<WaitKey> keys;
+  keys.reserve(jobs_.size());
+  for (const auto& [id, waiting] : jobs_) keys.push_back(with_lag(waiting.key, waiting.user));
+  const size_t count = std::min(jobs_max, keys.size());
+  std::partial_sort(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(count), keys.end());
+  std::vector<JobId> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(keys[i].job);
+  return out;
+}
+
 size_t WaitList::before(WaitKey key, Duration own_lag) const {
   size_t out = 0;
   for (const ShapeId id : live_) {

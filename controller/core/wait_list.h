@@ -78,6 +78,8 @@ class WaitList {
   size_t size() const { return jobs_.size(); }
   // From 1; 0 if it is not here. Looks at every job: for people only.
   size_t place_of(JobId job) const;
+  // The first so many, in order. Looks at every job, too.
+  std::vector<JobId> first_in_order(size_t jobs_max) const;
   // How many are before one with that key, of a user with that lag.
   size_t before(WaitKey key, Duration lag) const;
 

@@ -154,6 +154,7 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
 
 // What changes with time alone: reasons to wait, silence of nodes.
 void RpcEdge::ticked(const State& state, Time now) {
+  samples_.fold(now);
   watches_.ticked(state, now);
   for (const JobId job : attendance_.abandoned(state, now)) cancel_(job);
   for (const TaskKey& task : hub_.watched()) {

@@ -82,11 +82,13 @@ class RpcEdge final : public Edge {
  public:
   // `cancel` ends a job that nobody is attached to any more; `derive` has a tree made, and must not
   // block.
-  RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches, Attendance& attendance,
-          std::function<void(JobId)> cancel, std::function<void(const DeriveRoot&)> derive)
+  RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches, SampleBook& samples,
+          Attendance& attendance, std::function<void(JobId)> cancel,
+          std::function<void(const DeriveRoot&)> derive)
       : agents_(agents),
         hub_(hub),
         watches_(watches),
+        samples_(samples),
         attendance_(attendance),
         cancel_(std::move(cancel)),
         derive_(std::move(derive)) {}
@@ -97,6 +99,7 @@ class RpcEdge final : public Edge {
   AgentSessions& agents_;
   StreamHub& hub_;
   Watches& watches_;
+  SampleBook& samples_;
   Attendance& attendance_;
   const std::function<void(JobId)> cancel_;
   const std::function<void(const DeriveRoot&)> derive_;

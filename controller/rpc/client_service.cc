@@ -20,7 +20,6 @@
 #include "controller/rpc/status.h"
 #include "controller/rpc/submit_call.h"
 #include "controller/rpc/volume_access.h"
-#include "controller/rpc/watch_call.h"
 
 namespace devrun::controller {
 
@@ -229,22 +228,6 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
               });
   });
   return reactor;
-}
-
-grpc::ServerWriteReactor<pb::WatchUpdate>* ClientService::Watch(Context* context,
-                                                                const pb::WatchRequest* request) {
-  Result<Peer> peer = identify(*context, "Watch");
-  if (!peer) return new RefuseWrite<pb::WatchUpdate>(to_status(peer.error()));
-  auto call = std::make_shared<WatchCall>(request->all());
-  call->hold(call);
-  parts_.core.read(
-      [call, &watches = parts_.watches, peer = std::move(*peer)](const State& state, Time now) {
-        const Result<Who> who = resolve(state, peer);
-        const Status added = who ? watches.add(call) : Status(who.error());
-        if (!added) return call->close(to_status(added));
-        call->begin(state, now, *who);
-      });
-  return call.get();
 }
 
 grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,

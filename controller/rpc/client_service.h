@@ -24,7 +24,6 @@ class ClientService final : public pb::Client::CallbackService {
   Unary* ListSessions(Context*, const pb::ListSessionsRequest*, pb::ListSessionsReply*) override;
   Unary* ListJobs(Context*, const pb::ListJobsRequest*, pb::ListJobsReply*) override;
   Unary* GetJob(Context*, const pb::GetJobRequest*, pb::JobInfo*) override;
-  grpc::ServerWriteReactor<pb::WatchUpdate>* Watch(Context*, const pb::WatchRequest*) override;
   Unary* CancelJob(Context*, const pb::CancelJobRequest*, pb::CancelJobReply*) override;
   grpc::ServerWriteReactor<pb::LogChunk>* ReadLog(Context*, const pb::ReadLogRequest*) override;
   grpc::ServerWriteReactor<pb::Progress>* CreateVolume(Context*,

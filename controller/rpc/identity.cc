@@ -40,6 +40,8 @@ constexpr Access kAccess[] = {
     {"SetVolumePaths", kAnyClient}, {"ListChanges", kAnyClient},
     {"TakeChanges", kAnyClient},    {"UndoChanges", kAnyClient},
     {"CompareTrees", kAnyClient},   {"ReadTreeFile", kAnyClient},
+    {"ReadSeries", kAnyClient},     {"ReadQueue", kAnyClient},
+    {"ReadUse", kAnyClient},        {"TellSample", kNodeItself},
 };
 
 unsigned allowed(std::string_view call) {

@@ -41,10 +41,14 @@ struct Who {
   std::optional<Forwarded> from;  // the container that they call from
   // Seeing a job is acting on it (logs, stdin, cancel). A volume's root is its owner; another uid of it is only itself.
   bool may_see(const Job& job) const {
+    return may_see(job.spec.user, job.spec.root.volume, job.spec.program.caller.uid);
+  }
+  // A job of that owner, volume and uid.
+  bool may_see(const std::string& owner, const std::string& volume, uint32_t uid) const {
     if (admin) return true;
-    if (job.spec.user != user) return false;
+    if (owner != user) return false;
     if (!from || from->uid == 0) return true;
-    return job.spec.root.volume == from->volume && job.spec.program.caller.uid == from->uid;
+    return volume == from->volume && uid == from->uid;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <random>
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
@@ -10,6 +11,8 @@
 #include "controller/rpc/agent_service.h"
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/clock.h"
+#include "controller/rpc/monitor_service.h"
+#include "controller/rpc/samples_service.h"
 
 namespace devrun::controller {
 
@@ -58,6 +61,12 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& option
   return grpc::SslServerCredentials(tls);
 }
 
+// Tells one life of a controller from another.
+std::string new_epoch() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
 constexpr const char* kNobodyAttached =
     "nobody was attached any more for as long as --on-disconnect cancel allows";
 
@@ -76,8 +85,9 @@ class ServerParts final : public Server {
                core_.post(OutputStored{key, static_cast<int64_t>(bytes)});
              }),
         agents_(sealer_),
+        watches_(new_epoch(), samples_),
         edge_(
-            agents_, hub_, watches_, attendance_,
+            agents_, hub_, watches_, samples_, attendance_,
             [this](JobId job) {
               core_.post(Cancel{{job, kNoTask}, 0, kNobodyAttached});
             },
@@ -88,7 +98,9 @@ class ServerParts final : public Server {
         home_work_(kHomeThreads, kHomeQueueMax),
         collecting_(*storage_, core_, *archive_, collect),
         agent_service_(parts()),
-        client_service_(parts()) {}
+        client_service_(parts()),
+        monitor_service_(parts()),
+        samples_service_(samples_) {}
 
   ~ServerParts() override { stop(); }
 
@@ -100,6 +112,8 @@ class ServerParts final : public Server {
     builder.AddListeningPort(options.listen, credentials(options), &port_);
     builder.RegisterService(&agent_service_);
     builder.RegisterService(&client_service_);
+    builder.RegisterService(&monitor_service_);
+    builder.RegisterService(&samples_service_);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.SetMaxSendMessageSize(-1);
     // A silent peer is found out within 10 s. Agents ask every 5 s themselves (agent/sync/channel.cc), and who has just
@@ -142,8 +156,8 @@ class ServerParts final : public Server {
 
  private:
   Parts parts() {
-    return {core_,     *archive_, hub_,       sessions_,    agents_,    watches_,   attendance_,
-            *storage_, sealer_,   snapshots_, volume_work_, home_work_, round_news_};
+    return {core_,     *archive_, hub_,       sessions_,    agents_,    watches_,    attendance_,
+            *storage_, sealer_,   snapshots_, volume_work_, home_work_, round_news_, samples_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -165,6 +179,7 @@ class ServerParts final : public Server {
   StreamHub hub_;
   SessionHub sessions_;
   AgentSessions agents_;
+  SampleBook samples_;
   Watches watches_;
   Attendance attendance_;
   RpcEdge edge_;
@@ -176,6 +191,8 @@ class ServerParts final : public Server {
   Collecting collecting_;
   AgentService agent_service_;
   ClientService client_service_;
+  MonitorService monitor_service_;
+  SamplesService samples_service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -29,6 +29,7 @@ struct Parts {
   WorkerPool& volume_work;  // creating and removing: minutes
   WorkerPool& home_work;    // what agents bring home
   RoundNews& round_news;
+  SampleBook& samples;  // any thread
 };
 
 // Versions speak with each other if they agree in what a release may break.

@@ -1,34 +1,34 @@
-// Watch calls: rows of jobs and nodes as they are, then those that have changed. Each call remembers a fingerprint of
-// every row that it has sent, so that it may be asked about too many. All but the gRPC reactions run on the core's thread.
+// Watch calls: each has a place in the table of rows (watch_table.h) and is sent what is newer whenever it has written what
+// it was sent before. All but the gRPC reactions run on the core's thread.
 #pragma once
 
-#include <deque>
-#include <map>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "controller/metrics/sample_book.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/identity.h"
-#include "devrun/v1/client.grpc.pb.h"
+#include "controller/rpc/watch_table.h"
+#include "devrun/v1/monitor.grpc.pb.h"
 
 namespace devrun::controller {
 
-namespace pb = devrun::v1;
-
-inline constexpr size_t kWatchUpdatesMax = 256;  // that a reader has not taken
 inline constexpr size_t kWatchCallsMax = 256;
 
 class WatchCall final : public grpc::ServerWriteReactor<pb::WatchUpdate> {
  public:
-  explicit WatchCall(bool all) : all_(all) {}
+  // `ready` is called, on some thread, when there was more to send than could be.
+  WatchCall(const pb::WatchRequest& request, std::function<void()> ready)
+      : request_(request), ready_(std::move(ready)) {}
   void hold(std::shared_ptr<WatchCall> self) { self_ = std::move(self); }
 
-  void begin(const State& state, Time now, Who who);
-  void jobs_changed(const State& state, Time now, const std::set<JobId>& jobs);
-  void ticked(const State& state, Time now);
+  void begin(const WatchTable& table, Who who);
+  // Sends what is newer, unless it is still writing: then `ready` will be called.
+  void pump(const WatchTable& table, const SampleBook& samples, Time now);
   void close(const grpc::Status& status);
 
   void OnWriteDone(bool done) override;
@@ -36,33 +36,40 @@ class WatchCall final : public grpc::ServerWriteReactor<pb::WatchUpdate> {
   void OnDone() override { self_.reset(); }
 
  private:
-  void add_job(pb::WatchUpdate& update, const State& state, const Job& job, Time now);
-  void add_nodes(pb::WatchUpdate& update, const State& state, Time now);
-  void send(pb::WatchUpdate update, Time now);
-  void pump();  // under mutex_
+  bool may_write();
+  bool add_loads(const WatchTable& table, const SampleBook& samples, pb::WatchUpdate& update);
 
-  const bool all_;
+  const pb::WatchRequest request_;
+  const std::function<void()> ready_;
   Who who_;
-  std::map<JobId, size_t> jobs_sent_;  // fingerprints
-  std::map<std::string, size_t> nodes_sent_;
-  uint64_t sequence_ = 0;
+  WatchTable::Place place_;
+  uint64_t samples_seen_ = 0;
 
   std::shared_ptr<WatchCall> self_;  // until OnDone
   std::mutex mutex_;
-  std::deque<pb::WatchUpdate> queue_;
+  pb::WatchUpdate update_;  // being written
   bool writing_ = false;
+  bool missed_ = false;  // somebody wanted to send meanwhile
   bool finished_ = false;
 };
 
 // Core's thread.
 class Watches {
  public:
-  Status add(std::shared_ptr<WatchCall> call);
+  Watches(std::string epoch, const SampleBook& samples)
+      : table_(std::move(epoch)), samples_(samples) {}
+
+  Status add(const State& state, Time now, std::shared_ptr<WatchCall> call, Who who);
   void jobs_changed(const State& state, Time now, const std::set<JobId>& jobs);
   void ticked(const State& state, Time now);
+  // What is due to calls that have been written.
+  void pump(const State& state, Time now);
 
  private:
   std::vector<std::shared_ptr<WatchCall>> alive();
+
+  WatchTable table_;
+  const SampleBook& samples_;
   std::vector<std::weak_ptr<WatchCall>> calls_;
 };
 

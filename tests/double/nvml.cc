@@ -1,6 +1,7 @@
 // A double of libnvidia-ml.so.1 for machines without a GPU: the GPUs that a file `gpus` beside it names, a line each:
 //   MINOR TAB MEMORY_BYTES TAB UUID TAB NAME
 // and of which a file `links`, if there is one, tells the groups that are joined by NVLink: a number for each GPU.
+// A file `busy`, read anew each time, tells how busy they are: a percentage and used bytes for each.
 // What it cannot say (temperatures, processes) it does not have.
 #include <dlfcn.h>
 
@@ -29,6 +30,19 @@ struct Memory {
   unsigned long long total, free, used;
 };
 
+std::string folder;
+
+// Percentage and bytes.
+std::pair<unsigned, unsigned long long> load_of(const Fake& fake) {
+  std::ifstream file(folder + "/busy");
+  std::pair<unsigned, unsigned long long> out{0, 0};
+  for (const Fake& each : fakes) {
+    if (!(file >> out.first >> out.second)) return {0, 0};
+    if (&each == &fake) return out;
+  }
+  return {0, 0};
+}
+
 int copy(const std::string& text, char* to, unsigned bytes) {
   if (text.size() + 1 > bytes) return kInvalid;
   std::memcpy(to, text.c_str(), text.size() + 1);
@@ -43,7 +57,8 @@ int nvmlInit_v2() {
   Dl_info self{};
   if (dladdr(reinterpret_cast<void*>(&nvmlInit_v2), &self) == 0) return kNotFound;
   const std::string path(self.dli_fname);
-  std::ifstream file(path.substr(0, path.rfind('/')) + "/gpus");
+  folder = path.substr(0, path.rfind('/'));
+  std::ifstream file(folder + "/gpus");
   if (!file) return kNotFound;
   fakes.clear();
   for (std::string line; std::getline(file, line);) {
@@ -96,7 +111,16 @@ int nvmlDeviceGetName(void* device, char* to, unsigned bytes) {
 
 int nvmlDeviceGetMemoryInfo(void* device, Memory* to) {
   const Fake& fake = *static_cast<Fake*>(device);
-  *to = {fake.memory, fake.memory, 0};
+  const unsigned long long used = load_of(fake).second;
+  *to = {fake.memory, fake.memory - used, used};
+  return kSuccess;
+}
+
+struct Rates {
+  unsigned gpu, memory;
+};
+int nvmlDeviceGetUtilizationRates(void* device, Rates* to) {
+  *to = {load_of(*static_cast<Fake*>(device)).first, 0};
   return kSuccess;
 }
 

@@ -1,4 +1,4 @@
-// What is refused, in which words, and that nothing of it remains; volumes; watching.
+// What is refused, in which words, and that nothing of it remains; volumes.
 #include "tests/unit/controller/rpc/harness.h"
 
 namespace devrun::controller::testing {
@@ -121,37 +121,6 @@ TEST(Volumes, AreMadeListedAndRemovedUnlessInUse) {
   EXPECT_EQ(remove("work"), "job 1 waits to run in volume 'work'");
   EXPECT_EQ(remove("fresh"), "");
   EXPECT_EQ(remove("fresh"), "there is no volume 'fresh'");
-}
-
-TEST(Watch, TellsAllFirstAndThenWhatChanges) {
-  TestCluster cluster;
-  FakeAgent agent(cluster, "node1");
-  agent.connect();
-  const auto client = cluster.client();
-  Call submit_call;
-  pb::SubmitReply submitted;
-  ASSERT_TRUE(client->Submit(&submit_call, request("r1"), &submitted).ok());
-  Call watch_call;
-  const auto watch = client->Watch(&watch_call, {});
-  pb::WatchUpdate update;
-  ASSERT_TRUE(watch->Read(&update));
-  EXPECT_TRUE(update.whole());
-  EXPECT_EQ(update.jobs_size(), 1);
-  EXPECT_EQ(update.nodes_size(), 1);
-  EXPECT_EQ(update.nodes(0).attempts(), 1u);
-  const AttemptKey key{1, kNoTask, 0, 1};
-  ASSERT_TRUE(agent.wait_desired(key));
-  agent.report(key, Phase::kEnded, Ending{EndCause::kExited, 4, "", ""});
-  uint64_t sequence = update.sequence();
-  bool ended = false;
-  bool freed = false;
-  while (!(ended && freed) && watch->Read(&update)) {
-    EXPECT_EQ(update.sequence(), ++sequence);
-    for (const auto& job : update.jobs()) ended = ended || job.ending().status() == 4;
-    for (const auto& node : update.nodes()) freed = freed || node.attempts() == 0;
-  }
-  EXPECT_TRUE(ended && freed);
-  watch_call.TryCancel();
 }
 
 }  // namespace

@@ -1,0 +1,21 @@
+// What agents tell of load: proto/devrun/v1/monitor.proto, Samples. Goes into the book at once; the core is not asked.
+#pragma once
+
+#include "controller/metrics/sample_book.h"
+#include "devrun/v1/monitor.grpc.pb.h"
+
+namespace devrun::controller {
+
+class SamplesService final : public devrun::v1::Samples::CallbackService {
+ public:
+  explicit SamplesService(SampleBook& book) : book_(book) {}
+
+  grpc::ServerUnaryReactor* TellSample(grpc::CallbackServerContext* context,
+                                       const devrun::v1::NodeSample* request,
+                                       devrun::v1::TellSampleReply* reply) override;
+
+ private:
+  SampleBook& book_;
+};
+
+}  // namespace devrun::controller
