@@ -72,6 +72,9 @@ int main(int argc, char** argv) {
   app.add_option("--ca", options.authority, "certificate of the cluster's authority");
   app.add_option("--cert", options.certificate, "the controller's certificate");
   app.add_option("--key", options.key, "its key");
+  options.server.metrics = "127.0.0.1:9464";
+  app.add_option("--metrics", options.server.metrics,
+                 "HOST:PORT of a page for Prometheus, /metrics, or none (127.0.0.1:9464)");
   controller::add_policy_flags(app, options.server.policy);
   controller::add_archive_flags(app, options.server.archive);
   app.add_option("--policy", options.policy_file,

@@ -43,6 +43,7 @@ Command cancel_command();
 Command wait_command();
 Command explain_command();
 Command top_command();
+Command usage_command();
 Command volume_command();
 Command snapshot_command();
 Command shell_command();

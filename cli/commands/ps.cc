@@ -1,12 +1,16 @@
 // `devrun ps`: the list of jobs, those that live and those that have ended, however long ago.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 
 #include "cli/commands/connect.h"
+#include "cli/commands/watch_jobs.h"
+#include "cli/output/job_format.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
 #include "common/base/parse_number.h"
@@ -57,7 +61,14 @@ constexpr Option kOptions[] = {
      .value = "JOB",
      .meaning = "only jobs with a lower number: the next page",
      .example = "--before 1200"},
-    {.name = "watch", .meaning = "go on showing it", .supported = false},
+    {.letter = 'w',
+     .name = "watch",
+     .meaning = "go on: the list as it changes on a terminal, else a line for each change",
+     .example = "--watch"},
+    {.name = "format",
+     .value = "TEXT",
+     .meaning = "a line for each job with these {fields}; \\t and \\n stand for themselves",
+     .example = "--format '{job} {state}'"},
     {.name = "json",
      .meaning = "one JSON record: {\"jobs\": […], \"truncated\": …, \"next_before\": …}",
      .example = "--json"},
@@ -68,6 +79,8 @@ constexpr Example kExamples[] = {
     {"devrun ps -a --json", "all of them, for a script"},
     {"devrun ps --since 7d --exit '!0'", "what went wrong this week"},
     {"devrun ps -a --name 'train-*' --state RUNNING,FAILED", "some by name and state"},
+    {"devrun ps --watch state:run", "those that run, as they come and go"},
+    {"devrun ps --format '{job}\\t{state}\\t{command}'", "for a script"},
     {"devrun ps -a resnet '!debug'", "with `resnet` somewhere in the line, and without `debug`"}};
 
 constexpr std::array kStates{JobState::kQueued,    JobState::kStarting,   JobState::kSettingUp,
@@ -164,10 +177,54 @@ void say_none(const JobQuery& query, Context& context) {
       fmt::join(query.words, " ")));
 }
 
-Result<int> ps(const JobQuery& query, bool json, Context& context) {
+struct Look {
+  bool json = false;
+  bool watch = false;
+  std::optional<JobFormat> format = {};
+};
+
+bool wants_colours(const Context& context) {
+  if (::isatty(context.console.out()) == 0 || context.surroundings.variable("NO_COLOR")) {
+    return false;
+  }
+  return context.surroundings.variable("TERM").value_or("dumb") != "dumb";
+}
+
+std::string formatted(const JobList& jobs, const JobFormat& format) {
+  std::string out;
+  for (const JobRecord& job : jobs.jobs) out += format.line(job, wall_clock());
+  return out;
+}
+
+Result<int> go_on(Controller& controller, const JobQuery& query, const Look& look,
+                  Context& context) {
+  ListWatch watch{query, {}, {}};
+  if (look.json) {
+    watch.one = [](const JobRecord& job) { return job_json(job); };
+  } else {
+    const JobFormat format = look.format
+                                 ? *look.format
+                                 : TRY(JobFormat::parse("{job}\\t{state}\\t{status}\\t{command}"));
+    watch.one = [format](const JobRecord& job) { return format.line(job, wall_clock()); };
+    if (!look.format && ::isatty(context.console.out()) != 0) {
+      const bool colours = wants_colours(context);
+      watch.all = [colours](const JobList& jobs) { return jobs_text(jobs, wall_clock(), colours); };
+    }
+  }
+  return watch_jobs(controller, watch, context);
+}
+
+Result<int> ps(const JobQuery& query, const Look& look, Context& context) {
   const auto controller = TRY(controller_of(context));
+  if (look.watch) return go_on(*controller, query, look, context);
+  const bool json = look.json;
   const JobList jobs = TRY(controller->list_jobs(query));
-  TRY(context.console.data(json ? jobs_json(jobs) : jobs_text(jobs, wall_clock())));
+  if (look.format) {
+    TRY(context.console.data(formatted(jobs, *look.format)));
+  } else {
+    TRY(context.console.data(json ? jobs_json(jobs)
+                                  : jobs_text(jobs, wall_clock(), wants_colours(context))));
+  }
   if (jobs.jobs.empty() && !jobs.truncated && !json) say_none(query, context);
   if (jobs.truncated && !json) {
     context.console.say(
@@ -181,8 +238,13 @@ Result<int> ps(const JobQuery& query, bool json, Context& context) {
 Result<Action> parse(const Arguments& arguments) {
   if (arguments.has_dashes) TRY(no_words(arguments));
   const JobQuery query = TRY(query_of(arguments));
-  const bool json = arguments.has("json");
-  return Action([=](Context& context) { return ps(query, json, context); });
+  Look look{arguments.has("json"), arguments.has("watch"), {}};
+  if (const auto format = arguments.value("format")) look.format = TRY(JobFormat::parse(*format));
+  if (look.json && look.format) {
+    return Error{
+        Code::kInvalid, "--json and --format: one of them, since both say what is printed", {}};
+  }
+  return Action([=](Context& context) { return ps(query, look, context); });
 }
 
 }  // namespace
@@ -192,7 +254,7 @@ Command ps_command() {
       {.name = "ps",
        .usage = {"ps [-a] [--since T] [--until T] [--user U] [--state S,…] [--name PATTERN] "
                  "[--label K[=V]] [WORD…]",
-                 "ps [--exit CODE] [--limit N] [--before JOB] [--json]"},
+                 "ps [--exit CODE] [--limit N] [--before JOB] [--watch] [--json|--format TEXT]"},
        .purpose = "own jobs that live or ended within the hour",
        .text =
            "Newest last. STATUS is the exit status of a job that has ended, TIME how long it ran "
@@ -202,7 +264,12 @@ Command ps_command() {
            "must\n"
            "not be there; user:U, state:S and volume:V look there alone. Words are looked for in\n"
            "the newest 20,000 jobs, and --before goes on from there.\n"
-           "Ended jobs are remembered for 400 days, unless the operator chose otherwise.",
+           "Ended jobs are remembered for 400 days, unless the operator chose otherwise.\n"
+           "Fields of --format: job name user volume state status reason nodes command gpus "
+           "priority\n"
+           "tasks seconds submitted snapshot; what has no value is '-'. --watch --json is a record "
+           "a\n"
+           "line, for each job whenever it has changed.",
        .options = kOptions,
        .examples = kExamples},
       parse};

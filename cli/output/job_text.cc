@@ -20,6 +20,7 @@ constexpr size_t kCommandShownMax = 60;
 constexpr size_t kNameShownMax = 16;
 constexpr size_t kTasksShownMax = 100;
 constexpr size_t kPointShownMax = 60;
+constexpr size_t kStateColumn = 2;
 
 // How long it has run, or ran.
 std::string run_time(const Timeline& timeline, Time now) {
@@ -284,7 +285,33 @@ const AttemptRecord* newest_attempt(const JobRecord& job) {
   return newest == job.attempts.end() ? nullptr : &*newest;
 }
 
-std::string jobs_text(const JobList& jobs, Time now) {
+namespace {
+
+std::string_view paint_of(JobState state) {
+  switch (state) {
+    case JobState::kRunning:
+      return "32";
+    case JobState::kFailed:
+    case JobState::kTimedOut:
+    case JobState::kNodeLost:
+      return "31";
+    case JobState::kUnreachable:
+      return "33";
+    case JobState::kStarting:
+    case JobState::kSettingUp:
+    case JobState::kCompleting:
+      return "36";
+    case JobState::kQueued:
+    case JobState::kSucceeded:
+    case JobState::kCancelled:
+      break;
+  }
+  return "2";
+}
+
+}  // namespace
+
+std::string jobs_text(const JobList& jobs, Time now, bool colours) {
   const bool arrays =
       std::ranges::any_of(jobs.jobs, [](const JobRecord& job) { return job.tasks.has_value(); });
   std::vector<std::string> head{"JOB", "NAME", "STATE", "STATUS"};
@@ -309,6 +336,7 @@ std::string jobs_text(const JobList& jobs, Time now) {
       row.push_back(std::move(cell));
     }
     table.add(std::move(row));
+    if (colours) table.paint(kStateColumn, paint_of(job.state));
   }
   return table.render();
 }

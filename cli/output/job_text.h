@@ -9,7 +9,8 @@
 
 namespace devrun::cli {
 
-std::string jobs_text(const JobList& jobs, Time now);
+// `colours`: states painted for a terminal.
+std::string jobs_text(const JobList& jobs, Time now, bool colours = false);
 std::string job_text(const JobRecord& job, Time now);
 std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now);
 // One in full, with its GPUs.

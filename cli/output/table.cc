@@ -45,11 +45,13 @@ std::string Table::render() const {
       widths[i] = std::max(widths[i], character_count(cell(row[i])));
   }
   std::string out;
-  for (const auto& row : rows_) {
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    const auto& row = rows_[r];
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string text = cell(row[i]);
-      line += text;
+      const auto paint = painted_.find({r, i});
+      line += paint == painted_.end() ? text : "\x1b[" + paint->second + "m" + text + "\x1b[0m";
       if (i + 1 < row.size()) line.append(widths[i] - character_count(text) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);

@@ -2,8 +2,10 @@
 // Pure.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace devrun::cli {
@@ -12,10 +14,15 @@ class Table {
  public:
   explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // `codes` of SGR ("31;1") for one cell of the row that was added last. Without: as it is.
+  void paint(size_t column, std::string_view codes) {
+    painted_[{rows_.size() - 1, column}] = std::string(codes);
+  }
   std::string render() const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
+  std::map<std::pair<size_t, size_t>, std::string> painted_;  // by row and column
 };
 
 // The number of characters of a UTF-8 text.

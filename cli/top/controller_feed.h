@@ -1,8 +1,9 @@
-// The monitor's feed over a connection to the controller: one thread holds the Watch call and makes it again after a
-// break, one reads the log that is open, one carries out what was asked. The only place where the monitor (tui/) and the
-// client meet.
+// The monitor's feed over a connection to the controller: one thread holds the Watch call and goes on where it was after a
+// break, one reads the log that is open, one carries out what was asked, one reads a program's output. The only place where
+// the monitor (tui/) and the client meet.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -31,12 +32,23 @@ class ControllerFeed : public tui::Feed {
     AttemptKey of;
     std::unique_ptr<AttachStream> stream;
     std::thread thread;
+    std::atomic<bool> over = false;
+  };
+  // A program whose output is read; the thread ends soon after `stop`.
+  struct Running {
+    std::atomic<bool> stop = false;
+    std::thread thread;
+    std::atomic<bool> over = false;
   };
 
   void watch_until_stopped();
   void run_errands();
+  void run_errand(const tui::Command& errand);
+  void add_errand(const tui::Command& errand);
   void open_log(const AttemptKey& of);
   void close_log();
+  void run_for_text(const tui::RunForText& wish);
+  void forget_ended();  // under mutex_
   bool stopping();
 
   Controller& controller_;
@@ -45,11 +57,11 @@ class ControllerFeed : public tui::Feed {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   std::shared_ptr<WatchStream> watch_;  // the call in progress
-  std::deque<JobId> to_cancel_;
-  std::optional<JobId> to_fetch_;                   // the newest wish is the only one
+  std::deque<tui::Command> errands_waiting_;
   std::vector<std::unique_ptr<Reading>> readings_;  // the last one is open, the others are ending
+  std::vector<std::unique_ptr<Running>> runs_;      // likewise
 
   std::thread watcher_;
   std::thread errands_;

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <future>
 #include <random>
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
 #include "controller/core/apply.h"
+#include "controller/metrics/http_text.h"
 #include "controller/rpc/agent_service.h"
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/clock.h"
+#include "controller/rpc/cluster_numbers.h"
 #include "controller/rpc/monitor_service.h"
 #include "controller/rpc/samples_service.h"
 
@@ -28,6 +31,7 @@ constexpr size_t kHomeQueueMax = 10'000;
 constexpr size_t kSyncThreads = 2;
 constexpr size_t kSyncQueueMax = 100'000;
 constexpr int kMessageBytesMax = 16 << 20;
+constexpr auto kMetricsPatience = std::chrono::seconds(5);
 
 struct Opened {
   Sealer sealer;
@@ -132,10 +136,12 @@ class ServerParts final : public Server {
                                options.listen),
                    "ss -ltnp"};
     }
+    serve_metrics(options.metrics);
     return ok();
   }
 
   int port() const override { return port_; }
+  int metrics_port() const override { return metrics_ ? metrics_->port() : 0; }
 
   void set_policy(const Policy& policy) override { core_.post(SetPolicy{policy}); }
   void stop() override {
@@ -144,6 +150,7 @@ class ServerParts final : public Server {
       server_->Wait();
       server_.reset();
     }
+    metrics_.reset();
     // Each before what it still posts to.
     collecting_.stop();
     home_work_.stop();
@@ -155,6 +162,26 @@ class ServerParts final : public Server {
   }
 
  private:
+  // A page is worth no controller that does not start.
+  void serve_metrics(const std::string& address) {
+    if (address == "none") return;
+    auto listening = HttpText::listen(address, "/metrics", [this] { return metrics_page(); });
+    if (!listening) return log::warning("no metrics: {}", listening.error().message);
+    metrics_ = std::move(*listening);
+    log::info("metrics on port {}, /metrics", metrics_->port());
+  }
+
+  std::string metrics_page() {
+    auto asked = std::make_shared<std::promise<ClusterNumbers>>();
+    std::future<ClusterNumbers> numbers = asked->get_future();
+    core_.read(
+        [asked](const State& state, Time now) { asked->set_value(cluster_numbers(state, now)); });
+    if (numbers.wait_for(kMetricsPatience) != std::future_status::ready) return {};
+    ClusterNumbers out = numbers.get();
+    out.samples = samples_.newest(clock_now());
+    return exposition(out);
+  }
+
   Parts parts() {
     return {core_,     *archive_, hub_,       sessions_,    agents_,    watches_,    attendance_,
             *storage_, sealer_,   snapshots_, volume_work_, home_work_, round_news_, samples_};
@@ -195,6 +222,7 @@ class ServerParts final : public Server {
   SamplesService samples_service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<HttpText> metrics_;
 };
 
 }  // namespace

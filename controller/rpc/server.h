@@ -21,6 +21,8 @@ struct ServerOptions {
   CollectOptions collect = {};
   ArchiveOptions archive = {};
   Policy policy = {};
+  // HOST:PORT of the page for Prometheus; "none": there is none. One that is taken is told of and done without.
+  std::string metrics = "none";
 };
 
 class Server {
@@ -29,6 +31,7 @@ class Server {
                                                std::unique_ptr<storage::Storage> storage);
   virtual ~Server() = default;
   virtual int port() const = 0;
+  virtual int metrics_port() const = 0;  // 0: none
   // From now on.
   virtual void set_policy(const Policy& policy) = 0;
   // Ends all calls, answers what was accepted, closes the journal.

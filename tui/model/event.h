@@ -1,5 +1,5 @@
-// What happens to the monitor, and what it asks for. Keys, pushed state and log bytes come in as events; commands go out
-// to whoever has a connection (tui/feed.h).
+// What happens to the monitor, and what it asks for. Keys, pushed state, answers and log bytes come in as events; commands
+// go out to whoever has a connection and a terminal (tui/term/monitor.h).
 #pragma once
 
 #include <cstdint>
@@ -24,22 +24,33 @@ enum class Special {
   kEnd,
   kEnter,
   kEscape,
-  kBackspace
+  kBackspace,
+  kTab,
+  kBackTab
 };
 struct Key {
   char32_t character = 0;  // 0 with a special key
   Special special = Special::kNone;
 };
+struct Mouse {
+  enum class What { kPress, kWheelUp, kWheelDown };
+  int row = 0;
+  int column = 0;
+  What what = What::kPress;
+};
 struct Resized {
   int rows = 24;
   int columns = 80;
 };
-// The controller's state; `whole` replaces what was known.
+// The controller's state; `whole` replaces what was known, else first what is gone goes.
 struct Pushed {
   bool whole = false;
-  std::vector<JobRow> jobs;
-  std::vector<NodeRow> nodes;
-  Time now;  // the controller's clock
+  std::vector<JobRow> jobs = {};
+  std::vector<NodeRow> nodes = {};
+  Time now = {};  // the controller's clock
+  std::vector<JobId> gone = {};
+  std::vector<std::string> gone_nodes = {};
+  std::vector<NodeSample> loads = {};
 };
 struct ConnectionLost {
   std::string why;
@@ -53,19 +64,49 @@ struct LogFailed {
   AttemptKey of;
   std::string why;
 };
-struct CancelAnswered {
-  JobId job = 0;
-  std::string error;  // empty: it is being cancelled
+// What was asked for was done, or was not.
+struct Answered {
+  std::string words;
+  bool failed = false;
 };
 // What the list does not carry: all attempts, names of variables, output so far.
 struct JobFetched {
   JobRow job;
 };
+struct SeriesFetched {
+  JobId job = 0;
+  LoadSeries series;
+};
+struct NodeSeriesFetched {
+  bool days = false;
+  std::vector<LoadSeries> series;
+};
+struct QueueFetched {
+  std::vector<QueueRow> rows;
+  uint64_t waiting = 0;
+};
+struct VolumesFetched {
+  std::vector<VolumeRow> rows;
+  std::string failure;
+};
+struct SnapshotsFetched {
+  std::string volume;
+  std::vector<SnapshotRow> rows;
+  std::string failure;
+};
+// Of the program whose output was asked for; `number` is RunForText's.
+struct TextFetched {
+  uint64_t number = 0;
+  std::string text;
+  bool ended = false;
+  int status = 0;
+};
 struct Ticked {
   Time now;  // so that ages move
 };
-using Event = std::variant<Key, Resized, Pushed, ConnectionLost, LogBytes, LogFailed,
-                           CancelAnswered, JobFetched, Ticked>;
+using Event = std::variant<Key, Mouse, Resized, Pushed, ConnectionLost, LogBytes, LogFailed,
+                           Answered, JobFetched, SeriesFetched, NodeSeriesFetched, QueueFetched,
+                           VolumesFetched, SnapshotsFetched, TextFetched, Ticked>;
 
 struct OpenLog {
   AttemptKey of;
@@ -74,10 +115,39 @@ struct CloseLog {};
 struct FetchJob {
   JobId job = 0;
 };
-struct CancelJob {
+struct FetchSeries {
   JobId job = 0;
 };
+struct FetchNodeSeries {
+  bool days = false;
+};
+struct FetchQueue {};
+struct FetchVolumes {};
+struct FetchSnapshots {
+  std::string volume;
+};
+struct CancelJob {
+  TaskKey task;
+};
+// `devrun WORDS…`, its output as TextFetched; one at a time, a newer one ends it.
+struct RunForText {
+  uint64_t number = 0;
+  std::vector<std::string> words;
+};
+// The same with the terminal to itself; the monitor comes back at its end.
+struct RunInTerminal {
+  std::vector<std::string> words;
+};
+// The same, and its last line as Answered.
+struct RunAndTell {
+  std::vector<std::string> words;
+};
+struct CopyText {
+  std::string text;
+};
 struct Quit {};
-using Command = std::variant<OpenLog, CloseLog, FetchJob, CancelJob, Quit>;
+using Command = std::variant<OpenLog, CloseLog, FetchJob, FetchSeries, FetchNodeSeries, FetchQueue,
+                             FetchVolumes, FetchSnapshots, CancelJob, RunForText, RunInTerminal,
+                             RunAndTell, CopyText, Quit>;
 
 }  // namespace devrun::tui

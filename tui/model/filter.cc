@@ -1,58 +1,127 @@
-// Which jobs are shown, and in which order.
+#include "tui/model/filter.h"
+
 #include <fmt/format.h>
+#include <regex.h>
 
 #include <algorithm>
 #include <cctype>
 #include <sstream>
 
-#include "tui/model/model.h"
-
 namespace devrun::tui {
 
 namespace {
+constexpr std::string_view kPatternCharacters = ".*+?[](){}^$|\\";
+}
 
-std::string lower(std::string text) {
+std::string in_lower_case(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 
-bool has(const std::string& text, const std::string& part) {
-  return lower(text).find(part) != std::string::npos;
-}
-
-bool matches_word(const JobRow& job, std::string word) {
-  if (word.starts_with("user:")) return has(job.user, word.substr(5));
-  if (word.starts_with("state:")) return has(std::string(state_name(job.state)), word.substr(6));
-  if (word.starts_with("volume:")) return has(job.volume, word.substr(7));
-  const std::string all = fmt::format("{} {} {} {} {} {} {}", job.id, state_name(job.state),
-                                      job.user, job.volume, job.name, job.command, job.reason);
-  if (has(all, word)) return true;
-  return std::any_of(job.attempts.begin(), job.attempts.end(),
-                     [&](const AttemptRow& attempt) { return has(attempt.node, word); });
-}
-
-}  // namespace
-
-bool matches(const JobRow& job, const std::string& filter) {
-  std::istringstream words(lower(filter));
-  std::string word;
-  while (words >> word) {
-    const bool inverse = word.size() > 1 && word[0] == '!';
-    if (matches_word(job, inverse ? word.substr(1) : word) == inverse) return false;
+struct Pattern::Compiled {
+  regex_t regex{};
+  bool good = false;
+  explicit Compiled(const std::string& text) {
+    good = ::regcomp(&regex, text.c_str(), REG_EXTENDED | REG_ICASE) == 0;
   }
-  return true;
+  ~Compiled() {
+    if (good) ::regfree(&regex);
+  }
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
+};
+
+Pattern::Pattern(std::string_view text) : text_(in_lower_case(std::string(text))) {
+  if (text_.find_first_of(kPatternCharacters) == std::string::npos) return;
+  auto compiled = std::make_shared<const Compiled>(std::string(text));
+  broken_ = !compiled->good;
+  if (!broken_) compiled_ = std::move(compiled);
 }
 
-std::vector<const JobRow*> visible_jobs(const Model& model) {
-  std::vector<const JobRow*> out;
-  for (const auto& [id, job] : model.jobs) {
-    if (matches(job, model.filter)) out.push_back(&job);
+bool Pattern::found_in(const std::string& text) const {
+  if (!compiled_) return text.find(text_) != std::string::npos;
+  return ::regexec(&compiled_->regex, text.c_str(), 0, nullptr, 0) == 0;
+}
+
+std::pair<size_t, size_t> Pattern::find(const std::string& text, size_t from) const {
+  if (text_.empty() || from > text.size()) return {0, 0};
+  if (!compiled_) {
+    const size_t at = in_lower_case(text).find(text_, from);
+    return at == std::string::npos ? std::pair<size_t, size_t>{0, 0}
+                                   : std::pair<size_t, size_t>{at, text_.size()};
   }
-  std::sort(out.begin(), out.end(), [](const JobRow* a, const JobRow* b) {
-    if (is_final(a->state) != is_final(b->state)) return is_final(b->state);
-    return a->id > b->id;
-  });
-  return out;
+  regmatch_t match{};
+  if (::regexec(&compiled_->regex, text.c_str() + from, 1, &match, from == 0 ? 0 : REG_NOTBOL) != 0)
+    return {0, 0};
+  return {from + static_cast<size_t>(match.rm_so),
+          static_cast<size_t>(match.rm_eo) - static_cast<size_t>(match.rm_so)};
+}
+
+Filter::Word Filter::parse_word(std::string word) {
+  const bool inverse = word.size() > 1 && word[0] == '!';
+  if (inverse) word.erase(0, 1);
+  constexpr std::pair<std::string_view, Field> kFields[] = {
+      {"user:", Field::kUser}, {"state:", Field::kState}, {"volume:", Field::kVolume},
+      {"node:", Field::kNode}, {"name:", Field::kName},   {"label:", Field::kLabel}};
+  for (const auto& [prefix, field] : kFields) {
+    if (!in_lower_case(word.substr(0, prefix.size())).starts_with(prefix)) continue;
+    const std::string rest = word.substr(prefix.size());
+    const size_t equals = rest.find('=');
+    const bool has_value = equals != std::string::npos;
+    return {field,
+            inverse,
+            Pattern(rest),
+            rest.substr(0, equals),
+            has_value ? rest.substr(equals + 1) : "",
+            has_value};
+  }
+  return {Field::kAny, inverse, Pattern(word), {}, {}, false};
+}
+
+Filter::Filter(const std::string& text) {
+  std::istringstream words(text);
+  for (std::string word; words >> word;) words_.push_back(parse_word(std::move(word)));
+}
+
+bool Filter::holds(const Word& word, const JobRow& job) {
+  switch (word.field) {
+    case Field::kUser:
+      return word.pattern.found_in(in_lower_case(job.user));
+    case Field::kState:
+      return word.pattern.found_in(in_lower_case(std::string(state_name(job.state))));
+    case Field::kVolume:
+      return word.pattern.found_in(in_lower_case(job.volume));
+    case Field::kName:
+      return word.pattern.found_in(in_lower_case(job.name));
+    case Field::kNode:
+      return std::ranges::any_of(job.attempts, [&](const AttemptRow& attempt) {
+        return word.pattern.found_in(in_lower_case(attempt.node));
+      });
+    case Field::kLabel: {
+      const auto label = job.labels.find(word.key);
+      return label != job.labels.end() && (!word.has_value || label->second == word.value);
+    }
+    case Field::kAny:
+      break;
+  }
+  return word.pattern.found_in(job.search);
+}
+
+bool Filter::matches(const JobRow& job) const {
+  return std::ranges::all_of(words_,
+                             [&](const Word& word) { return holds(word, job) != word.inverse; });
+}
+
+bool Filter::is_broken() const {
+  return std::ranges::any_of(words_, [](const Word& word) { return word.pattern.is_broken(); });
+}
+
+std::string search_text(const JobRow& job) {
+  std::string out = fmt::format("{} {} {} {} {} {} {}", job.id, state_name(job.state), job.user,
+                                job.volume, job.name, job.command, job.reason);
+  for (const AttemptRow& attempt : job.attempts) out += " " + attempt.node;
+  for (const auto& [key, value] : job.labels) out += fmt::format(" {}={}", key, value);
+  return in_lower_case(std::move(out));
 }
 
 }  // namespace devrun::tui

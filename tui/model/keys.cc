@@ -1,41 +1,12 @@
+// Which key goes where: what lies over the screen first, then the keys of all screens, then the screen's own.
 #include "tui/model/keys.h"
 
 #include <algorithm>
-#include <array>
+
+#include "tui/model/columns.h"
 
 namespace devrun::tui {
 
-namespace {
-
-constexpr std::array kJobsHelp{
-    KeyHelp{"j k ↓ ↑", "next, previous job"},
-    KeyHelp{"g G", "first, last job"},
-    KeyHelp{"PgDn PgUp", "a page down, up"},
-    KeyHelp{"Enter", "the job in full"},
-    KeyHelp{"l", "its output, followed"},
-    KeyHelp{"x", "cancel it (asks first)"},
-    KeyHelp{"/", "filter: words, !word, user: state: volume:"},
-    KeyHelp{"Esc", "clear the filter"},
-    KeyHelp{"? q", "this help, quit"},
-};
-constexpr std::array kJobHelp{
-    KeyHelp{"j k ↓ ↑", "next, previous job"}, KeyHelp{"l", "its output, followed"},
-    KeyHelp{"x", "cancel it (asks first)"},   KeyHelp{"Esc", "back to the list"},
-    KeyHelp{"? q", "this help, quit"},
-};
-constexpr std::array kLogHelp{
-    KeyHelp{"j k ↓ ↑", "a line down, up"},
-    KeyHelp{"PgDn PgUp", "a page down, up"},
-    KeyHelp{"g G", "first line, last line and follow"},
-    KeyHelp{"f", "follow on, off"},
-    KeyHelp{"x", "cancel the job (asks first)"},
-    KeyHelp{"Esc", "back"},
-    KeyHelp{"? q", "this help, quit"},
-};
-
-constexpr size_t kFilterBytesMax = 200;
-
-// The keys that mean the same everywhere, as one letter each.
 char32_t meaning(const Key& key) {
   switch (key.special) {
     case Special::kDown:
@@ -47,177 +18,221 @@ char32_t meaning(const Key& key) {
     case Special::kEnd:
       return U'G';
     case Special::kPageDown:
-      return U'\x06';
+      return kPageDownKey;
     case Special::kPageUp:
-      return U'\x02';
+      return kPageUpKey;
     case Special::kRight:
-    case Special::kEnter:
-      return U'\r';
+      return U'→';
     case Special::kLeft:
+      return U'←';
+    case Special::kEnter:
+      return kEnterKey;
     case Special::kEscape:
-      return U'\x1b';
+      return kEscapeKey;
     case Special::kBackspace:
-      return U'\x7f';
+      return kEraseKey;
+    case Special::kTab:
+      return kTabKey;
+    case Special::kBackTab:
+      return kBackTabKey;
     case Special::kNone:
       break;
   }
-  return key.character == U'\n' ? U'\r' : key.character;
+  return key.character == U'\n' ? kEnterKey : key.character;
 }
 
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xc0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xe0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
+void say(Model& model, std::string words, bool bad) {
+  model.notice = std::move(words);
+  model.notice_is_bad = bad;
+}
+
+bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room) {
+  const size_t page = std::max<size_t>(1, room - std::min<size_t>(room, 1));
+  const size_t last = count == 0 ? 0 : count - 1;
+  if (c == U'j') {
+    cursor.row = std::min(cursor.row + 1, last);
+  } else if (c == U'k') {
+    cursor.row -= std::min<size_t>(cursor.row, 1);
+  } else if (c == kPageDownKey) {
+    cursor.row = std::min(cursor.row + page, last);
+  } else if (c == kPageUpKey) {
+    cursor.row -= std::min(cursor.row, page);
+  } else if (c == U'g') {
+    cursor.row = 0;
+  } else if (c == U'G') {
+    cursor.row = last;
   } else {
-    out += static_cast<char>(0xf0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
+    return false;
   }
+  keep_in_sight(cursor, count, room);
+  return true;
 }
 
-void edit_filter(Model& model, const Key& key) {
-  const char32_t c = meaning(key);
-  if (key.special == Special::kUp || key.special == Special::kDown) return;
-  if (c == U'\r') {
-    model.editing_filter = false;
-  } else if (c == U'\x1b') {
-    model.filter = model.filter_before;
-    model.editing_filter = false;
-  } else if (c == U'\x7f' || c == U'\b') {
-    while (!model.filter.empty() &&
-           (static_cast<unsigned char>(model.filter.back()) & 0xc0) == 0x80) {
-      model.filter.pop_back();
-    }
-    if (!model.filter.empty()) model.filter.pop_back();
-  } else if (c == 0x15) {  // Ctrl-U
-    model.filter.clear();
-  } else if (key.special == Special::kNone && c >= 0x20 && model.filter.size() < kFilterBytesMax) {
-    append_utf8(model.filter, c);
-  }
-}
-
-void move_selection(Model& model, long by) {
-  const auto jobs = visible_jobs(model);
-  if (jobs.empty()) return;
-  const auto at = std::find_if(jobs.begin(), jobs.end(),
-                               [&](const JobRow* job) { return job->id == model.selected; });
-  const long row = at == jobs.end() ? 0 : at - jobs.begin();
-  const long last = static_cast<long>(jobs.size()) - 1;
-  model.selected = jobs[static_cast<size_t>(std::clamp(row + by, 0L, last))]->id;
-}
-
-void scroll_log(Model& model, long by) {
-  const auto lines = static_cast<long>(model.log.text.lines().size());
-  const long last = std::max(0L, lines - body_rows(model));
-  const long top = std::clamp(static_cast<long>(log_top(model)) + by, 0L, last);
-  model.log.top = static_cast<size_t>(top);
-  model.log.follow = top == last && by > 0;
-}
-
-void open_log(Model& model, std::vector<Command>& commands) {
-  const auto job = model.jobs.find(model.selected);
-  if (job == model.jobs.end()) return;
-  if (job->second.attempts.empty()) {
-    model.notice = "no output yet: the job has not started";
-    return;
-  }
-  const Screen from = model.screen;
-  model.log = LogView{};
-  model.log.from = from;
-  model.log.of = job->second.attempts.back().key;
-  for (const AttemptRow& attempt : job->second.attempts) {  // rank 0 of the newest attempt
-    if (attempt.key.rank == 0) model.log.of = attempt.key;
-  }
-  model.screen = Screen::kLog;
-  commands.push_back(OpenLog{model.log.of});
-}
-
-void ask_to_cancel(Model& model) {
-  const auto job = model.jobs.find(model.selected);
-  if (job == model.jobs.end()) return;
-  if (model.read_only) {
-    model.notice = "this monitor is read-only";
-  } else if (is_final(job->second.state)) {
-    model.notice = "the job has ended";
+void open_screen(Model& model, Screen screen, std::vector<Command>& commands) {
+  if (model.screen == screen) return;
+  const bool is_root = screen == Screen::kJobs || screen == Screen::kNodes ||
+                       screen == Screen::kQueue || screen == Screen::kVolumes;
+  if (model.screen == Screen::kLog && screen != Screen::kText) commands.push_back(CloseLog{});
+  if (is_root) {
+    model.back.clear();
   } else {
-    model.confirming_cancel = model.selected;
+    model.back.push_back(model.screen);
+  }
+  model.screen = screen;
+  if (screen == Screen::kNodes) commands.push_back(FetchNodeSeries{model.node_days});
+  if (screen == Screen::kQueue) commands.push_back(FetchQueue{});
+  if (screen == Screen::kVolumes) commands.push_back(FetchVolumes{});
+  if (screen == Screen::kJob) {
+    model.job_top = 0;
+    commands.push_back(FetchJob{model.selected});
+    commands.push_back(FetchSeries{model.selected});
   }
 }
 
 void go_back(Model& model, std::vector<Command>& commands) {
-  if (model.screen == Screen::kLog) {
-    commands.push_back(CloseLog{});
-    model.screen = model.log.from;
-  } else if (model.screen == Screen::kJob) {
-    model.screen = Screen::kJobs;
+  if (model.screen == Screen::kLog) commands.push_back(CloseLog{});
+  if (!model.back.empty()) {
+    model.screen = model.back.back();
+    model.back.pop_back();
+  } else if (model.screen == Screen::kJobs) {
+    if (!model.marked.empty()) {
+      model.marked.clear();
+    } else {
+      model.filter.clear();
+    }
   } else {
-    model.filter.clear();
+    model.screen = Screen::kJobs;
   }
 }
 
-void press_in_log(Model& model, char32_t c) {
-  const long page = std::max(1, body_rows(model) - 1);
-  if (c == U'j') scroll_log(model, 1);
-  if (c == U'k') scroll_log(model, -1);
-  if (c == U'\x06' || c == U' ') scroll_log(model, page);
-  if (c == U'\x02') scroll_log(model, -page);
-  if (c == U'g') scroll_log(model, -static_cast<long>(kLogLinesMax));
-  if (c == U'G') model.log.follow = true;
-  if (c == U'f') {
-    model.log.top = log_top(model);
-    model.log.follow = !model.log.follow;
-  }
+namespace {
+
+void move_selection(Model& model, char32_t c) {
+  Cursor cursor{selected_line(model).value_or(0), model.jobs_top};
+  if (!move_cursor(cursor, c, model.list.lines.size(), list_rows(model))) return;
+  model.jobs_top = cursor.top;
+  select_line(model, cursor.row);
 }
 
-void press_in_list(Model& model, char32_t c, std::vector<Command>& commands) {
-  const long page = std::max(1, body_rows(model) - 2);
-  const long all = static_cast<long>(model.jobs.size());
-  if (c == U'j') move_selection(model, 1);
-  if (c == U'k') move_selection(model, -1);
-  if (c == U'\x06') move_selection(model, page);
-  if (c == U'\x02') move_selection(model, -page);
-  if (c == U'g') move_selection(model, -all);
-  if (c == U'G') move_selection(model, all);
-  if (c == U'l') open_log(model, commands);
-  if (c == U'\r' && model.screen == Screen::kJobs && model.selected != 0) {
-    model.screen = Screen::kJob;
-    commands.push_back(FetchJob{model.selected});
+void sort_next(Model& model, bool forwards) {
+  constexpr size_t kCount = static_cast<size_t>(kLastSort) + 1;
+  const size_t at = static_cast<size_t>(model.list.sort);
+  model.list.sort = static_cast<SortBy>((at + (forwards ? 1 : kCount - 1)) % kCount);
+  model.list.reversed = false;
+  model.list.stale = true;
+  say(model, "sorted by " + std::string(sort_name(model.list.sort)));
+}
+
+void fold(Model& model, std::vector<Command>& commands) {
+  if (!can_unfold(model, model.selected)) return say(model, "nothing to fold: one task, one rank");
+  model.list.stale = true;
+  model.part.reset();
+  if (model.unfolded.erase(model.selected) != 0) return;
+  model.unfolded.insert(model.selected);
+  commands.push_back(FetchJob{model.selected});
+}
+
+void mark(Model& model) {
+  if (model.selected == 0) return;
+  if (model.marked.erase(model.selected) == 0) model.marked.insert(model.selected);
+  move_selection(model, U'j');
+}
+
+bool press_in_jobs(Model& model, char32_t c, std::vector<Command>& commands) {
+  if (c == U' ') {
+    mark(model);
+  } else if (c == U'→' || c == U'←' || c == U'z') {
+    const bool unfolded = model.unfolded.count(model.selected) != 0;
+    if (c == U'z' || unfolded == (c == U'←')) fold(model, commands);
+  } else if (c == U'o' || c == U'O') {
+    sort_next(model, c == U'o');
+  } else if (c == U'R') {
+    model.list.reversed = !model.list.reversed;
+    model.list.stale = true;
+  } else if (c == kEnterKey) {
+    if (model.selected != 0) open_screen(model, Screen::kJob, commands);
+  } else if (c == U'/') {
+    open_prompt(model, Prompt::Kind::kFilter);
+  } else {
+    move_selection(model, c);
+    return false;
   }
-  if (c == U'/' && model.screen == Screen::kJobs) {
-    model.filter_before = model.filter;
-    model.editing_filter = true;
+  return true;
+}
+
+bool press_in_job(Model& model, char32_t c) {
+  if (c == U'j' || c == U'k') {
+    move_selection(model, c);
+  } else if (c == kPageDownKey) {
+    model.job_top += static_cast<size_t>(body_rows(model));
+  } else if (c == kPageUpKey || c == U'g') {
+    model.job_top =
+        c == U'g' ? 0
+                  : model.job_top - std::min(model.job_top, static_cast<size_t>(body_rows(model)));
+  } else {
+    return false;
   }
+  return true;
 }
 
 // Keys that answer a question or close what lies over the screen; true if the key was one.
 bool press_in_overlay(Model& model, const Key& key, std::vector<Command>& commands) {
   if (model.showing_help) {
-    model.showing_help = false;
+    const char32_t c = meaning(key);
+    const bool scrolls = key_help(model.screen).size() > help_rows(model);
+    if (scrolls && (c == U'j' || c == kPageDownKey)) {
+      ++model.help_top;
+    } else if (scrolls && (c == U'k' || c == kPageUpKey)) {
+      model.help_top -= std::min<size_t>(model.help_top, 1);
+    } else {
+      model.showing_help = false;
+    }
     return true;
   }
-  if (model.confirming_cancel) {
-    const JobId job = *model.confirming_cancel;
-    model.confirming_cancel.reset();
-    if (key.character == U'y') commands.push_back(CancelJob{job});
+  if (model.question) {
+    const Question question = std::move(*model.question);
+    model.question.reset();
+    if (key.character == U'y') {
+      commands.insert(commands.end(), question.commands.begin(), question.commands.end());
+      model.marked.clear();
+    }
     return true;
   }
-  if (model.editing_filter) {
-    edit_filter(model, key);
+  if (model.prompt.kind != Prompt::Kind::kNone) {
+    edit_prompt(model, key, commands);
     return true;
   }
   return false;
 }
 
+constexpr Screen kRoots[] = {Screen::kJobs, Screen::kNodes, Screen::kQueue, Screen::kVolumes};
+
+void press_anywhere(Model& model, char32_t c, std::vector<Command>& commands) {
+  const auto root = std::ranges::find(kRoots, model.screen);
+  const size_t at = root == std::end(kRoots) ? 0 : static_cast<size_t>(root - kRoots);
+  if (c == U'q') commands.push_back(Quit{});
+  if (c == U'?') {
+    model.showing_help = true;
+    model.help_top = 0;
+  }
+  if (c == U':') open_prompt(model, Prompt::Kind::kCommand);
+  if (c >= U'1' && c <= U'4') open_screen(model, kRoots[c - U'1'], commands);
+  if (c == kTabKey) open_screen(model, kRoots[(at + 1) % 4], commands);
+  if (c == kBackTabKey) open_screen(model, kRoots[(at + 3) % 4], commands);
+  if (c == kEscapeKey) go_back(model, commands);
+  const bool about_job = model.screen == Screen::kJobs || model.screen == Screen::kJob ||
+                         model.screen == Screen::kLog || model.screen == Screen::kQueue;
+  if (!about_job) return;
+  if (c == U'x') ask_to_cancel(model);
+  if (c == U'r') ask_to_rerun(model);
+  if (c == U'l' && model.screen != Screen::kLog) open_log(model, model.part, commands);
+  act_on_job(model, c, commands);
+}
+
 }  // namespace
 
 void press(Model& model, const Key& key, std::vector<Command>& commands) {
+  if (key.character == 0 && key.special == Special::kNone) return;
   model.notice.clear();
   if (key.character == 0x03) {  // Ctrl-C
     commands.push_back(Quit{});
@@ -225,22 +240,85 @@ void press(Model& model, const Key& key, std::vector<Command>& commands) {
   }
   if (press_in_overlay(model, key, commands)) return;
   const char32_t c = meaning(key);
-  if (c == U'q') commands.push_back(Quit{});
-  if (c == U'?') model.showing_help = true;
-  if (c == U'x') ask_to_cancel(model);
-  if (c == U'\x1b') {
-    go_back(model, commands);
-  } else if (model.screen == Screen::kLog) {
-    press_in_log(model, c);
-  } else {
-    press_in_list(model, c, commands);
+  bool taken = false;
+  switch (model.screen) {
+    case Screen::kJobs:
+      taken = press_in_jobs(model, c, commands);
+      break;
+    case Screen::kJob:
+      taken = press_in_job(model, c);
+      break;
+    case Screen::kLog:
+      taken = press_in_log(model, c, commands);
+      break;
+    case Screen::kNodes:
+      taken = press_in_nodes(model, c, commands);
+      break;
+    case Screen::kQueue:
+      taken = press_in_queue(model, c, commands);
+      break;
+    case Screen::kVolumes:
+      taken = press_in_volumes(model, c, commands);
+      break;
+    case Screen::kSnapshots:
+      taken = press_in_snapshots(model, c, commands);
+      break;
+    case Screen::kText:
+      taken = press_in_text(model, c, commands);
+      break;
+  }
+  if (!taken) press_anywhere(model, c, commands);
+}
+
+namespace {
+
+Cursor* cursor_of(Model& model) {
+  switch (model.screen) {
+    case Screen::kNodes:
+      return &model.node_cursor;
+    case Screen::kQueue:
+      return &model.queue_cursor;
+    case Screen::kVolumes:
+      return &model.volume_cursor;
+    case Screen::kSnapshots:
+      return &model.snapshot_cursor;
+    default:
+      return nullptr;
   }
 }
 
-std::span<const KeyHelp> key_help(Screen screen) {
-  if (screen == Screen::kJobs) return kJobsHelp;
-  if (screen == Screen::kJob) return kJobHelp;
-  return kLogHelp;
+void click_head(Model& model, int column) {
+  for (const Column& one : job_columns(model)) {
+    if (column < one.at || (one.width != 0 && column >= one.at + one.width)) continue;
+    model.list.reversed = model.list.sort == one.by && !model.list.reversed;
+    model.list.sort = one.by;
+    model.list.stale = true;
+  }
+}
+
+}  // namespace
+
+void click(Model& model, const Mouse& mouse, std::vector<Command>& commands) {
+  if (model.prompt.kind != Prompt::Kind::kNone || model.question || model.showing_help) return;
+  if (mouse.what != Mouse::What::kPress) {
+    const bool down = mouse.what == Mouse::What::kWheelDown;
+    for (int i = 0; i < 3; ++i) press(model, {down ? U'j' : U'k', Special::kNone}, commands);
+    return;
+  }
+  if (mouse.row == 1 && model.screen == Screen::kJobs) return click_head(model, mouse.column);
+  if (mouse.row < 2 || mouse.row > model.rows - 2) return;
+  const auto line = static_cast<size_t>(mouse.row - 2);
+  const Key enter{0, Special::kEnter};
+  if (model.screen == Screen::kJobs) {
+    if (model.jobs_top + line >= model.list.lines.size()) return;
+    const ListLine before{model.selected, model.part};
+    select_line(model, model.jobs_top + line);
+    if (ListLine{model.selected, model.part} == before) press(model, enter, commands);
+  } else if (Cursor* cursor = cursor_of(model)) {
+    const size_t row = cursor->top + line;
+    if (cursor->row == row) return press(model, enter, commands);
+    cursor->row = row;
+  }
 }
 
 }  // namespace devrun::tui

@@ -1,7 +1,8 @@
-// What keys do, and the table that the help screen shows.
+// What each key does, and the help that lists them.
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,11 +11,54 @@
 namespace devrun::tui {
 
 void press(Model& model, const Key& key, std::vector<Command>& commands);
+void click(Model& model, const Mouse& mouse, std::vector<Command>& commands);
 
 struct KeyHelp {
   std::string_view keys;
   std::string_view does;
 };
-std::span<const KeyHelp> key_help(Screen screen);
+// Of the screen, and then those of every screen.
+std::vector<KeyHelp> key_help(Screen screen);
+// How many of them are on the screen at once.
+size_t help_rows(const Model& model);
+
+// ── for this folder ──
+// The keys that mean the same everywhere, as one character each.
+inline constexpr char32_t kPageDownKey = U'\x06', kPageUpKey = U'\x02', kEnterKey = U'\r',
+                          kEscapeKey = U'\x1b', kEraseKey = U'\x7f', kTabKey = U'\t',
+                          kBackTabKey = U'\x19';
+char32_t meaning(const Key& key);
+
+void say(Model& model, std::string words, bool bad = false);
+void open_screen(Model& model, Screen screen, std::vector<Command>& commands);
+void go_back(Model& model, std::vector<Command>& commands);
+// Moves a cursor as j k g G PgUp PgDn say; false if the key is none of these.
+bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room);
+
+// What is done to jobs (actions.cc). Those that are marked, else the selected one.
+std::vector<JobId> chosen_jobs(const Model& model);
+void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands);
+void ask_to_cancel(Model& model);
+void ask_to_rerun(Model& model);
+// a s f d e: with the job that is selected.
+void act_on_job(Model& model, char32_t c, std::vector<Command>& commands);
+void show_text(Model& model, std::string title, std::vector<std::string> words,
+               std::vector<Command>& commands);
+void copy(Model& model, const std::string& text, std::vector<Command>& commands);
+
+// Screens that are lists of other things (keys_lists.cc); true if the key was one of theirs.
+bool press_in_nodes(Model& model, char32_t c, std::vector<Command>& commands);
+bool press_in_queue(Model& model, char32_t c, std::vector<Command>& commands);
+bool press_in_volumes(Model& model, char32_t c, std::vector<Command>& commands);
+bool press_in_snapshots(Model& model, char32_t c, std::vector<Command>& commands);
+bool press_in_text(Model& model, char32_t c, std::vector<Command>& commands);
+bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands);
+
+// Typing (prompt.cc).
+void open_prompt(Model& model, Prompt::Kind kind);
+void edit_prompt(Model& model, const Key& key, std::vector<Command>& commands);
+// What Tab would make of a `:` command; empty: nothing.
+std::vector<std::string> completions(const Model& model, const std::string& text);
+void run_command(Model& model, const std::string& text, std::vector<Command>& commands);
 
 }  // namespace devrun::tui

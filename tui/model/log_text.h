@@ -1,17 +1,20 @@
 // A job's output as lines on a screen: the records of an output log (client.proto, OutputChunk) decoded as they come, in
-// any pieces; `\r` rewrites the line as a terminal would; other control characters are shown, escape sequences dropped.
-// Bounded: the oldest lines go first.
+// any pieces. Of a terminal it knows what progress bars need: `\r`, backspace, moving the cursor in and between the last
+// lines, erasing; colours and the rest are dropped, other control characters shown. Bounded: the oldest lines go first.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace devrun::tui {
 
 inline constexpr size_t kLogLinesMax = 20'000;
 inline constexpr size_t kLogLineBytesMax = 8'192;
+inline constexpr size_t kLinesUpMax = 64;  // that a cursor may go up
 
 enum class LogStream { kOut = 1, kErr = 2, kMark = 3 };
 struct LogLine {
@@ -27,15 +30,30 @@ class LogText {
   size_t dropped_lines() const { return dropped_lines_; }
 
  private:
+  enum class Escape { kNone, kStarted, kSequence, kTitle };
+
   void take_text(LogStream stream, std::string_view text);
-  void put(char c);
+  void take_character(LogStream stream, char c);
+  bool take_escape(char c);
+  void perform_sequence(char final);
+  void need_line(LogStream stream);
   void new_line(LogStream stream);
+  void line_feed();
+  void put(char c);
+  void open_cells();
+  void close_cells();
+  std::string& line() { return lines_[lines_.size() - 1 - up_].text; }
 
   std::string pending_;  // an incomplete record
   std::deque<LogLine> lines_;
-  bool line_open_ = false;
-  bool return_pending_ = false;  // a \r was seen: the next character rewrites the line
-  enum class Escape { kNone, kStarted, kSequence } escape_ = Escape::kNone;
+  bool line_open_ = false;  // what comes goes on in the last line
+  size_t up_ = 0;           // lines that the cursor is above the last one
+  // The cursor's column, in characters, while it is not simply at the end of the line.
+  bool overwriting_ = false;
+  size_t column_ = 0;
+  std::vector<std::string> cells_;  // of that line, one character each
+  Escape escape_ = Escape::kNone;
+  std::string sequence_;
   bool damaged_ = false;
   size_t dropped_lines_ = 0;
 };

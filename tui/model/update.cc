@@ -4,17 +4,43 @@
 #include <algorithm>
 
 #include "tui/model/keys.h"
+#include "tui/model/loads.h"
 #include "tui/model/model.h"
 
 namespace devrun::tui {
 
 namespace {
 
+constexpr size_t kDetailsMax = 64;  // of jobs
+constexpr size_t kTextLinesMax = 200'000;
+
+void append_lines(TextView& text, const std::string& more) {
+  size_t at = 0;
+  while (at < more.size()) {
+    const size_t end = std::min(more.find('\n', at), more.size());
+    const bool goes_on = !text.lines.empty() && !text.lines.back().ends_with('\n');
+    std::string line = more.substr(at, end - at) + (end < more.size() ? "\n" : "");
+    if (goes_on) {
+      text.lines.back() += line;
+    } else if (text.lines.size() < kTextLinesMax) {
+      text.lines.push_back(std::move(line));
+    }
+    at = end + 1;
+  }
+}
+
 struct Update {
   Model& model;
   std::vector<Command>& commands;
 
-  void operator()(const Key& key) const { press(model, key, commands); }
+  void operator()(const Key& key) const {
+    settle(model);  // a key is about what is seen
+    press(model, key, commands);
+  }
+  void operator()(const Mouse& mouse) const {
+    settle(model);
+    click(model, mouse, commands);
+  }
 
   void operator()(const Resized& size) const {
     model.rows = size.rows;
@@ -26,8 +52,20 @@ struct Update {
       model.jobs.clear();
       model.nodes.clear();
     }
-    for (const JobRow& job : pushed.jobs) model.jobs[job.id] = job;
+    for (const JobId id : pushed.gone) {
+      model.jobs.erase(id);
+      model.marked.erase(id);
+    }
+    for (const std::string& name : pushed.gone_nodes) model.nodes.erase(name);
+    for (const JobRow& job : pushed.jobs) {
+      JobRow& row = model.jobs[job.id] = job;
+      if (row.search.empty()) row.search = search_text(row);
+    }
     for (const NodeRow& node : pushed.nodes) model.nodes[node.name] = node;
+    const bool rows = pushed.whole || !pushed.jobs.empty() || !pushed.gone.empty();
+    if (rows) model.list.stale = true;
+    if (pushed.whole || !pushed.gone_nodes.empty()) forget_loads(model);
+    take_loads(model, pushed.loads);
     model.now = std::max(model.now, pushed.now);
     model.connected = true;
     model.ever_connected = true;
@@ -45,79 +83,176 @@ struct Update {
     model.log.ended = log.ended;
     model.log.failure.clear();
   }
-
   void operator()(const LogFailed& failed) const {
     if (failed.of == model.log.of) model.log.failure = failed.why;
   }
 
-  void operator()(const CancelAnswered& answer) const {
-    model.notice = answer.error.empty()
-                       ? fmt::format("job {} is being cancelled", answer.job)
-                       : fmt::format("job {} was not cancelled: {}", answer.job, answer.error);
-  }
+  void operator()(const Answered& answer) const { say(model, answer.words, answer.failed); }
 
   void operator()(const JobFetched& fetched) const {
-    if (fetched.job.id == model.selected) model.details = fetched.job;
+    if (model.details.size() >= kDetailsMax && model.details.count(fetched.job.id) == 0) {
+      model.details.clear();
+    }
+    model.details[fetched.job.id] = fetched.job;
+    if (model.unfolded.count(fetched.job.id) != 0) model.list.stale = true;
+  }
+  void operator()(const SeriesFetched& fetched) const { model.series = fetched; }
+  void operator()(const NodeSeriesFetched& fetched) const { take_node_series(model, fetched); }
+
+  void operator()(const QueueFetched& fetched) const {
+    model.queue = fetched.rows;
+    model.queue_waiting = fetched.waiting;
+  }
+  void operator()(const VolumesFetched& fetched) const {
+    if (fetched.failure.empty()) model.volumes = fetched.rows;
+    model.volumes_failure = fetched.failure;
+  }
+  void operator()(const SnapshotsFetched& fetched) const {
+    if (fetched.volume != model.snapshots_of) return;
+    if (fetched.failure.empty()) model.snapshots = fetched.rows;
+    model.snapshots_failure = fetched.failure;
+  }
+
+  void operator()(const TextFetched& fetched) const {
+    if (fetched.number != model.text.number) return;
+    append_lines(model.text, fetched.text);
+    model.text.ended = fetched.ended;
+  }
+
+  // What nobody pushes is asked for while it is looked at.
+  void operator()(const Ticked& tick) const {
+    model.now = std::max(model.now, tick.now);
+    if (!model.connected) return;
+    if (model.screen == Screen::kQueue) commands.push_back(FetchQueue{});
+    if (model.screen == Screen::kVolumes) commands.push_back(FetchVolumes{});
+    for (const JobId id : model.unfolded) refresh_job(id);
+    if (model.screen != Screen::kJob || model.jobs.count(model.selected) == 0) return;
+    refresh_job(model.selected);
+    if (!model.series || model.series->job != model.selected ||
+        !is_final(model.jobs.at(model.selected).state)) {
+      commands.push_back(FetchSeries{model.selected});
+    }
   }
 
   // While a job is open and lives, its output grows without a change of its row.
-  void operator()(const Ticked& tick) const {
-    model.now = std::max(model.now, tick.now);
-    if (model.screen != Screen::kJob || model.jobs.count(model.selected) == 0) return;
-    const JobRow* details = details_of(model, model.selected);
-    if (details == nullptr || !is_final(details->state)) {
-      commands.push_back(FetchJob{model.selected});
-    }
+  void refresh_job(JobId id) const {
+    const JobRow* details = details_of(model, id);
+    const auto row = model.jobs.find(id);
+    if (row == model.jobs.end()) return;
+    if (details == nullptr || !is_final(details->state)) commands.push_back(FetchJob{id});
   }
 };
 
-// Keeps the selected job selected, or selects the nearest; keeps it on the screen.
+// Keeps the selected job selected, or selects what is in its place; keeps it on the screen.
 void settle_selection(Model& model) {
-  const auto jobs = visible_jobs(model);
-  if (jobs.empty()) {
-    if (model.screen == Screen::kJobs) model.selected = 0;
-    model.jobs_top = 0;
+  const size_t count = model.list.lines.size();
+  std::optional<size_t> line = selected_line(model);
+  if (!line && model.screen == Screen::kJobs) {
+    model.part.reset();
+    model.selected = 0;
+    if (count != 0) select_line(model, 0);
+    line = selected_line(model);
+  }
+  if (!line) {
+    if (count == 0) model.jobs_top = 0;
     return;
   }
-  auto at = std::find_if(jobs.begin(), jobs.end(),
-                         [&](const JobRow* job) { return job->id == model.selected; });
-  if (at == jobs.end()) {
-    if (model.screen != Screen::kJobs) return;
-    at = jobs.begin();
-    model.selected = (*at)->id;
+  if (model.part && model.list.lines[*line].part != model.part) {
+    model.part = model.list.lines[*line].part;
   }
-  const auto row = static_cast<size_t>(at - jobs.begin());
-  const auto room =
-      static_cast<size_t>(std::max(1, body_rows(model) - 1));  // less the column heads
-  if (row < model.jobs_top) model.jobs_top = row;
-  if (row >= model.jobs_top + room) model.jobs_top = row - room + 1;
-  if (model.jobs_top + room > jobs.size()) {
-    model.jobs_top = jobs.size() > room ? jobs.size() - room : 0;
-  }
+  Cursor cursor{*line, model.jobs_top};
+  keep_in_sight(cursor, count, list_rows(model));
+  model.jobs_top = cursor.top;
 }
 
 }  // namespace
 
+void apply(Model& model, const Event& event, std::vector<Command>& commands) {
+  std::visit(Update{model, commands}, event);
+}
+
+void settle(Model& model) {
+  refresh_list(model);
+  settle_selection(model);
+  const size_t below = node_detail_rows(model);
+  keep_in_sight(model.node_cursor, model.nodes.size(),
+                std::max<size_t>(1, list_rows(model) - std::min(list_rows(model), below)));
+  keep_in_sight(model.queue_cursor, model.queue.size(), list_rows(model));
+  keep_in_sight(model.volume_cursor, model.volumes.size(), list_rows(model));
+  keep_in_sight(model.snapshot_cursor, model.snapshots.size(), list_rows(model));
+  if (model.screen == Screen::kQueue && model.queue_cursor.row < model.queue.size()) {
+    model.selected = model.queue[model.queue_cursor.row].job;
+    model.part.reset();
+  }
+}
+
 std::vector<Command> update(Model& model, const Event& event) {
   std::vector<Command> commands;
-  std::visit(Update{model, commands}, event);
-  settle_selection(model);
+  apply(model, event, commands);
+  settle(model);
   return commands;
 }
 
+std::vector<const JobRow*> visible_jobs(const Model& model) {
+  std::vector<const JobRow*> out;
+  for (const ListLine& line : model.list.lines) {
+    const auto job = model.jobs.find(line.job);
+    if (!line.part && job != model.jobs.end()) out.push_back(&job->second);
+  }
+  return out;
+}
+
+bool matches(const JobRow& job, const std::string& filter) {
+  JobRow row = job;
+  if (row.search.empty()) row.search = search_text(row);
+  return Filter(filter).matches(row);
+}
+
 const JobRow* details_of(const Model& model, JobId job) {
-  return model.details && model.details->id == job ? &*model.details : nullptr;
+  const auto found = model.details.find(job);
+  return found == model.details.end() ? nullptr : &found->second;
+}
+
+const JobRow* job_of(const Model& model, JobId job) {
+  const auto row = model.jobs.find(job);
+  const JobRow* details = details_of(model, job);
+  if (row == model.jobs.end()) return details;
+  // Details have all attempts; of those that the row has too, the row is newer.
+  return details != nullptr && details->attempts.size() > row->second.attempts.size()
+             ? details
+             : &row->second;
+}
+
+bool any_gpus(const Model& model) {
+  return std::ranges::any_of(model.nodes,
+                             [](const auto& node) { return node.second.total.gpus > 0; });
 }
 
 int body_rows(const Model& model) {
   return std::max(1, model.rows - 2);
 }
 
-size_t log_top(const Model& model) {
-  const size_t lines = model.log.text.lines().size();
-  const auto room = static_cast<size_t>(body_rows(model));
-  const size_t last = lines > room ? lines - room : 0;
-  return model.log.follow ? last : std::min(model.log.top, last);
+size_t list_rows(const Model& model) {
+  return static_cast<size_t>(std::max(1, body_rows(model) - 1));
+}
+
+size_t node_detail_rows(const Model& model) {
+  if (model.node_cursor.row >= model.nodes.size()) return 0;
+  const auto node = std::next(model.nodes.begin(), static_cast<long>(model.node_cursor.row));
+  const int most = std::max(0, model.rows / 2 - 2);
+  const int lines = std::min(2 + static_cast<int>(node->second.gpus.size()), most);
+  return lines < 2 ? 0 : static_cast<size_t>(lines);
+}
+
+void keep_in_sight(Cursor& cursor, size_t count, size_t room) {
+  if (count == 0) {
+    cursor = {};
+    return;
+  }
+  cursor.row = std::min(cursor.row, count - 1);
+  if (cursor.row < cursor.top) cursor.top = cursor.row;
+  if (cursor.row >= cursor.top + room) cursor.top = cursor.row - room + 1;
+  if (cursor.top + room > count) cursor.top = count > room ? count - room : 0;
 }
 
 }  // namespace devrun::tui

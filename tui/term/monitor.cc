@@ -82,8 +82,9 @@ class Ages {
 
 class Loop {
  public:
-  Loop(Terminal& terminal, Feed& feed, Model& model, Mailbox& mailbox)
-      : terminal_(terminal), feed_(feed), model_(model), mailbox_(mailbox) {}
+  Loop(Terminal& terminal, Feed& feed, Model& model, Mailbox& mailbox,
+       const MonitorOptions& options)
+      : terminal_(terminal), feed_(feed), model_(model), mailbox_(mailbox), options_(options) {}
 
   void run() {
     take(terminal_.size());
@@ -100,14 +101,24 @@ class Loop {
  private:
   void take(const Event& event) {
     if (const auto* pushed = std::get_if<Pushed>(&event)) ages_.pushed(pushed->now);
-    for (const Command& command : update(model_, event)) {
-      if (std::holds_alternative<Quit>(command)) {
-        quit_ = true;
-      } else {
-        feed_.perform(command);
-      }
-    }
+    std::vector<Command> commands;
+    apply(model_, event, commands);
+    for (const Command& command : commands) perform(command);
     stale_ = true;
+  }
+
+  void perform(const Command& command) {
+    if (std::holds_alternative<Quit>(command)) {
+      quit_ = true;
+    } else if (const auto* text = std::get_if<CopyText>(&command)) {
+      terminal_.copy(text->text);
+    } else if (const auto* run = std::get_if<RunInTerminal>(&command)) {
+      terminal_.give_away();
+      if (options_.run_in_terminal) options_.run_in_terminal(run->words);
+      terminal_.take_back();
+    } else {
+      feed_.perform(command);
+    }
   }
 
   void tick() {
@@ -119,6 +130,7 @@ class Loop {
 
   void draw_if_due() {
     if (!stale_ || Clock::now() - last_frame_ < kFrame) return;
+    settle(model_);
     terminal_.paint(draw(model_));
     last_frame_ = Clock::now();
     stale_ = false;
@@ -139,6 +151,7 @@ class Loop {
   Feed& feed_;
   Model& model_;
   Mailbox& mailbox_;
+  const MonitorOptions& options_;
   Ages ages_;
   bool quit_ = false;
   bool stale_ = true;
@@ -149,13 +162,14 @@ class Loop {
 }  // namespace
 
 Status run_monitor(Feed& feed, const MonitorOptions& options) {
-  const std::unique_ptr<Terminal> terminal = TRY(Terminal::open());
+  const std::unique_ptr<Terminal> terminal = TRY(Terminal::open(options.terminal));
   Model model;
   model.ascii = terminal->ascii_only();
   model.read_only = options.read_only;
+  model.filter = options.filter;
   Mailbox mailbox;
   feed.start([&mailbox](Event event) { mailbox.post(std::move(event)); });
-  Loop(*terminal, feed, model, mailbox).run();
+  Loop(*terminal, feed, model, mailbox, options).run();
   mailbox.close();
   feed.stop();
   return ok();

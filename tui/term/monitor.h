@@ -2,9 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "common/base/result.h"
 #include "tui/model/event.h"
+#include "tui/term/terminal.h"
 
 namespace devrun::tui {
 
@@ -15,12 +18,17 @@ class Feed {
   using Post = std::function<void(Event)>;
   virtual ~Feed() = default;
   virtual void start(Post post) = 0;
-  virtual void perform(const Command& command) = 0;  // never Quit; must not block
+  // Never Quit, CopyText and RunInTerminal, which are the terminal's; must not block.
+  virtual void perform(const Command& command) = 0;
   virtual void stop() = 0;
 };
 
 struct MonitorOptions {
   bool read_only = false;
+  TerminalOptions terminal = {};
+  std::string filter = {};  // that it begins with
+  // Runs `devrun WORDS…` with the terminal to itself, to its end.
+  std::function<void(const std::vector<std::string>& words)> run_in_terminal = {};
 };
 
 // Until the user quits. The clock is wall time; ages are shown by the controller's.

@@ -22,7 +22,7 @@ namespace {
 
 // What a dying process needs to put the terminal back with async-signal-safe calls alone.
 termios g_before{};
-constexpr char kLeave[] = "\x1b[?1049l\x1b[?25h\x1b[0m\r";
+constexpr char kLeave[] = "\x1b[?1000;1002;1003;1006l\x1b[?1049l\x1b[?25h\x1b[0m\r";
 
 void restore_and_die(int signal_number) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &g_before);
@@ -44,47 +44,6 @@ void ask_to_stop(int) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(g_stop_asked, &one, sizeof one);
   errno = error;
-}
-
-enum Pair : short { kGreenPair = 1, kRedPair, kCyanPair, kYellowPair, kTitlePair };
-
-void make_pairs() {
-  start_color();
-  use_default_colors();
-  init_pair(kGreenPair, COLOR_GREEN, -1);
-  init_pair(kRedPair, COLOR_RED, -1);
-  init_pair(kCyanPair, COLOR_CYAN, -1);
-  init_pair(kYellowPair, COLOR_YELLOW, -1);
-  init_pair(kTitlePair, COLOR_BLACK, COLOR_CYAN);
-}
-
-attr_t attributes(Style style, bool colours) {
-  const auto pair = [colours](Pair chosen) {
-    return colours ? static_cast<attr_t>(COLOR_PAIR(chosen)) : A_NORMAL;
-  };
-  switch (style) {
-    case Style::kPlain:
-      return A_NORMAL;
-    case Style::kDim:
-      return A_DIM;
-    case Style::kBold:
-      return A_BOLD;
-    case Style::kTitle:
-      return colours ? pair(kTitlePair) : A_REVERSE;
-    case Style::kHead:
-      return A_BOLD | A_UNDERLINE;
-    case Style::kSelected:
-      return A_REVERSE;
-    case Style::kGood:
-      return pair(kGreenPair);
-    case Style::kBad:
-      return pair(kRedPair) | A_BOLD;
-    case Style::kBusy:
-      return pair(kCyanPair);
-    case Style::kWarn:
-      return pair(kYellowPair) | A_BOLD;
-  }
-  return A_NORMAL;
 }
 
 Special special_of(int code) {
@@ -109,19 +68,47 @@ Special special_of(int code) {
       return Special::kEnter;
     case KEY_BACKSPACE:
       return Special::kBackspace;
+    case KEY_BTAB:
+      return Special::kBackTab;
     default:
       return Special::kNone;
   }
 }
 
-std::string plain_ascii(const std::string& glyph) {
-  if (glyph == "…") return "~";
-  return static_cast<unsigned char>(glyph[0]) < 0x80 ? glyph.substr(0, 1) : "?";
+// A wheel's and a button's presses; nothing for the rest.
+std::optional<Event> mouse_event() {
+  MEVENT event{};
+  if (getmouse(&event) != OK) return std::nullopt;
+  Mouse out{event.y, event.x, Mouse::What::kPress};
+  if ((event.bstate & BUTTON4_PRESSED) != 0) {
+    out.what = Mouse::What::kWheelUp;
+  } else if ((event.bstate & BUTTON5_PRESSED) != 0) {
+    out.what = Mouse::What::kWheelDown;
+  } else if ((event.bstate & BUTTON1_PRESSED) == 0) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::string base64(const std::string& text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t i = 0; i < text.size(); i += 3) {
+    uint32_t bits = 0;
+    for (size_t j = 0; j < 3; ++j) {
+      bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0U);
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      out += i + j > text.size() ? '=' : kDigits[bits >> (18 - 6 * j) & 63];
+    }
+  }
+  return out;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Terminal>> Terminal::open() {
+Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options) {
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDOUT_FILENO) == 0 ||
       ::tcgetattr(STDIN_FILENO, &g_before) != 0) {
     return Error{Code::kUnsupported, "the monitor needs a terminal on stdin and stdout",
@@ -137,9 +124,21 @@ Result<std::unique_ptr<Terminal>> Terminal::open() {
         "TERM=xterm devrun top"};
   }
   auto terminal = std::unique_ptr<Terminal>(new Terminal());
-  terminal->ascii_only_ = !utf8;
-  terminal->colours_ = has_colors() && std::getenv("NO_COLOR") == nullptr;
-  if (terminal->colours_) make_pairs();
+  const char* locale = std::getenv("LC_ALL");
+  const bool wants_ascii =
+      locale != nullptr && (std::string_view(locale) == "C" || std::string_view(locale) == "POSIX");
+  terminal->ascii_only_ = !utf8 || wants_ascii || options.ascii;
+  if (has_colors() && std::getenv("NO_COLOR") == nullptr) {
+    start_color();
+    const bool many = COLORS >= 256 && COLOR_PAIRS > static_cast<int>(kStyles);
+    terminal->colours_ = many ? Colours::kMany : Colours::kFew;
+    make_palette(terminal->colours_,
+                 options.light || background_is_light(std::getenv("COLORFGBG")));
+  }
+  if (options.mouse) {
+    mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, nullptr);
+    mouseinterval(0);  // presses alone: a click would be waited for
+  }
   return terminal;
 }
 
@@ -151,8 +150,12 @@ Terminal::Terminal() {
   keypad(stdscr, TRUE);
   nodelay(stdscr, TRUE);
   curs_set(0);
-  for (const int signal_number : kDeadly) ::signal(signal_number, restore_and_die);
   g_stop_asked = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  take_signals();
+}
+
+void Terminal::take_signals() {
+  for (const int signal_number : kDeadly) ::signal(signal_number, restore_and_die);
   ::signal(SIGTSTP, ask_to_stop);
 }
 
@@ -161,6 +164,33 @@ Terminal::~Terminal() {
   ::signal(SIGTSTP, SIG_DFL);
   endwin();
   ::close(std::exchange(g_stop_asked, -1));
+}
+
+// What the other program is sent is its own affair: signals of the keyboard go to both.
+void Terminal::give_away() {
+  for (const int signal_number : kDeadly) ::signal(signal_number, SIG_DFL);
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGQUIT, SIG_IGN);
+  ::signal(SIGTSTP, SIG_DFL);
+  endwin();
+}
+
+void Terminal::take_back() {
+  take_signals();
+  clearok(curscr, TRUE);
+  refresh();
+}
+
+void Terminal::copy(const std::string& text) {
+  std::string sequence = "\x1b]52;c;" + base64(text) + "\a";
+  if (std::getenv("TMUX") != nullptr) {
+    // tmux passes on what is wrapped so, with each escape doubled.
+    std::string doubled;
+    for (const char c : sequence)
+      doubled += c == '\x1b' ? std::string("\x1b\x1b") : std::string(1, c);
+    sequence += "\x1bPtmux;" + doubled + "\x1b\\";
+  }
+  [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, sequence.data(), sequence.size());
 }
 
 int Terminal::stop_descriptor() const {
@@ -185,10 +215,13 @@ std::optional<Event> Terminal::next_event() {
   if (kind == ERR) return std::nullopt;
   if (kind == KEY_CODE_YES) {
     if (code == KEY_RESIZE) return size();
+    if (code == KEY_MOUSE) return mouse_event().value_or(Event(Key{}));
     const Special special = special_of(static_cast<int>(code));
     if (special == Special::kNone) return Key{};
     return Key{0, special};
   }
+  if (code == L'\t') return Key{0, Special::kTab};
+  if (code == L'\x1b') return Key{0, Special::kEscape};
   return Key{static_cast<char32_t>(code), Special::kNone};
 }
 
@@ -202,13 +235,11 @@ void Terminal::paint(const Canvas& canvas) {
   if (LINES != canvas.rows() || COLS != canvas.columns())
     resizeterm(canvas.rows(), canvas.columns());
   for (int row = 0; row < canvas.rows(); ++row) {
-    move(row, 0);
     for (int x = 0; x < canvas.columns(); ++x) {
       const Cell& cell = canvas.at(row, x);
-      if (cell.glyph.empty() && !ascii_only_) continue;  // the right half of a wide glyph
-      attrset(static_cast<int>(attributes(cell.style, colours_)));
-      const std::string glyph = cell.glyph.empty() ? " " : cell.glyph;
-      mvaddstr(row, x, ascii_only_ ? plain_ascii(glyph).c_str() : glyph.c_str());
+      if (cell.glyph.empty()) continue;  // the right half of a wide glyph
+      attrset(attributes(cell.style, colours_));
+      mvaddstr(row, x, ascii_only_ ? plain_ascii(cell.glyph).c_str() : cell.glyph.c_str());
     }
   }
   refresh();

@@ -81,6 +81,16 @@ Cell& Canvas::cell(int row, int column) {
   return const_cast<Cell&>(at(row, column));
 }
 
+void Canvas::set(int row, int column, Cell next) {
+  Cell& here = cell(row, column);
+  const bool is_right_half = here.glyph.empty();
+  if (is_right_half && !next.glyph.empty() && column > 0) cell(row, column - 1).glyph = " ";
+  if (!is_right_half && column + 1 < columns_ && cell(row, column + 1).glyph.empty()) {
+    cell(row, column + 1).glyph = " ";
+  }
+  here = std::move(next);
+}
+
 int Canvas::put(int row, int column, std::string_view text, Style style, int width) {
   if (row < 0 || row >= rows_ || column < 0 || column >= columns_ || width <= 0) return 0;
   const int end = std::min(columns_, column + std::min(width, columns_));
@@ -90,21 +100,43 @@ int Canvas::put(int row, int column, std::string_view text, Style style, int wid
   while (!text.empty()) {
     const std::string_view before = text;
     const char32_t c = take_code_point(text);
-    const bool bad = c == 0xfffd;
-    const std::string_view glyph =
-        bad ? "\xef\xbf\xbd" : before.substr(0, before.size() - text.size());
-    const int wide = width_of(c);
+    const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+    const std::string_view glyph = c == 0xfffd ? "\xef\xbf\xbd"
+                                   : control   ? "·"
+                                               : before.substr(0, before.size() - text.size());
+    const int wide = control ? 1 : width_of(c);
     if (wide == 0) {
       if (x > column) cell(row, x - 1).glyph += glyph;
       continue;
     }
     if (x + wide > text_end) break;
-    cell(row, x) = {std::string(glyph), style};
-    if (wide == 2) cell(row, x + 1) = {"", style};
+    set(row, x, {std::string(glyph), style});
+    if (wide == 2) set(row, x + 1, {"", style});
     x += wide;
   }
-  if (cut && x < end) cell(row, x++) = {"…", style};
+  if (cut && x < end) set(row, x++, {"…", style});
   return x - column;
+}
+
+Style heat(uint32_t percent) {
+  constexpr uint32_t kSteps[] = {10, 35, 65, 90};
+  size_t level = 0;
+  while (level < std::size(kSteps) && percent >= kSteps[level]) ++level;
+  return static_cast<Style>(static_cast<size_t>(Style::kHeat1) + level);
+}
+
+std::string plain_ascii(const std::string& glyph) {
+  if (glyph.empty()) return "";
+  if (static_cast<unsigned char>(glyph[0]) < 0x80) return glyph.substr(0, 1);
+  constexpr std::pair<std::string_view, char> kNearest[] = {
+      {"…", '~'}, {"▏", '_'}, {"─", '-'}, {"▸", '>'}, {"▾", 'v'}, {"●", '*'},
+      {"·", '.'}, {"▁", '_'}, {"▂", '.'}, {"▃", ':'}, {"▄", '-'}, {"▅", '='},
+      {"▆", '+'}, {"▇", '*'}, {"█", '#'}, {"↓", 'v'}, {"↑", '^'}, {"→", '>'},
+      {"←", '<'}, {"⚠", '!'}, {"│", '|'}, {"└", '`'}, {"├", '|'}};
+  for (const auto& [from, to] : kNearest) {
+    if (glyph == from) return std::string(1, to);
+  }
+  return std::string(width_of(glyph) == 2 ? 2 : 1, '?');
 }
 
 void Canvas::paint_row(int row, Style style) {

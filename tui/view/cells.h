@@ -1,13 +1,35 @@
 // What a terminal shows, as data: a grid of cells. Screens draw into it, the terminal layer paints it, tests print it.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace devrun::tui {
 
-enum class Style { kPlain, kDim, kBold, kTitle, kHead, kSelected, kGood, kBad, kBusy, kWarn };
+enum class Style {
+  kPlain,
+  kDim,
+  kBold,
+  kTitle,
+  kHead,
+  kSelected,
+  kGood,
+  kBad,
+  kBusy,
+  kWarn,
+  kFound,  // what was searched for
+  kHeat1,  // how much of something is used, little to all
+  kHeat2,
+  kHeat3,
+  kHeat4,
+  kHeat5
+};
+inline constexpr size_t kStyles = static_cast<size_t>(Style::kHeat5) + 1;
+// Of 0 to 100 percent.
+Style heat(uint32_t percent);
 
 struct Cell {
   std::string glyph =
@@ -23,7 +45,7 @@ class Canvas {
   int columns() const { return columns_; }
   const Cell& at(int row, int column) const;
 
-  // Text from (row, column), cut at `width` columns (with … if it was longer) and at the edge. Returns the columns used.
+  // Text from (row, column), control characters shown as ·, cut at `width` columns (with … if it was longer) and at the edge. Returns the columns used.
   int put(int row, int column, std::string_view text, Style style, int width = 1 << 20);
   // The style of a whole row, its glyphs kept.
   void paint_row(int row, Style style);
@@ -32,6 +54,8 @@ class Canvas {
 
  private:
   Cell& cell(int row, int column);
+  // Of a wide glyph that this covers half of, the other half becomes a blank.
+  void set(int row, int column, Cell cell);
 
   int rows_;
   int columns_;
@@ -41,6 +65,9 @@ class Canvas {
 // Columns that a code point takes: 0 (combining), 1 or 2 (East Asian wide, emoji), after UAX #11.
 int width_of(char32_t c);
 int width_of(std::string_view utf8);
+
+// The nearest to a glyph that a terminal without UTF-8 can show, as wide: of a wide one, two characters.
+std::string plain_ascii(const std::string& glyph);
 
 // The next code point; bad bytes come out as U+FFFD, one each.
 char32_t take_code_point(std::string_view& utf8);

@@ -2,12 +2,14 @@
 #include "tui/view/draw.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
 
 #include "common/base/units.h"
 #include "tui/model/keys.h"
+#include "tui/model/loads.h"
 
 namespace devrun::tui {
 
@@ -19,12 +21,30 @@ size_t count_jobs(const Model& model, JobState state) {
                     [&](const auto& entry) { return entry.second.state == state; }));
 }
 
+std::string where(const Model& model) {
+  switch (model.screen) {
+    case Screen::kJobs:
+      return "jobs";
+    case Screen::kJob:
+      return fmt::format("job {}", model.selected);
+    case Screen::kLog:
+      return fmt::format("log of {}", to_string(model.log.of));
+    case Screen::kNodes:
+      return "nodes";
+    case Screen::kQueue:
+      return "queue";
+    case Screen::kVolumes:
+      return "volumes";
+    case Screen::kSnapshots:
+      return "snapshots of " + model.snapshots_of;
+    case Screen::kText:
+      return model.text.title;
+  }
+  return "";
+}
+
 void draw_title(const Model& model, Canvas& canvas) {
   canvas.paint_row(0, Style::kTitle);
-  std::string where = "jobs";
-  if (model.screen == Screen::kJob) where = fmt::format("job {}", model.selected);
-  if (model.screen == Screen::kLog) where = fmt::format("log of {}", to_string(model.log.of));
-  int x = canvas.put(0, 0, fmt::format(" devrun  {}", where), Style::kTitle);
   const auto connected =
       static_cast<size_t>(std::count_if(model.nodes.begin(), model.nodes.end(),
                                         [](const auto& entry) { return entry.second.connected; }));
@@ -37,28 +57,92 @@ void draw_title(const Model& model, Canvas& canvas) {
     style = Style::kWarn;
   }
   const int at = canvas.columns() - width_of(right);
+  const int x = canvas.put(0, 0, fmt::format(" devrun  {}", where(model)), Style::kTitle);
   if (at > x) canvas.put(0, at, right, style);
+}
+
+std::string keys_of(const Model& model) {
+  switch (model.screen) {
+    case Screen::kJobs:
+      if (!model.marked.empty()) {
+        return fmt::format(" {} marked  x cancel  r rerun  Esc unmark  ? help  q quit",
+                           model.marked.size());
+      }
+      if (!model.filter.empty()) {
+        return fmt::format(
+            " /{}{}  Esc clears it  ? help  q quit", model.filter,
+            model.list.filter.is_broken() ? "  (a pattern that cannot be read)" : "");
+      }
+      if (model.columns < 68) return " Enter job  l log  x cancel  / filter  ? help  q quit";
+      return model.columns < 116
+                 ? " Enter job  l log  x cancel  / filter  Tab nodes  ? help  q quit"
+                 : " Enter job  l log  e explain  x cancel  r rerun  Space mark  / filter  "
+                   "o sort  : command  Tab nodes  ? help  q quit";
+    case Screen::kJob:
+      return model.columns < 104
+                 ? " l log  x cancel  e explain  Esc back  ? help  q quit"
+                 : " l log  e explain  d diff  c changes  x cancel  r rerun  a attach  "
+                   "s shell  Esc back  ? help  q quit";
+    case Screen::kLog:
+      return " f follow  / search  w wrap  t stream  Esc back  ? help  q quit";
+    case Screen::kNodes:
+      return " Enter its jobs  i in full  t days  Tab queue  Esc back  ? help  q quit";
+    case Screen::kQueue:
+      return " Enter job  e explain  x cancel  Tab volumes  Esc back  ? help  q quit";
+    case Screen::kVolumes:
+      return " Enter snapshots  Tab jobs  Esc back  ? help  q quit";
+    case Screen::kSnapshots:
+      return " d diff  Space mark  y copy  Esc back  ? help  q quit";
+    case Screen::kText:
+      return " / search  Esc back  ? help  q quit";
+  }
+  return "";
+}
+
+void draw_prompt(const Model& model, Canvas& canvas) {
+  const int row = canvas.rows() - 1;
+  const char* sign = model.prompt.kind == Prompt::Kind::kCommand ? ":" : "/";
+  const int x = canvas.put(row, 0, fmt::format(" {}{}▏", sign, model.prompt.text), Style::kBold);
+  if (model.prompt.kind != Prompt::Kind::kCommand) return;
+  const auto all = completions(model, model.prompt.text);
+  const size_t begin = model.prompt.text.rfind(' ') + 1;
+  if (all.size() == 1 && all.front() == model.prompt.text.substr(begin)) return;
+  canvas.put(row, x + 1, fmt::format("{}", fmt::join(all, "  ")), Style::kDim);
 }
 
 void draw_bottom(const Model& model, Canvas& canvas) {
   const int row = canvas.rows() - 1;
-  if (model.confirming_cancel) {
-    const std::string question = fmt::format(
-        " Cancel job {}? y to cancel it, any other key to keep it", *model.confirming_cancel);
-    canvas.put(row, 0, question, Style::kWarn);
-  } else if (model.editing_filter) {
-    canvas.put(row, 0, fmt::format(" /{}{}", model.filter, model.ascii ? "_" : "▏"), Style::kBold);
+  if (model.question) {
+    canvas.put(row, 0, " " + model.question->words, Style::kWarn);
+  } else if (model.prompt.kind != Prompt::Kind::kNone) {
+    draw_prompt(model, canvas);
   } else if (!model.notice.empty()) {
-    canvas.put(row, 0, " " + model.notice, Style::kWarn);
+    canvas.put(row, 0, " " + model.notice, model.notice_is_bad ? Style::kBad : Style::kWarn);
   } else if (!model.connected && !model.connection_trouble.empty()) {
     canvas.put(row, 0, " " + model.connection_trouble, Style::kWarn);
   } else {
-    std::string keys = " Enter job  l log  x cancel  / filter  ? help  q quit";
-    if (model.screen == Screen::kJob) keys = " l log  x cancel  Esc back  ? help  q quit";
-    if (model.screen == Screen::kLog) keys = " f follow  G end  Esc back  ? help  q quit";
-    if (model.screen == Screen::kJobs && !model.filter.empty())
-      keys = fmt::format(" /{}  Esc clears it", model.filter);
-    canvas.put(row, 0, keys, Style::kDim);
+    canvas.put(row, 0, keys_of(model), Style::kDim);
+  }
+}
+
+void draw_body(const Model& model, Canvas& canvas) {
+  switch (model.screen) {
+    case Screen::kJobs:
+      return draw_jobs(model, canvas);
+    case Screen::kJob:
+      return draw_job(model, canvas);
+    case Screen::kLog:
+      return draw_log(model, canvas);
+    case Screen::kNodes:
+      return draw_nodes(model, canvas);
+    case Screen::kQueue:
+      return draw_queue(model, canvas);
+    case Screen::kVolumes:
+      return draw_volumes(model, canvas);
+    case Screen::kSnapshots:
+      return draw_snapshots(model, canvas);
+    case Screen::kText:
+      return draw_text(model, canvas);
   }
 }
 
@@ -66,26 +150,29 @@ void draw_bottom(const Model& model, Canvas& canvas) {
 
 Canvas draw(const Model& model) {
   Canvas canvas(model.rows, model.columns);
-  if (model.screen == Screen::kJobs) draw_jobs(model, canvas);
-  if (model.screen == Screen::kJob) draw_job(model, canvas);
-  if (model.screen == Screen::kLog) draw_log(model, canvas);
+  draw_body(model, canvas);
   if (model.showing_help) draw_help(model, canvas);
   draw_title(model, canvas);
   draw_bottom(model, canvas);
+  if (model.screen == Screen::kLog) draw_log_place(model, canvas);
   return canvas;
 }
 
 void draw_help(const Model& model, Canvas& canvas) {
   for (int row = 1; row + 1 < canvas.rows(); ++row)
     canvas.put(row, 0, std::string(static_cast<size_t>(canvas.columns()), ' '), Style::kPlain);
+  const std::vector<KeyHelp> all = key_help(model.screen);
+  const int room = static_cast<int>(help_rows(model));
+  const size_t last = all.size() - std::min(all.size(), help_rows(model));
+  const size_t top = std::min(model.help_top, last);
   int row = 2;
-  canvas.put(row, 2, "Keys", Style::kBold);
-  for (const KeyHelp& help : key_help(model.screen)) {
+  canvas.put(row, 2, last != 0 ? "Keys (j and k: further down and up)" : "Keys", Style::kBold);
+  for (size_t i = top; i < all.size() && row < room + 2; ++i) {
     ++row;
-    canvas.put(row, 4, help.keys, Style::kBold, 14);
-    canvas.put(row, 19, help.does, Style::kPlain);
+    canvas.put(row, 4, all[i].keys, Style::kBold, 17);
+    canvas.put(row, 22, all[i].does, Style::kPlain);
   }
-  canvas.put(row + 2, 2, "Any key closes this.", Style::kDim);
+  canvas.put(std::min(row + 2, canvas.rows() - 2), 2, "Any key closes this.", Style::kDim);
 }
 
 Style style_of(JobState state) {
@@ -124,6 +211,30 @@ std::string nodes_of(const JobRow& job) {
   }
   if (names.size() > 2) return fmt::format("{} +{}", *names.begin(), names.size() - 1);
   return fmt::format("{}", fmt::join(names, ","));
+}
+
+std::string cores_text(uint32_t cpu_milli) {
+  const double cores = static_cast<double>(cpu_milli) / 1000;
+  return cores < 9.95 ? fmt::format("{:.1f}", cores) : fmt::format("{:.0f}", cores);
+}
+
+std::string gpu_text(const JobLoad& load) {
+  if (load.gpus == 0) return "";
+  if (is_idle(load)) return "idle " + age(Time{1}, Time{1} + seconds(load.gpu_idle_s));
+  return fmt::format("{}%", load.gpu_percent);
+}
+
+void put_searched(Canvas& canvas, int row, int column, const std::string& text, Style style,
+                  const Pattern& search) {
+  canvas.put(row, column, text, style);
+  if (search.empty()) return;
+  for (size_t from = 0; from < text.size();) {
+    const auto [at, length] = search.find(text, from);
+    if (length == 0) return;
+    const int x = column + width_of(std::string_view(text).substr(0, at));
+    canvas.put(row, x, std::string_view(text).substr(at, length), Style::kFound);
+    from = at + length;
+  }
 }
 
 }  // namespace devrun::tui

@@ -6,16 +6,31 @@
 
 namespace devrun::tui {
 
+// Of a model that is settled.
 Canvas draw(const Model& model);
 
 // The parts of draw, for the body between the title line and the bottom line.
 void draw_jobs(const Model& model, Canvas& canvas);
 void draw_job(const Model& model, Canvas& canvas);
 void draw_log(const Model& model, Canvas& canvas);
+// Where in the output one is, at the right of the bottom line.
+void draw_log_place(const Model& model, Canvas& canvas);
+void draw_nodes(const Model& model, Canvas& canvas);
+void draw_queue(const Model& model, Canvas& canvas);
+void draw_volumes(const Model& model, Canvas& canvas);
+void draw_snapshots(const Model& model, Canvas& canvas);
+void draw_text(const Model& model, Canvas& canvas);
 void draw_help(const Model& model, Canvas& canvas);
+
+// A line of text with what was searched for marked.
+void put_searched(Canvas& canvas, int row, int column, const std::string& text, Style style,
+                  const Pattern& search);
 
 Style style_of(JobState state);
 std::string age(Time since, Time now);  // "42s", "3m05s"; empty if not known
 std::string nodes_of(const JobRow& job);
+std::string cores_text(uint32_t cpu_milli);  // "0.1", "12"
+// "97%", "idle 12m"; empty without GPUs.
+std::string gpu_text(const JobLoad& load);
 
 }  // namespace devrun::tui

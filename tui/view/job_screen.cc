@@ -1,38 +1,55 @@
 // One job in full.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "common/base/units.h"
 #include "tui/view/draw.h"
+#include "tui/view/spark.h"
 
 namespace devrun::tui {
 
 namespace {
 
+constexpr int kSparkWidth = 60;
+
+// Draws below what is scrolled away; counts all.
 class Lines {
  public:
-  explicit Lines(Canvas& canvas) : canvas_(canvas) {}
-  bool room() const { return row_ + 1 < canvas_.rows(); }
+  Lines(Canvas& canvas, size_t top) : canvas_(canvas), row_(2 - static_cast<int>(top)) {}
   void field(std::string_view name, std::string_view value, Style style = Style::kPlain) {
-    if (value.empty() || !room()) return;
-    canvas_.put(row_, 2, name, Style::kDim);
-    canvas_.put(row_, 14, value, style);
+    if (value.empty()) return;
+    if (shown()) {
+      canvas_.put(row_, 2, name, Style::kDim);
+      canvas_.put(row_, 14, value, style);
+    }
     ++row_;
   }
   void head(std::string_view text) {
     ++row_;
-    if (!room()) return;
-    canvas_.put(row_++, 2, text, Style::kBold);
+    if (shown()) canvas_.put(row_, 2, text, Style::kBold);
+    ++row_;
   }
   void line(std::string_view text, Style style) {
-    if (!room()) return;
-    canvas_.put(row_++, 4, text, style);
+    if (shown()) canvas_.put(row_, 4, text, style);
+    ++row_;
+  }
+  void spark(std::string_view name, const std::vector<uint8_t>& percents, std::string_view words) {
+    if (shown()) {
+      const int width = std::clamp(canvas_.columns() - 44, 8, kSparkWidth);
+      canvas_.put(row_, 4, name, Style::kDim);
+      put_spark(canvas_, row_, 14, percents, width);
+      canvas_.put(row_, 15 + width, words, Style::kPlain);
+    }
+    ++row_;
   }
 
  private:
+  bool shown() const { return row_ >= 1 && row_ + 1 < canvas_.rows(); }
+
   Canvas& canvas_;
-  int row_ = 2;
+  int row_;
 };
 
 std::string request(const JobRow& job) {
@@ -41,8 +58,14 @@ std::string request(const JobRow& job) {
       fmt::format("{:g} core{}", static_cast<double>(milli) / 1000, milli == 1000 ? "" : "s");
   if (job.per_node.memory_bytes > 0) out += ", " + format_size(job.per_node.memory_bytes);
   if (job.per_node.gpus > 0)
-    out += fmt::format(", {} {} GPU", job.per_node.gpus, job.per_node.gpu_type);
+    out += fmt::format(", {} {}GPU{}", job.per_node.gpus,
+                       job.per_node.gpu_type.empty() ? "" : job.per_node.gpu_type + " ",
+                       job.per_node.gpus == 1 ? "" : "s");
   if (job.ranks > 1) out += fmt::format(", on each of {} nodes", job.ranks);
+  if (!job.pool.empty()) out += ", pool " + job.pool;
+  if (job.time_limit.us != 0) out += ", at most " + format_duration(job.time_limit);
+  if (job.retries != 0)
+    out += fmt::format(", {} {}", job.retries, job.retries == 1 ? "retry" : "retries");
   return out;
 }
 
@@ -65,12 +88,18 @@ void draw_timeline(Lines& lines, const Timeline& at) {
 // States as they were pushed, output as it was fetched; of an array the list has but a few.
 std::vector<AttemptRow> attempts_of(const JobRow& job, const JobRow* details) {
   if (details == nullptr) return job.attempts;
-  std::vector<AttemptRow> out = job.tasks != 0 ? details->attempts : job.attempts;
+  std::vector<AttemptRow> out = details->attempts;
   for (AttemptRow& attempt : out) {
-    for (const AttemptRow& fetched : details->attempts) {
-      if (fetched.key != attempt.key) continue;
-      attempt.output_bytes = std::max(attempt.output_bytes, fetched.output_bytes);
+    for (const AttemptRow& pushed : job.attempts) {
+      if (pushed.key != attempt.key) continue;
+      attempt.output_bytes = std::max(attempt.output_bytes, pushed.output_bytes);
+      if (!is_final(attempt.state)) attempt.state = pushed.state;
     }
+  }
+  for (const AttemptRow& pushed : job.attempts) {
+    const bool known = std::ranges::any_of(
+        out, [&](const AttemptRow& attempt) { return attempt.key == pushed.key; });
+    if (!known) out.push_back(pushed);
   }
   return out;
 }
@@ -83,29 +112,101 @@ std::string environment(const JobRow& job, const JobRow* details) {
                      fmt::join(names, " "));
 }
 
-void draw_attempts(Lines& lines, const std::vector<AttemptRow>& attempts) {
+std::string used_by(const Model& model, const AttemptRow& attempt) {
+  const auto load = model.attempt_loads.find(attempt.key);
+  if (load != model.attempt_loads.end() && !is_final(attempt.state)) {
+    std::string out = fmt::format("{} cores, {}", cores_text(load->second.cpu_milli),
+                                  format_size(load->second.memory_bytes));
+    if (load->second.gpus != 0) out += fmt::format(", GPU {}%", load->second.gpu_busy_percent);
+    return out + "  ";
+  }
+  if (attempt.usage.cpu.us == 0) return "";
+  return fmt::format("{} CPU, {} at most  ", format_duration(attempt.usage.cpu),
+                     format_size(attempt.usage.memory_peak_bytes));
+}
+
+void draw_attempts(const Model& model, Lines& lines, const std::vector<AttemptRow>& attempts) {
   if (attempts.empty()) return;
   lines.head("Attempts");
   for (const AttemptRow& attempt : attempts) {
-    const std::string text =
-        fmt::format("{:<10} {:<10} {:<12} {:>8} output  {}", to_string(attempt.key), attempt.node,
-                    state_name(attempt.state), format_size(attempt.output_bytes), attempt.ending);
-    lines.line(text, style_of(attempt.state));
+    const std::string gpus =
+        attempt.gpus.empty() ? "" : fmt::format("GPU {}  ", fmt::join(attempt.gpus, ","));
+    lines.line(
+        fmt::format("{:<10} {:<10} {:<12} {:>8} output  {}{}{}", to_string(attempt.key),
+                    attempt.node, state_name(attempt.state), format_size(attempt.output_bytes),
+                    gpus, used_by(model, attempt), attempt.ending),
+        style_of(attempt.state));
   }
+}
+
+void draw_usage(const Model& model, Lines& lines, JobId job) {
+  if (!model.series || model.series->job != job || model.series->series.points.empty()) return;
+  const LoadSeries& series = model.series->series;
+  std::vector<uint32_t> cpu, memory, io;
+  std::vector<uint8_t> gpu;
+  for (const Load& point : series.points) {
+    cpu.push_back(point.cpu_milli);
+    memory.push_back(point.memory_mib);
+    io.push_back(point.io_kib_s);
+    gpu.push_back(static_cast<uint8_t>(std::min(100U, point.gpu_percent)));
+  }
+  const Load& last = series.points.back();
+  lines.head(fmt::format("Used over time, a point is {}", format_duration({series.step_us})));
+  lines.spark("CPU", scaled(cpu),
+              fmt::format("{} cores, {} at most", cores_text(last.cpu_milli),
+                          cores_text(*std::ranges::max_element(cpu))));
+  lines.spark("memory", scaled(memory),
+              fmt::format("{}, {} at most", format_size(int64_t{last.memory_mib} << 20),
+                          format_size(int64_t{*std::ranges::max_element(memory)} << 20)));
+  if (series.has_gpus) lines.spark("GPU", gpu, fmt::format("{}%", last.gpu_percent));
+  if (*std::ranges::max_element(io) != 0) {
+    lines.spark("disk", scaled(io), format_size(int64_t{last.io_kib_s} << 10) + "/s");
+  }
+}
+
+std::string home_text(const JobRow& job) {
+  const HomeRow& home = job.home;
+  std::vector<std::string> out;
+  if (home.files != 0)
+    out.push_back(fmt::format("{} file{} came home ({})", home.files, home.files == 1 ? "" : "s",
+                              format_size(home.bytes)));
+  if (home.conflicts != 0) out.push_back(fmt::format("{} in conflict", home.conflicts));
+  if (home.kept != 0) out.push_back(fmt::format("{} kept in the change set", home.kept));
+  if (home.failed) out.emplace_back("not all of it could be stored");
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+std::string labels_text(const JobRow& job) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : job.labels) {
+    out.push_back(value.empty() ? key : fmt::format("{}={}", key, value));
+  }
+  return fmt::format("{}", fmt::join(out, " "));
+}
+
+std::string waits_text(const Model& model, const JobRow* details) {
+  if (details == nullptr || details->queue_place == 0) return "";
+  std::string out = fmt::format("place {} of the queue", details->queue_place);
+  if (details->expected_start.us > model.now.us)
+    out += fmt::format(", starts within {}", age(model.now, details->expected_start));
+  return out;
 }
 
 }  // namespace
 
 void draw_job(const Model& model, Canvas& canvas) {
-  const auto found = model.jobs.find(model.selected);
-  if (found == model.jobs.end()) {
+  const JobRow* found = model.jobs.count(model.selected) != 0 ? &model.jobs.at(model.selected)
+                                                              : details_of(model, model.selected);
+  if (found == nullptr) {
     canvas.put(2, 2, "This job is no longer in the list.", Style::kDim);
     return;
   }
-  const JobRow& job = found->second;
-  Lines lines(canvas);
+  const JobRow& job = *found;
+  const JobRow* details = details_of(model, job.id);
+  Lines lines(canvas, model.job_top);
   lines.field("state", state_name(job.state), style_of(job.state));
   lines.field("why", job.reason);
+  if (!is_final(job.state) && !job.reason.empty()) lines.field("queue", waits_text(model, details));
   if (is_final(job.state)) {
     const std::string reason = job.ending.reason.empty() ? "" : ": " + job.ending.reason;
     lines.field("exit", fmt::format("{}{}", job.ending.status, reason));
@@ -117,14 +218,18 @@ void draw_job(const Model& model, Canvas& canvas) {
   lines.field("snapshot", job.snapshot);
   lines.field("folder", job.cwd);
   lines.field("asks for", request(job));
+  if (job.priority != 0) lines.field("priority", fmt::format("{}", job.priority));
+  lines.field("labels", labels_text(job));
   if (job.tasks != 0) {
     lines.field("tasks", tasks_text(job.id, job.progress, is_final(job.state)),
                 job.progress.failed != 0 ? style_of(JobState::kFailed) : Style::kPlain);
   }
+  lines.field("results", home_text(job),
+              job.home.conflicts != 0 || job.home.failed ? Style::kWarn : Style::kPlain);
   lines.field("submitted", age(job.timeline.submitted, model.now) + " ago");
-  const JobRow* details = details_of(model, job.id);
   lines.field("environment", environment(job, details));
-  draw_attempts(lines, attempts_of(job, details));
+  draw_usage(model, lines, job.id);
+  draw_attempts(model, lines, attempts_of(job, details));
   draw_timeline(lines, job.timeline);
 }
 

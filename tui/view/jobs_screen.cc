@@ -1,22 +1,16 @@
-// The list of jobs: one row each, living ones first.
+// The list of jobs: one row each, and the parts of those that are folded out.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "common/base/units.h"
+#include "tui/model/columns.h"
+#include "tui/model/loads.h"
 #include "tui/view/draw.h"
 
 namespace devrun::tui {
 
 namespace {
-
-struct Columns {
-  int id = 9;
-  int state = 12;
-  int user = 9;
-  int volume = 11;
-  int nodes = 10;
-  int age = 8;
-};
 
 // What it is called if its command does not say so, how far it is if it is an array, and what it runs.
 std::string title(const JobRow& job) {
@@ -56,48 +50,153 @@ std::string how_long(const JobRow& job, Time now) {
   return age(job.timeline.started.us != 0 ? job.timeline.started : job.timeline.submitted, now);
 }
 
-void draw_row(Canvas& canvas, int row, const JobRow& job, Time now, bool selected) {
-  const Columns wide;
+std::string home_text(const HomeRow& home) {
+  std::string out;
+  if (home.files != 0) out = fmt::format("+{}", home.files);
+  if (home.conflicts != 0) out += fmt::format(" !{}", home.conflicts);
+  if (home.failed) out += " ⚠";
+  return out;
+}
+
+struct Shown {
+  std::string text;
+  Style style;
+};
+
+Shown gpu_cell(const JobLoad* load, int32_t asked, bool runs, Style plain) {
+  if (load != nullptr && load->gpus != 0) {
+    if (is_idle(*load)) return {gpu_text(*load), Style::kBad};
+    return {gpu_text(*load), heat(load->gpu_percent)};
+  }
+  return {asked > 0 ? fmt::format("{}{}", asked, runs ? "" : " wanted") : "", plain};
+}
+
+Shown cell_of(const Model& model, const JobRow& job, SortBy by) {
   const Style plain = is_final(job.state) ? Style::kDim : Style::kPlain;
-  int x = 1;
-  const auto column = [&](const std::string& text, int width, Style style) {
-    canvas.put(row, x, text, style, width - 1);
-    x += width;
-  };
-  column(job_name(job), wide.id, plain);
-  column(std::string(state_name(job.state)), wide.state, style_of(job.state));
-  column(job.user, wide.user, plain);
-  column(job.volume, wide.volume, plain);
-  column(nodes_of(job), wide.nodes, plain);
-  column(how_long(job, now), wide.age, plain);
-  canvas.put(row, x, answer(job), plain);
-  if (selected) canvas.paint_row(row, Style::kSelected);
+  const auto found = model.job_loads.find(job.id);
+  const bool runs = !is_final(job.state) && job.state != JobState::kQueued;
+  const JobLoad* load = runs && found != model.job_loads.end() ? &found->second : nullptr;
+  switch (by) {
+    case SortBy::kJob:
+      return {job_name(job), plain};
+    case SortBy::kState:
+      return {std::string(state_name(job.state)), style_of(job.state)};
+    case SortBy::kUser:
+      return {job.user, plain};
+    case SortBy::kVolume:
+      return {job.volume, plain};
+    case SortBy::kNode:
+      return {nodes_of(job), plain};
+    case SortBy::kTime:
+      return {how_long(job, model.now), plain};
+    case SortBy::kCpu:
+      return {load == nullptr ? "" : cores_text(load->cpu_milli), plain};
+    case SortBy::kMemory:
+      return {load == nullptr ? "" : format_size(load->memory_bytes), plain};
+    case SortBy::kGpu:
+      return gpu_cell(load, is_final(job.state) ? 0 : job.per_node.gpus, runs, plain);
+    case SortBy::kHome:
+      return {home_text(job.home),
+              job.home.conflicts != 0 || job.home.failed ? Style::kWarn : plain};
+    case SortBy::kAge:
+    case SortBy::kCommand:
+      break;
+  }
+  return {answer(job), job.progress.failed != 0 && !is_final(job.state) ? Style::kWarn : plain};
+}
+
+// A task or rank that is folded out; under the columns of its job.
+Shown cell_of_part(const Model& model, const AttemptRow& part, SortBy by) {
+  const auto load = model.attempt_loads.find(part.key);
+  const bool used = load != model.attempt_loads.end() && !is_final(part.state);
+  switch (by) {
+    case SortBy::kJob:
+      return {"└ " + (part.key.task != kNoTask ? fmt::format("_{}", part.key.task)
+                                               : fmt::format(".{}", part.key.rank)),
+              Style::kDim};
+    case SortBy::kState:
+      return {std::string(state_name(part.state)), style_of(part.state)};
+    case SortBy::kNode:
+      return {part.node, Style::kDim};
+    case SortBy::kTime:
+      return {part.started.us == 0
+                  ? ""
+                  : age(part.started, is_final(part.state) ? part.ended : model.now),
+              Style::kDim};
+    case SortBy::kCpu:
+      return {used ? cores_text(load->second.cpu_milli) : "", Style::kDim};
+    case SortBy::kMemory:
+      return {used ? format_size(load->second.memory_bytes) : "", Style::kDim};
+    case SortBy::kGpu:
+      return {
+          used && load->second.gpus != 0 ? fmt::format("{}%", load->second.gpu_busy_percent) : "",
+          used ? heat(load->second.gpu_busy_percent) : Style::kDim};
+    case SortBy::kCommand:
+      return {
+          fmt::format("{}{}", to_string(part.key), part.ending.empty() ? "" : "  " + part.ending),
+          Style::kDim};
+    default:
+      return {"", Style::kDim};
+  }
+}
+
+const AttemptRow* part_of(const Model& model, const ListLine& line) {
+  for (const JobRow* job : {details_of(model, line.job),
+                            model.jobs.count(line.job) != 0 ? &model.jobs.at(line.job) : nullptr}) {
+    if (job == nullptr) continue;
+    for (const AttemptRow& attempt : job->attempts) {
+      if (attempt.key == *line.part) return &attempt;
+    }
+  }
+  return nullptr;
+}
+
+void draw_row(const Model& model, Canvas& canvas, int row, const ListLine& line,
+              const std::vector<Column>& columns) {
+  const auto job = model.jobs.find(line.job);
+  const AttemptRow* part = line.part ? part_of(model, line) : nullptr;
+  if (job == model.jobs.end() || (line.part && part == nullptr)) return;
+  if (!line.part) {
+    const bool unfolded = model.unfolded.count(line.job) != 0;
+    const char* sign = model.marked.count(line.job) != 0 ? "●"
+                       : !can_unfold(model, line.job)    ? " "
+                       : unfolded                        ? "▾"
+                                                         : "▸";
+    canvas.put(row, 0, sign, Style::kBusy);
+  }
+  for (const Column& column : columns) {
+    const Shown shown = part != nullptr ? cell_of_part(model, *part, column.by)
+                                        : cell_of(model, job->second, column.by);
+    const int width = column.width == 0 ? canvas.columns() : column.width - 1;
+    canvas.put(row, column.at, shown.text, shown.style, width);
+  }
+  if (line.job == model.selected && line.part == model.part) {
+    canvas.paint_row(row, Style::kSelected);
+  }
+}
+
+void draw_heads(const Model& model, Canvas& canvas, const std::vector<Column>& columns) {
+  canvas.paint_row(1, Style::kHead);
+  for (const Column& column : columns) {
+    std::string head(column.title);
+    if (column.by == model.list.sort) head += model.list.reversed ? "↑" : "↓";
+    canvas.put(1, column.at, head, Style::kHead,
+               column.width == 0 ? canvas.columns() : column.width);
+  }
 }
 
 }  // namespace
 
 void draw_jobs(const Model& model, Canvas& canvas) {
-  const Columns wide;
-  int x = 1;
-  canvas.paint_row(1, Style::kHead);
-  const auto head = [&](std::string_view text, int width) {
-    canvas.put(1, x, text, Style::kHead);
-    x += width;
-  };
-  head("JOB", wide.id);
-  head("STATE", wide.state);
-  head("USER", wide.user);
-  head("VOLUME", wide.volume);
-  head("NODE", wide.nodes);
-  head("TIME", wide.age);
-  head("COMMAND OR REASON", 1);
-  const auto jobs = visible_jobs(model);
+  const std::vector<Column> columns = job_columns(model);
+  draw_heads(model, canvas, columns);
+  const auto& lines = model.list.lines;
   const int last = canvas.rows() - 1;
   int row = 2;
-  for (size_t i = model.jobs_top; i < jobs.size() && row < last; ++i, ++row) {
-    draw_row(canvas, row, *jobs[i], model.now, jobs[i]->id == model.selected);
+  for (size_t i = model.jobs_top; i < lines.size() && row < last; ++i, ++row) {
+    draw_row(model, canvas, row, lines[i], columns);
   }
-  if (!jobs.empty() || !model.ever_connected) return;
+  if (!lines.empty() || !model.ever_connected) return;
   const bool filtered = !model.jobs.empty();
   canvas.put(3, 2,
              filtered ? "No job matches the filter. Esc clears it."

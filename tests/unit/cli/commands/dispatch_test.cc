@@ -215,9 +215,13 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: logs: --tail: 'x' is not a whole number from 0. Try: devrun help logs; or "
              "devrun -- logs --tail x 1, "
              "to run a program of that name"},
-        Case{"ps --watch",
-             "devrun: ps: --watch is not supported yet in this version. Try: devrun help ps; or "
-             "devrun -- ps --watch, to run a program of that name"},
+        Case{"ps --format {sate}",
+             "devrun: ps: --format: there is no field 'sate', did you mean {state}? Try: devrun "
+             "help "
+             "ps; or devrun -- ps --format {sate}, to run a program of that name"},
+        Case{"usage --by pool",
+             "devrun: usage: --by: expected user or volume, not 'pool'. Try: devrun help usage; or "
+             "devrun -- usage --by pool, to run a program of that name"},
         Case{"volume",
              "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore, paths. "
              "Try: "

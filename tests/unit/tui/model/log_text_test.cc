@@ -49,6 +49,31 @@ TEST(LogText, EscapeSequencesVanishAndControlsShow) {
   EXPECT_EQ(lines_of(log), "1:red     x^A\n");
 }
 
+TEST(LogText, WhatAShorterLineLeavesOfALongerOneStays) {
+  LogText log;
+  log.append(record(1, "100% done\r5"));
+  EXPECT_EQ(lines_of(log), "1:500% done\n");
+  log.append(record(1, "0%\x1b[K"));
+  EXPECT_EQ(lines_of(log), "1:50%\n");
+  log.append(record(1, "\b\b9"));
+  EXPECT_EQ(lines_of(log), "1:59%\n");
+}
+
+TEST(LogText, SeveralBarsMoveInTheirOwnLines) {
+  LogText log;
+  log.append(record(2, "a  0%\nb  0%\n\x1b[2Aa 50%\n\x1b[1Bend\n"));
+  EXPECT_EQ(lines_of(log), "2:a 50%\n2:b  0%\n2:end\n");
+  LogText tqdm;
+  tqdm.append(record(2, "0: 10%\n1: 10%\x1b[A\r0: 20%\n\r1: 20%\x1b[A\r0: 30%"));
+  EXPECT_EQ(lines_of(tqdm), "2:0: 30%\n2:1: 20%\n");
+}
+
+TEST(LogText, WideCharactersAreOverwrittenWhole) {
+  LogText log;
+  log.append(record(1, "進捗 1\r完"));
+  EXPECT_EQ(lines_of(log), "1:完捗 1\n");
+}
+
 TEST(LogText, IsBounded) {
   LogText log;
   for (size_t i = 0; i < kLogLinesMax + 10; ++i) log.append(record(1, "x\n"));

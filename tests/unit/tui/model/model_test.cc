@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/tui/view/sample_cluster.h"
+#include "tui/model/keys.h"
 
 namespace devrun::tui {
 namespace {
@@ -57,48 +60,173 @@ TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
   press(U'x');
   const auto commands = press(U'y');
   ASSERT_EQ(commands.size(), 1u);
-  EXPECT_EQ(std::get<CancelJob>(commands[0]).job, 43u);
+  EXPECT_EQ(std::get<CancelJob>(commands[0]).task.job, 43u);
+}
+
+template <typename T>
+size_t count(const std::vector<Command>& commands) {
+  return static_cast<size_t>(std::ranges::count_if(
+      commands, [](const Command& command) { return std::holds_alternative<T>(command); }));
 }
 
 TEST_F(Monitor, AnOpenJobIsFetchedAtOnceAndWhileItLives) {
-  press(U'j');
-  press(U'j');
+  type(model_, "jj");
   ASSERT_EQ(model_.selected, 41u);
   EXPECT_TRUE(update(model_, Ticked{}).empty());
   const auto opened = press(U'\r');
-  ASSERT_EQ(opened.size(), 1u);
-  EXPECT_EQ(std::get<FetchJob>(opened[0]).job, 41u);
+  EXPECT_EQ(count<FetchJob>(opened), 1u);
+  EXPECT_EQ(count<FetchSeries>(opened), 1u);
   JobRow row = model_.jobs.at(41);
   row.attempts[0].output_bytes = 99'999;
   update(model_, JobFetched{row});
   EXPECT_EQ(details_of(model_, 41)->attempts[0].output_bytes, 99'999);
-  EXPECT_EQ(update(model_, Ticked{}).size(), 1u);
+  EXPECT_EQ(count<FetchJob>(update(model_, Ticked{})), 1u);
   row.state = JobState::kSucceeded;
   update(model_, JobFetched{row});
-  EXPECT_TRUE(update(model_, Ticked{}).empty()) << "it will not change any more";
-  JobRow other = model_.jobs.at(42);
-  update(model_, JobFetched{other});
-  EXPECT_EQ(model_.details->id, 41u) << "an answer that came too late";
+  EXPECT_EQ(count<FetchJob>(update(model_, Ticked{})), 0u) << "it will not change any more";
 }
 
 TEST_F(Monitor, EndedJobsAreNotCancelled) {
   press(U'G');
   ASSERT_EQ(model_.selected, 40u);
   press(U'x');
-  EXPECT_FALSE(model_.confirming_cancel);
+  EXPECT_FALSE(model_.question);
   EXPECT_EQ(model_.notice, "the job has ended");
+}
+
+TEST_F(Monitor, MarkedJobsAreCancelledTogether) {
+  type(model_, "   x");
+  ASSERT_TRUE(model_.question);
+  EXPECT_EQ(model_.marked.size(), 3u);
+  EXPECT_EQ(model_.question->words,
+            "Cancel jobs 41, 42, 43? y to cancel them, any other key to keep them");
+  EXPECT_EQ(count<CancelJob>(press(U'y')), 3u);
+  EXPECT_TRUE(model_.marked.empty());
+}
+
+TEST_F(Monitor, ReadOnlyChangesNothing) {
+  model_.read_only = true;
+  for (const char c : std::string("xrasf")) {
+    EXPECT_TRUE(press(static_cast<char32_t>(c)).empty()) << c;
+    EXPECT_FALSE(model_.question) << c;
+    EXPECT_EQ(model_.notice, "this monitor is read-only") << c;
+  }
+  type(model_, ":exec 41 true");
+  EXPECT_TRUE(press(U'\r').empty());
 }
 
 TEST_F(Monitor, LogOpensFollowsAndGoesBackWhereItCameFrom) {
   press(U'j');
   const auto opened = press(U'l');
-  ASSERT_EQ(opened.size(), 1u);
-  EXPECT_EQ(std::get<OpenLog>(opened[0]).of, (AttemptKey{42, kNoTask, 0, 1}));
+  ASSERT_EQ(count<OpenLog>(opened), 1u);
+  EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 0, 1}));
   EXPECT_TRUE(model_.log.follow);
-  const auto closed = press(U'\x1b');
-  ASSERT_EQ(closed.size(), 1u);
-  EXPECT_TRUE(std::holds_alternative<CloseLog>(closed[0]));
+  press(U']');
+  EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 1, 1})) << "the other rank";
+  EXPECT_EQ(count<CloseLog>(press(U'\x1b')), 1u);
   EXPECT_EQ(model_.screen, Screen::kJobs);
+}
+
+TEST_F(Monitor, ArraysFoldOutFailedOnesFirst) {
+  type(model_, "Gk");
+  ASSERT_EQ(model_.selected, 39u);
+  EXPECT_EQ(count<FetchJob>(press(U'z')), 1u);
+  update(model_, JobFetched{sample_array_details()});
+  ASSERT_EQ(model_.list.lines.size(), 5u + 8u);
+  EXPECT_EQ(model_.list.lines[4].part->task, 3);
+  press(U'j');
+  EXPECT_EQ(model_.part->task, 3);
+  EXPECT_EQ(count<OpenLog>(press(U'l')), 1u);
+  EXPECT_EQ(model_.log.of.task, 3);
+  press(U'\x1b');
+  press(U'j');
+  press(U'x');
+  ASSERT_TRUE(model_.question);
+  const auto asked = press(U'y');
+  EXPECT_EQ(std::get<CancelJob>(asked.at(0)).task, (TaskKey{39, 6}));
+  type(model_, "kkz");
+  EXPECT_EQ(model_.list.lines.size(), 5u);
+}
+
+TEST_F(Monitor, SortsByAnyColumnAndBack) {
+  type(model_, ":sort gpu\r");
+  EXPECT_EQ(model_.list.lines[0].job, 41u);
+  EXPECT_EQ(model_.list.lines[1].job, 42u) << "it has a GPU, though idle";
+  press(U'R');
+  EXPECT_EQ(model_.list.lines.back().job, 41u);
+  type(model_, ":sort job\r");
+  EXPECT_EQ(model_.list.lines[0].job, 43u);
+  EXPECT_EQ(model_.selected, 43u) << "the selection stays on its job";
+}
+
+TEST_F(Monitor, AClickSelectsASecondOpensAndAHeadSorts) {
+  update(model_, Resized{24, 80});
+  update(model_, Mouse{4, 10, Mouse::What::kPress});
+  EXPECT_EQ(model_.selected, 41u);
+  update(model_, Mouse{1, 3, Mouse::What::kPress});
+  EXPECT_EQ(model_.list.sort, SortBy::kJob);
+  const size_t line = *selected_line(model_);
+  update(model_, Mouse{static_cast<int>(line) + 2, 10, Mouse::What::kPress});
+  EXPECT_EQ(model_.screen, Screen::kJob);
+}
+
+TEST_F(Monitor, FiltersByPatternAndLabel) {
+  const JobRow& job = model_.jobs.at(41);
+  EXPECT_TRUE(matches(job, "tr[a-e]in"));
+  EXPECT_FALSE(matches(job, "^train"));
+  EXPECT_TRUE(matches(job, "label:team=vision !label:team=speech label:team"));
+  EXPECT_FALSE(matches(job, "label:other"));
+  EXPECT_TRUE(matches(job, "node:^node1$ !node:node2"));
+  EXPECT_FALSE(matches(job, "a(b")) << "what is no pattern is looked for as it stands";
+  EXPECT_TRUE(Filter("a(b").is_broken());
+}
+
+TEST_F(Monitor, CommandsCompleteAndUnknownOnesAreSaid) {
+  type(model_, ":vol");
+  update(model_, Key{0, Special::kTab});
+  EXPECT_EQ(model_.prompt.text, "volume");
+  type(model_, "s\r");
+  EXPECT_EQ(model_.screen, Screen::kVolumes);
+  type(model_, ":explain 4");
+  update(model_, Key{0, Special::kTab});
+  EXPECT_EQ(completions(model_, model_.prompt.text).size(), 4u);
+  type(model_, "1");
+  const auto commands = press(U'\r');
+  ASSERT_EQ(count<RunForText>(commands), 1u);
+  EXPECT_EQ(model_.screen, Screen::kText);
+  update(model_, TextFetched{99, "of another", true, 0});
+  EXPECT_TRUE(model_.text.lines.empty()) << "an answer that came too late";
+  update(model_, TextFetched{model_.text.number, "it ru", false, 0});
+  update(model_, TextFetched{model_.text.number, "ns\nnow\n", true, 0});
+  EXPECT_EQ(model_.text.lines, (std::vector<std::string>{"it runs\n", "now\n"}));
+  press(U'\x1b');
+  EXPECT_EQ(model_.screen, Screen::kVolumes);
+  type(model_, ":rm -rf\r");
+  EXPECT_TRUE(model_.notice_is_bad);
+}
+
+TEST_F(Monitor, WhatIsGoneGoes) {
+  Pushed pushed;
+  pushed.gone = {43, 40};
+  pushed.gone_nodes = {"node3"};
+  update(model_, pushed);
+  EXPECT_EQ(model_.jobs.size(), 3u);
+  EXPECT_EQ(model_.nodes.size(), 2u);
+  EXPECT_EQ(model_.selected, 42u);
+}
+
+TEST_F(Monitor, LoadsOfAJobAreAddedUp) {
+  const JobLoad& load = model_.job_loads.at(42);
+  EXPECT_EQ(load.gpus, 1u);
+  EXPECT_EQ(load.gpu_idle_s, 720u);
+  Pushed more;
+  more.loads = sample_loads();
+  more.loads[1].attempts = {sample_load({42, kNoTask, 1, 1}, 900, 3, 80)};
+  update(model_, more);
+  EXPECT_EQ(model_.job_loads.at(42).cpu_milli, 1000u);
+  EXPECT_EQ(model_.job_loads.at(42).gpu_percent, 60u);
+  EXPECT_EQ(model_.job_loads.at(42).gpu_idle_s, 0u) << "some of its GPUs work";
+  EXPECT_EQ(model_.job_loads.count(39), 0u);
 }
 
 TEST_F(Monitor, LosingTheControllerKeepsWhatIsKnown) {

@@ -67,43 +67,39 @@ TEST_P(Screens, ControllerAway) {
 
 TEST_P(Screens, Filtered) {
   start();
-  for (const char c : std::string("/state:run")) update(model_, key(static_cast<char32_t>(c)));
+  type(model_, "/state:run");
   expect_golden(named("filtering"), model_);
 }
 
 TEST_P(Screens, Job) {
   start();
-  update(model_, key(U'G'));
-  update(model_, key(U'k'));
-  update(model_, key(U'k'));
-  update(model_, key(U'\r'));
+  type(model_, "Gkk\r");
+  update(model_, SeriesFetched{41, sample_series()});
   expect_golden(named("job"), model_);
 }
 
-TEST_P(Screens, Array) {
+TEST_P(Screens, ArrayFoldedOut) {
   start();
-  update(model_, key(U'G'));
-  update(model_, key(U'k'));
-  update(model_, key(U'\r'));
+  type(model_, "Gkz");
+  update(model_, JobFetched{sample_array_details()});
   expect_golden(named("array"), model_);
 }
 
-TEST_P(Screens, ConfirmCancel) {
+TEST_P(Screens, MarkedAndAskedAbout) {
   start();
-  update(model_, key(U'x'));
+  type(model_, "  x");
   expect_golden(named("confirm"), model_);
 }
 
 TEST_P(Screens, Help) {
   start();
-  update(model_, key(U'?'));
+  type(model_, "?");
   expect_golden(named("help"), model_);
 }
 
 TEST_P(Screens, Log) {
   start();
-  update(model_, key(U'j'));
-  update(model_, key(U'l'));
+  type(model_, "jl");
   std::string bytes;
   for (int i = 1; i <= 100; ++i) {
     std::string text = "epoch " + std::to_string(i) + " loss " + std::to_string(100 - i) + "\n";
@@ -116,21 +112,82 @@ TEST_P(Screens, Log) {
   expect_golden(named("log"), model_);
 }
 
+TEST_P(Screens, Nodes) {
+  start();
+  type(model_, "2");
+  expect_golden(named("nodes"), model_);
+}
+
+TEST_P(Screens, Queue) {
+  start();
+  type(model_, "3");
+  update(model_, QueueFetched{
+                     {{43, 1, "needs 64 cores on one node: the largest has 2 (node1)", {}, true, 0},
+                      {0, 2, "", {}, false, 0},
+                      {41, 3, "waits for room", {1'185'000'000}, false, 5}},
+                     3});
+  expect_golden(named("queue"), model_);
+}
+
+TEST_P(Screens, VolumesAndSnapshots) {
+  start();
+  type(model_, "4");
+  update(model_,
+         VolumesFetched{{{"main", "ada", 12, 56'000, int64_t{3} << 30, 0, {1'120'000'000}, ""},
+                         {"old", "eve", 0, 0, 0, 0, {}, "its newest tree is damaged"}},
+                        ""});
+  expect_golden(named("volumes"), model_);
+  type(model_, "\r");
+  update(
+      model_,
+      SnapshotsFetched{
+          "main",
+          {{12, "0123456789ab", {1'120'000'000}, 56'000, int64_t{3} << 30, 4096, "", false, {43}},
+           {11,
+            "ba9876543210",
+            {1'000'000'000},
+            55'990,
+            int64_t{3} << 30,
+            1 << 20,
+            "before the upgrade",
+            true,
+            {}}},
+          ""});
+  type(model_, " ");
+  expect_golden(named("snapshots"), model_);
+}
+
+TEST_P(Screens, Text) {
+  start();
+  type(model_, "d");
+  update(model_, TextFetched{1, "A /root/proj/new.py\nM /root/proj/train.py\nD /root/proj/old.py\n",
+                             true, 0});
+  expect_golden(named("text"), model_);
+}
+
+TEST_P(Screens, Command) {
+  start();
+  type(model_, ":so");
+  expect_golden(named("command"), model_);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, Screens,
-                         testing::Values(Size{24, 80, "80x24"}, Size{50, 160, "160x50"}),
+                         testing::Values(Size{24, 80, "80x24"}, Size{50, 160, "160x50"},
+                                         Size{100, 300, "300x100"}),
                          [](const auto& chosen) { return "s" + chosen.param.name; });
 
 TEST(ScreenSizes, AnyInAnyStateIsDrawn) {
   for (const bool connected : {false, true}) {
-    for (const Screen screen : {Screen::kJobs, Screen::kJob, Screen::kLog}) {
-      for (int overlay = 0; overlay < 4; ++overlay) {
+    for (int screen = 0; screen <= static_cast<int>(Screen::kText); ++screen) {
+      for (int overlay = 0; overlay < 5; ++overlay) {
         Model model;
         if (connected) update(model, sample_cluster());
         if (!connected) update(model, ConnectionLost{"cannot reach the controller at somewhere"});
-        model.screen = screen;
+        model.screen = static_cast<Screen>(screen);
         model.showing_help = overlay == 1;
-        model.editing_filter = overlay == 2;
-        if (overlay == 3) model.confirming_cancel = 41;
+        if (overlay == 2) model.prompt.kind = Prompt::Kind::kFilter;
+        if (overlay == 3) model.question = {"Cancel job 41?", {}};
+        if (overlay == 4) model.prompt.kind = Prompt::Kind::kCommand;
         for (const int rows : {1, 2, 3, 4, 9}) {
           for (const int columns : {1, 2, 3, 7, 20, 81}) {
             update(model, Resized{rows, columns});
@@ -142,6 +199,30 @@ TEST(ScreenSizes, AnyInAnyStateIsDrawn) {
       }
     }
   }
+}
+
+TEST(Ascii, EveryGlyphHasAPlainOneAsWide) {
+  Model model;
+  update(model, Resized{50, 160});
+  update(model, sample_cluster());
+  for (const char* keys : {"", "z", " ", "2", "1\r"}) {
+    type(model, keys);
+    const Canvas canvas = draw(model);
+    for (int row = 0; row < canvas.rows(); ++row) {
+      for (int x = 0; x < canvas.columns(); ++x) {
+        const std::string& glyph = canvas.at(row, x).glyph;
+        const std::string plain = plain_ascii(glyph);
+        EXPECT_EQ(static_cast<int>(plain.size()), width_of(glyph)) << glyph;
+        for (const char c : plain) EXPECT_TRUE(c >= 0x20 && c < 0x7f) << glyph;
+      }
+    }
+  }
+}
+
+TEST(Cells, ControlCharactersAreShownAndHarmNothing) {
+  Canvas canvas(1, 10);
+  canvas.put(0, 0, "a\x1b[2Jb\n", Style::kPlain);
+  EXPECT_EQ(canvas.text(), "a·[2Jb·\n");
 }
 
 }  // namespace

@@ -1,0 +1,56 @@
+// The rows of the jobs screen: which, in which order, folded or not. Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/model/ids.h"
+#include "tui/model/filter.h"
+
+namespace devrun::tui {
+
+struct Model;
+
+// By what the list is sorted; kAge is the order of every day: living ones first, the newest on top.
+enum class SortBy {
+  kAge,
+  kJob,
+  kState,
+  kUser,
+  kVolume,
+  kNode,
+  kTime,
+  kCpu,
+  kMemory,
+  kGpu,
+  kHome,
+  kCommand
+};
+std::string_view sort_name(SortBy by);
+std::optional<SortBy> sort_by_name(std::string_view name);
+inline constexpr SortBy kLastSort = SortBy::kCommand;
+
+struct ListLine {
+  JobId job = 0;
+  std::optional<AttemptKey> part;  // a task or rank of it, folded out
+  bool operator==(const ListLine&) const = default;
+};
+
+struct JobList {
+  SortBy sort = SortBy::kAge;
+  bool reversed = false;
+  std::vector<ListLine> lines;
+  bool stale = true;  // rows have changed since it was made
+  Filter filter;      // of `filter_text`
+  std::string filter_text;
+};
+
+// Makes the lines anew if they are stale.
+void refresh_list(Model& model);
+// The line of what is selected; nothing if the filter hides it.
+std::optional<size_t> selected_line(const Model& model);
+void select_line(Model& model, size_t line);
+bool can_unfold(const Model& model, JobId job);
+
+}  // namespace devrun::tui

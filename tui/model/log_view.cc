@@ -1,0 +1,101 @@
+#include "tui/model/log_view.h"
+
+#include <algorithm>
+
+namespace devrun::tui {
+
+namespace {
+
+size_t characters(const std::string& text) {
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::vector<size_t> shown_lines(const LogView& log) {
+  std::vector<size_t> out;
+  const auto& lines = log.text.lines();
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (is_shown(log, lines[i])) out.push_back(i);
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_shown(const LogView& log, const LogLine& line) {
+  if (log.shown == LogShown::kAll || line.stream == LogStream::kMark) return true;
+  return (log.shown == LogShown::kOut) == (line.stream == LogStream::kOut);
+}
+
+size_t shown_count(const LogView& log) {
+  if (log.shown == LogShown::kAll) return log.text.lines().size();
+  return static_cast<size_t>(std::ranges::count_if(
+      log.text.lines(), [&](const LogLine& line) { return is_shown(log, line); }));
+}
+
+size_t rows_of(const LogView& log, const LogLine& line, size_t columns) {
+  if (!log.wrap || columns == 0) return 1;
+  return std::max<size_t>(1, (characters(line.text) + columns - 1) / columns);
+}
+
+size_t first_on_screen(const LogView& log, size_t rows, size_t columns) {
+  const size_t count = shown_count(log);
+  const auto& lines = log.text.lines();
+  // As many of the last lines as fit, seen from the end.
+  size_t first = count;
+  size_t used = 0;
+  for (size_t i = lines.size(); i-- > 0 && first > 0;) {
+    if (!is_shown(log, lines[i])) continue;
+    used += rows_of(log, lines[i], columns);
+    if (used > rows && first != count) break;
+    --first;
+    if (used >= rows) break;
+  }
+  return log.follow ? first : std::min(log.top, first);
+}
+
+std::vector<size_t> lines_on_screen(const LogView& log, size_t rows, size_t columns) {
+  const size_t first = first_on_screen(log, rows, columns);
+  std::vector<size_t> out;
+  size_t seen = 0;
+  size_t used = 0;
+  const auto& lines = log.text.lines();
+  const size_t start = log.shown == LogShown::kAll ? first : 0;
+  if (log.shown == LogShown::kAll) seen = first;
+  for (size_t i = start; i < lines.size() && used < rows; ++i) {
+    if (!is_shown(log, lines[i])) continue;
+    if (seen++ < first) continue;
+    out.push_back(i);
+    used += rows_of(log, lines[i], columns);
+  }
+  return out;
+}
+
+bool search_on(LogView& log, bool forwards, size_t rows, size_t columns) {
+  const Pattern pattern(log.search);
+  if (pattern.empty()) return false;
+  const std::vector<size_t> shown = shown_lines(log);
+  const size_t from = first_on_screen(log, rows, columns);
+  const auto found = [&](size_t i) {
+    const std::string& text = log.text.lines()[shown[i]].text;
+    return pattern.find(text, 0).second != 0;
+  };
+  const auto go_to = [&](size_t i) {
+    log.top = i;
+    log.follow = false;
+    return true;
+  };
+  if (forwards) {
+    // The last screen cannot begin later: from there on the match is looked for in it, too.
+    for (size_t i = std::max(from, log.follow ? from : log.top) + 1; i < shown.size(); ++i) {
+      if (found(i)) return go_to(i);
+    }
+    return false;
+  }
+  for (size_t i = std::min(log.follow ? from : log.top, shown.size()); i-- > 0;) {
+    if (found(i)) return go_to(i);
+  }
+  return false;
+}
+
+}  // namespace devrun::tui

@@ -1,0 +1,254 @@
+// Typing at the bottom: the filter, what is searched for, and `:` commands with completion.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include "tui/model/keys.h"
+
+namespace devrun::tui {
+
+namespace {
+
+constexpr size_t kPromptBytesMax = 400;
+
+// What the monitor does itself; anything else is a devrun command.
+constexpr std::array<std::string_view, 12> kOwn{"filter", "jobs",  "nodes",   "queue",
+                                                "quit",   "sort",  "volumes", "logs",
+                                                "cancel", "rerun", "unfold",  "snapshots"};
+// Devrun commands that only read, with their output as a text.
+constexpr std::array<std::string_view, 9> kReading{"changes", "diff", "explain", "ps",      "show",
+                                                   "usage",   "help", "volume",  "snapshot"};
+// Those that want the terminal, or change something.
+constexpr std::array<std::string_view, 4> kInTerminal{"attach", "exec", "port-forward", "shell"};
+
+void append_utf8(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xc0 | c >> 6);
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xe0 | c >> 12);
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  } else {
+    out += static_cast<char>(0xf0 | c >> 18);
+    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  }
+}
+
+void erase_character(std::string& text) {
+  while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();
+  if (!text.empty()) text.pop_back();
+}
+
+void erase_word(std::string& text) {
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  while (!text.empty() && text.back() != ' ') text.pop_back();
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) out.push_back(std::move(word));
+  return out;
+}
+
+template <size_t N>
+bool is_in(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// What is typed counts at once.
+void show_as_typed(Model& model) {
+  const Prompt& prompt = model.prompt;
+  if (prompt.kind == Prompt::Kind::kFilter) model.filter = prompt.text;
+  if (prompt.kind != Prompt::Kind::kSearch) return;
+  (model.screen == Screen::kText ? model.text.search : model.log.search) = prompt.text;
+}
+
+void complete(Model& model) {
+  Prompt& prompt = model.prompt;
+  if (prompt.kind != Prompt::Kind::kCommand) return;
+  const std::vector<std::string> all = completions(model, prompt.text);
+  if (all.empty()) return;
+  std::string common = all.front();
+  for (const std::string& one : all) {
+    const auto [end, other] = std::ranges::mismatch(common, one);
+    common.erase(end, common.end());
+  }
+  const size_t begin = prompt.text.rfind(' ') + 1;  // npos + 1 is 0
+  prompt.text = prompt.text.substr(0, begin) + common;
+  if (all.size() == 1) prompt.text += ' ';
+}
+
+void finish(Model& model, std::vector<Command>& commands) {
+  const Prompt done = std::move(model.prompt);
+  model.prompt = {};
+  if (done.kind == Prompt::Kind::kCommand) run_command(model, done.text, commands);
+  if (done.kind != Prompt::Kind::kSearch || done.text.empty()) return;
+  if (model.screen == Screen::kLog) press_in_log(model, U'N', commands);
+  if (model.screen == Screen::kLog && !model.notice.empty()) {
+    model.notice.clear();
+    press_in_log(model, U'n', commands);
+  }
+  if (model.screen == Screen::kText) press_in_text(model, U'n', commands);
+}
+
+}  // namespace
+
+void open_prompt(Model& model, Prompt::Kind kind) {
+  model.prompt = {kind, {}, {}};
+  if (kind == Prompt::Kind::kFilter) model.prompt.text = model.prompt.before = model.filter;
+  if (kind == Prompt::Kind::kSearch) {
+    model.prompt.before = model.screen == Screen::kText ? model.text.search : model.log.search;
+  }
+}
+
+void edit_prompt(Model& model, const Key& key, std::vector<Command>& commands) {
+  Prompt& prompt = model.prompt;
+  const char32_t c = meaning(key);
+  if (c == kEnterKey) return finish(model, commands);
+  if (c == kEscapeKey) {
+    prompt.text = prompt.before;
+    show_as_typed(model);
+    prompt = {};
+    return;
+  }
+  if (c == kEraseKey || c == U'\b') {
+    if (prompt.text.empty() && prompt.kind == Prompt::Kind::kCommand) {
+      prompt = {};
+      return;
+    }
+    erase_character(prompt.text);
+  } else if (c == 0x15) {  // Ctrl-U
+    prompt.text.clear();
+  } else if (c == 0x17) {  // Ctrl-W
+    erase_word(prompt.text);
+  } else if (c == kTabKey) {
+    complete(model);
+  } else if (key.special == Special::kNone && c >= 0x20 && c <= 0x10ffff &&
+             prompt.text.size() < kPromptBytesMax) {
+    append_utf8(prompt.text, c);
+  }
+  show_as_typed(model);
+}
+
+std::vector<std::string> completions(const Model& model, const std::string& text) {
+  const size_t space = text.find(' ');
+  const size_t begin = text.rfind(' ') + 1;
+  const std::string part = text.substr(begin);
+  const std::string first = text.substr(0, space);
+  std::set<std::string> all;
+  if (space == std::string::npos) {
+    for (const std::string_view name : kOwn) all.emplace(name);
+    for (const std::string_view name : kReading) all.emplace(name);
+    for (const std::string_view name : kInTerminal) all.emplace(name);
+  } else if (first == "sort") {
+    for (size_t i = 0; i <= static_cast<size_t>(kLastSort); ++i) {
+      all.emplace(sort_name(static_cast<SortBy>(i)));
+    }
+  } else if (first == "filter") {
+    for (const char* field : {"user:", "state:", "volume:", "node:", "name:", "label:"}) {
+      all.emplace(field);
+    }
+  } else if (first == "snapshots" || first == "shell") {
+    for (const VolumeRow& volume : model.volumes) all.insert(volume.name);
+  } else {
+    for (const auto& [id, job] : model.jobs) all.insert(fmt::format("{}", id));
+  }
+  std::vector<std::string> out;
+  for (const std::string& one : all) {
+    if (one.starts_with(part)) out.push_back(one);
+  }
+  return out;
+}
+
+namespace {
+
+// A job that a command names; none: the selected one.
+bool select_named(Model& model, const std::vector<std::string>& words) {
+  if (words.size() < 2) return model.selected != 0;
+  const auto key = parse_attempt_key(words[1]);
+  if (!key || model.jobs.count(key->job) == 0) {
+    say(model, fmt::format("there is no job '{}' here", words[1]), true);
+    return false;
+  }
+  model.selected = key->job;
+  model.part.reset();
+  model.marked.clear();
+  return true;
+}
+
+void run_own(Model& model, const std::vector<std::string>& words, const std::string& rest,
+             std::vector<Command>& commands) {
+  const std::string& name = words.front();
+  if (name == "quit") commands.push_back(Quit{});
+  if (name == "jobs") open_screen(model, Screen::kJobs, commands);
+  if (name == "nodes") open_screen(model, Screen::kNodes, commands);
+  if (name == "queue") open_screen(model, Screen::kQueue, commands);
+  if (name == "volumes") open_screen(model, Screen::kVolumes, commands);
+  if (name == "filter") {
+    model.filter = rest;
+    open_screen(model, Screen::kJobs, commands);
+  }
+  if (name == "sort") {
+    const auto by = sort_by_name(words.size() > 1 ? words[1] : "");
+    if (!by) return say(model, "sort by what? Tab shows the names", true);
+    model.list.sort = *by;
+    model.list.reversed = false;
+    model.list.stale = true;
+  }
+  if (name == "snapshots" && words.size() > 1) {
+    model.snapshots_of = words[1];
+    model.snapshots.clear();
+    model.snapshots_failure.clear();
+    model.snapshot_cursor = {};
+    open_screen(model, Screen::kSnapshots, commands);
+    commands.push_back(FetchSnapshots{words[1]});
+  }
+  const bool about_job = name == "logs" || name == "cancel" || name == "rerun" || name == "unfold";
+  if (!about_job || !select_named(model, words)) return;
+  if (name == "logs") open_log(model, {}, commands);
+  if (name == "cancel") ask_to_cancel(model);
+  if (name == "rerun") ask_to_rerun(model);
+  if (name == "unfold" && model.unfolded.insert(model.selected).second) {
+    model.list.stale = true;
+    commands.push_back(FetchJob{model.selected});
+  }
+}
+
+// Of commands that both read and change, what reads.
+bool only_reads(const std::vector<std::string>& words) {
+  if (!is_in(kReading, words.front())) return false;
+  if (words.front() != "volume" && words.front() != "snapshot") return true;
+  return words.size() > 1 && (words[1] == "ls" || words[1] == "du" || words[1] == "diff");
+}
+
+}  // namespace
+
+void run_command(Model& model, const std::string& text, std::vector<Command>& commands) {
+  const std::vector<std::string> words = words_of(text);
+  if (words.empty()) return;
+  const std::string& name = words.front();
+  if (name == "q") return commands.push_back(Quit{});
+  if (is_in(kOwn, name)) {
+    const size_t after = text.find(name) + name.size();
+    const size_t rest = std::min(text.find_first_not_of(' ', after), text.size());
+    return run_own(model, words, text.substr(rest), commands);
+  }
+  if (only_reads(words)) return show_text(model, text, words, commands);
+  if (!is_in(kInTerminal, name)) {
+    return say(model,
+               fmt::format("':{}' is nothing that the monitor does; Tab shows what is", name),
+               true);
+  }
+  if (model.read_only) return say(model, "this monitor is read-only", true);
+  commands.push_back(RunInTerminal{words});
+}
+
+}  // namespace devrun::tui

@@ -1,0 +1,188 @@
+// Nodes: what they have, what of it is used, and who is on their GPUs. One line a node; below the selected one its GPUs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/units.h"
+#include "tui/view/draw.h"
+#include "tui/view/spark.h"
+
+namespace devrun::tui {
+
+namespace {
+
+constexpr int kName = 14, kState = 9, kJobs = 6, kBar = 10, kShare = 6;
+
+uint32_t percent(int64_t part, int64_t whole) {
+  return whole <= 0 ? 0 : static_cast<uint32_t>(std::clamp<int64_t>(part * 100 / whole, 0, 100));
+}
+
+struct State {
+  const char* word;
+  Style style;
+};
+State state_of(const NodeRow& node) {
+  if (!node.connected) return {"away", Style::kWarn};
+  if (node.drained) return {"drained", Style::kDim};
+  if (!node.trouble.empty()) return {"trouble", Style::kBad};
+  return {"ready", Style::kGood};
+}
+
+// One cell for each GPU, in the colour of what it does; where it belongs to nobody, a dot.
+void put_heat_map(Canvas& canvas, int row, int column, const NodeRow& node, const NodeLoad* load,
+                  int width) {
+  for (int i = 0; i < node.total.gpus && i < width; ++i) {
+    const uint32_t index = static_cast<size_t>(i) < node.gpus.size()
+                               ? node.gpus[static_cast<size_t>(i)].index
+                               : static_cast<uint32_t>(i);
+    const bool held = std::ranges::any_of(node.holders, [&](const GpuHolderRow& holder) {
+      return std::ranges::count(holder.gpus, index) != 0;
+    });
+    uint32_t busy = 0;
+    if (load != nullptr) {
+      for (const GpuSample& gpu : load->newest.gpus) {
+        if (gpu.index == index) busy = gpu.busy_percent;
+      }
+    }
+    canvas.put(row, column + i, held || busy != 0 ? "█" : "·",
+               held || busy != 0 ? heat(busy) : Style::kDim, 1);
+  }
+}
+
+std::vector<uint8_t> history_of(const Model& model, const std::string& name, const NodeLoad* load) {
+  if (!model.node_days) return load == nullptr ? std::vector<uint8_t>() : load->cpu;
+  std::vector<uint8_t> out;
+  const auto days = model.node_days_series.find(name);
+  if (days == model.node_days_series.end()) return out;
+  for (const Load& point : days->second.points) {
+    out.push_back(static_cast<uint8_t>(std::min(100U, point.cpu_milli / 10)));
+  }
+  return out;
+}
+
+void put_share(Canvas& canvas, int row, int& x, uint32_t share, bool told) {
+  if (told) {
+    put_bar(canvas, row, x, share, kBar);
+    canvas.put(row, x + kBar + 1, fmt::format("{}%", share), Style::kPlain);
+  }
+  x += kBar + 1 + kShare;
+}
+
+void draw_node(const Model& model, Canvas& canvas, int row, const NodeRow& node, bool gpus) {
+  const auto found = model.node_loads.find(node.name);
+  const NodeLoad* load =
+      node.connected && found != model.node_loads.end() ? &found->second : nullptr;
+  const State state = state_of(node);
+  canvas.put(row, 2, node.name, Style::kPlain, kName - 1);
+  canvas.put(row, 2 + kName, state.word, state.style, kState - 1);
+  canvas.put(row, 2 + kName + kState, fmt::format("{}", node.attempts), Style::kPlain);
+  int x = 2 + kName + kState + kJobs;
+  put_share(canvas, row, x, load == nullptr ? 0 : load->newest.cpu_permille / 10, load != nullptr);
+  put_share(
+      canvas, row, x,
+      load == nullptr ? 0 : percent(load->newest.memory_bytes, load->newest.memory_total_bytes),
+      load != nullptr);
+  if (gpus) {
+    put_heat_map(canvas, row, x, node, load, 9);
+    x += 10;
+  }
+  if (!node.trouble.empty()) {
+    canvas.put(row, x, node.trouble, Style::kWarn);
+    return;
+  }
+  const int width = std::clamp(canvas.columns() - x - 1, 0, 72);
+  put_spark(canvas, row, x, history_of(model, node.name, load), width);
+}
+
+std::string holder_of(const Model& model, const NodeRow& node, uint32_t index) {
+  for (const GpuHolderRow& holder : node.holders) {
+    if (std::ranges::count(holder.gpus, index) == 0) continue;
+    const auto job = model.jobs.find(holder.key.job);
+    return fmt::format("{}{}", to_string(holder.key),
+                       job == model.jobs.end()
+                           ? ""
+                           : fmt::format("  {}  {}", job->second.user, job->second.command));
+  }
+  return "free";
+}
+
+std::string cache_text(const Counts& files) {
+  const auto count = [&](const char* name) {
+    const auto found = files.find(name);
+    return found == files.end() ? uint64_t{0} : found->second;
+  };
+  const uint64_t hits = count("cache.hits");
+  const uint64_t misses = count("cache.misses");
+  if (hits + misses == 0) return "";
+  return fmt::format("  cache: {}% of {} reads", hits * 100 / (hits + misses), hits + misses);
+}
+
+// The selected node's own lines, at the bottom of the screen.
+void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int lines) {
+  const auto found = model.node_loads.find(node.name);
+  const NodeLoad* load = found == model.node_loads.end() ? nullptr : &found->second;
+  int row = canvas.rows() - 1 - lines;
+  if (lines == 0) return;
+  canvas.put(row++, 0, std::string(static_cast<size_t>(canvas.columns()), '-'), Style::kDim);
+  std::string words =
+      fmt::format("{}: {} of {} cores, {} of {} promised", node.name,
+                  cores_text(static_cast<uint32_t>(node.used.cpu_milli)),
+                  cores_text(static_cast<uint32_t>(node.total.cpu_milli)),
+                  format_size(node.used.memory_bytes), format_size(node.total.memory_bytes));
+  if (load != nullptr) {
+    words += fmt::format("; disk {}/s read, {}/s written", format_size(load->newest.read_bytes_s),
+                         format_size(load->newest.written_bytes_s));
+  }
+  canvas.put(row++, 2, words + cache_text(node.files), Style::kPlain);
+  for (const Gpu& gpu : node.gpus) {
+    if (row + 1 >= canvas.rows()) break;
+    canvas.put(row, 2, fmt::format("GPU {:<2} {}", gpu.index, gpu.type), Style::kPlain, 20);
+    for (const GpuSample& sample : load == nullptr ? std::vector<GpuSample>() : load->newest.gpus) {
+      if (sample.index != gpu.index) continue;
+      put_bar(canvas, row, 23, sample.busy_percent, kBar);
+      canvas.put(row, 34, fmt::format("{}%", sample.busy_percent), Style::kPlain);
+      canvas.put(row, 40,
+                 fmt::format("{} of {}", format_size(sample.memory_bytes),
+                             format_size(sample.memory_total_bytes)),
+                 Style::kPlain);
+    }
+    canvas.put(row++, 60, holder_of(model, node, gpu.index), Style::kPlain);
+  }
+}
+
+}  // namespace
+
+void draw_nodes(const Model& model, Canvas& canvas) {
+  const bool gpus = any_gpus(model);
+  canvas.paint_row(1, Style::kHead);
+  int x = 2;
+  for (const auto& [title, width] : {std::pair("NODE", kName),
+                                     {"STATE", kState},
+                                     {"JOBS", kJobs},
+                                     {"CPU", kBar + 1 + kShare},
+                                     {"MEMORY", kBar + 1 + kShare},
+                                     {gpus ? "GPUS" : "", gpus ? 10 : 0}}) {
+    canvas.put(1, x, title, Style::kHead);
+    x += width;
+  }
+  canvas.put(1, x, model.node_days ? "CPU, 2 DAYS" : "CPU, 5 MINUTES", Style::kHead);
+  if (model.nodes.empty()) {
+    if (model.ever_connected) canvas.put(3, 2, "No nodes. Try: devrun nodes add", Style::kDim);
+    return;
+  }
+  const auto selected =
+      std::next(model.nodes.begin(),
+                static_cast<long>(std::min(model.node_cursor.row, model.nodes.size() - 1)));
+  const int below = static_cast<int>(node_detail_rows(model));
+  draw_details(model, canvas, selected->second, below);
+  const int last = canvas.rows() - 1 - below;
+  int row = 2;
+  auto node = std::next(model.nodes.begin(),
+                        static_cast<long>(std::min(model.node_cursor.top, model.nodes.size() - 1)));
+  for (; node != model.nodes.end() && row < last; ++node, ++row) {
+    draw_node(model, canvas, row, node->second, gpus);
+    if (node == selected) canvas.paint_row(row, Style::kSelected);
+  }
+}
+
+}  // namespace devrun::tui

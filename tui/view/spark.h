@@ -1,0 +1,20 @@
+// Numbers as small pictures: a line of bars for a series, a bar for a share. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tui/view/cells.h"
+
+namespace devrun::tui {
+
+// The newest `width` values of 0 to 100, the newest at the right, each in the colour of its heat. Returns the columns used.
+int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& percents, int width);
+// A share as a bar of that many cells: ███▌ as far as eighths can tell.
+int put_bar(Canvas& canvas, int row, int column, uint32_t percent, int width);
+// Of each value its part of the largest, in percent; all 0 of none.
+std::vector<uint8_t> scaled(const std::vector<uint32_t>& values);
+
+}  // namespace devrun::tui
