@@ -93,6 +93,7 @@ void run_own_in_terminal(const std::vector<std::string>& words) {
   put("\n[" + (status == 0 ? std::string("done") : "ended with " + std::to_string(status)) +
       ": any key goes back to the monitor]");
   wait_for_key();
+  put("\r\x1b[K");
 }
 
 }  // namespace devrun::cli

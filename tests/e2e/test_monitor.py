@@ -120,7 +120,7 @@ def test_a_shell_in_the_job_and_back(cluster):
 
 
 def test_an_array_folds_out_with_failed_ones_first(cluster):
-    array = cluster.submit("[ $DEVRUN_ARRAY_INDEX != 2 ] || exit 9 # folds", "--array", "0-3", "--cpus", "0.5")
+    array = cluster.submit("[ $DEVRUN_TASK != 2 ] || exit 9 # folds", "--array", "0-3", "--cpus", "0.5")
     cluster.await_end(array)
     with Pane(cluster) as pane:
         pane.start_top()

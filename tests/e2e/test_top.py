@@ -214,7 +214,7 @@ def test_a_gang_and_an_array_are_one_line_each(cluster):
         pane.await_text("from-rank-0")
         pane.press(ESCAPE, ENTER)
         pane.await_text(rf"^ devrun +job {gang}\b")
-        pane.await_text("node2")
+        pane.await_text(rf"^ +{gang}\.1 +node[1-4] +RUNNING")
         pane.quit()
 
 

@@ -9,7 +9,8 @@ namespace devrun::tui {
 
 namespace {
 
-constexpr int kLastAtLeast = 26;
+// A command that says nothing is worth less than a column that does.
+constexpr int kLastAtLeast = 26, kLastAtLeastIfWide = 40, kWide = 90;
 
 struct Offered {
   Column column;
@@ -33,7 +34,8 @@ std::vector<Column> job_columns(const Model& model) {
       if (one.importance != importance || (one.gpus && !gpus)) continue;
       used += one.column.width;
     }
-    if (used + kLastAtLeast > model.columns) break;
+    const int last = model.columns < kWide ? kLastAtLeast : kLastAtLeastIfWide;
+    if (used + last > model.columns) break;
     least_important = importance;
   }
   std::vector<Column> out;

@@ -220,7 +220,12 @@ std::string cores_text(uint32_t cpu_milli) {
 
 std::string gpu_text(const JobLoad& load) {
   if (load.gpus == 0) return "";
-  if (is_idle(load)) return "idle " + age(Time{1}, Time{1} + seconds(load.gpu_idle_s));
+  if (is_idle(load)) {
+    const uint32_t minutes = load.gpu_idle_s / 60;
+    return minutes < 60        ? fmt::format("idle {}m", minutes)
+           : minutes < 48 * 60 ? fmt::format("idle {}h", minutes / 60)
+                               : fmt::format("idle {}d", minutes / 1440);
+  }
   return fmt::format("{}%", load.gpu_percent);
 }
 

@@ -218,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ps --format {sate}",
              "devrun: ps: --format: there is no field 'sate', did you mean {state}? Try: devrun "
              "help "
-             "ps; or devrun -- ps --format {sate}, to run a program of that name"},
+             "ps; or devrun -- ps --format '{sate}', to run a program of that name"},
         Case{"usage --by pool",
              "devrun: usage: --by: expected user or volume, not 'pool'. Try: devrun help usage; or "
              "devrun -- usage --by pool, to run a program of that name"},
