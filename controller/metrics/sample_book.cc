@@ -97,7 +97,9 @@ void SampleBook::fold(Time now) {
 
 void SampleBook::forget_old(Time now) {
   std::erase_if(nodes_, [&](const auto& node) { return now - node.second.told > kNodeKept; });
-  std::erase_if(jobs_, [&](const auto& job) { return now - job.second.last > kJobSeriesKept; });
+  // Where there are many, those that have ended make room for those that run.
+  const Duration kept = jobs_.size() < kJobSeriesMax * 9 / 10 ? kJobSeriesKept : kSampleIsOldAfter;
+  std::erase_if(jobs_, [&](const auto& job) { return now - job.second.last > kept; });
 }
 
 std::vector<NodeSample> SampleBook::newer_than(uint64_t& after) const {
