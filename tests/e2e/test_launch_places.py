@@ -79,10 +79,18 @@ def test_a_shared_folder_is_its_makers_also_if_that_is_not_root(cluster):
     text = "file_mounts: {/o: {name: of-ada}}\nrun: echo $(id -u) > /o/file && cat /o/file\n"
     path = os.path.join(cluster.home, "of-ada.yaml")
     write(path, text)
-    as_ada = {"user": 1000, "group": 1000, "extra_groups": []}
-    done = cluster.devrun("launch", path, env=cluster.environment(HOME="/home/ada"), **as_ada)
-    if "permission" in done.err.lower() and done.status == 125:
-        raise Skip("NOT TESTED: the cluster's keys cannot be read by another user here")
+    keys = os.path.join(cluster.home, "keys-of-ada")
+    os.makedirs(keys)
+    with open(cluster.config, encoding="ascii") as file:
+        lines = [line.rstrip("\n").split(": ", 1) for line in file if ": " in line]
+    for line in lines:
+        if line[0] in ("ca", "cert", "key"):
+            line[1] = shutil.copy(line[1], os.path.join(keys, line[0]))
+            os.chown(line[1], 1000, 1000)
+    config = os.path.join(keys, "config.yaml")
+    write(config, "".join(f"{name}: {value}\n" for name, value in lines))
+    done = cluster.devrun("launch", path, env=cluster.environment(HOME="/home/ada", DEVRUN_CONFIG=config), user=1000,
+                          group=1000, extra_groups=[])
     assert done.status == 0 and done.out == b"1000\n", done
     assert os.stat(cluster.live("/", volume="of-ada")).st_uid == 1000
 

@@ -164,6 +164,43 @@ def test_a_sweep_gives_each_task_its_point(cluster):
     assert b"lr=0.01" in cluster.devrun("logs", f"{other}_4").out, again
 
 
+def test_setup_sees_the_point_of_its_task(cluster):
+    for _ in range(2):
+        done = launch(cluster, "devrun: {sweep: {lr: [a, b]}}\nsetup: echo $lr > /work/point\nrun: cat /work/point\n")
+        assert done.status == 0 and sorted(done.out.splitlines()) == [b"[lr=a] a", b"[lr=b] b"], done
+
+
+def test_a_group_waits_for_each_others_setup_every_time(cluster):
+    text = """name: g
+execution: parallel
+---
+name: quick
+setup: echo quick > /work/set-up
+run: grep -q ' slow-0.g' /etc/hosts && cat $SEEN/ready
+---
+name: slow
+setup: sleep 0.5; echo ready > $SEEN/ready
+run: cat /work/set-up 2>/dev/null; echo slow
+"""
+    assert launch(cluster, "file_mounts: {/seen: {name: seen-by-group}}\nrun: ':'\n").status == 0
+    both = text.replace("\nsetup:", "\nvolumes: {/seen: seen-by-group}\nenvs: {SEEN: /seen}\nsetup:")
+    for _ in range(2):
+        done = launch(cluster, both)
+        os.remove(cluster.live("ready", volume="seen-by-group"))
+        assert done.status == 0 and sorted(done.out.splitlines()) == [b"[quick] ready", b"[slow] slow"], done
+
+
+def test_mounts_are_seen_by_a_setup_that_ran_before(cluster):
+    # What setup read at a mount is an input like others.
+    os.makedirs(cluster.live("work/inputs"), exist_ok=True)
+    text = ("file_mounts: {/opt/inputs: /work/inputs}\nsetup: cat /opt/inputs/x > /work/made\nrun: cat /work/made\n")
+    for content in ("one\n", "one\n", "two\n"):
+        write(cluster.live("work/inputs/x"), content)
+        write(cluster.live("work/mounted.yaml"), text)
+        done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", "cd /work && devrun launch mounted.yaml")
+        assert done.status == 0 and done.out == content.encode(), (content, done)
+
+
 def test_a_sweep_wins_over_bashrc_and_envs_and_env_leaves_one_value(cluster):
     write(cluster.live("root/.bashrc"), "export lr=from-bashrc\n")
     text = "envs: {lr: 7}\ndevrun: {sweep: {lr: [a, b]}}\nrun: echo $lr\n"
