@@ -3,13 +3,14 @@
 //
 //   bench_journal [--tasks N] [--jobs N] [--folder DIR]
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 
+#include "bench/sched_core/measure.h"
+#include "bench/sched_core/scene.h"
 #include "controller/core/apply.h"
 #include "controller/core/archive.h"
 #include "controller/journal/history.h"
@@ -29,32 +30,7 @@ double cpu_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
-size_t heap_bytes() {
-  const auto now = ::mallinfo2();
-  return now.uordblks + now.hblkhd;
-}
-
 constexpr Time kNow{1'700'000'000'000'000};
-
-// As `devrun python train.py --epochs 3` of a developer makes it.
-JobSpec spec_of(uint64_t n) {
-  JobSpec spec;
-  spec.name = "python";
-  spec.user = fmt::format("user{}", n % 200);
-  spec.root.volume = fmt::format("volume{}", n % 200);
-  spec.root.tree.bytes[0] = static_cast<uint8_t>(n);
-  spec.root.tree.bytes[1] = static_cast<uint8_t>(n >> 8);
-  spec.program.argv = {"python", "train.py", "--epochs", "3", fmt::format("--seed={}", n)};
-  spec.program.cwd = "/home/ada/project/experiments";
-  spec.program.sealed_env = std::string(2500, 'e');
-  spec.program.caller.user = "ada";
-  spec.program.caller.home = "/home/ada";
-  spec.per_node = {4000, 16LL << 30, 1, "A100"};
-  spec.paths = {{"/home/ada", {}, PathKind::kHome},
-                {"/home/ada/.cache", {}, PathKind::kNode},
-                {"/", "__pycache__", PathKind::kNode}};
-  return spec;
-}
 
 NodeJoined node(uint64_t n) {
   NodeJoined out;
@@ -92,7 +68,7 @@ Status append_all(Journal& journal, const std::vector<Event>& events, size_t gro
 Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   std::vector<Event> events;
   for (uint64_t n = 0; n < 100; ++n) events.push_back({kNow, node(n)});
-  JobSpec array = spec_of(1);
+  JobSpec array = bench::developers_job(1);
   array.array = {{0, static_cast<int32_t>(tasks) - 1, 1}};
   events.push_back({kNow, JobSubmitted{1, "array", array, {}}});
   for (uint64_t n = 0; n < tasks; ++n) run_task(events, {1, static_cast<int32_t>(n)});
@@ -103,12 +79,12 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   const double append_s = seconds_since(begin);
   const double appended = static_cast<double>(events.size());
 
-  const size_t before = heap_bytes();
+  const size_t before = bench::heap_bytes();
   Ledger ledger;
   begin = Clock::now();
   for (const Event& event : events) apply(ledger, event);
   const double apply_s = seconds_since(begin);
-  const size_t task_bytes = (heap_bytes() - before) / tasks;
+  const size_t task_bytes = (bench::heap_bytes() - before) / tasks;
 
   begin = Clock::now();
   Job copy = ledger.jobs.at(1);
@@ -124,14 +100,14 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   const double archive_s = seconds_since(begin);
 
   Job small;
-  small.spec = spec_of(2);
+  small.spec = bench::developers_job(2);
   small.tasks[kNoTask] = copy.tasks.begin()->second;
   small.outcome = copy.outcome;
   const size_t small_bytes = encode_job(small).size();
 
   events.clear();
   for (JobId id = 2; id < jobs + 2; ++id) {
-    events.push_back({kNow, JobSubmitted{id, fmt::format("request-{}", id), spec_of(id), {}}});
+    events.push_back({kNow, JobSubmitted{id, fmt::format("request-{}", id), bench::developers_job(id), {}}});
     if (id % 4 == 0) events.push_back({kNow, TaskPlaced{{id, kNoTask}, 1, {"node1"}, {{1}}}});
   }
   TRY(append_all(*journal, events, 1000));
@@ -142,11 +118,11 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
   begin = Clock::now();
   journal = TRY(Journal::open(folder + "/journal.db"));
   Ledger found;
-  const size_t heap = heap_bytes();
+  const size_t heap = bench::heap_bytes();
   TRY(journal->replay([&](const Event& event) { apply(found, event); }));
   const double restart_s = seconds_since(begin);
   const double restart_cpu_s = cpu_seconds() - cpu_before;
-  const size_t job_bytes = (heap_bytes() - heap) / jobs;
+  const size_t job_bytes = (bench::heap_bytes() - heap) / jobs;
 
   fmt::print(
       "{{\"record_bytes_of_one_job\": {}, \"tasks\": {}, \"bytes_per_ended_task\": {}, "

@@ -8,9 +8,9 @@
 
 namespace devrun::bench {
 
-// How long `work` takes.
 // CPU time of this process so far, in the kernel too.
 double cpu_milliseconds();
+// How long `work` takes.
 double milliseconds_of(const std::function<void()>& work);
 
 struct Percentiles {
