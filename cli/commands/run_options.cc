@@ -74,6 +74,9 @@ Result<int32_t> parse_priority(const std::string& text) {
 
 Result<JobId> parse_job(const std::string& text) {
   const AttemptKey key = TRY(parse_attempt_key(text));
+  if (key.task != kNoTask || key.attempt != 1 || key.rank != 0) {
+    return bad_value(text, "a whole job, such as 42: of an array all tasks are waited for");
+  }
   return key.job;
 }
 

@@ -94,8 +94,14 @@ bool names(const std::vector<JobId>& ids, JobId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
-// Those that waited for another end of it can never start, nor can those that wait for them.
-void end_dependents(Turn& turn, JobId over) {
+void end_alone(Turn& turn, TaskKey task, JobState state, Ending ending) {
+  const Time journaled = find_job(turn.state, task.job)->timeline.journaled;
+  turn.happened(TaskEnded{task, state, std::move(ending), journaled});
+  turn.act(TaskChanged{task});
+}
+
+// Those that waited for another end of it can never start. They are `over` then, too.
+void end_waiting_for(Turn& turn, JobId over, std::vector<JobId>& all_over) {
   const Job* job = find_job(turn.state, over);
   const auto followers = turn.state.followers.find(over);
   if (!job->outcome || followers == turn.state.followers.end()) return;
@@ -111,21 +117,31 @@ void end_dependents(Turn& turn, JobId over) {
     const std::optional<int32_t> next = next_task(turn.state.jobs.at(id));
     if (!next) continue;
     // Of an array, one task says why, and the rest is not made.
-    end_task(turn, {id, *next}, JobState::kCancelled,
-             {EndCause::kNotStarted, 125, reason, fmt::format("devrun show {}", over)});
+    end_alone(turn, {id, *next}, JobState::kCancelled,
+              {EndCause::kNotStarted, 125, reason, fmt::format("devrun show {}", over)});
     if (*next != kNoTask && !turn.state.jobs.at(id).outcome) {
       turn.happened(JobCancelRequested{{id, kNoTask}, 0});
-      cancelled_whole(turn, id);
+      turn.act(TaskChanged{{id, kNoTask}});
     }
+    all_over.push_back(id);
+  }
+}
+
+// A chain of them may be as long as the queue, so nothing here calls itself.
+void end_dependents(Turn& turn, JobId job) {
+  std::vector<JobId> over = {job};
+  while (!over.empty()) {
+    const JobId next = over.back();
+    over.pop_back();
+    end_waiting_for(turn, next, over);
+    if (next != job) member_ended(turn, next);
   }
 }
 
 }  // namespace
 
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
-  const Time journaled = find_job(turn.state, task.job)->timeline.journaled;
-  turn.happened(TaskEnded{task, state, std::move(ending), journaled});
-  turn.act(TaskChanged{task});
+  end_alone(turn, task, state, std::move(ending));
   end_dependents(turn, task.job);
   member_ended(turn, task.job);
 }

@@ -43,7 +43,9 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
   const auto enough = [&] {
     return cpu >= need.cpu_milli && memory >= need.memory_bytes && gpus >= need.gpus;
   };
-  if (enough()) return now;
+  const bool extras = covers({0, 0, 0, {}, 0, room.free.extras}, {0, 0, 0, {}, 0, need.extras});
+  if (extras && enough()) return now;
+  if (!extras) return kNever;  // when these come back is not looked at
   for (const Freeing& freeing : rooms.freeings(state, node)) {
     at = expected(freeing, now);
     cpu += freeing.cpu_milli;

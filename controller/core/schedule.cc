@@ -105,11 +105,11 @@ void Schedule::account_placed(const State& state, TaskKey task, Time at) {
   const JobSpec& spec = find_job(state, task.job)->spec;
   const Duration half_life = state.policy.fair_share.half_life;
   const Running running{spec.user, spec.pool, weight(spec),
-                        int64_t{spec.per_node.gpus} * spec.nodes};
+                        int64_t{spec.per_node.gpus} * spec.nodes, !spec.dev_container};
   running_[task] = running;
   for (Account* account : {&users_[spec.user], &pools_[spec.pool]}) {
     change_rate(*account, at, running.weight, half_life);
-    ++account->running;
+    if (running.counts) ++account->running;
     account->gpus += running.gpus;
   }
 }
@@ -121,7 +121,7 @@ void Schedule::account_over(const State& state, TaskKey task, Time at) {
   running_.erase(it);
   for (Account* account : {&users_[running.user], &pools_[running.pool]}) {
     change_rate(*account, at, -running.weight, state.policy.fair_share.half_life);
-    --account->running;
+    if (running.counts) --account->running;
     account->gpus -= running.gpus;
   }
   if (limits_of_user(state.policy, running.user) != Limits{}) {
@@ -162,6 +162,7 @@ void Schedule::remember_warm(const std::string& volume, const std::vector<std::s
 
 std::optional<Placement> Schedule::next(const State& state, Time now) {
   refresh(state, now);
+  keep_again(state, now);
   while (const std::optional<ShapeId> shape = waits_.first()) {
     const auto [key, user] = waits_.head(*shape);
     const Job& job = state.jobs.at(key.job);
@@ -180,6 +181,7 @@ std::optional<Placement> Schedule::next(const State& state, Time now) {
     }
     const auto nodes = find_nodes(*shape, job.spec.root.volume, now);
     if (!nodes) {
+      if (take_from_later(state, *shape, now)) continue;
       close(state, *shape, now);
       continue;
     }

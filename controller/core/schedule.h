@@ -98,6 +98,8 @@ class Schedule {
   void reserve(const State& state, ShapeId shape, Time now);
   void put_reservation(const State& state, Reservation reservation, Time now);
   void drop_reservation(const State& state, ShapeId shape, Time now);
+  bool take_from_later(const State& state, ShapeId shape, Time now);
+  void keep_again(const State& state, Time now);
   Placement placement(const State& state, JobId job, ShapeId shape,
                       const std::vector<NodeId>& nodes, Time now);
 
@@ -131,6 +133,7 @@ class Schedule {
     std::string user, pool;
     double weight = 0;
     int64_t gpus = 0;
+    bool counts = true;  // a dev container is no task that a limit is about
   };
   std::map<TaskKey, Running> running_;
   std::map<JobId, std::pair<std::string, std::string>> counted_waiting_;  // user and pool
@@ -139,7 +142,8 @@ class Schedule {
   std::map<std::string, std::vector<NodeId>> warm_;    // by volume: where it ran last, newest first
   Deadlines deadlines_;
   Time as_of_;
-  ShapeId looked_at_ = 0;  // the reservation that the last tick looked at
+  std::set<ShapeId> gave_way_;  // whose nodes somebody ahead of them takes
+  ShapeId looked_at_ = 0;       // the reservation that the last tick looked at
 };
 
 // ── the predicates, one each, for the schedule and for `explain` alike ──

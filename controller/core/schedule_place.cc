@@ -89,6 +89,40 @@ std::optional<std::vector<NodeId>> Schedule::find_nodes(ShapeId shape, const std
   return found;
 }
 
+// Nodes may be kept for jobs behind the first of this shape, which came later and is ahead all the same. If it could start
+// with these, they are kept no more, until it has started. True if that was so.
+bool Schedule::take_from_later(const State& state, ShapeId shape, Time now) {
+  const ShapeQueue& queue = waits_.at(shape);
+  const WaitKey key = queue.heads.begin()->first;
+  size_t found = queue.fitting.size();
+  std::vector<ShapeId> later;
+  for (const auto& [other, reservation] : reservations_) {
+    const ShapeQueue& kept = waits_.at(other);
+    if (other == shape || kept.heads.empty() || kept.heads.begin()->first < key) continue;
+    const size_t before = found;
+    for (const NodeId node : reservation.nodes) {
+      if (queue.fitting.count(node) != 0) continue;
+      const Room& room = rooms_.at(node);
+      const Match& of = match_of(waits_, rooms_, shape, room.kind);
+      if (Rooms::fits(room, other, queue.shape, of, now)) ++found;
+    }
+    if (found != before) later.push_back(other);
+  }
+  if (later.empty() || found < queue.shape.nodes) return false;
+  for (const ShapeId other : later) drop_reservation(state, other, now);
+  gave_way_.insert(later.begin(), later.end());
+  return true;
+}
+
+// What gave way to a job that has started by now, before anybody behind it is looked at. One that is open will be.
+void Schedule::keep_again(const State& state, Time now) {
+  for (const ShapeId shape : std::exchange(gave_way_, {})) {
+    if (waits_.shapes().count(shape) == 0) continue;
+    const ShapeQueue& queue = waits_.at(shape);
+    if (!queue.open && !queue.stopped_by_pool && !queue.heads.empty()) reserve(state, shape, now);
+  }
+}
+
 void Schedule::close(const State& state, ShapeId shape, Time now) {
   waits_.set_open(shape, false);
   reserve(state, shape, now);
@@ -99,19 +133,22 @@ void Schedule::reserve(const State& state, ShapeId shape, Time now) {
   if (reservations_.count(shape) != 0 || state.policy.reservations_max == 0) return;
   if (waits_.at(shape).served + kServedLately > now) return;
   const WaitKey key = waits_.at(shape).heads.begin()->first;
+  std::optional<Reservation> instead_of;
   if (reservations_.size() >= state.policy.reservations_max) {
     const auto last =
         std::max_element(reservations_.begin(), reservations_.end(),
                          [](const auto& a, const auto& b) { return a.second.key < b.second.key; });
     if (last->second.key <= key) return;
-    drop_reservation(state, last->first, now);
+    instead_of = last->second;
+    drop_reservation(state, instead_of->shape, now);
   }
   auto found = find_reservation(state, rooms_, waits_, shape, now);
-  if (!found) return;
   const auto [own, user] = waits_.head(shape);
   const Time submitted = submitted_at(state.jobs.at(own.job));
-  if (found->start == kNever && now - submitted < state.policy.reserve_blindly_after) return;
-  put_reservation(state, std::move(*found), now);
+  const bool too_soon =
+      found && found->start == kNever && now - submitted < state.policy.reserve_blindly_after;
+  if (!found || too_soon) found = std::move(instead_of);
+  if (found) put_reservation(state, std::move(*found), now);
 }
 
 void Schedule::put_reservation(const State& state, Reservation reservation, Time now) {

@@ -81,6 +81,7 @@ const Limits* limits_of_pool(const Policy& policy, const std::string& pool) {
 }
 
 std::string limit_reached(const Limits& limits, const Account* account, const JobSpec& spec) {
+  if (spec.dev_container) return {};
   const uint32_t running = account == nullptr ? 0 : account->running;
   if (limits.running != 0 && running >= limits.running) {
     return fmt::format("{} tasks run, as many as are allowed at once", running);
@@ -163,7 +164,13 @@ void Schedule::refresh_job(const State& state, JobId id, Time now) {
   const Job* job = find_job(state, id);
   count_waiting(job, id);
   if (job != nullptr && is_eligible(state, *job, now)) {
-    if (!waits_.has(id)) waits_.put(*job, user_id(job->spec.user), wait_key(*job, state.policy));
+    if (waits_.has(id)) return;
+    waits_.put(*job, user_id(job->spec.user), wait_key(*job, state.policy));
+    // Of a shape that has no room it may be the first now, ahead of somebody for whom nodes are kept.
+    const ShapeId shape = waits_.shape_of_job(id);
+    const ShapeQueue& queue = waits_.at(shape);
+    if (queue.open || queue.heads.empty()) return;
+    if (queue.heads.begin()->first.job == id) take_from_later(state, shape, now);
   } else if (const std::optional<ShapeId> gone = waits_.remove(id)) {
     shape_is_gone(state, *gone, now);
   }

@@ -20,6 +20,8 @@ constexpr size_t kNameBytesMax = 128;
 constexpr size_t kPathBytesMax = 4095;
 constexpr size_t kGroupsMax = 256;
 constexpr size_t kAfterMax = 256;
+constexpr size_t kGpuTypeBytesMax = 63;
+constexpr Duration kTimeLimitMax = seconds(10LL * 365 * 24 * 3600);
 constexpr size_t kRetryOnMax = 64;
 constexpr size_t kSweepBytesMax = 1 << 20;
 constexpr size_t kPortRangesMax = 64;
@@ -137,6 +139,16 @@ Status check_resources(const JobSpec& spec) {
   }
   if (spec.nodes > kRanksMax) return invalid("{} nodes: at most {}", spec.nodes, kRanksMax);
   if (spec.time_limit.us < 0) return invalid("the time limit cannot be negative");
+  if (spec.time_limit > kTimeLimitMax) {
+    return invalid("a time limit of more than {}: leave it away for none",
+                   format_duration(kTimeLimitMax));
+  }
+  if (!spec.pool.empty() && !is_label_word(spec.pool)) {
+    return invalid("the pool is no name: expected 1 to 63 letters, digits, '-', '_', '.' and '/'");
+  }
+  if (need.gpu_type.size() > kGpuTypeBytesMax || has_control_characters(need.gpu_type)) {
+    return invalid("the type of GPU is no name: expected one such as H100");
+  }
   if (spec.disconnect_grace.us < 0) return invalid("disconnect_grace cannot be negative");
   if (dependencies(spec).size() > kAfterMax) {
     return invalid("{} jobs to wait for: at most {}", dependencies(spec).size(), kAfterMax);

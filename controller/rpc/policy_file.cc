@@ -116,18 +116,18 @@ void read_fair_share(const YAML::Node& node, FairShare& out) {
 }
 
 void read_limits(const YAML::Node& node, Policy& out) {
+  YAML::Node users(YAML::NodeType::Map);
   each_field(node, {{"user", [&](const YAML::Node& n) { out.user_limits = limits_of(n, {}); }},
-                    {"users",
-                     [&](const YAML::Node& n) {
-                       each_name(n, [&](const std::string& user, const YAML::Node& of) {
-                         out.limits_of_user[user] = limits_of(of, out.user_limits);
-                       });
-                     }},
+                    {"users", [&](const YAML::Node& n) { users.reset(n); }},
                     {"pools", [&](const YAML::Node& n) {
                        each_name(n, [&](const std::string& pool, const YAML::Node& of) {
                          out.limits_of_pool[pool] = limits_of(of, {});
                        });
                      }}});
+  // What is not said of one is as for all, wherever that stands.
+  each_name(users, [&](const std::string& user, const YAML::Node& of) {
+    out.limits_of_user[user] = limits_of(of, out.user_limits);
+  });
 }
 
 }  // namespace

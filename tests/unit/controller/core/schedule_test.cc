@@ -95,6 +95,25 @@ TEST(Reservation, AGangStartsWhenItWasSaidAndBackfillDoesNotDelayIt) {
   EXPECT_EQ(world.of(unlimited), JobState::kStarting);
 }
 
+TEST(Reservation, WhoeverComesAheadOfItDoesNotWaitForIt) {
+  World world;
+  world.sync(world.hello("n1", 2));
+  JobSpec runs = simple_job(1);
+  runs.time_limit = kHour;
+  const JobId busy = world.submit(runs);
+  const JobId large = world.submit(simple_job(2));
+  const JobId small = world.submit(simple_job(1));
+  EXPECT_EQ(world.of(small), JobState::kQueued);
+  JobSpec urgent = runs;
+  urgent.priority = 3;
+  const JobId ahead = world.submit(urgent);
+  EXPECT_EQ(world.of(ahead), JobState::kStarting);
+  world.end("n1", first_try(ahead), 0);
+  EXPECT_EQ(world.of(small), JobState::kQueued) << "nodes are kept again";
+  world.end("n1", first_try(busy), 0);
+  EXPECT_EQ(world.of(large), JobState::kStarting);
+}
+
 TEST(Reservation, WithoutTimeLimitsNodesAreKeptAfterAWhile) {
   World world;
   world.sync(world.hello("n1", 4));
@@ -137,6 +156,20 @@ TEST(Limits, OfUsersAndPoolsHoldAndAreExplained) {
   EXPECT_EQ(refused.error().code, Code::kExhausted);
   world.end("n1", first_try(first), 0);
   EXPECT_EQ(world.of(third), JobState::kStarting);
+}
+
+TEST(Limits, ADevContainerIsNoTask) {
+  World world;
+  world.state.policy.user_limits.running = 1;
+  NodeHello storage = world.hello("storage", 4);
+  storage.dev_containers = true;
+  world.sync(storage);
+  world.sync(world.hello("n1", 4));
+  JobSpec shell = simple_job();
+  shell.dev_container = shell.root.live = true;
+  ASSERT_EQ(world.of(world.submit(shell)), JobState::kStarting);
+  EXPECT_EQ(world.of(world.submit(simple_job())), JobState::kStarting);
+  EXPECT_EQ(world.of(world.submit(simple_job())), JobState::kQueued);
 }
 
 TEST(Fit, SmallJobsFillUpWhatIsBegunAndWarmNodesAreTaken) {
@@ -223,6 +256,18 @@ TEST(After, AnyEndAFailureAndWhatCanNeverHold) {
   EXPECT_EQ(world.of(never), JobState::kCancelled);
   EXPECT_EQ(world.ending(never).reason, "job 3, which it waited for, ended SUCCEEDED");
   EXPECT_FALSE(world.put(Submit{"late", spec, {}}));
+}
+
+TEST(After, AChainMayBeAsLongAsTheQueue) {
+  constexpr JobId kLong = 20'000;
+  State state;  // not World, which looks at everything after each input
+  for (JobId n = 1; n <= kLong; ++n) {
+    JobSpec spec = simple_job();
+    if (n > 1) spec.after_ok = {n - 1};
+    ASSERT_TRUE(step(state, Submit{std::to_string(n), spec, {}}, Time{1}).reply);
+  }
+  ASSERT_TRUE(step(state, Cancel{{1, kNoTask}, 0}, Time{2}).reply);
+  EXPECT_EQ(state.jobs.at(kLong).outcome->state, JobState::kCancelled);
 }
 
 TEST(Extras, AndLabelsAndTheMemoryOfGpus) {
