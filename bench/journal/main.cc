@@ -107,7 +107,8 @@ Status measure(uint64_t tasks, uint64_t jobs, const std::string& folder) {
 
   events.clear();
   for (JobId id = 2; id < jobs + 2; ++id) {
-    events.push_back({kNow, JobSubmitted{id, fmt::format("request-{}", id), bench::developers_job(id), {}}});
+    events.push_back(
+        {kNow, JobSubmitted{id, fmt::format("request-{}", id), bench::developers_job(id), {}}});
     if (id % 4 == 0) events.push_back({kNow, TaskPlaced{{id, kNoTask}, 1, {"node1"}, {{1}}}});
   }
   TRY(append_all(*journal, events, 1000));
