@@ -23,10 +23,13 @@ def test_no_volume_at_all_says_how_to_name_one(cluster):
 
 
 def test_a_container_cannot_do_what_is_the_hosts(cluster):
-    for words in ("up", "down", "doctor", "volume create x --empty"):
+    for words in ("up", "down", "doctor"):
         done = cluster.devrun("shell", cluster.volume, "--", "devrun", *words.split())
         is_clear(done)
         assert "dev container or a job" in done.err and "on the host" in done.err, (words, done)
+    done = cluster.devrun("shell", cluster.volume, "--", "devrun", "volume", "create", "x", "--from-dir", "/root")
+    is_clear(done)
+    assert "from a container" in done.err and "outside" in done.err, done
 
 
 def test_a_folder_that_is_not_there_is_looked_for_where_it_should_be(cluster):
