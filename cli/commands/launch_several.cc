@@ -67,7 +67,7 @@ class Launch {
                   wish_.quiet);
     std::vector<TaskPlaces> found;
     for (const launch::TaskPlan& task : tasks()) found.push_back(TRY(places.of(task)));
-    for (size_t i = 0; i < tasks().size(); ++i) TRY(send(i, std::move(found[i])));
+    for (size_t i = 0; i < tasks().size() && !over_; ++i) TRY(send(i, std::move(found[i])));
     return ok();
   }
 
@@ -82,9 +82,21 @@ class Launch {
     if (several && !group_) follow_the_others(submission);
     if (group_) join_group(i, submission.spec);
     Result<Submitted> submitted = submit_interruptibly(controller_, signals_, submission);
+    if (!submitted && several && !group_ && submitted.error().code == Code::kConflict) {
+      over_ = a_stage_has_failed();
+    }
+    if (over_) return ok();
     if (!submitted) return submitted.error();
     sent_.push_back({*submitted, std::move(submission.spec)});
     return ok();
+  }
+
+  // Sooner than the next one could be submitted.
+  bool a_stage_has_failed() {
+    return std::any_of(sent_.begin(), sent_.end(), [&](const Sent& sent) {
+      const auto job = controller_.get_job(TaskKey{sent.submitted.job, kNoTask});
+      return job && is_final(job->state) && job->state != JobState::kSucceeded;
+    });
   }
 
   // All stages see one snapshot: that of the first, however long the others wait.
@@ -137,8 +149,8 @@ class Launch {
 
   Result<int> follow_stage(size_t i) {
     const Sent& sent = sent_[i];
-    if (sent_.size() > 1 && !wish_.quiet) {
-      context_.console.say(fmt::format("stage {} of {}, {}, is job {}", i + 1, sent_.size(),
+    if (tasks().size() > 1 && !wish_.quiet) {
+      context_.console.say(fmt::format("stage {} of {}, {}, is job {}", i + 1, tasks().size(),
                                        task_name(i), sent.submitted.job));
     }
     if (sent.spec.array.empty()) {
@@ -153,11 +165,12 @@ class Launch {
   }
 
   int said_stage(size_t i, int status) {
-    const size_t left = sent_.size() - i - 1;
-    if (sent_.size() == 1 || wish_.quiet || !has_ended(i)) return status;
+    const size_t left = tasks().size() - i - 1;
+    if (tasks().size() == 1 || wish_.quiet || !has_ended(i)) return status;
     context_.console.say(
-        fmt::format("stage {} of {}, {}, ended with status {}{}", i + 1, sent_.size(), task_name(i),
-                    status, left == 0 ? "" : fmt::format("; {} after it will not run", left)),
+        fmt::format("stage {} of {}, {}, ended with status {}{}", i + 1, tasks().size(),
+                    task_name(i), status,
+                    left == 0 ? "" : fmt::format("; {} after it will not run", left)),
         fmt::format("devrun show {}", sent_[i].submitted.job));
     return status;
   }
@@ -248,6 +261,7 @@ class Launch {
   Controller controller_;
   const bool group_;
   std::vector<Sent> sent_;
+  bool over_ = false;  // a stage has failed before all were submitted
 };
 
 Status check(const LaunchWish& wish) {

@@ -34,8 +34,8 @@ def test_a_stage_that_fails_ends_the_pipeline_with_its_status(cluster):
     done = launch(cluster, "name: p\n" + TWO.format("exit 7", "echo never"))
     assert done.status == 7 and done.out == b"", done
     assert "stage 1 of 2, one, ended with status 7; 1 after it will not run" in done.err, done
-    _, second = new_jobs(cluster, before)
-    assert cluster.await_end(second)["state"] == "CANCELLED"
+    # The second may not have been submitted by then.
+    assert all(cluster.await_end(job)["state"] == "CANCELLED" for job in new_jobs(cluster, before)[1:])
 
 
 def test_a_pipeline_detached_prints_its_ids(cluster):
