@@ -6,6 +6,7 @@
 
 #include "common/base/time.h"
 #include "common/model/ids.h"
+#include "common/model/queued_job.h"
 #include "common/model/sample.h"
 
 namespace devrun::cli {
@@ -17,16 +18,8 @@ struct SeriesQuery {
   uint32_t points_max = 0;
 };
 
-struct QueuedRecord {
-  JobId job = 0;  // 0: another user's
-  uint64_t place = 0;
-  std::string reason;
-  Time expected_start;
-  bool never = false;
-  int32_t priority = 0;
-};
 struct QueueRecord {
-  std::vector<QueuedRecord> jobs;
+  std::vector<QueuedJob> jobs;
   uint64_t waiting = 0;  // in all
 };
 

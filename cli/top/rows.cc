@@ -128,10 +128,7 @@ tui::Pushed pushed_of(const WatchNews& news) {
 tui::QueueFetched queue_of(const QueueRecord& queue) {
   tui::QueueFetched out;
   out.waiting = queue.waiting;
-  for (const QueuedRecord& one : queue.jobs) {
-    out.rows.push_back(
-        {one.job, one.place, one.reason, one.expected_start, one.never, one.priority});
-  }
+  out.rows = queue.jobs;
   return out;
 }
 

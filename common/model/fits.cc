@@ -18,9 +18,9 @@ bool may_run_on(const NodeHello& node, const JobSpec& spec) {
 }
 
 bool fits(const NodeHello& node, const Resources& need) {
-  Resources of = node.total;
-  of.gpus = static_cast<int32_t>(gpus_of_type(node, need.gpu_type, need.gpu_memory_bytes).size());
-  return covers(of, need);
+  if (!covers_but_gpus(node.total, need)) return false;
+  const size_t gpus = gpus_of_type(node, need.gpu_type, need.gpu_memory_bytes).size();
+  return need.gpus <= static_cast<int32_t>(gpus);
 }
 
 }  // namespace devrun

@@ -11,8 +11,12 @@ namespace devrun {
 void add(Resources& to, const Resources& what);
 // The result may be below zero: of a node that says less than it said before.
 void take(Resources& from, const Resources& what);
+void take_extras(Resources& from, const Resources& what);
 // Whether `of` is at least `need` in all that is counted.
 bool covers(const Resources& of, const Resources& need);
+// The same but for GPUs, of which a caller may count those of the right kind only.
+bool covers_but_gpus(const Resources& of, const Resources& need);
+bool covers_extras(const Resources& of, const Resources& need);
 // 0 if there are none of that name.
 int64_t extra_of(const Resources& of, const std::string& name);
 

@@ -33,9 +33,10 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
                              const Match& match, Time now) {
   const Room& room = rooms.at(node);
   const Resources& need = shape.need;
-  Resources at_best = room.total;
-  at_best.gpus = static_cast<int32_t>(match.gpus.count());
-  if (!room.usable || !match.may_run || !covers(at_best, need)) return {};
+  if (!room.usable || !match.may_run || !covers_but_gpus(room.total, need) ||
+      static_cast<int32_t>(match.gpus.count()) < need.gpus) {
+    return {};
+  }
   int64_t cpu = room.free.cpu_milli;
   int64_t memory = room.free.memory_bytes;
   int32_t gpus = need.gpus == 0 ? 0 : static_cast<int32_t>((room.gpus_free & match.gpus).count());
@@ -43,9 +44,8 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
   const auto enough = [&] {
     return cpu >= need.cpu_milli && memory >= need.memory_bytes && gpus >= need.gpus;
   };
-  const bool extras = covers({0, 0, 0, {}, 0, room.free.extras}, {0, 0, 0, {}, 0, need.extras});
-  if (extras && enough()) return now;
-  if (!extras) return kNever;  // when these come back is not looked at
+  if (!covers_extras(room.free, need)) return kNever;  // when these come back is not looked at
+  if (enough()) return now;
   for (const Freeing& freeing : rooms.freeings(state, node)) {
     at = expected(freeing, now);
     cpu += freeing.cpu_milli;

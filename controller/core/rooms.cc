@@ -142,7 +142,7 @@ void Rooms::find_beside(const State& state, NodeId node, Time now) {
     take(room.beside, {freeing.cpu_milli, freeing.memory_bytes, freeing.gpus, {}});
   }
   // When these come back is not looked at.
-  take(room.beside, {0, 0, 0, {}, 0, state.nodes.at(room.name).used.extras});
+  take_extras(room.beside, state.nodes.at(room.name).used);
 }
 
 void Rooms::set_hold(const State& state, NodeId node, std::optional<Hold> hold,

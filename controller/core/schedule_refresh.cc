@@ -115,11 +115,14 @@ void Schedule::refresh_node(const State& state, const std::string& name, Time no
   rooms_.refresh(state, name, now);
   const std::optional<NodeId> node = rooms_.find(name);
   if (!node) return;
-  Time again = kNever;
-  const bool usable = why_unusable(state, name, now, &again).empty();
-  if (again != kNever) node_timers_[name] = again;
-  const std::optional<Hold> hold = rooms_.at(*node).hold;
-  if (!usable && hold) drop_reservation(state, hold->shape, now);  // made again elsewhere
+  const Room& room = rooms_.at(*node);
+  if (!room.usable) {
+    Time again = kNever;
+    why_unusable(state, name, now, &again);
+    if (again != kNever) node_timers_[name] = again;
+    const std::optional<Hold> hold = room.hold;
+    if (hold) drop_reservation(state, hold->shape, now);  // made again elsewhere
+  }
   node_moved(*node, now);
 }
 

@@ -161,18 +161,15 @@ void WaitList::resume_pool(const std::string& pool) {
 void WaitList::set_lag(UserId user, Duration lag) {
   if (lags_.size() <= user) lags_.resize(user + 1);
   if (lags_[user] == lag) return;
-  const bool waits = user < of_user_.size();
-  for (size_t pass = 0; pass < 2; ++pass) {
-    if (pass == 1) lags_[user] = lag;
-    if (!waits) continue;
-    for (const ShapeId id : of_user_[user]) {
-      if (pass == 0) {
-        unlist_head(*shapes_[id], user);
-      } else {
-        list_head(*shapes_[id], user);
-        file(id);
-      }
-    }
+  if (user >= of_user_.size()) {  // nothing of theirs waits
+    lags_[user] = lag;
+    return;
+  }
+  for (const ShapeId id : of_user_[user]) unlist_head(*shapes_[id], user);
+  lags_[user] = lag;
+  for (const ShapeId id : of_user_[user]) {
+    list_head(*shapes_[id], user);
+    file(id);
   }
 }
 

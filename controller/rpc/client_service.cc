@@ -19,6 +19,7 @@
 #include "controller/rpc/snapshot_info.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/submit_call.h"
+#include "controller/rpc/unary_call.h"
 #include "controller/rpc/volume_access.h"
 
 namespace devrun::controller {
@@ -54,66 +55,34 @@ Status check_unused(const State& state, const std::string& volume) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* ClientService::with_state(Context* context, const char* call,
-                                                    WithState work) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, call);
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  parts_.core.read(
-      [reactor, peer = std::move(*peer), work = std::move(work)](const State& state, Time now) {
-        const Result<Who> who = resolve(state, peer);
-        reactor->Finish(to_status(who ? work(state, *who, now) : Status(who.error())));
+grpc::ServerUnaryReactor* ClientService::with_jobs(Context* context, const char* call,
+                                                   std::vector<JobId> jobs, WithState work) {
+  return for_caller(
+      parts_.core, context, call, std::move(jobs),
+      [work = std::move(work)](const State& state, const Who& who, Time now, Unary& reactor) {
+        reactor.Finish(to_status(work(state, who, now)));
       });
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* ClientService::with_job(Context* context, const char* call, JobId job,
-                                                  WithState work) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, call);
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  parts_.core.read_jobs({job}, [reactor, peer = std::move(*peer), work = std::move(work)](
-                                   const State& state, Time now, const Status& read) {
-    if (!read) return reactor->Finish(to_status(read.error()));
-    const Result<Who> who = resolve(state, peer);
-    reactor->Finish(to_status(who ? work(state, *who, now) : Status(who.error())));
-  });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* ClientService::on_worker(Context* context, const char* call,
                                                    WithState first, WithWho then) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, call);
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  WorkerPool& workers = parts_.volume_work;
-  parts_.core.read([reactor, &workers, peer = std::move(*peer), first = std::move(first),
-                    then = std::move(then)](const State& state, Time now) {
-    const Result<Who> who = resolve(state, peer);
-    const Status checked = who ? first(state, *who, now) : Status(who.error());
-    if (!checked) return reactor->Finish(to_status(checked));
-    const bool queued =
-        workers.run([reactor, then, who = *who] { reactor->Finish(to_status(then(who))); });
-    if (!queued) {
-      reactor->Finish(
-          to_status(Error{Code::kExhausted, "too many requests about volumes wait", "try again"}));
-    }
-  });
-  return reactor;
+  return for_caller(
+      parts_.core, context, call, {},
+      [&workers = parts_.volume_work, first = std::move(first), then = std::move(then)](
+          const State& state, const Who& who, Time now, Unary& reactor) {
+        const Status checked = first(state, who, now);
+        if (!checked) return reactor.Finish(to_status(checked));
+        const bool queued =
+            workers.run([&reactor, then, who] { reactor.Finish(to_status(then(who))); });
+        if (queued) return;
+        reactor.Finish(to_status(
+            Error{Code::kExhausted, "too many requests about volumes wait", "try again"}));
+      });
 }
 
 grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::ClientHello* request,
                                                pb::ControllerHello* reply) {
-  return with_state(context, "Hello", [request, reply](const State&, const Who& who, Time) {
+  return with_jobs(context, "Hello", {}, [request, reply](const State&, const Who& who, Time) {
     reply->set_version(std::string(kVersion));
     reply->set_role(who.admin ? "admin" : "user");
     reply->set_user(who.user);
@@ -127,14 +96,9 @@ grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::Clien
 
 grpc::ServerUnaryReactor* ClientService::Submit(Context* context, const pb::SubmitRequest* request,
                                                 pb::SubmitReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, "Submit");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  std::make_shared<SubmitCall>(parts_, std::move(*peer), *request, *reply, *reactor)->start();
-  return reactor;
+  return for_peer(context, "Submit", [&](Peer peer, Unary& reactor) {
+    std::make_shared<SubmitCall>(parts_, std::move(peer), *request, *reply, reactor)->start();
+  });
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Attach(
@@ -154,8 +118,8 @@ grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec
 grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
                                                       const pb::ListSessionsRequest* request,
                                                       pb::ListSessionsReply* reply) {
-  return with_job(
-      context, "ListSessions", request->job(),
+  return with_jobs(
+      context, "ListSessions", {request->job()},
       [=, &sessions = parts_.sessions](const State& state, const Who& who, Time) -> Status {
         TRY(openable_job(state, who, request->job()));
         sessions.list(request->job(), *reply);
@@ -166,68 +130,55 @@ grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
                                                   const pb::ListJobsRequest* request,
                                                   pb::ListJobsReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, "ListJobs");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  list_jobs(parts_, std::move(*peer), *request, *reply, *reactor);
-  return reactor;
+  return for_peer(context, "ListJobs", [&](Peer peer, Unary& reactor) {
+    list_jobs(parts_, std::move(peer), *request, *reply, reactor);
+  });
 }
 
 grpc::ServerUnaryReactor* ClientService::GetJob(Context* context, const pb::GetJobRequest* request,
                                                 pb::JobInfo* reply) {
-  return with_job(context, "GetJob", request->job(),
-                  [=, &sealer = parts_.sealer, &hub = parts_.hub](
-                      const State& state, const Who& who, Time now) -> Status {
-                    const Job* job = TRY(visible_job(state, who, request->job()));
-                    std::optional<int32_t> task;
-                    if (request->has_task()) {
-                      task = request->task();
-                      TRY(visible_task(state, who, {job->id, *task}, 0, now));
-                    }
-                    *reply = job_info(state, *job, now, Detail::kFull, task);
-                    for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
-                      if (attempt.has_ending()) continue;  // the state knows the length only then
-                      const AttemptKey key = TRY(wire::from_proto(attempt.key()));
-                      attempt.set_output_bytes(static_cast<int64_t>(hub.output_length(key)));
-                    }
-                    const std::vector<std::string> names =
-                        TRY(env_names(sealer, job->spec.program.sealed_env));
-                    reply->mutable_env_names()->Add(names.begin(), names.end());
-                    return ok();
-                  });
+  return with_jobs(context, "GetJob", {request->job()},
+                   [=, &sealer = parts_.sealer, &hub = parts_.hub](
+                       const State& state, const Who& who, Time now) -> Status {
+                     const Job* job = TRY(visible_job(state, who, request->job()));
+                     std::optional<int32_t> task;
+                     if (request->has_task()) {
+                       task = request->task();
+                       TRY(visible_task(state, who, {job->id, *task}, 0, now));
+                     }
+                     *reply = job_info(state, *job, now, Detail::kFull, task);
+                     for (pb::AttemptInfo& attempt : *reply->mutable_attempts()) {
+                       if (attempt.has_ending()) continue;  // the state knows the length only then
+                       const AttemptKey key = TRY(wire::from_proto(attempt.key()));
+                       attempt.set_output_bytes(static_cast<int64_t>(hub.output_length(key)));
+                     }
+                     const std::vector<std::string> names =
+                         TRY(env_names(sealer, job->spec.program.sealed_env));
+                     reply->mutable_env_names()->Add(names.begin(), names.end());
+                     return ok();
+                   });
 }
 
 grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
                                                    const pb::CancelJobRequest* request,
                                                    pb::CancelJobReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, "CancelJob");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  parts_.core.read_jobs({request->job()}, [=, &core = parts_.core, peer = std::move(*peer)](
-                                              const State& state, Time, const Status& read) {
-    if (!read) return reactor->Finish(to_status(read.error()));
-    const Result<Who> who = resolve(state, peer);
-    if (!who) return reactor->Finish(to_status(who.error()));
-    const auto job = visible_job(state, *who, request->job());
-    if (!job) return reactor->Finish(to_status(job.error()));
-    if (request->signal() < 0 || request->signal() > 64) {
-      return reactor->Finish(to_status(Error{
-          Code::kInvalid, fmt::format("there is no signal {}", request->signal()), "kill -l"}));
-    }
-    core.post(Cancel{{request->job(), request->task()}, request->signal()},
-              [=](const State&, Time, const Result<Reply>& result) {
-                if (!result) return reactor->Finish(to_status(result.error()));
-                reply->set_state(wire::to_proto(std::get<Cancelled>(*result).before));
-                reactor->Finish(grpc::Status::OK);
-              });
-  });
-  return reactor;
+  return for_caller(
+      parts_.core, context, "CancelJob", {request->job()},
+      [=, &core = parts_.core](const State& state, const Who& who, Time, Unary& answered) {
+        Unary* const reactor = &answered;
+        const auto job = visible_job(state, who, request->job());
+        if (!job) return reactor->Finish(to_status(job.error()));
+        if (request->signal() < 0 || request->signal() > 64) {
+          return reactor->Finish(to_status(Error{
+              Code::kInvalid, fmt::format("there is no signal {}", request->signal()), "kill -l"}));
+        }
+        core.post(Cancel{{request->job(), request->task()}, request->signal()},
+                  [=](const State&, Time, const Result<Reply>& result) {
+                    if (!result) return reactor->Finish(to_status(result.error()));
+                    reply->set_state(wire::to_proto(std::get<Cancelled>(*result).before));
+                    reactor->Finish(grpc::Status::OK);
+                  });
+      });
 }
 
 grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
@@ -272,17 +223,17 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
 grpc::ServerUnaryReactor* ClientService::ForeseeJob(Context* context,
                                                     const pb::SubmitRequest* request,
                                                     pb::Foresight* reply) {
-  return with_state(context, "ForeseeJob",
-                    [=](const State& state, const Who& who, Time now) -> Status {
-                      JobSpec spec = TRY(check_submit(*request));
-                      spec.user = who.user;
-                      const Foresight seen = foresee(state, spec, now);
-                      reply->set_reason(in_utf8(seen.reason));
-                      reply->set_queue_place(seen.place);
-                      reply->set_expected_start_us(seen.start.us);
-                      reply->set_never(seen.never);
-                      return ok();
-                    });
+  return with_jobs(context, "ForeseeJob", {},
+                   [=](const State& state, const Who& who, Time now) -> Status {
+                     JobSpec spec = TRY(check_submit(*request));
+                     spec.user = who.user;
+                     const Foresight seen = foresee(state, spec, now);
+                     reply->set_reason(in_utf8(seen.reason));
+                     reply->set_queue_place(seen.place);
+                     reply->set_expected_start_us(seen.start.us);
+                     reply->set_never(seen.never);
+                     return ok();
+                   });
 }
 
 }  // namespace devrun::controller

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "controller/rpc/identity.h"
 #include "controller/rpc/services.h"
@@ -62,11 +63,10 @@ class ClientService final : public pb::Client::CallbackService {
                          pb::DeclareNodeLostReply*) override;
 
  private:
-  // On the core's thread, for a caller who may make the call; answers what it returns.
+  // On the core's thread, for a caller who may make the call; answers what it returns. The jobs that are named are known,
+  // also those that have left the ledger.
   using WithState = std::function<Status(const State& state, const Who& who, Time now)>;
-  Unary* with_state(Context* context, const char* call, WithState work);
-  // The same for a caller who names a job, which may have left the ledger.
-  Unary* with_job(Context* context, const char* call, JobId job, WithState work);
+  Unary* with_jobs(Context* context, const char* call, std::vector<JobId> jobs, WithState work);
   // The same, and then on a worker.
   using WithWho = std::function<Status(const Who& who)>;
   Unary* on_worker(Context* context, const char* call, WithState first, WithWho then);

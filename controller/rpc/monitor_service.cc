@@ -13,6 +13,7 @@
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/status.h"
+#include "controller/rpc/unary_call.h"
 #include "controller/rpc/watch_call.h"
 
 namespace devrun::controller {
@@ -109,23 +110,6 @@ void answer(const Counting& counting, pb::UseReply& reply) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* MonitorService::with_state(Context* context, const char* call,
-                                                     WithState work) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, call);
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  parts_.core.read(
-      [reactor, peer = std::move(*peer), work = std::move(work)](const State& state, Time now) {
-        const Result<Who> who = resolve(state, peer);
-        if (!who) return reactor->Finish(to_status(who.error()));
-        work(state, *who, now, *reactor);
-      });
-  return reactor;
-}
-
 grpc::ServerWriteReactor<pb::WatchUpdate>* MonitorService::Watch(Context* context,
                                                                  const pb::WatchRequest* request) {
   Result<Peer> peer = identify(*context, "Watch");
@@ -147,48 +131,43 @@ grpc::ServerWriteReactor<pb::WatchUpdate>* MonitorService::Watch(Context* contex
 grpc::ServerUnaryReactor* MonitorService::ReadSeries(Context* context,
                                                      const pb::SeriesRequest* request,
                                                      pb::SeriesReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  Result<Peer> peer = identify(*context, "ReadSeries");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  parts_.core.read_jobs({request->job()}, [=, &book = parts_.samples, peer = std::move(*peer)](
-                                              const State& state, Time, const Status&) {
-    const auto read = [&]() -> Status {
-      const Who who = TRY(resolve(state, peer));
-      if (request->job() == 0) {
-        const auto all = book.node_series(request->node(), request->days(), request->points_max());
-        for (const LoadSeries& one : all) *reply->add_series() = wire::to_proto(one);
-        if (request->node().empty() || !all.empty()) return ok();
-        return Error{Code::kNotFound, fmt::format("node '{}' has told no load", request->node()),
-                     "devrun nodes"};
-      }
-      TRY(visible_job(state, who, request->job()));
-      const auto series = book.job_series(request->job(), request->points_max());
-      if (series) *reply->add_series() = wire::to_proto(*series);
-      return ok();
-    };
-    reactor->Finish(to_status(read()));
-  });
-  return reactor;
+  const auto work = [=, &book = parts_.samples](const State& state, const Who& who) -> Status {
+    if (request->job() == 0) {
+      const auto all = book.node_series(request->node(), request->days(), request->points_max());
+      for (const LoadSeries& one : all) *reply->add_series() = wire::to_proto(one);
+      if (request->node().empty() || !all.empty()) return ok();
+      return Error{Code::kNotFound, fmt::format("node '{}' has told no load", request->node()),
+                   "devrun nodes"};
+    }
+    TRY(visible_job(state, who, request->job()));
+    const auto series = book.job_series(request->job(), request->points_max());
+    if (series) *reply->add_series() = wire::to_proto(*series);
+    return ok();
+  };
+  std::vector<JobId> jobs;
+  if (request->job() != 0) jobs.push_back(request->job());
+  return for_caller(parts_.core, context, "ReadSeries", std::move(jobs),
+                    [work](const State& state, const Who& who, Time, Unary& reactor) {
+                      reactor.Finish(to_status(work(state, who)));
+                    });
 }
 
 grpc::ServerUnaryReactor* MonitorService::ReadQueue(Context* context,
                                                     const pb::QueueRequest* request,
                                                     pb::QueueReply* reply) {
-  return with_state(
-      context, "ReadQueue", [=](const State& state, const Who& who, Time now, Unary& reactor) {
-        const uint32_t limit =
-            request->limit() == 0 ? kQueueShown : std::min(request->limit(), kQueueShownMax);
-        list_queue(state, who, limit, now, *reply);
-        reactor.Finish(grpc::Status::OK);
-      });
+  return for_caller(parts_.core, context, "ReadQueue", {},
+                    [=](const State& state, const Who& who, Time now, Unary& reactor) {
+                      const uint32_t limit = request->limit() == 0
+                                                 ? kQueueShown
+                                                 : std::min(request->limit(), kQueueShownMax);
+                      list_queue(state, who, limit, now, *reply);
+                      reactor.Finish(grpc::Status::OK);
+                    });
 }
 
 grpc::ServerUnaryReactor* MonitorService::ReadUse(Context* context, const pb::UseRequest* request,
                                                   pb::UseReply* reply) {
-  return with_state(context, "ReadUse",
+  return for_caller(parts_.core, context, "ReadUse", {},
                     [=, &archive = parts_.archive](const State& state, const Who& who, Time now,
                                                    Unary& answered) {
                       Unary* const reactor = &answered;

@@ -19,11 +19,6 @@ class MonitorService final : public pb::Monitor::CallbackService {
   Unary* ReadUse(Context*, const pb::UseRequest*, pb::UseReply*) override;
 
  private:
-  using WithState =
-      std::function<void(const State& state, const Who& who, Time now, Unary& reactor)>;
-  // On the core's thread, for a caller who may make the call; `work` or somebody after it answers.
-  Unary* with_state(Context* context, const char* call, WithState work);
-
   Parts parts_;
 };
 

@@ -7,6 +7,7 @@
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
+#include "controller/rpc/unary_call.h"
 
 namespace devrun::controller {
 
@@ -43,71 +44,62 @@ void step_of_node(CoreLoop& core, grpc::ServerUnaryReactor* reactor, const std::
 grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
                                                    const pb::ListNodesRequest* request,
                                                    pb::ListNodesReply* reply) {
-  return with_state(context, "ListNodes", [=](const State& state, const Who&, Time now) -> Status {
-    if (!request->node().empty()) {
-      const auto found = state.nodes.find(request->node());
-      if (found == state.nodes.end() || found->second.lost) return no_node(state, request->node());
-      pb::NodeInfo& info = *reply->add_nodes() = node_info(state, found->second, now);
-      const auto presence = state.presence.nodes.find(request->node());
-      if (presence == state.presence.nodes.end()) return ok();
-      for (const auto& [name, value] : presence->second.files) {
-        pb::NamedCount& count = *info.add_files();
-        count.set_name(name);
-        count.set_value(value);
-      }
-      return ok();
-    }
-    for (const auto& [name, node] : state.nodes) {
-      if (!node.lost) *reply->add_nodes() = node_info(state, node, now);
-    }
-    return ok();
-  });
+  return with_jobs(
+      context, "ListNodes", {}, [=](const State& state, const Who&, Time now) -> Status {
+        if (!request->node().empty()) {
+          const auto found = state.nodes.find(request->node());
+          if (found == state.nodes.end() || found->second.lost)
+            return no_node(state, request->node());
+          pb::NodeInfo& info = *reply->add_nodes() = node_info(state, found->second, now);
+          const auto presence = state.presence.nodes.find(request->node());
+          if (presence == state.presence.nodes.end()) return ok();
+          for (const auto& [name, value] : presence->second.files) {
+            pb::NamedCount& count = *info.add_files();
+            count.set_name(name);
+            count.set_value(value);
+          }
+          return ok();
+        }
+        for (const auto& [name, node] : state.nodes) {
+          if (!node.lost) *reply->add_nodes() = node_info(state, node, now);
+        }
+        return ok();
+      });
 }
 
 grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
                                                          const pb::DeclareNodeLostRequest* request,
                                                          pb::DeclareNodeLostReply* reply) {
-  Unary* reactor = context->DefaultReactor();
-  const Result<Peer> peer = identify(*context, "DeclareNodeLost");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  const std::string reason =
-      fmt::format("{} was declared lost by {}", request->node(), peer->certified.name);
-  step_of_node(parts_.core, reactor, request->node(), DeclareLost{request->node(), reason},
-               [reply](const State&, Time, const Reply& done) {
-                 for (const AttemptKey& key : std::get<DeclaredLost>(done).attempts) {
-                   *reply->add_attempts() = wire::to_proto(key);
-                 }
-               });
-  return reactor;
+  return for_peer(context, "DeclareNodeLost", [&](const Peer& peer, Unary& reactor) {
+    const std::string reason =
+        fmt::format("{} was declared lost by {}", request->node(), peer.certified.name);
+    step_of_node(parts_.core, &reactor, request->node(), DeclareLost{request->node(), reason},
+                 [reply](const State&, Time, const Reply& done) {
+                   for (const AttemptKey& key : std::get<DeclaredLost>(done).attempts) {
+                     *reply->add_attempts() = wire::to_proto(key);
+                   }
+                 });
+  });
 }
 
 grpc::ServerUnaryReactor* ClientService::DrainNode(Context* context,
                                                    const pb::DrainNodeRequest* request,
                                                    pb::NodeInfo* reply) {
-  Unary* reactor = context->DefaultReactor();
-  const Result<Peer> peer = identify(*context, "DrainNode");
-  if (!peer) {
-    reactor->Finish(to_status(peer.error()));
-    return reactor;
-  }
-  if (request->drained() &&
-      (request->reason().empty() || request->reason().size() > kReasonBytesMax)) {
-    reactor->Finish(to_status(
-        Error{Code::kInvalid,
-              fmt::format("a node is drained for a reason of 1 to {} bytes", kReasonBytesMax),
-              fmt::format("devrun nodes drain {} REASON", request->node())}));
-    return reactor;
-  }
-  step_of_node(
-      parts_.core, reactor, request->node(),
-      Drain{request->node(), request->drained(), in_utf8(request->reason()), peer->certified.name},
-      [reply, node = request->node()](const State& state, Time now, const Reply&) {
-        *reply = node_info(state, state.nodes.at(node), now);
-      });
-  return reactor;
+  return for_peer(context, "DrainNode", [&](const Peer& peer, Unary& reactor) {
+    if (request->drained() &&
+        (request->reason().empty() || request->reason().size() > kReasonBytesMax)) {
+      return reactor.Finish(to_status(
+          Error{Code::kInvalid,
+                fmt::format("a node is drained for a reason of 1 to {} bytes", kReasonBytesMax),
+                fmt::format("devrun nodes drain {} REASON", request->node())}));
+    }
+    step_of_node(
+        parts_.core, &reactor, request->node(),
+        Drain{request->node(), request->drained(), in_utf8(request->reason()), peer.certified.name},
+        [reply, node = request->node()](const State& state, Time now, const Reply&) {
+          *reply = node_info(state, state.nodes.at(node), now);
+        });
+  });
 }
 
 }  // namespace devrun::controller

@@ -82,7 +82,7 @@ struct NodeSeriesFetched {
   std::vector<LoadSeries> series;
 };
 struct QueueFetched {
-  std::vector<QueueRow> rows;
+  std::vector<QueuedJob> rows;
   uint64_t waiting = 0;
 };
 struct VolumesFetched {

@@ -103,7 +103,7 @@ struct Model {
   Cursor node_cursor;
   bool node_days = false;
   std::map<std::string, LoadSeries> node_days_series;
-  std::vector<QueueRow> queue;
+  std::vector<QueuedJob> queue;
   uint64_t queue_waiting = 0;
   Cursor queue_cursor;
   std::vector<VolumeRow> volumes;

@@ -10,6 +10,7 @@
 #include "common/model/ids.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "common/model/queued_job.h"
 #include "common/model/sample.h"
 #include "common/model/task_counts.h"
 
@@ -92,15 +93,6 @@ struct JobLoad {
   uint32_t gpus = 0;
   uint32_t gpu_percent = 0;
   uint32_t gpu_idle_s = 0;  // how long none of its GPUs has done anything
-};
-
-struct QueueRow {
-  JobId job = 0;  // 0: another user's
-  uint64_t place = 0;
-  std::string reason;
-  Time expected_start;
-  bool never = false;
-  int32_t priority = 0;
 };
 
 struct VolumeRow {

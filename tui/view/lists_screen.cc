@@ -53,7 +53,7 @@ std::string when(Time at, Time now) {
 
 void draw_queue(const Model& model, Canvas& canvas) {
   put_heads(canvas, {{"PLACE", 7}, {"JOB", 9}, {"USER", 10}, {"STARTS", 11}, {"WHY IT WAITS", 0}});
-  put_rows(canvas, model.queue, model.queue_cursor, [&](int row, const QueueRow& one) {
+  put_rows(canvas, model.queue, model.queue_cursor, [&](int row, const QueuedJob& one) {
     const auto job = model.jobs.find(one.job);
     const std::string place = one.place == 0 ? "-" : fmt::format("{}", one.place);
     if (one.job == 0) {

@@ -16,6 +16,14 @@ Digest digest(uint8_t first) {
   return out;
 }
 
+ObservedAttempt ended_with_results_left(const AttemptKey& key, const std::string& why) {
+  ObservedAttempt ended = World::at(key, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
+  ended.wrote = WrittenSummary{};
+  ended.wrote->home = HomeSummary{};
+  ended.wrote->home->failure = why;
+  return ended;
+}
+
 TEST(Derive, ADependentBeginsWithWhatItWaitedFor) {
   World world;
   world.derives = false;
@@ -163,12 +171,7 @@ TEST(Completing, CancelledItsResultsAreLeft) {
   for (const JobId job : {id, other}) {
     world.put(Cancel{{job, kNoTask}, 0});
     EXPECT_TRUE(desired(world.state, "n1", first_try(job))->attempt.leave_results);
-    ObservedAttempt ended =
-        World::at(first_try(job), Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
-    ended.wrote = WrittenSummary{};
-    ended.wrote->home = HomeSummary{};
-    ended.wrote->home->failure = "it was cancelled while it came home";
-    world.report("n1", ended);
+    world.report("n1", ended_with_results_left(first_try(job), "it was cancelled meanwhile"));
     EXPECT_EQ(world.of(job), JobState::kCancelled);
     EXPECT_EQ(world.ending(job).status, 130);
     EXPECT_EQ(world.ending(job).hint, "devrun apply " + std::to_string(job));
@@ -199,12 +202,7 @@ TEST(Completing, ResultsThatCannotComeHomeAreStatus123AndNoReasonToRunAgain) {
   JobSpec spec = simple_job();
   spec.retries = 3;
   const JobId id = world.submit(spec);
-  ObservedAttempt ended =
-      World::at(first_try(id), Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
-  ended.wrote = WrittenSummary{};
-  ended.wrote->home = HomeSummary{};
-  ended.wrote->home->failure = "the store is full";
-  world.report("n1", ended);
+  world.report("n1", ended_with_results_left(first_try(id), "the store is full"));
   EXPECT_EQ(world.of(id), JobState::kFailed);
   EXPECT_EQ(world.ending(id).status, 123);
   EXPECT_EQ(world.ending(id).hint, "devrun apply 1");

@@ -62,6 +62,16 @@ class Watcher {
   std::unique_ptr<grpc::ClientReader<pb::WatchUpdate>> reader_;
 };
 
+// As one asks who has read a first update and went away.
+pb::WatchRequest where_one_stopped(TestCluster& cluster) {
+  Watcher watcher(cluster, {});
+  EXPECT_TRUE(watcher.read());
+  pb::WatchRequest wish;
+  wish.set_epoch(watcher.update.epoch());
+  wish.set_sequence(watcher.update.sequence());
+  return wish;
+}
+
 TEST(Watch, TellsAllFirstAndThenWhatChanges) {
   TestCluster cluster;
   FakeAgent agent(cluster, "node1");
@@ -86,13 +96,7 @@ TEST(Watch, TellsAllFirstAndThenWhatChanges) {
 TEST(Watch, WhoComesBackGetsWhatChangedMeanwhile) {
   TestCluster cluster;
   const JobId first = submit(cluster, "r1");
-  pb::WatchRequest wish;
-  {
-    Watcher watcher(cluster, {});
-    ASSERT_TRUE(watcher.read());
-    wish.set_epoch(watcher.update.epoch());
-    wish.set_sequence(watcher.update.sequence());
-  }
+  const pb::WatchRequest wish = where_one_stopped(cluster);
   const JobId second = submit(cluster, "r2");
   Watcher again(cluster, wish);
   ASSERT_TRUE(again.read());
@@ -104,13 +108,7 @@ TEST(Watch, WhoComesBackGetsWhatChangedMeanwhile) {
 TEST(Watch, AnotherControllersNumbersMeanNothing) {
   TestCluster cluster;
   const JobId job = submit(cluster, "r1");
-  pb::WatchRequest wish;
-  {
-    Watcher watcher(cluster, {});
-    ASSERT_TRUE(watcher.read());
-    wish.set_epoch(watcher.update.epoch());
-    wish.set_sequence(watcher.update.sequence());
-  }
+  const pb::WatchRequest wish = where_one_stopped(cluster);
   cluster.stop();
   cluster.start();
   Watcher again(cluster, wish);

@@ -1,0 +1,35 @@
+// The beginning that calls with one answer share: the peer is identified, and refused if it may not make the call; then, on
+// the core's thread, it is resolved to a user. What is refused is answered here; what is not is the work's to answer.
+#pragma once
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "controller/rpc/core_loop.h"
+#include "controller/rpc/identity.h"
+#include "controller/rpc/status.h"
+
+namespace devrun::controller {
+
+// `work(Peer, reactor)` runs at once, on gRPC's thread.
+template <typename Work>
+grpc::ServerUnaryReactor* for_peer(grpc::CallbackServerContext* context, const char* call,
+                                   Work&& work) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Result<Peer> peer = identify(*context, call);
+  if (!peer) {
+    reactor->Finish(to_status(peer.error()));
+  } else {
+    work(std::move(*peer), *reactor);
+  }
+  return reactor;
+}
+
+// `work` runs on the core's thread, after all that was posted before, and once find_job has `jobs`, if there are such.
+using ForCaller = std::function<void(const State& state, const Who& who, Time now,
+                                     grpc::ServerUnaryReactor& reactor)>;
+grpc::ServerUnaryReactor* for_caller(CoreLoop& core, grpc::CallbackServerContext* context,
+                                     const char* call, std::vector<JobId> jobs, ForCaller work);
+
+}  // namespace devrun::controller
