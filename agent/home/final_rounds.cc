@@ -7,6 +7,8 @@
 #include <cerrno>
 
 #include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "common/tree/reads.h"
 
 namespace devrun::home {
 
@@ -100,7 +102,13 @@ Result<std::optional<HomeSummary>> FinalRounds::round(const AttemptKey& key,
     // Not the controller's word: its disk is not there.
     return Error{Code::kIo, std::move(reader).error().message, {}};
   }
-  return rounds_.run({key, true, **reader, sent});
+  std::string reads;
+  if (!place.reads.empty()) {
+    // A list that has gone is one that nothing is concluded from.
+    Result<std::string> found = read_file(place.reads, tree::kReadsBytesMax);
+    if (found) reads = std::move(*found);
+  }
+  return rounds_.run({key, true, **reader, sent, std::move(reads)});
 }
 
 void FinalRounds::settle(const AttemptKey& key) {

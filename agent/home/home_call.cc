@@ -97,7 +97,7 @@ class HomeCall::Sending {
           const Round& round)
       : round_(round), context_(context), stream_(controller, context) {}
 
-  Result<std::optional<HomeSummary>> run(UpperItem first);
+  Result<std::optional<HomeSummary>> run(const std::optional<UpperItem>& first);
 
  private:
   struct Named {
@@ -110,7 +110,8 @@ class HomeCall::Sending {
     std::optional<uint64_t> unsent = {};
   };
 
-  Status tell_all(UpperItem first);
+  Status tell_all(const std::optional<UpperItem>& first);
+  bool write_reads();
   Status tell(const UpperItem& item);
   Result<Named> name(const UpperItem& item);
   Status flush();
@@ -142,9 +143,9 @@ class HomeCall::Sending {
   std::optional<HomeSummary> result_;  // of listen
 };
 
-Result<std::optional<HomeSummary>> HomeCall::Sending::run(UpperItem first) {
+Result<std::optional<HomeSummary>> HomeCall::Sending::run(const std::optional<UpperItem>& first) {
   std::thread listening([this] { listen(); });
-  Status told = tell_all(std::move(first));
+  Status told = tell_all(first);
   std::thread reading;
   if (told) {
     reading = std::thread([this] { read_files(); });
@@ -172,13 +173,23 @@ Result<std::optional<HomeSummary>> HomeCall::Sending::run(UpperItem first) {
   return result_;
 }
 
-Status HomeCall::Sending::tell_all(UpperItem first) {
+bool HomeCall::Sending::write_reads() {
+  for (size_t at = 0; at < round_.reads.size(); at += kBlockBytes) {
+    pb::HomeUp message;
+    message.set_reads(round_.reads.substr(at, kBlockBytes));
+    if (!stream_.write(message)) return false;
+  }
+  return true;
+}
+
+Status HomeCall::Sending::tell_all(const std::optional<UpperItem>& first) {
   pb::HomeUp start;
   *start.mutable_start()->mutable_key() = wire::to_proto(round_.key);
   start.mutable_start()->set_final(round_.final);
   const Error broken{Code::kUnavailable, "the call broke", {}};
   if (!stream_.write(start)) return broken;
-  TRY(tell(first));
+  if (!write_reads()) return broken;
+  if (first) TRY(tell(*first));
   while (const std::optional<UpperItem> item = TRY(round_.reader.next())) TRY(tell(*item));
   TRY(flush());
   pb::HomeUp listed;
@@ -374,16 +385,15 @@ Status HomeCall::Sending::push(Outgoing next) {
 // ── the call ────────────────────────────────────────────────────────────────────────────────────
 
 Result<std::optional<HomeSummary>> HomeCall::run(const Round& round) {
-  std::optional<UpperItem> first = TRY(round.reader.next());
-  if (!first) return std::optional<HomeSummary>();
+  const std::optional<UpperItem> first = TRY(round.reader.next());
+  if (!first && round.reads.empty()) return std::optional<HomeSummary>();
   grpc::ClientContext context;
   {
     const std::lock_guard lock(mutex_);
     if (cancelled_) return Error{Code::kCancelled, "stopped", {}};
     context_ = &context;
   }
-  Result<std::optional<HomeSummary>> out =
-      Sending(controller_, context, round).run(std::move(*first));
+  Result<std::optional<HomeSummary>> out = Sending(controller_, context, round).run(first);
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
   if (cancelled_) return Error{Code::kCancelled, "stopped", {}};

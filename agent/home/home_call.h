@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "agent/home/sent_files.h"
 #include "agent/home/upper_reader.h"
@@ -29,8 +30,9 @@ inline constexpr uint64_t kUnnamedBytesMin = 64 << 20;
 struct Round {
   AttemptKey key;
   bool final = false;
-  UpperReader& reader;  // not yet read from
-  SentFiles& sent;      // both read and added to
+  UpperReader& reader;     // not yet read from
+  SentFiles& sent;         // both read and added to
+  std::string reads = {};  // of a setup step, encode_reads; empty: nothing to tell
 };
 
 class HomeCall {

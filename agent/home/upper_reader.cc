@@ -25,6 +25,12 @@ bool is_told(PathKind kind) {
   return kind == PathKind::kHome || kind == PathKind::kKept;
 }
 
+bool is_kept_by_rule(const PathRules& rules, std::string_view path) {
+  return std::ranges::any_of(rules, [&](const PathRule& rule) {
+    return rule.name.empty() && rule.path == path && rule.kind == PathKind::kKept;
+  });
+}
+
 bool is_gone(const Error& error) {
   return error.code == Code::kNotFound;
 }
@@ -130,7 +136,8 @@ Status UpperReader::step() {
 }
 
 Status UpperReader::visit(const char* name) {
-  if (sandbox::is_the_sandboxs(path_)) return ok();
+  // A setup step's /tmp is its tree's own: a rule says so.
+  if (sandbox::is_the_sandboxs(path_) && !is_kept_by_rule(view_.rules, path_)) return ok();
   struct stat st {};
   if (::fstatat(levels_.back().fd.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT ? ok() : Status(errno_error("look at " + path_, errno));

@@ -56,8 +56,8 @@ json mounts(const ConfigInput& in) {
   for (const gpu::BoundFile& file : in.grant.files) {
     out.push_back(bind_mount(file.target, file.source, false));
   }
-  out.push_back(bind_mount("/tmp", in.places.tmp(), true));
-  out.push_back(bind_mount("/var/tmp", in.places.var_tmp(), true));
+  if (!in.tmp_in_tree) out.push_back(bind_mount("/tmp", in.places.tmp(), true));
+  if (!in.var_tmp_in_tree) out.push_back(bind_mount("/var/tmp", in.places.var_tmp(), true));
   for (const std::string_view path : kMountedFiles) {
     const std::string text(path);
     if (std::count(in.skipped_mounts.begin(), in.skipped_mounts.end(), text) != 0) continue;

@@ -28,6 +28,8 @@ struct ConfigInput {
   std::string shim_program;  // bound at /run/devrun/init
   std::string
       devrun_program;  // bound at /run/devrun/bin/devrun, and at /usr/local/bin/devrun if `devrun_in_tree`
+  bool tmp_in_tree = false;  // /tmp is the tree's
+  bool var_tmp_in_tree = false;
   bool devrun_in_tree = false;
   bool cgroup2 = false;  // show the container its own
   std::string seccomp;   // compile_seccomp; empty: none

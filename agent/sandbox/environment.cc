@@ -5,6 +5,7 @@
 #include "agent/gpu/driver_files.h"
 #include "agent/sandbox/sandboxes.h"
 #include "common/model/rank_environment.h"
+#include "common/model/setup_environment.h"
 
 namespace devrun::sandbox {
 
@@ -57,7 +58,7 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   facts.group_name = spec.group_name;
   facts.array_index = spec.array_index;
   facts.array_tasks = spec.array_tasks;
-  facts.has_setup = !spec.program.setup.empty();
+  facts.has_setup = !spec.program.setup.empty() || spec.setup_for_ranks > 0;
   for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
 }
 
@@ -111,6 +112,11 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
   if (has_shared) out.set("DEVRUN_SHARED", kSharedInContainer);
   if (spec.key.task != kNoTask) out.set("DEVRUN_TASK", std::to_string(spec.key.task));
   if (works_with_others(spec, out)) add_rank_facts(spec, out);
+  if (spec.setup_for_ranks > 0) {
+    std::erase_if(out.all, [&](std::string_view one) {
+      return !setup_sees(one.substr(0, one.find('=')), spec.setup_for_ranks);
+    });
+  }
   return std::move(out.all);
 }
 

@@ -66,6 +66,7 @@ class NodeSandboxes final : public Sandboxes {
   Status add_hosts(const AttemptKey& key, const std::vector<std::string>& hosts) override;
   Status kill(const AttemptKey& key) override;
   Result<Usage> usage(const AttemptKey& key) override;
+  Status keep_reads(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Result<WrittenPlace> written_place(const AttemptKey& key) override;
   Status settle_written(const AttemptKey& key) override;
@@ -297,7 +298,18 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
                       exists(at.folder + "/exit"),
                       exists(at.released()),
                       exists(at.settled()),
-                      exists(at.left())};
+                      exists(at.left()),
+                      exists(at.reads()) ? at.reads() : ""};
+}
+
+Status NodeSandboxes::keep_reads(const AttemptKey& key) {
+  const Places at = places(key);
+  const std::string bytes = TRY(read_file(at.spec()));
+  if (TRY(spec_of(bytes)).setup_for_ranks == 0 || exists(at.reads())) return ok();
+  const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(at.folder));
+  if (!exit || exit->ending.cause != EndCause::kExited || exit->ending.status != 0) return ok();
+  const std::string reads = TRY(ground_.parts.watched(key));
+  return write_file_atomically(at.reads(), reads, 0600);
 }
 
 Status NodeSandboxes::settle_written(const AttemptKey& key) {
@@ -338,7 +350,7 @@ Status NodeSandboxes::release(const AttemptKey& key) {
   for (const auto& entry : std::filesystem::directory_iterator(at.folder, failed)) {
     const std::string name = entry.path().filename().string();
     if (name == "upper" || name == "spec" || name == "exit" || name == "settled" ||
-        name.starts_with("disk")) {
+        name == "reads" || name.starts_with("disk")) {
       continue;
     }
     TRY(remove_tree(entry.path().string()));

@@ -16,10 +16,18 @@ Result<std::unique_ptr<Sandboxes>> Sandboxes::open(Options options) {
   ground.parts.prepare_tree = [socket = ground.options.fs_socket](
                                   const AttemptSpec& spec,
                                   const std::function<bool()>& given_up) -> Result<PreparedTree> {
+    if (spec.setup_for_ranks > 0) {
+      wire::FsTreePath watched =
+          TRY(fs_prepare_watched(socket, spec.root, folder_name(spec.key), given_up));
+      return PreparedTree{std::move(watched.path), {}, true};
+    }
     wire::FsTreePath tree = TRY(fs_prepare(
         socket, spec.root, kFsAbsenceMax,
         {folder_name(spec.key), tree::trace_paths(spec.root.volume, spec.program.argv)}, given_up));
     return PreparedTree{std::move(tree.path), std::move(tree.layers)};
+  };
+  ground.parts.watched = [socket = ground.options.fs_socket](const AttemptKey& key) {
+    return fs_watched(socket, folder_name(key));
   };
   return open_sandboxes(std::move(ground), all_steps());
 }

@@ -12,6 +12,7 @@
 //   shim.sock  the shim's socket
 //   settled    what it wrote is stored, or nobody wants it (settle_written)
 //   left       nobody waits for what it wrote: it is stored when somebody asks, and kept as long as others (leave_written)
+//   reads      of a setup step: what it asked of its tree
 //   bound/     mount points of folders from elsewhere (bound.h)
 //   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
@@ -115,6 +116,8 @@ struct WrittenPlace {
   bool released = false;  // only the upper is still kept
   bool settled = false;   // by settle_written
   bool left = false;      // by leave_written
+  std::string reads =
+      {};  // of a setup step that succeeded: the file that tells what it read; empty: none
 };
 
 class WrittenPlaces {
@@ -163,6 +166,10 @@ class Sandboxes : public WrittenPlaces {
 
   // What the attempt has used until now, or in all once it has ended.
   virtual Result<Usage> usage(const AttemptKey& key) = 0;
+
+  // Of a setup step that ended well: what it asked of its tree, noted until now, is kept in its folder. Nothing is done for
+  // other attempts, or again. Errors: as fs_watched.
+  virtual Status keep_reads(const AttemptKey& key) = 0;
 
   // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes.
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;

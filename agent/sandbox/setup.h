@@ -22,6 +22,7 @@ namespace devrun::sandbox {
 struct PreparedTree {
   std::string path;                      // the whole of it
   std::vector<std::string> layers = {};  // for an overlay, topmost first; empty: `path`
+  bool watched = false;  // what is asked of it is noted: nothing may ask but the program
 };
 
 // What the steps need from outside; tests put their own there.
@@ -29,6 +30,8 @@ struct Parts {
   // devrun-fs. kUnavailable: the store is away, ask again; kCancelled: `given_up` said so.
   std::function<Result<PreparedTree>(const AttemptSpec&, const std::function<bool()>& given_up)>
       prepare_tree;
+  // What a setup step asked of the tree that was prepared for it.
+  std::function<Result<std::string>(const AttemptKey&)> watched = {};
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
   gpu::Driver driver = {};

@@ -48,6 +48,8 @@ Status run(Setup& setup) {
   } else {
     input.devrun_in_tree =
         is_there(root.get(), std::filesystem::path(kDevrunInTree).parent_path().string());
+    input.tmp_in_tree = setup.spec.tmp_in_root && is_there(root.get(), "tmp");
+    input.var_tmp_in_tree = setup.spec.tmp_in_root && is_there(root.get(), "var/tmp");
   }
   return write_file_atomically(setup.places.bundle() + "/config.json", container_config(input),
                                0600);

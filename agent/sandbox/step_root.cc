@@ -50,10 +50,12 @@ std::string joined(const std::vector<std::string>& layers) {
 }
 
 // Before kernel 5.10 there is no volatile; an upper without file handles takes no index.
-bool mount_with(const Setup& setup, const std::string& lower) {
+// With inode numbers of the overlay's own making, each listing would look up every name in it.
+bool mount_with(const Setup& setup, const std::string& lower, bool watched = false) {
   const std::string options =
-      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino=auto",
-                  lower, overlay_path(setup.places.upper()), overlay_path(setup.places.work()));
+      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino={}", lower,
+                  overlay_path(setup.places.upper()), overlay_path(setup.places.work()),
+                  watched ? "off" : "auto");
   for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
     if (::mount("devrun", setup.places.rootfs().c_str(), "overlay", MS_NODEV,
                 (options + more).c_str()) == 0) {
@@ -102,7 +104,7 @@ Status mount_overlay(const Setup& setup) {
     return errno_error("give the upper its owner", errno);
   }
   if (tree.layers.size() > 1 && mount_with(setup, joined(tree.layers))) return ok();
-  if (mount_with(setup, overlay_path(lower))) return ok();
+  if (mount_with(setup, overlay_path(lower), tree.watched)) return ok();
   return errno_error("mount the overlay of the job's file system", errno);
 }
 

@@ -67,6 +67,11 @@ wire::FsAnswer Control::answer(const wire::FsCall& call) {
   if (const auto* end = std::get_if<wire::FsEndRun>(&call)) {
     return wire::FsTrace{services_.end_run(end->id)};
   }
+  if (const auto* watched = std::get_if<wire::FsWatched>(&call)) {
+    std::optional<std::string> told = services_.watched(watched->id);
+    if (told) return wire::FsTrace{std::move(*told)};
+    return wire::Refusal{{Code::kNotFound, "nothing is known of that watch", {}}};
+  }
   return wire::Greeting{"devrun-fs", std::string(kVersion)};
 }
 

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +25,7 @@ class Control {
     std::function<Result<wire::FsTreePath>(const wire::FsPrepareTree&)> prepare;
     std::function<std::map<std::string, uint64_t>()> count;
     std::function<std::string(const std::string& run)> end_run;  // what Runs::end says
+    std::function<std::optional<std::string>(const std::string& id)> watched = {};  // Watches::told
   };
 
   static Result<std::unique_ptr<Control>> open(const std::string& socket, Services services);

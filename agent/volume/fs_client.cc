@@ -103,6 +103,23 @@ Result<std::string> fs_end_run(const std::string& control_socket, const std::str
   return std::move(trace->bytes);
 }
 
+Result<wire::FsTreePath> fs_prepare_watched(const std::string& control_socket, const Root& root,
+                                            const std::string& watch, const GivenUp& given_up) {
+  if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
+  wire::FsPrepareTree call{root.tree, root.change_sets, {}, watch};
+  wire::FsAnswer answer = TRY(ask(control_socket, std::move(call), kFsAbsenceMax, given_up));
+  auto* path = std::get_if<wire::FsTreePath>(&answer);
+  if (path == nullptr) return something_else();
+  return std::move(*path);
+}
+
+Result<std::string> fs_watched(const std::string& control_socket, const std::string& watch) {
+  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsWatched{watch}, {}));
+  auto* reads = std::get_if<wire::FsTrace>(&answer);
+  if (reads == nullptr) return something_else();
+  return std::move(reads->bytes);
+}
+
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket) {
   wire::FsAnswer answer = TRY(ask(control_socket, wire::FsCount{}, {}));
   auto* counted = std::get_if<wire::FsCounted>(&answer);

@@ -31,6 +31,14 @@ Result<wire::FsTreePath> fs_prepare(const std::string& control_socket, const Roo
 // encode_trace makes it; empty: nothing. Idempotent.
 Result<std::string> fs_end_run(const std::string& control_socket, const std::string& run_id);
 
+// As fs_prepare, for a step whose reads are to be known: the tree appears with folders of its own, and what is asked of it
+// is noted (agent/volume/watches.h) under `watch`, unique on the node.
+Result<wire::FsTreePath> fs_prepare_watched(const std::string& control_socket, const Root& root,
+                                            const std::string& watch,
+                                            const std::function<bool()>& given_up = {});
+// What was asked so far, as encode_reads makes it. kNotFound: it is not known (any more).
+Result<std::string> fs_watched(const std::string& control_socket, const std::string& watch);
+
 // Counters by name: upcall.lookup, upcall.read, nfs.read, nfs.bytes_read, …
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket);
 

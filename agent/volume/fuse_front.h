@@ -45,6 +45,10 @@ class FuseFront {
     // for. Must be short.
     std::function<void(NodeId)> known = {};
     std::function<void(NodeId file, uint64_t offset, uint64_t size)> read = {};
+    // Before the kernel hears whether there is such a name; and before it has a listing. True: it is to learn of no name
+    // by the listing alone.
+    std::function<void(NodeId folder, std::string_view name)> looked_up = {};
+    std::function<bool(NodeId folder)> listed = {};
   };
 
   // `state` is the mount's; it outlives the front.

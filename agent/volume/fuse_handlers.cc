@@ -96,6 +96,7 @@ void FuseFront::Handlers::lookup(fuse_req_t request, fuse_ino_t parent, const ch
     fuse_reply_entry(request, &known);
     return;
   }
+  if (front->options_.looked_up) front->options_.looked_up(parent, text);
   const Result<std::optional<Found>> found = front->vfs_.lookup(parent, text);
   if (!found) {
     fuse_reply_err(request,

@@ -92,7 +92,9 @@ void FuseFront::Handlers::list(fuse_req_t request, fuse_ino_t node, size_t size,
   if (node == kRootNode) {
     list_root(front->vfs_, front->options_.xattrs, from, page);
   } else {
-    const Status listed = front->vfs_.list(node, from, with_attributes,
+    // An entry without a node is a name alone, also in a listing with attributes.
+    const bool names_alone = front->options_.listed && front->options_.listed(node);
+    const Status listed = front->vfs_.list(node, from, with_attributes && !names_alone,
                                            [&](const Listed& entry) { return page.add(entry); });
     if (!listed) {
       fuse_reply_err(request, errno_of(listed.error()));

@@ -85,8 +85,11 @@ std::optional<Digest> Vfs::add_delta(const Digest& base, const Digest& tree) {
 
 void Vfs::remember_tree(const tree::Manifest& manifest, const Prepared& prepared) {
   trees_[manifest.tree] = prepared;
-  const std::optional<Digest> tree = tree_of_delta(manifest);
-  if (!tree) tree_order_.push_back(manifest.tree);
+  if (is_watched(manifest)) {
+    watched_[manifest.volume] = manifest.tree;
+  } else if (!tree_of_delta(manifest)) {
+    tree_order_.push_back(manifest.tree);
+  }
 }
 
 void Vfs::recover_layers(const tree::Manifest& manifest) {

@@ -30,7 +30,8 @@ Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store
       fs->options_.control_socket,
       {.prepare = [raw = fs.get()](const wire::FsPrepareTree& call) { return raw->prepare(call); },
        .count = [raw = fs.get()] { return raw->count(); },
-       .end_run = [raw = fs.get()](const std::string& id) { return raw->runs_->end(id); }}));
+       .end_run = [raw = fs.get()](const std::string& id) { return raw->runs_->end(id); },
+       .watched = [raw = fs.get()](const std::string& id) { return raw->watches_.told(id); }}));
   for (FuseFront* front : {fs->plain_.get(), fs->xattr_.get()}) {
     fs->loops_.emplace_back([front] {
       const Status served = front->serve();
@@ -63,6 +64,10 @@ FuseFront::Options NodeFs::front_options(const Mount& mount, bool xattrs) {
     runs_->read(file, offset, size);
     guesser_->read(file);
   };
+  out.looked_up = [this](NodeId folder, std::string_view name) {
+    watches_.looked_up(folder, name);
+  };
+  out.listed = [this](NodeId folder) { return watches_.listed(folder); };
   return out;
 }
 
@@ -97,12 +102,24 @@ Result<wire::FsTreePath> NodeFs::prepare(const wire::FsPrepareTree& call) {
   FuseFront& front = prepared.has_xattrs ? *xattr_ : *plain_;
   if (!known) front.root_changed();
   if (!call.run.id.empty()) runs_->begin(call.run.id, prepared.root, call.run.traces);
+  if (!call.watch.empty()) return show_watched(call, front);
   const auto path_of = [&](const Digest& tree) {
     return fmt::format("{}/{}", front.options().mounted_at, tree.hex());
   };
   wire::FsTreePath out{path_of(call.tree)};
   for (const Digest& layer : vfs_.layers(call.tree)) out.layers.push_back(path_of(layer));
   return out;
+}
+
+// One layer: what lies below would answer in its place. A tree that was shown before this devrun-fs began is not watched
+// any more, since the kernel knows much of it.
+Result<wire::FsTreePath> NodeFs::show_watched(const wire::FsPrepareTree& call, FuseFront& front) {
+  const Vfs::Watched watched = TRY(vfs_.watched_tree(call.tree, call.watch));
+  if (watched.fresh) {
+    front.root_changed();
+    watches_.begin(call.watch, vfs_.prepared(watched.tree)->root);
+  }
+  return wire::FsTreePath{fmt::format("{}/{}", front.options().mounted_at, watched.tree.hex())};
 }
 
 std::map<std::string, uint64_t> NodeFs::count() const {

@@ -16,6 +16,7 @@
 #include "agent/volume/prefetch.h"
 #include "agent/volume/runs.h"
 #include "agent/volume/vfs.h"
+#include "agent/volume/watches.h"
 
 namespace devrun::volume {
 
@@ -53,9 +54,11 @@ class NodeFs {
         store_(std::move(store)),
         cache_(std::move(cache)),
         state_(std::move(state)),
-        vfs_(*store_, cache_.get(), options_.limits, *state_) {}
+        vfs_(*store_, cache_.get(), options_.limits, *state_),
+        watches_(vfs_) {}
   Status recover();
   Result<wire::FsTreePath> prepare(const wire::FsPrepareTree& call);
+  Result<wire::FsTreePath> show_watched(const wire::FsPrepareTree& call, FuseFront& front);
   FuseFront::Options front_options(const Mount& mount, bool xattrs);
   bool store(NodeId file, uint64_t offset, const std::vector<Slice>& slices);
 
@@ -64,6 +67,7 @@ class NodeFs {
   const std::unique_ptr<DiskCache> cache_;
   const std::unique_ptr<NodeState> state_;
   Vfs vfs_;
+  Watches watches_;
   std::unique_ptr<FuseFront> plain_;
   std::unique_ptr<FuseFront> xattr_;
   std::unique_ptr<Prefetcher> prefetcher_;  // ends before the fronts that it fills

@@ -201,6 +201,19 @@ std::optional<std::string> Vfs::path_of(NodeId node) const {
   }
 }
 
+std::optional<Vfs::Place> Vfs::place_of(NodeId folder) const {
+  const std::lock_guard lock(mutex_);
+  if (!nodes_.holds(folder)) return std::nullopt;
+  Place out{folder, {}};
+  for (;;) {
+    const Node& self = nodes_.at(out.root);
+    if (self.parent == NodeTable::index_of(out.root)) return out;
+    const std::string_view name = entry_of(self).name();
+    out.path.insert(0, out.path.empty() ? std::string(name) : fmt::format("{}/", name));
+    out.root = NodeTable::id_of(self.parent);
+  }
+}
+
 std::optional<Vfs::FoundFile> Vfs::find_file(NodeId root, std::string_view path) {
   NodeId at = root;
   for (;;) {

@@ -88,6 +88,13 @@ class Vfs {
   // itself, or a delta and the tree below it, all of one mount (layers.cc). Waits for nothing; the
   // answer for a tree never changes.
   std::vector<Digest> layers(const Digest& tree);
+  // A tree that looks like a prepared one and has folders of its own, for the watcher `id`
+  // (watches.h): the same for the same id, also after a restart.
+  struct Watched {
+    Digest tree;
+    bool fresh = false;  // nobody has been told of it yet
+  };
+  Result<Watched> watched_tree(const Digest& tree, const std::string& id);
 
   // None: no such name. The error codes of all of these are kNotFound (no such node), kCorrupt,
   // kExhausted, kInvalid (a folder where a file should be or the reverse).
@@ -115,6 +122,12 @@ class Vfs {
   std::optional<std::string> name_of(NodeId node) const;
   // Likewise, from the root of that tree, without a leading slash.
   std::optional<std::string> path_of(NodeId node) const;
+  // The tree's root that a folder is below, and its path from there.
+  struct Place {
+    NodeId root = 0;
+    std::string path;
+  };
+  std::optional<Place> place_of(NodeId folder) const;
   struct FoundFile {
     NodeId node = 0;
     uint64_t size = 0;
@@ -136,6 +149,7 @@ class Vfs {
                             NodeState::Keep keep);
   std::optional<Digest> add_delta(const Digest& base, const Digest& tree);
   void remember_tree(const tree::Manifest& manifest, const Prepared& prepared);
+  static bool is_watched(const tree::Manifest& manifest);
   void recover_layers(const tree::Manifest& manifest);
   Status recover_pack(const NodeState::Event& event);
   Status recover_tree(const NodeState::Event& event);
@@ -162,7 +176,8 @@ class Vfs {
   DirectoryTable directories_;
   NodeTable nodes_;
   std::unordered_map<Digest, Prepared> trees_;
-  std::vector<Digest> tree_order_;  // without deltas
+  std::vector<Digest> tree_order_;         // without deltas and watched ones
+  std::map<std::string, Digest> watched_;  // by its manifest's volume
   std::map<Digest, std::vector<Digest>> layers_;
   std::map<tree::Lineage, Digest> bases_;  // shown whole, and the last such that was asked for
   uint64_t deltas_ = 0;

@@ -274,6 +274,7 @@ void AttachSession::enter_raw_mode() {
 
 Status AttachSession::take_output(const AttachOutput& output) {
   std::string_view bytes = output.bytes;
+  if (!began_ && options_.before_output) options_.before_output();
   if (!began_ && options_.begin) say_where_it_begins(output.offset);
   began_ = true;
   const uint64_t at = decoder_.offset();

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,9 +52,10 @@ struct AttachOptions {
   bool patient =
       false;  // the job is known to exist: a controller that is away at first will be back
   bool quiet = false;
-  std::string rank_prefix;                  // before each line: "[3] "; empty: none
-  std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
-  std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
+  std::string rank_prefix;                   // before each line: "[3] "; empty: none
+  std::optional<SessionWish> session = {};   // a session of the job instead of its own streams
+  std::optional<LogBegin> begin = {};        // the output from there on; unset: all of it
+  std::function<void()> before_output = {};  // called before the first byte of it
   bool keeps = true;  // leaving on purpose need not be said: the job outlives us in any case
   // After a cancellation: how long an end that does not come is waited for. Longer than the grace that programs get.
   std::chrono::milliseconds cancel_patience = std::chrono::seconds(30);

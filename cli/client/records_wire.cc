@@ -34,6 +34,7 @@ Result<JobRecord> from_proto(const devrun::v1::JobInfo& in) {
   out.timeline = wire::from_proto(in.timeline());
   out.queue_place = in.queue_place();
   out.expected_start = Time{in.expected_start_us()};
+  if (in.has_setup()) out.setup = TRY(wire::from_proto(in.setup()));
   if (in.has_tasks()) {
     const auto& tasks = in.tasks();
     out.tasks = TaskCounts{tasks.total(),

@@ -103,6 +103,7 @@ int say_leaving(Controller& controller, const Console& console, const Following&
   const std::string job = to_string(following.task);
   switch (attached.how) {
     case Attached::How::kEnded:
+      if (following.before_ending) following.before_ending();
       return say_ending(controller, console, following, attached.end, attached.output_is_cut);
     case Attached::How::kDetached:
       if (following.session) {
@@ -144,6 +145,7 @@ AttachOptions options_for(const Following& following, const Context& context) {
   out.session = following.session;
   out.begin = following.begin;
   out.keeps = following.keeps;
+  out.before_output = following.before_output;
   return out;
 }
 

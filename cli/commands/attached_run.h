@@ -2,6 +2,7 @@
 // `attach`, `shell` and `exec` end here.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,10 +25,12 @@ struct Following {
   bool quiet = false;
   std::string near_command =
       {};  // of devrun's own: what may have been meant if the program is not found
-  std::optional<SessionWish> session = {};  // a session of the job instead of its own streams
-  std::optional<LogBegin> begin = {};       // the output from there on; unset: all of it
-  bool keeps = true;                        // the job outlives us in any case
-  Results results = Results::kHome;         // what the job does with what it writes
+  std::optional<SessionWish> session = {};   // a session of the job instead of its own streams
+  std::optional<LogBegin> begin = {};        // the output from there on; unset: all of it
+  std::function<void()> before_output = {};  // of the job
+  std::function<void()> before_ending = {};  // before its end is said
+  bool keeps = true;                         // the job outlives us in any case
+  Results results = Results::kHome;          // what the job does with what it writes
 };
 
 // Whether a session with this exit status went down with its job, and the job then. A job that is just ending is waited

@@ -100,6 +100,12 @@ constexpr Option kOptions[] = {
      .meaning = "leave the setup step out",
      .fallback = {},
      .example = {}},
+    {.letter = {},
+     .name = "fresh-setup",
+     .value = {},
+     .meaning = "run the setup step anew, whatever is kept of earlier runs",
+     .fallback = {},
+     .example = {}},
     {.letter = 'd',
      .name = "detach",
      .value = {},
@@ -130,6 +136,7 @@ struct LaunchOptions {
   bool json = false;
   bool strict = false;
   bool no_setup = false;
+  bool fresh_setup = false;
   bool detach = false;
   bool quiet = false;
 };
@@ -211,7 +218,7 @@ Result<int> launch_file(const LaunchOptions& options, Context& context) {
   }
   const Target target = TRY(find_target(context.surroundings));
   const LaunchWish wish{*plan,          options.file, options.volume, options.no_setup,
-                        options.detach, options.json, options.quiet};
+                        options.detach, options.json, options.quiet,  options.fresh_setup};
   return launch_plan(wish, target, context);
 }
 
@@ -249,6 +256,7 @@ Result<Action> parse(const Arguments& arguments) {
   options.json = arguments.has("json");
   options.strict = arguments.has("strict");
   options.no_setup = arguments.has("no-setup");
+  options.fresh_setup = arguments.has("fresh-setup");
   options.detach = arguments.has("detach");
   options.quiet = arguments.has("quiet");
   return Action(

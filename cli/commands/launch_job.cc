@@ -82,6 +82,7 @@ Result<Submission> submission_of(const TaskWish& wish, const Context& context, b
   spec.root.volume = wish.places.volume;
   spec.program.argv = scripts.run.empty() ? std::vector<std::string>{"true"} : scripts.run;
   spec.program.setup = scripts.setup;
+  spec.setup_once.fresh = wish.fresh_setup;
   // The scripts go to ~/sky_workdir by themselves; outside a volume the caller's own folder means nothing there.
   spec.program.cwd = in_container ? TRY(current_folder()) : "/";
   spec.per_node = task.per_node;

@@ -24,6 +24,7 @@ struct TaskWish {
   TaskPlaces places;
   Member member = {};
   bool no_setup = false;
+  bool fresh_setup = false;
 };
 
 Result<Submission> submission_of(const TaskWish& wish, const Context& context, bool in_container);

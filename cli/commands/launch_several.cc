@@ -10,6 +10,7 @@
 #include "cli/commands/attached_run.h"
 #include "cli/commands/follow_many.h"
 #include "cli/commands/launch_job.h"
+#include "cli/commands/setup_output.h"
 #include "cli/output/ending_text.h"
 #include "cli/output/results_text.h"
 #include "common/model/sweep.h"
@@ -73,7 +74,8 @@ class Launch {
 
   Status send(size_t i, TaskPlaces places) {
     const bool several = tasks().size() > 1;
-    TaskWish wish{tasks()[i], task_name(i), std::move(places), {}, wish_.no_setup};
+    TaskWish wish{tasks()[i], task_name(i),   std::move(places),
+                  {},         wish_.no_setup, wish_.fresh_setup};
     if (several) {
       wish.member = {whole_name(), i, tasks().size(), group_};
       wish.name = fmt::format("{}/{}", whole_name(), task_name(i));
@@ -154,9 +156,20 @@ class Launch {
                                        task_name(i), sent.submitted.job));
     }
     if (sent.spec.array.empty()) {
-      return follow_job(controller_, context_, signals_, following_of(sent));
+      return follow_one(sent);
     }
     return follow_array(sent);
+  }
+
+  Result<int> follow_one(const Sent& sent) {
+    Following following = following_of(sent);
+    if (sent.spec.program.setup.empty()) {
+      return follow_job(controller_, context_, signals_, following);
+    }
+    SetupOutput setup(target_, context_.console, sent.submitted.job, wish_.quiet);
+    following.before_output = [&setup] { setup.finish(); };
+    following.before_ending = following.before_output;
+    return follow_job(controller_, context_, signals_, following);
   }
 
   bool has_ended(size_t i) {

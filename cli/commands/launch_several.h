@@ -19,6 +19,7 @@ struct LaunchWish {
   bool detach = false;
   bool json = false;
   bool quiet = false;
+  bool fresh_setup = false;
 };
 
 // The exit status: of several that of the first that failed. Detached, the ids are printed, a line each.

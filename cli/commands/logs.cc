@@ -208,7 +208,16 @@ Status read_rank(Controller& controller, const LogWish& wish, LogQuery query, Ra
 
 Result<int> logs(const LogWish& wish, Context& context) {
   const auto controller = TRY(controller_of(context));
-  const JobRecord job = TRY(controller->get_job(wish.key.job));
+  JobRecord job = TRY(controller->get_job(wish.key.job));
+  // A job that ended with its setup has no other output.
+  const bool ended_by_setup = job.attempts.empty() && is_final(job.state) && job.setup;
+  if (ended_by_setup && job.setup->how != SetupHow::kHit) {
+    context.console.say(
+        fmt::format("what follows is the output of its setup, job {}", job.setup->run));
+    LogWish of_setup = wish;
+    of_setup.key = {job.setup->run, kNoTask, 0, 0};
+    return logs(of_setup, context);
+  }
   const uint32_t ranks = wish.all_ranks ? job.spec.nodes : 1;
   std::mutex mutex;
   std::vector<Status> statuses(ranks, ok());

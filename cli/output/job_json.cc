@@ -217,6 +217,11 @@ Json json_of(const JobRecord& job) {
   out["node_labels"] = job.spec.node_labels;
   if (job.queue_place != 0) out["queue_place"] = job.queue_place;
   if (job.expected_start.us != 0) out["expected_start_us"] = job.expected_start.us;
+  if (job.setup) {
+    out["setup"] = {
+        {"how", setup_how_name(job.setup->how)}, {"job", job.setup->run}, {"why", job.setup->why}};
+  }
+  if (job.spec.setup_run) out["setup_of"] = job.spec.setup_run->job;
   out["time_limit_us"] = job.spec.time_limit.us;
   if (job.spec.cancel_on_disconnect) out["disconnect_grace_us"] = job.spec.disconnect_grace.us;
   out["priority"] = job.spec.priority;

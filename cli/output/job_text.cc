@@ -341,6 +341,25 @@ std::string jobs_text(const JobList& jobs, Time now, bool colours) {
   return table.render();
 }
 
+namespace {
+
+// Hit, near or cold, and why.
+std::string setup_text(const JobRecord& job) {
+  if (!job.setup) {
+    return job.spec.program.setup.empty() ? ""
+           : job.spec.setup_once.key.is_zero()
+               ? "in each attempt, on each rank: it names what differs there"
+               : "looks for one that would do the same";
+  }
+  const SetupUse& setup = *job.setup;
+  const std::string_view how = setup_how_name(setup.how);
+  if (setup.how == SetupHow::kHit) return fmt::format("{}: {}", how, setup.why);
+  return fmt::format("{}, run as job {}{}: {}", how, setup.run,
+                     setup.waits ? " (for another launch too)" : "", setup.why);
+}
+
+}  // namespace
+
 std::string job_text(const JobRecord& job, Time now) {
   const Program& program = job.spec.program;
   std::string out;
@@ -357,6 +376,11 @@ std::string job_text(const JobRecord& job, Time now) {
   }
   if (job.ending && !job.ending->hint.empty()) line(out, "try", job.ending->hint);
   line(out, "command", shown_command(job));
+  const std::string setup = setup_text(job);
+  if (!setup.empty()) line(out, "setup", printable(setup));
+  if (job.spec.setup_run) {
+    line(out, "is", fmt::format("the setup of job {}", job.spec.setup_run->job));
+  }
   line(out, "directory", program.cwd);
   line(out, "user",
        fmt::format("{} (uid {}, gid {})", job.spec.user, program.caller.uid, program.caller.gid));

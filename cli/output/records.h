@@ -38,6 +38,7 @@ struct JobRecord {
   int32_t task = kNoTask;                // of an array: the one that this record is about
   uint64_t queue_place = 0;              // from 1; 0: it is not among those that could be placed
   Time expected_start = {};              // 0: cannot be told
+  std::optional<SetupUse> setup = {};    // what its setup step came to
 };
 
 // What the job runs, for people: its program, or for a task file, whose argv is that of a shell, its name. A dev

@@ -45,6 +45,9 @@ struct AttemptSpec {
   // On the node's CLOCK_BOOTTIME: when the lease ends unless it is renewed. The agent's to fill in, kept nowhere; 0: never.
   Time lease_until = {};
   PathRules paths = {};  // kinds of what it writes
+  // A setup step, run once for jobs of so many ranks: what it asks of its tree is noted. 0: none.
+  uint32_t setup_for_ranks = 0;
+  bool tmp_in_root = false;  // /tmp and /var/tmp are the tree's own
   Results results = Results::kHome;
   std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
   std::string group_name = {};          // empty: in no group

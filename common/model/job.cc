@@ -2,6 +2,18 @@
 
 namespace devrun {
 
+std::string_view setup_how_name(SetupHow how) {
+  switch (how) {
+    case SetupHow::kHit:
+      return "hit";
+    case SetupHow::kNear:
+      return "near";
+    case SetupHow::kCold:
+      return "cold";
+  }
+  return "cold";
+}
+
 std::string_view state_name(JobState state) {
   switch (state) {
     case JobState::kQueued:

@@ -105,6 +105,38 @@ struct Group {
   bool secondary = false;  // ended once all members that are not have ended
   bool operator==(const Group&) const = default;
 };
+// A setup step that is run once for all jobs that would find the same (docs/yaml.md, "Setup once"). Both are keyed
+// hashes: they tell nothing of the environment, which is part of them.
+struct SetupOnce {
+  Digest key;          // of its text, environment and place; zero: it runs in every attempt
+  Digest family;       // of what an edit of the text leaves as it is: volume, caller, name, folder
+  bool fresh = false;  // what is kept is not used
+  bool operator==(const SetupOnce&) const = default;
+};
+// Of a job that is such a step.
+struct SetupRun {
+  JobId job = 0;       // for which it was begun
+  SetupOnce which;     // that one's
+  Digest plain;        // what it begins with, without what setup steps wrote
+  uint32_t ranks = 1;  // of that job
+  JobId from = 0;      // the step on whose results it began; 0: none
+  bool operator==(const SetupRun&) const = default;
+};
+// What a job's setup step came to.
+enum class SetupHow : uint8_t {
+  kHit = 1,   // it was skipped: a step that ran before would have done the same
+  kNear = 2,  // it ran, beginning with what the newest one had left
+  kCold = 3,  // it ran, beginning with the snapshot alone
+};
+std::string_view setup_how_name(SetupHow how);  // "hit" …
+struct SetupUse {
+  SetupHow how = SetupHow::kCold;
+  JobId run = 0;       // the job that is, or was, the step
+  Digest plain;        // the job's tree without what the step wrote
+  std::string why;     // for people: what was found, or what had changed
+  bool waits = false;  // for the run of another job, after which it is looked for again
+  bool operator==(const SetupUse&) const = default;
+};
 
 struct JobSpec {
   std::string name;  // shown in `ps`; by default the program's last path component
@@ -141,6 +173,8 @@ struct JobSpec {
   std::vector<PortRange> ports = {};              // that its programs listen on, as it was told
   std::map<std::string, std::string> notes = {};  // of whoever submitted it, for people, by heading
   Group group = {};
+  SetupOnce setup_once = {};               // of program.setup
+  std::optional<SetupRun> setup_run = {};  // this job is a setup step
   bool operator==(const JobSpec&) const = default;
 };
 

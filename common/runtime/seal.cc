@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/base/check.h"
 #include "common/runtime/file.h"
 
 namespace devrun {
@@ -74,6 +76,16 @@ Result<std::string> Sealer::seal(std::string_view clear) const {
       EVP_EncryptFinal_ex(context.get(), text + written, &written) == 1 &&
       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, text + clear.size()) == 1;
   if (!sealed) return crypto_error("sealing");
+  return out;
+}
+
+Digest Sealer::keyed_hash(std::string_view clear) const {
+  Digest out;
+  unsigned int written = 0;
+  const unsigned char* const made =
+      HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()), bytes(clear.data()),
+           clear.size(), out.bytes.data(), &written);
+  CHECK(made != nullptr && written == out.bytes.size());
   return out;
 }
 

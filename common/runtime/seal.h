@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/digest.h"
 #include "common/base/result.h"
 
 namespace devrun {
@@ -18,6 +19,8 @@ class Sealer {
   static Result<Sealer> open(const std::string& key_path);
 
   Result<std::string> seal(std::string_view clear) const;
+  // A name for the text that tells nothing of it to who lacks the key (HMAC-SHA-256).
+  Digest keyed_hash(std::string_view clear) const;
   // kCorrupt if it was changed or sealed under another key.
   Result<std::string> unseal(std::string_view sealed) const;
 

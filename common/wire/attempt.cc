@@ -29,6 +29,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_results(static_cast<pb::Results>(in.results));
   for (const std::string& variable : in.point) out.add_point(variable);
   out.set_group_name(in.group_name);
+  out.set_setup_for_ranks(in.setup_for_ranks);
+  out.set_tmp_in_root(in.tmp_in_root);
   return out;
 }
 
@@ -53,6 +55,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.results = TRY(from_proto(in.results()));
   out.point.assign(in.point().begin(), in.point().end());
   out.group_name = in.group_name();
+  out.setup_for_ranks = in.setup_for_ranks();
+  out.tmp_in_root = in.tmp_in_root();
   return out;
 }
 

@@ -128,6 +128,7 @@ std::string encode(const FsCall& call) {
                    for (const Digest& set : c.change_sets) {
                      out.mutable_prepare()->add_change_sets(std::string(set.view()));
                    }
+                   out.mutable_prepare()->set_watch(c.watch);
                    if (c.run.id.empty()) return;
                    out.mutable_prepare()->mutable_run()->set_id(c.run.id);
                    for (const std::string& trace : c.run.traces) {
@@ -136,6 +137,7 @@ std::string encode(const FsCall& call) {
                  },
                  [&](const FsCount&) { out.mutable_statistics(); },
                  [&](const FsEndRun& c) { out.mutable_end_run()->set_id(c.id); },
+                 [&](const FsWatched& c) { out.set_watched(c.id); },
              },
              call);
   return out.SerializeAsString();
@@ -149,6 +151,8 @@ Result<FsCall> decode_fs_call(std::string_view payload) {
       return FsCall{greeting_of(in.hello())};
     case v1::FsRequest::kEndRun:
       return FsCall{FsEndRun{in.end_run().id()}};
+    case v1::FsRequest::kWatched:
+      return FsCall{FsWatched{in.watched()}};
     case v1::FsRequest::kStatistics:
       return FsCall{FsCount{}};
     case v1::FsRequest::kPrepare: {
@@ -164,6 +168,7 @@ Result<FsCall> decode_fs_call(std::string_view payload) {
       const v1::FsRun& run = in.prepare().run();
       if (run.traces_size() > kFsRunTracesMax) return malformed("run");
       call.run = {run.id(), {run.traces().begin(), run.traces().end()}};
+      call.watch = in.prepare().watch();
       return FsCall{std::move(call)};
     }
     case v1::FsRequest::KIND_NOT_SET:

@@ -67,12 +67,16 @@ struct FsPrepareTree {
   Digest tree;
   std::vector<Digest> change_sets;
   FsRun run = {};
+  std::string watch = {};  // what is asked of it is noted under that name; empty: it is not
 };
 struct FsCount {};
 struct FsEndRun {
   std::string id;
 };
-using FsCall = std::variant<Greeting, FsPrepareTree, FsCount, FsEndRun>;
+struct FsWatched {  // answered by FsTrace, or Refusal
+  std::string id;
+};
+using FsCall = std::variant<Greeting, FsPrepareTree, FsCount, FsEndRun, FsWatched>;
 
 struct FsTreePath {
   std::string path;  // the whole tree
@@ -81,7 +85,7 @@ struct FsTreePath {
 };
 using FsCounted = std::map<std::string, uint64_t>;
 struct FsTrace {
-  std::string bytes;  // encode_trace; empty: nothing new
+  std::string bytes;  // encode_trace, empty: nothing new; or encode_reads
 };
 using FsAnswer = std::variant<Greeting, FsTreePath, FsCounted, FsTrace, Refusal>;
 

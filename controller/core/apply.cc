@@ -21,6 +21,13 @@ Task& make_task(Job& job, int32_t index) {
   return it->second;
 }
 
+void stop_following(Ledger& ledger, JobId before, JobId follower) {
+  const auto followers = ledger.followers.find(before);
+  if (followers == ledger.followers.end()) return;  // named twice
+  followers->second.erase(follower);
+  if (followers->second.empty()) ledger.followers.erase(followers);
+}
+
 // After a change of the job's tasks: the array's place, the queue, the job's own outcome.
 void settle(Ledger& ledger, Job& job, Time at) {
   if (!job.spec.array.empty() && !job.closed) {
@@ -49,13 +56,12 @@ void settle(Ledger& ledger, Job& job, Time at) {
       break;
     }
   }
+  for (const JobId id : awaited(job)) stop_following(ledger, id, job.id);
   job.outcome = outcome;
   ledger.ended.insert({at, job.id});
-  for (const JobId id : dependencies(job.spec)) {
-    const auto followers = ledger.followers.find(id);
-    if (followers == ledger.followers.end()) continue;  // named twice
-    followers->second.erase(job.id);
-    if (followers->second.empty()) ledger.followers.erase(followers);
+  if (job.spec.setup_run) {
+    const auto run = ledger.setup_runs.find(job.spec.setup_run->which.key);
+    if (run != ledger.setup_runs.end() && run->second == job.id) ledger.setup_runs.erase(run);
   }
   const auto dev = ledger.dev_containers.find(job.spec.root.volume);
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
@@ -96,6 +102,7 @@ struct Apply {
     for (const JobId id : dependencies(e.spec)) ledger.followers[id].insert(e.job);
     if (e.spec.group.size != 0) ledger.groups[group_leader(e.spec, e.job)].insert(e.job);
     if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
+    if (e.spec.setup_run) ledger.setup_runs[e.spec.setup_run->which.key] = e.job;
     Job& kept = ledger.jobs[e.job] = std::move(job);
     settle(ledger, kept, at);
   }
@@ -231,10 +238,18 @@ struct Apply {
   void operator()(const RootDerived& e) {
     Job& of = job(e.task.job);
     if (e.attempt == 1) {
+      if (const JobId setup = awaited_setup(of)) stop_following(ledger, setup, of.id);
       of.root = e.tree;
     } else {
       of.tasks.at(e.task.task).root = e.tree;
     }
+  }
+
+  void operator()(const SetupDecided& e) {
+    Job& of = job(e.job);
+    if (const JobId before = awaited_setup(of)) stop_following(ledger, before, of.id);
+    of.setup = e.use;
+    if (const JobId run = awaited_setup(of)) ledger.followers[run].insert(of.id);
   }
 
   void operator()(const TimeLimitNear& e) {

@@ -1,6 +1,7 @@
 // What a task begins with, where that is more than its job's snapshot: of a job that waited for others
 // their change sets are laid over it; a later attempt sees what the earlier ones brought home. The
-// storage makes such a tree (DeriveRoot); until it has, the task waits.
+// storage makes such a tree (DeriveRoot); until it has, the task waits. What a setup step writes is a part of it
+// (setup_once.cc).
 #include <fmt/format.h>
 
 #include "controller/core/turn.h"
@@ -27,6 +28,7 @@ DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
         if (const Job* const before = find_job(state, id)) add_attempts(*before, out.over);
       }
     }
+    add_setup(state, job, out);
     return out;
   }
   const Task& task = job.tasks.at(deriving.task.task);
@@ -63,7 +65,8 @@ bool derive_roots(Turn& turn) {
       continue;
     }
     DeriveRoot root = wanted_root(turn.state, wanted);
-    if (root.over.empty() && !root.base.is_zero()) {  // nothing of what it waited for ever ran
+    if (root.over.empty() && !root.setup &&
+        !root.base.is_zero()) {  // nothing of what it waited for ever ran
       turn.happened(RootDerived{wanted.task, wanted.attempt, root.base});
       made = true;
       continue;
@@ -78,6 +81,7 @@ void root_derived(Turn& turn, const Derived& input) {
   if (turn.state.presence.deriving.erase({input.task, input.attempt}) == 0) return;
   const Job* const job = find_job(turn.state, input.task.job);
   if (job == nullptr || job->outcome) return;
+  if (input.tree && input.setup) return setup_found(turn, *job, input);
   if (input.tree) {
     turn.happened(RootDerived{input.task, input.attempt, *input.tree});
     return;

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/base/digest.h"
 #include "common/model/ids.h"
+#include "common/model/job.h"
 
 namespace devrun::controller {
 
@@ -46,6 +48,15 @@ struct DeriveRoot {
   std::string volume;
   Digest base;
   std::vector<AttemptKey> over;
+  // With what a setup step writes laid over all of it, if one that ran would have done the same.
+  struct Setup {
+    SetupOnce which;
+    std::string home;                    // the caller's
+    std::optional<AttemptKey> ran = {};  // the step that was run for this very tree,
+    Digest began_with = {};              // and what it began with
+    bool operator==(const Setup&) const = default;
+  };
+  std::optional<Setup> setup = {};
   bool operator==(const DeriveRoot&) const = default;
 };
 

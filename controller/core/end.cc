@@ -127,13 +127,15 @@ void end_waiting_for(Turn& turn, JobId over, std::vector<JobId>& all_over) {
   }
 }
 
-// A chain of them may be as long as the queue, so nothing here calls itself.
-void end_dependents(Turn& turn, JobId job) {
+// A chain of those that wait for it may be as long as the queue, so nothing here calls itself.
+void job_may_be_over(Turn& turn, JobId job) {
   std::vector<JobId> over = {job};
   while (!over.empty()) {
     const JobId next = over.back();
     over.pop_back();
     end_waiting_for(turn, next, over);
+    setup_run_ended(turn, next);
+    give_up_setup(turn, *find_job(turn.state, next));
     if (next != job) member_ended(turn, next);
   }
 }
@@ -142,13 +144,13 @@ void end_dependents(Turn& turn, JobId job) {
 
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending) {
   end_alone(turn, task, state, std::move(ending));
-  end_dependents(turn, task.job);
+  job_may_be_over(turn, task.job);
   member_ended(turn, task.job);
 }
 
 void cancelled_whole(Turn& turn, JobId job) {
   turn.act(TaskChanged{{job, kNoTask}});
-  end_dependents(turn, job);
+  job_may_be_over(turn, job);
 }
 
 void rank_ended(Turn& turn, TaskKey key) {

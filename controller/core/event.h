@@ -99,6 +99,13 @@ struct RootDerived {
   bool operator==(const RootDerived&) const = default;
 };
 
+// What the job's setup step comes to (setup_once.cc): found, or run by a job that this one now waits for.
+struct SetupDecided {
+  JobId job = 0;
+  SetupUse use;
+  bool operator==(const SetupDecided&) const = default;
+};
+
 // The job has left the ledger: the history has it (archive.h). Its events need not be replayed any more.
 struct JobArchived {
   JobId job = 0;
@@ -117,7 +124,7 @@ struct Carried {
 using EventKind =
     std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested, TaskEnded,
                  NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept, TaskRetried,
-                 TimeLimitNear, RootDerived, JobArchived, Carried, NodeDrained>;
+                 TimeLimitNear, RootDerived, JobArchived, Carried, NodeDrained, SetupDecided>;
 
 struct Event {
   Time at;

@@ -12,6 +12,10 @@ namespace devrun::controller {
 namespace {
 
 std::string of_waited(const Job& job, const Job& unmet) {
+  if (unmet.id == awaited_setup(job)) {
+    return fmt::format("its setup runs as job {}{}", unmet.id,
+                       job.setup->waits ? ", which another launch began" : "");
+  }
   const auto names = [&](const std::vector<JobId>& ids) {
     return std::find(ids.begin(), ids.end(), unmet.id) != ids.end();
   };

@@ -46,7 +46,7 @@ JobId group_leader(const JobSpec& spec, JobId id) {
 }
 
 bool may_go(const State& state, const Job& job, const Task& task) {
-  if (job.spec.program.setup.empty()) return true;
+  if (job.spec.program.setup.empty() || job.setup) return true;
   if (!setup_is_done(task)) return false;
   if (job.spec.group.size == 0 || has_begun(task)) return true;
   return ready_members(state, job) >= job.spec.group.size;

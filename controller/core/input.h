@@ -74,7 +74,15 @@ struct SetPolicy {
 struct Derived {
   TaskKey task;
   uint32_t attempt = 1;
-  Result<Digest> tree;
+  Result<Digest> tree;  // where a setup step must run: what it is to begin with
+  // Where a setup step was asked for.
+  struct Setup {
+    SetupHow how = SetupHow::kCold;
+    Digest plain;    // the tree without what setup steps wrote
+    JobId from = 0;  // whose results it is, or begins with; 0: none
+    std::string why;
+  };
+  std::optional<Setup> setup = {};
 };
 // The history has these jobs, durably: they may leave memory.
 struct Archived {

@@ -108,7 +108,7 @@ void check_followers(const Ledger& ledger, Problems& out) {
       ++ended;
       continue;
     }
-    for (const JobId before : dependencies(job.spec)) followers[before].insert(id);
+    for (const JobId before : awaited(job)) followers[before].insert(id);
   }
   if (groups != ledger.groups) out.push_back("`groups` is not what jobs are members of");
   if (followers != ledger.followers) out.push_back("`followers` is not what live jobs wait for");

@@ -114,6 +114,7 @@ struct Job {
   Digest root;        // of its tasks, if it waited for others: its tree with what these wrote
   bool kept = false;  // cancel_on_disconnect counts for nothing any more
   std::optional<Outcome> outcome;
+  Boxed<SetupUse> setup = {};  // once it is decided
   bool operator==(const Job&) const = default;
 };
 
@@ -160,6 +161,7 @@ struct Ledger {
   std::map<std::string, Node> nodes;
   std::set<QueueKey> queue;
   std::map<std::string, JobId> dev_containers;  // by volume: the one that lives
+  std::map<Digest, JobId> setup_runs;           // by SetupOnce.key: the newest that lives
   bool operator==(const Ledger&) const = default;
 };
 
@@ -185,6 +187,11 @@ const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt
 // The jobs that this one was to start after: after, after_ok, after_fail.
 std::vector<JobId> dependencies(const JobSpec& spec);
 bool waits_for_others(const JobSpec& spec);
+bool has_setup_once(const JobSpec& spec);
+// The setup step's run for which it waits; 0: none.
+JobId awaited_setup(const Job& job);
+// All for which it waits, or waited.
+std::vector<JobId> awaited(const Job& job);
 // What must be made before the task's next attempt can be placed; nothing if it is there.
 std::optional<Deriving> root_to_derive(const Job& job, TaskKey task);
 JobState state_of_ending(const Ending& ending);

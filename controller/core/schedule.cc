@@ -37,6 +37,7 @@ struct Note {
   void operator()(const NodeDrained& e) { nodes.insert(e.node); }
   void operator()(const TaskRetried& e) { jobs.insert(e.task.job); }
   void operator()(const RootDerived& e) { jobs.insert(e.task.job); }
+  void operator()(const SetupDecided& e) { jobs.insert(e.job); }
   void operator()(const TimeLimitNear&) {}
   void operator()(const TimeLimitReached&) {}
   void operator()(const JobKept&) {}

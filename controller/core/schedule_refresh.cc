@@ -46,7 +46,12 @@ const Job* first_unmet(const Ledger& ledger, const Job& job) {
           unmet(job.spec.after_ok, [](JobState s) { return s == JobState::kSucceeded; })) {
     return other;
   }
-  return unmet(job.spec.after_fail, [](JobState s) { return s != JobState::kSucceeded; });
+  if (const Job* other =
+          unmet(job.spec.after_fail, [](JobState s) { return s != JobState::kSucceeded; })) {
+    return other;
+  }
+  const Job* setup = awaited_setup(job) == 0 ? nullptr : find_job(ledger, awaited_setup(job));
+  return setup != nullptr && !setup->outcome ? setup : nullptr;
 }
 
 bool at_array_limit(const Job& job) {
@@ -208,7 +213,8 @@ void Schedule::wait_for_roots(const State& state, const Job& job) {
     const std::optional<Deriving> wanted = root_to_derive(job, {job.id, task});
     if (wanted && state.presence.deriving.count(*wanted) == 0) roots_wanted_.push_back(*wanted);
   };
-  if (waits_for_others(job.spec) || job.spec.array.empty()) want(next_task(job).value());
+  if (waits_for_others(job.spec) || has_setup_once(job.spec) || job.spec.array.empty())
+    want(next_task(job).value());
   for (const int32_t task : job.again) want(task);
 }
 

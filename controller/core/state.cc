@@ -56,13 +56,28 @@ const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt
   return job.root.is_zero() ? job.spec.root.tree : job.root;
 }
 
+bool has_setup_once(const JobSpec& spec) {
+  return !spec.setup_once.key.is_zero();
+}
+
+JobId awaited_setup(const Job& job) {
+  if (!job.setup || job.outcome || !job.root.is_zero()) return 0;
+  return job.setup->how == SetupHow::kHit ? 0 : job.setup->run;
+}
+
+std::vector<JobId> awaited(const Job& job) {
+  std::vector<JobId> out = dependencies(job.spec);
+  if (const JobId setup = awaited_setup(job)) out.push_back(setup);
+  return out;
+}
+
 bool waits_for_others(const JobSpec& spec) {
   return !spec.after.empty() || !spec.after_ok.empty() || !spec.after_fail.empty();
 }
 
 std::optional<Deriving> root_to_derive(const Job& job, TaskKey key) {
   if (job.spec.root.live) return {};
-  if (waits_for_others(job.spec) && job.root.is_zero()) {
+  if ((waits_for_others(job.spec) || has_setup_once(job.spec)) && job.root.is_zero()) {
     return Deriving{{job.id, kNoTask}, 1};
   }
   const auto task = job.tasks.find(key.task);

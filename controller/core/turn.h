@@ -37,6 +37,14 @@ void place(Turn& turn);
 // Asks for the trees that are missing; whether some are there at once, so that more can be placed.
 bool derive_roots(Turn& turn);
 void root_derived(Turn& turn, const Derived& input);
+// Of a job with a setup step that is run once (setup_once.cc): what is asked for with its tree, and what becomes of the
+// answer.
+void add_setup(const State& state, const Job& job, DeriveRoot& wanted);
+void setup_found(Turn& turn, const Job& job, const Derived& found);
+// A setup step's run is over: those that cannot begin without it end, too.
+void setup_run_ended(Turn& turn, JobId run);
+// The run that the job waited for, unless another waits for it still.
+void give_up_setup(Turn& turn, const Job& job);
 void archived(Turn& turn, const Archived& input);
 void recall(Turn& turn, const Recall& input);
 void forget_recalled(Turn& turn);

@@ -91,6 +91,10 @@ struct Encode {
     m.set_attempt(e.attempt);
     m.set_tree(std::string(e.tree.view()));
   }
+  void operator()(const SetupDecided& e) {
+    out.mutable_setup_decided()->set_job(e.job);
+    *out.mutable_setup_decided()->mutable_use() = to_proto(e.use);
+  }
   static void set_use(pb::PastUse& message, const std::string& user, const PastUse& use) {
     message.set_user(user);
     message.set_usage(use.usage);
@@ -175,6 +179,9 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
       return EventKind{derived};
     }
+    case pb::Event::kSetupDecided:
+      return EventKind{
+          SetupDecided{in.setup_decided().job(), TRY(from_proto(in.setup_decided().use()))}};
     case pb::Event::kJobArchived:
       return EventKind{JobArchived{in.job_archived().job(), in.job_archived().use().user(),
                                    past_use(in.job_archived().use())}};

@@ -159,6 +159,7 @@ Result<Job> job_of(const pb::JobRecord& in) {
   out.root = TRY(digest_of(in.root()));
   out.kept = in.kept();
   out.outcome = TRY(outcome_of(in.outcome()));
+  if (in.has_setup()) out.setup = TRY(from_proto(in.setup()));
   return out;
 }
 
@@ -198,6 +199,7 @@ std::string encode_job(const Job& job) {
   out.set_root(bytes_of(job.root));
   out.set_kept(job.kept);
   *out.mutable_outcome() = record_of(*job.outcome);
+  if (job.setup) *out.mutable_setup() = to_proto(*job.setup);
   return compressed(out.SerializeAsString());
 }
 

@@ -57,6 +57,11 @@ Result<storage::HomeStart> home_start(const State& state, const std::string& nod
   out.user = job->spec.program.caller;
   out.final = final;
   out.applies = job->spec.results == Results::kHome && is_present;
+  out.setup_run = job->spec.setup_run;
+  if (job->setup) {
+    out.plain = job->setup->plain;
+    out.with_setup = job->root;
+  }
   return out;
 }
 
@@ -183,6 +188,8 @@ Status BringHomeCall::take(HomeMessage message, storage::HomeRound& round) {
     case pb::HomeUp::kListed:
       listed_ = true;
       return ok();
+    case pb::HomeUp::kReads:
+      return round.reads(told.reads());
     case pb::HomeUp::kUnsent:
       TRY(round.unsent(told.unsent()));
       --awaited_;

@@ -131,6 +131,7 @@ pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail
     out.set_queue_place(seen.place);
     out.set_expected_start_us(seen.start.us);
   }
+  if (job.setup) *out.mutable_setup() = wire::to_proto(*job.setup);
   *out.mutable_timeline() = wire::to_proto(job.timeline);
   const bool array = !job.spec.array.empty();
   if (array) {

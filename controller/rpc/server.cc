@@ -14,6 +14,7 @@
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/cluster_numbers.h"
+#include "controller/rpc/derived_root.h"
 #include "controller/rpc/monitor_service.h"
 #include "controller/rpc/samples_service.h"
 
@@ -188,11 +189,8 @@ class ServerParts final : public Server {
   }
 
   void derive(const DeriveRoot& wanted) {
-    const bool queued = snapshots_.run([this, wanted] {
-      const storage::Laid laid = wanted.attempt > 1 ? storage::Laid::kTaken : storage::Laid::kLeft;
-      core_.post(Derived{wanted.task, wanted.attempt,
-                         storage_->derive_tree(wanted.volume, wanted.base, wanted.over, laid)});
-    });
+    const bool queued =
+        snapshots_.run([this, wanted] { core_.post(derived_root(*storage_, wanted)); });
     if (queued) return;
     core_.post(Derived{wanted.task, wanted.attempt,
                        Error{Code::kExhausted, "the controller has too much to do", {}}});

@@ -6,6 +6,7 @@
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/job_info.h"
+#include "controller/rpc/setup_keys.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/volume_access.h"
 
@@ -43,6 +44,7 @@ void SubmitCall::start() {
     Result<JobSpec> spec = check_submit(request_);
     if (!spec) return fail(spec.error());
     spec_ = std::move(*spec);
+    spec_.setup_run.reset();  // not a caller's to say
   }
   std::vector<JobId> again;
   if (request_.has_again()) again.push_back(request_.again().job());
@@ -67,9 +69,10 @@ Status SubmitCall::look(const State& state) {
     const Job* old = TRY(visible_job(state, who_, request_.again().job()));
     spec_ = TRY(check_again(request_, old->spec));
     if (request_.again().failed()) spec_.array = TRY(failed_tasks(*old));
-    // What it waited for is in it.
+    spec_.setup_run.reset();
+    // What it waited for is in it; what its setup step wrote is found again.
     if (!old->root.is_zero()) {
-      spec_.root.tree = old->root;
+      spec_.root.tree = old->setup ? old->setup->plain : old->root;
       spec_.after.clear();
       spec_.after_ok.clear();
       spec_.after_fail.clear();
@@ -77,6 +80,7 @@ Status SubmitCall::look(const State& state) {
     root_is_set_ = true;
   }
   sites_ = site_paths(state);
+  gpu_types_ = gpu_types(state);
   spec_.user = who_.user;
   merge_overlaps(spec_.array);
   known_ = TRY(parts_.core.find_request(spec_.user, request_.request_id())).value_or(0);
@@ -92,9 +96,11 @@ Status SubmitCall::look(const State& state) {
   }
   if (root_is_set_) return ok();
   spec_.root.volume = who_.from->volume;
-  const JobSpec& from = state.jobs.at(who_.from->job).spec;
+  const Job& caller = state.jobs.at(who_.from->job);
+  const JobSpec& from = caller.spec;
   if (!from.root.live && !spec_.dev_container && request_.snapshot().empty()) {
     spec_.root = from.root;  // inside a job, the snapshot is the job's tree
+    if (!caller.root.is_zero()) spec_.root.tree = caller.root;
     root_is_set_ = true;
   }
   return ok();
@@ -139,6 +145,12 @@ Status SubmitCall::settle_paths() {
 Status SubmitCall::prepare() {
   if (request_.has_again()) return check_tree();
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
+  TRY(prepare_root());
+  spec_.setup_once = setup_keys(spec_, request_.env(), gpu_types_, parts_.sealer);
+  return ok();
+}
+
+Status SubmitCall::prepare_root() {
   if (root_is_set_) return settle_paths();
   TRY(check_volume());
   TRY(settle_paths());

@@ -32,6 +32,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status check_tree();  // of a job that is run again
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
+  Status prepare_root();
   void submit();
   void answer(JobId id);
   void answer(const Job& job);
@@ -46,6 +47,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   JobSpec spec_;
   Who who_;
   SitePaths sites_;
+  std::set<std::string> gpu_types_;
   Timeline timeline_;
   bool root_is_set_ = false;  // the tree of the job that calls
   JobId known_ = 0;           // the job that this request has made before

@@ -18,6 +18,7 @@
 #include "controller/storage/export_files.h"
 #include "controller/storage/homing.h"
 #include "controller/storage/settler.h"
+#include "controller/storage/setups.h"
 #include "controller/storage/space_reserve.h"
 #include "controller/storage/storage.h"
 #include "controller/storage/traces.h"
@@ -79,6 +80,8 @@ class FolderStorage final : public Storage {
   Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
                              const std::vector<AttemptKey>& over, Laid laid) override;
 
+  Result<SetupFound> find_setup(const SetupWish& wish) override;
+
   std::string live_path(const std::string& volume) const override {
     return volume_folder(volume) + "/live";
   }
@@ -118,6 +121,11 @@ class FolderStorage final : public Storage {
   // Held while the volume's live tree is written by us.
   std::shared_ptr<std::mutex> homing_lock(const std::string& volume);
   void finish_homing();
+  // ── setup steps (storage_setups.cc) ──
+  Result<std::optional<Digest>> lay_setup(TreeSet& trees, const SetupRecord& record,
+                                          const Digest& plain, bool may_conflict,
+                                          std::string& conflict);
+  Status keep_setup(SetupRecord record, tree::Reads reads, JobId from);
   // Trees of change sets that are kept.
   Result<std::vector<Digest>> trees_of_change_sets(const CollectRequest& request,
                                                    const JobTrees& jobs) const;
@@ -136,6 +144,7 @@ class FolderStorage final : public Storage {
   Collector collector_;
 
   TraceFiles traces_;
+  Setups setups_;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::shared_ptr<Volume>> volumes_;
   std::map<std::string, Error> damaged_;  // volumes that could not be opened

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,12 @@ struct HomeStart {
   bool final = false;    // the whole of its upper is told; else what was completed, so far
   bool applies = false;  // false: all of it stays in the change set
   Caller user = {};      // whose job it is
+  // Of a job whose setup step has run: its tree without and with what the step wrote. What comes home, and its change set,
+  // are against the first.
+  Digest plain = {};
+  Digest with_setup = {};
+  // Of a setup step itself: once its last round has come with what it read, it is kept under this.
+  std::optional<SetupRun> setup_run = {};
 };
 
 // An entry of an upper, as proto/devrun/v1/agent.proto's HomeEntry.
@@ -73,6 +80,8 @@ class HomeRound {
   // So many zeros come next.
   virtual Status zeros(uint64_t entry, uint64_t count) = 0;
   virtual Status unsent(uint64_t entry) = 0;
+  // What a setup step asked of its tree, piece by piece.
+  virtual Status reads(std::string_view data) = 0;
   // Once all is told and has come. Durable when it returns.
   virtual Result<HomeSummary> finish() = 0;
 };

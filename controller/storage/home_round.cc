@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 
 #include "common/base/check.h"
 #include "common/base/units.h"
@@ -236,6 +237,14 @@ Status StoringRound::unsent(uint64_t entry) {
   return ok();
 }
 
+Status StoringRound::reads(std::string_view data) {
+  if (!start_.setup_run || !start_.final || reads_.size() + data.size() > tree::kReadsBytesMax) {
+    return Error{Code::kInvalid, "reads that nobody asked for, or too many", {}};
+  }
+  reads_ += data;
+  return ok();
+}
+
 tree::UpperEntry* StoringRound::find(const std::string& path) {
   tree::UpperFolder* folder = &upper_;
   for (size_t begin = 0;;) {
@@ -257,14 +266,53 @@ std::vector<CopiedUp> StoringRound::copied_up() {
   return out;
 }
 
+// What a tree has more than the one that the setup step left, over the one without the step.
+Result<tree::Entry> StoringRound::without_setup(TreeSet& trees, const tree::Entry& tree) {
+  const tree::Manifest plain = *TRY(trees.open(start_.plain));
+  const tree::Entry with = TRY(trees.open(start_.with_setup))->root;
+  std::unordered_set<std::string> changed;
+  TRY(tree::diff_trees({trees, with}, {trees, tree}, {}, [&](const tree::Difference& found) {
+    changed.insert(found.path);
+    return ok();
+  }));
+  const tree::Chooser chosen = [&](const std::string& path, const tree::Entry*,
+                                   const tree::Entry*) { return changed.contains(path); };
+  return tree::select_tree({trees, plain.root, tree, plain.lineage, chosen}, trees.sink());
+}
+
+// What an attempt's change set begins with.
+Result<Digest> StoringRound::root_without_setup(TreeSet& trees) {
+  if (start_.plain.is_zero()) return start_.root;
+  if (start_.root == start_.with_setup) return start_.plain;
+  const tree::Entry root = TRY(trees.open(start_.root))->root;
+  const tree::Entry plain = TRY(without_setup(trees, root));
+  std::vector<std::string> written;
+  const tree::Manifest base = *TRY(trees.open(start_.plain));
+  const Digest out = TRY(trees.publish(base, plain, written)).tree;
+  TRY(sync_files(written));
+  TRY(sync_folders_of(written));
+  return out;
+}
+
+Status StoringRound::keep_setup(const ChangeSet& set) {
+  if (!start_.setup_run || !start_.final || reads_.empty()) return ok();
+  Result<tree::Reads> reads = tree::decode_reads(reads_);
+  if (!reads) return reads.error();
+  const SetupRun& run = *start_.setup_run;
+  const SetupRecord record{start_.key.job, start_.volume, run.which, run.plain, set.left, {}};
+  return parts_.keep_setup(record, std::move(*reads), run.from);
+}
+
 // The trees as they follow from what was told.
 Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
-  ChangeSet set{start_.key, start_.volume, start_.root, start_.root, start_.root, false, {}, {},
-                {}};
+  ChangeSet set;
   Result<ChangeSet> known = read_change_set(parts_.jobs_path, start_.key);
   if (known) {
     set = std::move(*known);
-  } else if (known.error().code != Code::kNotFound) {
+  } else if (known.error().code == Code::kNotFound) {
+    const Digest root = TRY(root_without_setup(trees));
+    set = ChangeSet{start_.key, start_.volume, root, root, root, false, {}, {}, {}};
+  } else {
     return known.error();
   }
   set.applies = start_.applies;
@@ -287,7 +335,8 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;
   };
-  const tree::Manifest& root = *TRY(trees.open(start_.root));
+  if (start_.final && !start_.plain.is_zero()) laid = TRY(without_setup(trees, laid));
+  const tree::Manifest& root = *TRY(trees.open(set.root));
   const tree::Entry left =
       TRY(tree::select_tree({trees, root.root, laid, root_.lineage, all}, trees.sink()));
   std::vector<std::string> written;
@@ -310,6 +359,7 @@ Result<HomeSummary> StoringRound::finish() {
   TreeSet trees(parts_.files, volume_->objects_in_memory());
   ChangeSet set = TRY(lay(trees));
   reach(parts_.fault, "home.laid");
+  TRY(keep_setup(set));
   if (start_.applies) {
     const tree::Chooser home = [this](const std::string& path, const tree::Entry* before,
                                       const tree::Entry* after) {

@@ -33,6 +33,7 @@ class StoringRound final : public HomeRound {
   Status bytes(uint64_t entry, std::string_view data, bool last) override;
   Status zeros(uint64_t entry, uint64_t count) override;
   Status unsent(uint64_t entry) override;
+  Status reads(std::string_view data) override;
   Result<HomeSummary> finish() override;
 
  private:
@@ -50,6 +51,9 @@ class StoringRound final : public HomeRound {
   Result<Wanted*> incoming(uint64_t entry);
   tree::UpperEntry* find(const std::string& path);
   Result<ChangeSet> lay(TreeSet& trees);
+  Result<tree::Entry> without_setup(TreeSet& trees, const tree::Entry& tree);
+  Result<Digest> root_without_setup(TreeSet& trees);
+  Status keep_setup(const ChangeSet& set);
   std::vector<CopiedUp> copied_up();
   Result<HomeSummary> summary(TreeSet& trees, const ChangeSet& set);
 
@@ -65,6 +69,7 @@ class StoringRound final : public HomeRound {
   // The folders that the last entry is in, outermost first.
   std::vector<std::pair<std::string, tree::UpperFolder*>> open_;
   uint64_t entries_ = 0;
+  std::string reads_;  // of a setup step; empty: nothing was told
   std::vector<std::string> left_out_;
   std::vector<std::string> copied_up_;  // with several names in the upper's own or the lower tree
   std::map<uint64_t, Wanted> wanted_;   // by place

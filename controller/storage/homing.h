@@ -14,6 +14,7 @@
 #include "controller/storage/change_record.h"
 #include "controller/storage/export_files.h"
 #include "controller/storage/fault.h"
+#include "controller/storage/setups.h"
 #include "controller/storage/tree_set.h"
 #include "controller/storage/volume.h"
 
@@ -27,6 +28,8 @@ struct HomingParts {
   const ExportFiles& files;
   Bodies& bodies;
   const FaultPoint& fault;
+  // A setup step's results are to be used again.
+  std::function<Status(const SetupRecord&, tree::Reads, JobId from)> keep_setup = {};
 };
 
 class Homing {

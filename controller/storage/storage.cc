@@ -36,6 +36,7 @@ FolderStorage::FolderStorage(const std::string& store, std::unique_ptr<Driver> d
       reserve_(store),
       collector_(store + "/export", files_, bodies_.uses(), fault_),
       traces_(store + "/export"),
+      setups_(store + "/setups"),
       settler_(
           [this] {
             settle_all();
@@ -52,6 +53,7 @@ std::string FolderStorage::volume_folder(std::string_view name) const {
 Status FolderStorage::load() {
   TRY(make_folders(fmt::format("{}/volumes/{}", store_, kRemovedFolder), 0700));
   TRY(make_folders(jobs_path(), 0700));
+  TRY(make_folders(store_ + "/setups", 0700));
   TRY(make_export_folders(export_path()));
   TRY(bodies_.remove_unnamed());
   const UniqueFd folder = TRY(open_file(store_ + "/volumes", O_RDONLY | O_DIRECTORY));

@@ -22,6 +22,7 @@
 #include "controller/storage/collector.h"
 #include "controller/storage/fault.h"
 #include "controller/storage/home.h"
+#include "controller/storage/setups.h"
 #include "controller/storage/work.h"
 
 namespace devrun::storage {
@@ -193,6 +194,9 @@ class Storage {
   // Published and durable. Change sets that are not there count as empty.
   virtual Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
                                      const std::vector<AttemptKey>& over, Laid laid) = 0;
+
+  // Whether a setup step that was kept would do the same in this tree. Published and durable.
+  virtual Result<SetupFound> find_setup(const SetupWish& wish) = 0;
 
   // Deletes what nothing refers to (see collector.h). One at a time.
   virtual Result<Collected> collect(const CollectRequest& request) = 0;

@@ -37,7 +37,16 @@ bool is_merely_touched_folder(const tree::Difference& found) {
 }  // namespace
 
 HomingParts FolderStorage::homing_parts(const std::string& volume) {
-  return {export_path(), jobs_path(), live_path(volume), *driver_, files_, bodies_, fault_};
+  return {export_path(),
+          jobs_path(),
+          live_path(volume),
+          *driver_,
+          files_,
+          bodies_,
+          fault_,
+          [this](const SetupRecord& record, tree::Reads reads, JobId from) {
+            return keep_setup(record, std::move(reads), from);
+          }};
 }
 
 std::shared_ptr<std::mutex> FolderStorage::homing_lock(const std::string& volume) {

@@ -240,6 +240,10 @@ Result<Collected> FolderStorage::collect(const CollectRequest& request) {
   roots.insert(roots.end(), jobs.begin(), jobs.end());
   const std::vector<Digest> of_change_sets = TRY(trees_of_change_sets(request, jobs));
   roots.insert(roots.end(), of_change_sets.begin(), of_change_sets.end());
+  for (const SetupRecord& kept : TRY(setups_.collect(request.retention.age, clock_now()))) {
+    roots.push_back(kept.plain);
+    roots.push_back(kept.left);
+  }
   Pace pace(request.stop, request.rest);
   TRY(collector_.run(roots, pace, out));
   return out;

@@ -1,0 +1,216 @@
+// Setup steps that are run once: who runs them, who waits, and what follows from their ends.
+#include <gtest/gtest.h>
+
+#include "tests/unit/controller/core/world.h"
+
+namespace devrun::controller {
+namespace {
+
+using testing::first_try;
+using testing::simple_job;
+using testing::World;
+
+Digest digest(uint8_t first) {
+  Digest out;
+  out.bytes[0] = first;
+  return out;
+}
+
+JobSpec with_setup(uint8_t tree, uint8_t key = 100) {
+  JobSpec spec = simple_job();
+  spec.root.tree = digest(tree);
+  spec.program.setup = {"make-it"};
+  spec.setup_once.key = digest(key);
+  spec.setup_once.family = digest(200);
+  spec.paths = {{"/root", {}, PathKind::kHome},
+                {"/root", "__pycache__", PathKind::kNode},
+                {"/tmp", {}, PathKind::kGone}};
+  return spec;
+}
+
+class SetupOnceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    world_.derives = false;
+    world_.sync(world_.hello("n1", 8));
+    world_.sync(world_.hello("n2", 8));
+  }
+  // The newest question about a tree for that job.
+  const DeriveRoot* asked(JobId job) {
+    const DeriveRoot* out = nullptr;
+    for (const Effect& effect : world_.effects) {
+      const auto* const derive = std::get_if<DeriveRoot>(&effect);
+      if (derive != nullptr && derive->task.job == job) out = derive;
+    }
+    return out;
+  }
+  void answer(JobId job, SetupHow how, uint8_t tree, uint8_t plain, JobId from = 0) {
+    world_.put(Derived{
+        {job, kNoTask}, 1, digest(tree), Derived::Setup{how, digest(plain), from, "because"}});
+  }
+  const Job& job(JobId id) { return world_.state.jobs.at(id); }
+  std::string node_of(JobId id) {
+    const Task& task = job(id).tasks.at(kNoTask);
+    return task.ranks.empty() ? "" : task.ranks[0].node;
+  }
+
+  World world_;
+};
+
+TEST_F(SetupOnceTest, AHitIsPlacedAtOnceWithoutTheStep) {
+  const JobId id = world_.submit(with_setup(9));
+  ASSERT_NE(asked(id), nullptr);
+  EXPECT_EQ(asked(id)->setup->which.key, digest(100));
+  EXPECT_EQ(world_.of(id), JobState::kQueued);
+  answer(id, SetupHow::kHit, 7, 9, 3);
+  const AttemptSpec spec = attempt_spec(world_.state, first_try(id));
+  EXPECT_EQ(spec.root.tree, digest(7));
+  EXPECT_TRUE(spec.program.setup.empty());
+  EXPECT_TRUE(spec.tmp_in_root);
+  EXPECT_EQ(spec.setup_for_ranks, 0u);
+  EXPECT_EQ(job(id).setup->how, SetupHow::kHit);
+  EXPECT_EQ(job(id).setup->plain, digest(9));
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
+  JobSpec gang = with_setup(9);
+  gang.nodes = 2;
+  const JobId id = world_.submit(gang);
+  answer(id, SetupHow::kNear, 8, 9, 3);
+  const JobId run = id + 1;
+  const AttemptSpec step = attempt_spec(world_.state, first_try(run));
+  EXPECT_EQ(step.root.tree, digest(8));
+  EXPECT_EQ(step.program.argv, std::vector<std::string>{"make-it"});
+  EXPECT_EQ(step.setup_for_ranks, 2u);
+  EXPECT_EQ(step.ranks, 1u);
+  EXPECT_EQ(step.results, Results::kKeep);
+  EXPECT_EQ(kind_of_path(step.paths, "/root/x"), PathKind::kKept);
+  EXPECT_EQ(kind_of_path(step.paths, "/root/__pycache__/x"), PathKind::kKept);
+  EXPECT_EQ(kind_of_path(step.paths, "/tmp/x"), PathKind::kKept);
+  EXPECT_EQ(job(run).spec.setup_run->plain, digest(9));
+  EXPECT_EQ(job(run).spec.setup_run->from, 3u);
+  EXPECT_EQ(world_.of(id), JobState::kQueued);
+  EXPECT_NE(world_.reason(id).find("its setup runs as job"), std::string::npos);
+  world_.end(node_of(run), first_try(run), 0);
+  ASSERT_NE(asked(id), nullptr);
+  EXPECT_EQ(asked(id)->setup->ran, first_try(run));
+  EXPECT_EQ(asked(id)->setup->began_with, digest(8));
+  answer(id, SetupHow::kHit, 7, 9, run);
+  EXPECT_EQ(job(id).tasks.at(kNoTask).ranks.size(), 2u);
+  EXPECT_EQ(attempt_spec(world_.state, first_try(id, kNoTask, 1)).root.tree, digest(7));
+  EXPECT_EQ(job(id).setup->how, SetupHow::kNear) << "it stays known that it ran";
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, ARestartGoesOnWithTheRun) {
+  const JobId id = world_.submit(with_setup(9));
+  answer(id, SetupHow::kCold, 9, 9);
+  static_cast<Ledger&>(world_.state) = world_.replayed();
+  world_.state.presence.deriving.clear();
+  world_.state.schedule.begin(world_.state, world_.now);
+  world_.end(node_of(id + 1), first_try(id + 1), 0);
+  ASSERT_NE(asked(id), nullptr);
+  EXPECT_TRUE(asked(id)->setup->ran);
+}
+
+TEST_F(SetupOnceTest, OthersWithTheSameKeyWaitForTheOneRunAndThenLookAgain) {
+  const JobId first = world_.submit(with_setup(9));
+  answer(first, SetupHow::kCold, 9, 9);
+  const JobId run = first + 1;
+  const JobId second = world_.submit(with_setup(10));
+  answer(second, SetupHow::kCold, 10, 10);
+  EXPECT_EQ(world_.state.jobs.size(), 3u) << "no second run";
+  EXPECT_TRUE(job(second).setup->waits);
+  EXPECT_NE(world_.reason(second).find("another launch"), std::string::npos);
+  const JobId other = world_.submit(with_setup(9, 101));
+  answer(other, SetupHow::kCold, 9, 9);
+  EXPECT_EQ(world_.state.jobs.size(), 5u) << "another key has a run of its own";
+  world_.end(node_of(run), first_try(run), 0);
+  ASSERT_NE(asked(second), nullptr);
+  EXPECT_FALSE(asked(second)->setup->ran) << "it was not for its tree";
+  answer(second, SetupHow::kHit, 7, 10, run);
+  EXPECT_EQ(attempt_spec(world_.state, first_try(second)).root.tree, digest(7));
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, AFailedRunEndsThoseOfItsTreeWithItsStatus) {
+  const JobId first = world_.submit(with_setup(9));
+  answer(first, SetupHow::kCold, 9, 9);
+  const JobId run = first + 1;
+  const JobId same = world_.submit(with_setup(9));
+  answer(same, SetupHow::kCold, 9, 9);
+  const JobId another = world_.submit(with_setup(10));
+  answer(another, SetupHow::kCold, 10, 10);
+  world_.end(node_of(run), first_try(run), 7);
+  for (const JobId id : {first, same}) {
+    EXPECT_EQ(world_.of(id), JobState::kFailed);
+    EXPECT_EQ(world_.ending(id).status, 7);
+    EXPECT_NE(world_.ending(id).reason.find("its setup, job"), std::string::npos);
+    EXPECT_TRUE(job(id).tasks.at(kNoTask).ranks.empty());
+  }
+  EXPECT_EQ(world_.of(another), JobState::kQueued);
+  ASSERT_NE(asked(another), nullptr) << "its own inputs may be better";
+  answer(another, SetupHow::kCold, 10, 10);
+  EXPECT_FALSE(job(another).setup->waits);
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, ARunThatNobodyWantsAnyMoreIsCancelled) {
+  const JobId first = world_.submit(with_setup(9));
+  answer(first, SetupHow::kCold, 9, 9);
+  const JobId run = first + 1;
+  const JobId second = world_.submit(with_setup(9));
+  answer(second, SetupHow::kCold, 9, 9);
+  world_.put(Cancel{{first, kNoTask}});
+  EXPECT_EQ(world_.of(first), JobState::kCancelled);
+  EXPECT_FALSE(job(run).tasks.at(kNoTask).stop) << "another waits for it";
+  world_.put(Cancel{{second, kNoTask}});
+  EXPECT_TRUE(job(run).tasks.at(kNoTask).stop.has_value());
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, AnArrayHasOneStepForAllItsTasks) {
+  JobSpec spec = with_setup(9);
+  spec.array = {{0, 3, 1}};
+  const JobId id = world_.submit(spec);
+  answer(id, SetupHow::kCold, 9, 9);
+  EXPECT_TRUE(job(id + 1).spec.array.empty());
+  world_.end(node_of(id + 1), first_try(id + 1), 0);
+  answer(id, SetupHow::kHit, 7, 9, id + 1);
+  for (int32_t task = 0; task < 4; ++task) {
+    EXPECT_EQ(attempt_spec(world_.state, first_try(id, task)).root.tree, digest(7));
+  }
+  JobSpec failing = with_setup(9, 101);
+  failing.array = {{0, 3, 1}};
+  const JobId second = world_.submit(failing);
+  answer(second, SetupHow::kCold, 9, 9);
+  world_.end(node_of(second + 1), first_try(second + 1), 3);
+  EXPECT_EQ(world_.of(second), JobState::kFailed);
+  EXPECT_EQ(world_.ending(second).status, 3);
+}
+
+TEST_F(SetupOnceTest, AFreshOneHasARunOfItsOwn) {
+  const JobId first = world_.submit(with_setup(9));
+  answer(first, SetupHow::kCold, 9, 9);
+  JobSpec spec = with_setup(9);
+  spec.setup_once.fresh = true;
+  const JobId second = world_.submit(spec);
+  answer(second, SetupHow::kCold, 9, 9);
+  EXPECT_EQ(job(second).setup->run, second + 1);
+}
+
+TEST_F(SetupOnceTest, WhatItWaitsForComesBeforeItsStep) {
+  const JobId first = world_.submit(simple_job());
+  JobSpec spec = with_setup(9);
+  spec.after_ok = {first};
+  const JobId id = world_.submit(spec);
+  EXPECT_EQ(asked(id), nullptr);
+  world_.end(node_of(first), first_try(first), 0);
+  ASSERT_NE(asked(id), nullptr);
+  EXPECT_EQ(asked(id)->over, std::vector<AttemptKey>{first_try(first)});
+  EXPECT_TRUE(asked(id)->setup);
+}
+
+}  // namespace
+}  // namespace devrun::controller
