@@ -100,7 +100,12 @@ std::string text_of_setup(std::string_view environment) {
 
 std::string names_its_place(std::string_view text, uint32_t ranks) {
   for (const std::string_view words : kAskForPlace) {
-    if (text.find(words) != std::string_view::npos) return std::string(words);
+    // `pip -q` is no `ip -q`.
+    for (size_t at = text.find(words); at != std::string_view::npos;
+         at = text.find(words, at + 1)) {
+      const bool begins = at == 0 || !is_of_name(words.front()) || !is_of_name(text[at - 1]);
+      if (begins) return std::string(words);
+    }
   }
   for (size_t at = 0; at < text.size();) {
     if (!is_of_name(text[at])) {

@@ -117,14 +117,6 @@ Program from_proto(const pb::Program& in) {
 
 namespace {
 
-Result<Digest> digest_if_any(std::string_view raw, std::string_view field) {
-  return raw.empty() ? Result<Digest>(Digest{}) : digest(raw, field);
-}
-
-std::string bytes_if_any(const Digest& in) {
-  return in.is_zero() ? std::string() : std::string(in.view());
-}
-
 void add_task_file_facts(const JobSpec& in, pb::JobSpec& out) {
   for (const SweepVariable& variable : in.sweep) {
     pb::SweepVariable* added = out.add_sweep();
@@ -165,52 +157,6 @@ Status take_task_file_facts(const pb::JobSpec& in, JobSpec& out) {
 }
 
 }  // namespace
-
-pb::SetupOnce to_proto(const SetupOnce& in) {
-  pb::SetupOnce out;
-  out.set_key(bytes_if_any(in.key));
-  out.set_family(bytes_if_any(in.family));
-  out.set_fresh(in.fresh);
-  return out;
-}
-
-Result<SetupOnce> from_proto(const pb::SetupOnce& in) {
-  return SetupOnce{TRY(digest_if_any(in.key(), "setup_once.key")),
-                   TRY(digest_if_any(in.family(), "setup_once.family")), in.fresh()};
-}
-
-pb::SetupRun to_proto(const SetupRun& in) {
-  pb::SetupRun out;
-  out.set_job(in.job);
-  *out.mutable_which() = to_proto(in.which);
-  out.set_plain(bytes_if_any(in.plain));
-  out.set_ranks(in.ranks);
-  out.set_from(in.from);
-  return out;
-}
-
-Result<SetupRun> from_proto(const pb::SetupRun& in) {
-  return SetupRun{in.job(), TRY(from_proto(in.which())),
-                  TRY(digest_if_any(in.plain(), "setup_run.plain")), in.ranks(), in.from()};
-}
-
-pb::SetupUse to_proto(const SetupUse& in) {
-  pb::SetupUse out;
-  out.set_how(static_cast<pb::SetupHow>(in.how));
-  out.set_run(in.run);
-  out.set_plain(bytes_if_any(in.plain));
-  out.set_why(in.why);
-  out.set_waits(in.waits);
-  return out;
-}
-
-Result<SetupUse> from_proto(const pb::SetupUse& in) {
-  if (in.how() < pb::SETUP_HIT || in.how() > pb::SETUP_COLD) {
-    return bad_field("setup.how", "hit, near or cold");
-  }
-  return SetupUse{static_cast<SetupHow>(in.how()), in.run(),
-                  TRY(digest_if_any(in.plain(), "setup.plain")), in.why(), in.waits()};
-}
 
 pb::JobSpec to_proto(const JobSpec& in) {
   pb::JobSpec out;

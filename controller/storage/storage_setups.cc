@@ -78,42 +78,41 @@ Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
   };
   const tree::Entry now = TRY(trees.open(wish.plain))->root;
   const std::vector<SetupRecord> records = TRY(setups_.of_family(wish.which.family));
-  const SetupRecord* near = nullptr;
   std::string why;
   size_t tried = 0;
   for (const SetupRecord& record : records) {
-    const Result<const tree::Manifest*> before = trees.open(record.plain);
-    if (!before || !trees.open(record.left)) continue;
-    if (near == nullptr) near = &record;
     if (record.which.key != wish.which.key || ++tried > kRecordsTriedMax) continue;
+    const Result<const tree::Manifest*> before = trees.open(record.plain);
     const Result<tree::Reads> reads = setups_.reads(record);
-    if (!reads) continue;
+    if (!before || !reads || !trees.open(record.left)) continue;
     const std::vector<tree::ChangedRead> changed =
         TRY(tree::changed_reads(trees, (*before)->root, now, *reads, kChangesToldMax + 1, spared));
-    std::string conflict;
-    if (changed.empty()) {
-      const auto laid = TRY(lay_setup(trees, record, wish.plain, false, conflict));
-      if (laid) {
-        SetupRecord used = record;
-        used.used = clock_now();
-        setups_.use(std::move(used));
-        return SetupFound{
-            SetupHow::kHit, *laid, record.job,
-            fmt::format("nothing that it read has changed since job {} ran it", record.job)};
-      }
-      why = fmt::format("/{}, which it writes, is another one since job {} ran it", conflict,
-                        record.job);
-    } else if (why.empty()) {
-      why = words_of(changed, record.job);
+    if (!changed.empty()) {
+      if (why.empty()) why = words_of(changed, record.job);
+      continue;
     }
+    std::string conflict;
+    const auto laid = TRY(lay_setup(trees, record, wish.plain, false, conflict));
+    if (laid) {
+      SetupRecord used = record;
+      used.used = clock_now();
+      setups_.use(std::move(used));
+      return SetupFound{
+          SetupHow::kHit, *laid, record.job,
+          fmt::format("nothing that it read has changed since job {} ran it", record.job)};
+    }
+    why = fmt::format("/{}, which it writes, is another one since job {} ran it", conflict,
+                      record.job);
   }
-  if (near == nullptr) return out;
-  std::string conflict;
-  const auto laid = TRY(lay_setup(trees, *near, wish.plain, true, conflict));
-  out = {SetupHow::kNear, *laid, near->job, why};
-  if (why.empty()) {
-    out.why =
-        fmt::format("its text or environment is not what it was when job {} ran it", near->job);
+  for (const SetupRecord& record : records) {
+    if (!trees.open(record.plain) || !trees.open(record.left)) continue;
+    std::string conflict;
+    const auto laid = TRY(lay_setup(trees, record, wish.plain, true, conflict));
+    if (why.empty()) {
+      why =
+          fmt::format("its text or environment is not what it was when job {} ran it", record.job);
+    }
+    return SetupFound{SetupHow::kNear, *laid, record.job, why};
   }
   return out;
 }

@@ -2,8 +2,10 @@
 import inspect
 import os
 import shutil
+import zipfile
 
-from harness import finish, wait_until, write
+from harness import Skip, finish, wait_until, write
+from python_volume import put_python
 from test_launch import launch, task_file
 
 TASK = """
@@ -214,3 +216,54 @@ def test_what_the_program_does_to_setups_files_comes_home_and_nothing_else_does(
     changes = cluster.devrun("changes", str(newest(cluster)["job"]))
     assert "out/result" in changes.out.decode() and "out/base" not in changes.out.decode(), changes
     cluster.devrun("shell", "--stop")
+
+
+def wheel(folder, name, version):
+    """The smallest package that pip installs."""
+    info = f"{name}-{version}.dist-info"
+    os.makedirs(folder, exist_ok=True)
+    with zipfile.ZipFile(f"{folder}/{name}-{version}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", f"version = '{version}'\n")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+
+def test_pip_into_a_virtual_environment_runs_once_per_requirements(cluster):
+    pip = "/usr/lib/python3/dist-packages/pip"
+    if not os.path.isdir(pip):
+        raise Skip("apt-get install python3-pip")
+    live = cluster.live("").rstrip("/")
+    put_python(live)
+    os.makedirs(f"{live}/usr/bin", exist_ok=True)
+    if not os.path.lexists(f"{live}/usr/bin/python3"):
+        os.symlink(os.path.realpath("/usr/bin/python3"), f"{live}/usr/bin/python3")
+    shutil.copytree(pip, live + pip, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = project(cluster)
+    for version in ("1.0", "2.0"):
+        wheel(f"{folder}/wheels", "tiny", version)
+    write(f"{folder}/requirements.txt", "tiny==1.0\n")
+    write(f"{folder}/train.py", "import tiny\nprint('one', tiny.version)\n")
+    task = named("""
+name: train
+setup: |
+  cd /work/proj
+  python3 -m venv --without-pip .venv
+  python3 -m pip --python .venv/bin/python3 install -q --no-index --find-links wheels -r requirements.txt
+run: |
+  cd /work/proj
+  . .venv/bin/activate
+  python3 train.py
+""")
+    done, job = run(cluster, task)
+    assert done.out == b"one 1.0\n" and job["setup"]["how"] == "cold", (done, job["setup"])
+    write(f"{folder}/train.py", "import tiny\nprint('two', tiny.version)\n")
+    done, job = run(cluster, task)
+    assert done.out == b"two 1.0\n" and job["setup"]["how"] == "hit", (done, job["setup"])
+    write(f"{folder}/requirements.txt", "tiny==2.0\n")
+    done, job = run(cluster, task)
+    assert done.out == b"two 2.0\n" and job["setup"]["how"] == "near", (done, job["setup"])
+    assert "requirements.txt changed" in job["setup"]["why"], job["setup"]
+    write(f"{folder}/train.py", "import tiny\nprint('three', tiny.version)\n")
+    done, job = run(cluster, task)
+    assert done.out == b"three 2.0\n" and job["setup"]["how"] == "hit", (done, job["setup"])

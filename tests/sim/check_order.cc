@@ -17,6 +17,9 @@ class Order final : public Check {
                    fmt::format("{} runs, and job {} has not ended", folder_name(spec.key), id));
       }
     }
+    if (controller::has_setup_once(job->spec) && (job->root.is_zero() || !job->setup)) {
+      world.fail("order", folder_name(spec.key) + " runs without its setup");
+    }
     const auto succeeded = [&](JobId id) {
       return controller::find_job(world.shadow, id)->outcome->state == JobState::kSucceeded;
     };

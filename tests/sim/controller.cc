@@ -312,7 +312,17 @@ void Controller::derive(const DeriveRoot& wanted) {
     }
     Digest tree;
     for (uint8_t& byte : tree.bytes) byte = static_cast<uint8_t>(world_.random.between(1, 255));
-    post(Derived{wanted.task, wanted.attempt, tree});
+    Derived derived{wanted.task, wanted.attempt, tree};
+    if (wanted.setup) {
+      const bool hit = wanted.setup->ran || world_.random.chance(400);
+      world_.trace.count(hit ? "setup found" : "setup must run");
+      derived.setup =
+          Derived::Setup{hit                         ? SetupHow::kHit
+                         : world_.random.chance(500) ? SetupHow::kNear
+                                                     : SetupHow::kCold,
+                         wanted.base, wanted.setup->ran ? wanted.setup->ran->job : 0, "chance"};
+    }
+    post(derived);
   });
 }
 

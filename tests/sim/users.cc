@@ -49,7 +49,15 @@ void Users::shape(JobSpec& spec) {
       spec.warn_before = {spec.time_limit.us / 2};
     }
   }
-  if (random.chance(150)) spec.program.setup = {"pip", "install"};
+  if (random.chance(150)) {
+    spec.program.setup = {"run", random.chance(900) ? "short" : "long", "0"};
+    // Once for all that want the same, which few enough do to meet.
+    if (random.chance(600)) {
+      spec.setup_once.key.bytes[0] = static_cast<uint8_t>(random.between(1, 3));
+      spec.setup_once.family.bytes[0] = 1;
+      spec.setup_once.fresh = random.chance(100);
+    }
+  }
   if (random.chance(100)) spec.results = random.chance(500) ? Results::kKeep : Results::kDiscard;
   if (random.chance(150)) spec.pool = "fast";
   if (random.chance(100)) spec.node_labels["disk"] = random.chance(700) ? "nvme" : "spinning";

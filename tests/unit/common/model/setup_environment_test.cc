@@ -42,6 +42,8 @@ TEST(SetupEnvironment, ATextThatNamesItsPlaceRunsInEachAttempt) {
   EXPECT_EQ(names_its_place("x=$(hostname)", 1), "hostname");
   EXPECT_EQ(names_its_place("echo my_hostname_file MASTER_ADDRESS", 1), "");
   EXPECT_EQ(names_its_place("cat /etc/hosts", 1), "/etc/hosts");
+  EXPECT_EQ(names_its_place("a=$(ip -4 addr)", 1), "ip -");
+  EXPECT_EQ(names_its_place("python3 -m pip -q install\npip a b", 1), "");
 }
 
 }  // namespace
