@@ -98,6 +98,12 @@ std::string text_of_setup(std::string_view environment) {
   }
 }
 
+bool fills_places(std::string_view environment) {
+  return std::ranges::any_of(settings_of(environment), [](std::string_view one) {
+    return one.starts_with("DEVRUN_TASK_PLACES=");
+  });
+}
+
 std::string names_its_place(std::string_view text, uint32_t ranks) {
   for (const std::string_view words : kAskForPlace) {
     // `pip -q` is no `ip -q`.

@@ -19,6 +19,9 @@ std::string environment_of_setup(std::string_view environment, uint32_t ranks);
 // it has none.
 std::string text_of_setup(std::string_view environment);
 
+// Whether it also fetches or fills folders (file_mounts of a task file), from places that nobody watches.
+bool fills_places(std::string_view environment);
+
 // Why a step with that text is to run in each attempt, on each rank: it names what differs there;
 // empty: nothing of that kind.
 std::string names_its_place(std::string_view text, uint32_t ranks);

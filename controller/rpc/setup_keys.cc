@@ -49,7 +49,7 @@ SetupOnce setup_keys(const JobSpec& spec, std::string_view environment,
   const Program& program = spec.program;
   if (program.setup.empty() || spec.dev_container) return {};
   // The programs of a group wait for each other's setup; each task of a sweep has an environment of its own.
-  if (spec.group.size > 0 || !spec.sweep.empty()) return {};
+  if (spec.group.size > 0 || !spec.sweep.empty() || fills_places(environment)) return {};
   std::string text = text_of_setup(environment);
   if (text.empty()) {
     for (const std::string& word : program.setup) text += word + "\n";

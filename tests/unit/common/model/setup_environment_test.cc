@@ -31,6 +31,8 @@ TEST(SetupEnvironment, ItsPartOfAnEnvironmentHasAnOrder) {
 TEST(SetupEnvironment, TheTextIsItsPieces) {
   EXPECT_EQ(text_of_setup("X=1\0DEVRUN_TASK_SETUP_1=b\0DEVRUN_TASK_SETUP_0=a\0"s), "ab");
   EXPECT_EQ(text_of_setup("X=1\0"s), "");
+  EXPECT_FALSE(fills_places("X=1\0"s));
+  EXPECT_TRUE(fills_places("X=1\0DEVRUN_TASK_PLACES=get it\0"s));
 }
 
 TEST(SetupEnvironment, ATextThatNamesItsPlaceRunsInEachAttempt) {
