@@ -66,7 +66,6 @@ class NodeSandboxes final : public Sandboxes {
   Status add_hosts(const AttemptKey& key, const std::vector<std::string>& hosts) override;
   Status kill(const AttemptKey& key) override;
   Result<Usage> usage(const AttemptKey& key) override;
-  Status keep_reads(const AttemptKey& key) override;
   Result<WrittenSummary> written(const AttemptKey& key) override;
   Result<WrittenPlace> written_place(const AttemptKey& key) override;
   Status settle_written(const AttemptKey& key) override;
@@ -76,6 +75,7 @@ class NodeSandboxes final : public Sandboxes {
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
 
  private:
+  Status keep_reads(const AttemptKey& key);
   Places places(const AttemptKey& key) const { return Places(ground_.options.state_folder, key); }
   std::vector<std::string> bound_places(const AttemptSpec& spec) const {
     std::vector<std::string> of_site;
@@ -267,6 +267,11 @@ Result<Usage> NodeSandboxes::usage(const AttemptKey& key) {
 }
 
 Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
+  // First: looking at what it wrote looks into its tree.
+  if (const Status kept = keep_reads(key); !kept) {
+    log::warning("{}: what its setup read is not known, so that it will run again: {}",
+                 to_string(key), kept.error().message);
+  }
   const Places at = places(key);
   const std::string bytes = TRY(read_file(at.spec()));
   const AttemptSpec spec = TRY(spec_of(bytes));

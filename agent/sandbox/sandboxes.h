@@ -167,11 +167,8 @@ class Sandboxes : public WrittenPlaces {
   // What the attempt has used until now, or in all once it has ended.
   virtual Result<Usage> usage(const AttemptKey& key) = 0;
 
-  // Of a setup step that ended well: what it asked of its tree, noted until now, is kept in its folder. Nothing is done for
-  // other attempts, or again. Errors: as fs_watched.
-  virtual Status keep_reads(const AttemptKey& key) = 0;
-
-  // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes.
+  // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes. Of a setup step that ended
+  // well, what it asked of its tree is first kept in its folder (WrittenPlace.reads).
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;
 
   // Kills what may be left of the container and its shim, unmounts, removes all but `upper` (which collect() removes after

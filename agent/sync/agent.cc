@@ -451,11 +451,6 @@ void Agent::perform(const KillAll& effect) {
 void Agent::perform(const Measure& effect) {
   traces_.ended(effect.key);
   runner(effect.key).worker.post([this, key = effect.key] {
-    // First: looking at what it wrote looks into its tree.
-    if (const Status kept = sandboxes_.keep_reads(key); !kept) {
-      log::warning("{}: what its setup read is not known, so that it will run again: {}",
-                   to_string(key), kept.error().message);
-    }
     Result<WrittenSummary> wrote = sandboxes_.written(key);
     if (!wrote) log::warning("{}: what it wrote: {}", to_string(key), wrote.error().message);
     std::optional<HomeSummary> home = homes_.finish(key);

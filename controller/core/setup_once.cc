@@ -67,6 +67,14 @@ bool ran_for(const Job& run, const Job& job) {
   return run.spec.setup_run && job.setup && run.spec.setup_run->plain == job.setup->plain;
 }
 
+// A run that waits for what the job does not ask for may never come.
+bool may_share(const Job& run, const JobSpec& spec) {
+  const JobSpec& of_run = run.spec;
+  return is_placed(run.tasks.at(kNoTask)) ||
+         (of_run.per_node == spec.per_node && of_run.pool == spec.pool &&
+          of_run.node_labels == spec.node_labels && of_run.priority >= spec.priority);
+}
+
 void begin_run(Turn& turn, const Job& job, const Derived& found, SetupUse use) {
   const JobId id = turn.state.next_job;
   JobSpec spec = spec_of_run(job, found);
@@ -123,7 +131,9 @@ void setup_found(Turn& turn, const Job& job, const Derived& found) {
   }
   SetupUse use{setup.how, 0, setup.plain, setup.why};
   const auto live = turn.state.setup_runs.find(job.spec.setup_once.key);
-  if (live == turn.state.setup_runs.end() || job.spec.setup_once.fresh) {
+  const bool shares = live != turn.state.setup_runs.end() && !job.spec.setup_once.fresh &&
+                      may_share(turn.state.jobs.at(live->second), job.spec);
+  if (!shares) {
     return begin_run(turn, job, found, std::move(use));
   }
   use.run = live->second;

@@ -57,7 +57,6 @@ class MemoryNode final : public sandbox::Sandboxes {
   Result<Usage> usage(const AttemptKey&) override {
     return Usage{milliseconds(7), 1 << 20, 0, 0, 0};
   }
-  Status keep_reads(const AttemptKey&) override { return ok(); }
   Result<WrittenSummary> written(const AttemptKey& key) override;
   // Nothing but a summary: what is written is told of real overlays (tests/unit/agent/home).
   Result<sandbox::WrittenPlace> written_place(const AttemptKey& key) override {

@@ -190,6 +190,24 @@ TEST_F(SetupOnceTest, AnArrayHasOneStepForAllItsTasks) {
   EXPECT_EQ(world_.ending(second).status, 3);
 }
 
+// Found by the simulation.
+TEST_F(SetupOnceTest, ARunThatWaitsForMoreThanTheJobNeedsIsNotWaitedFor) {
+  JobSpec large = with_setup(9);
+  large.per_node.cpu_milli = 64'000;
+  const JobId first = world_.submit(large);
+  answer(first, SetupHow::kCold, 9, 9);
+  EXPECT_TRUE(node_of(first + 1).empty()) << "there is no such node";
+  const JobId second = world_.submit(with_setup(9));
+  answer(second, SetupHow::kCold, 9, 9);
+  EXPECT_EQ(job(second).setup->run, second + 1);
+  EXPECT_FALSE(node_of(second + 1).empty());
+  // Both are over at some time, in either order.
+  world_.end(node_of(second + 1), first_try(second + 1), 0);
+  world_.put(Cancel{{first, kNoTask}});
+  EXPECT_TRUE(job(first + 1).outcome);
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
 TEST_F(SetupOnceTest, AFreshOneHasARunOfItsOwn) {
   const JobId first = world_.submit(with_setup(9));
   answer(first, SetupHow::kCold, 9, 9);
