@@ -1,4 +1,6 @@
 // devrun-controller: jobs, volumes and the relay of streams, on the storage host.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -29,6 +31,14 @@ void renew_policy(Server& server, const std::string& file, const Policy& flags) 
   if (!policy) return log::error("the policy stays as it was: {}", policy.error().message);
   server.set_policy(*policy);
   log::info("{} was read again", file);
+}
+
+// Connections of agents and callers, and files that have no name yet (storage/bodies.h): some 1,000 are usual to begin with.
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 Status serve(Options& options, const sigset_t& ending) {
@@ -100,6 +110,7 @@ int main(int argc, char** argv) {
   }
 
   log::start("devrun-controller", controller::level_of_environment());
+  controller::raise_file_limit();
   // Before any thread is made, so that all inherit the mask and only `serve` takes the signal.
   sigset_t ending;
   sigemptyset(&ending);

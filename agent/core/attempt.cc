@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/model/ending.h"
+
 namespace devrun::agent {
 namespace {
 
@@ -241,7 +243,7 @@ void on_input(Attempt& attempt, const StartFailed& input, Time now, Effects& out
     return;
   }
   attempt.observed.timeline.ended = now;
-  end_unstarted(attempt, {EndCause::kNotStarted, 125, input.error.message, input.error.hint}, out);
+  end_unstarted(attempt, not_started(input.error), out);
 }
 
 void on_input(Attempt& attempt, const ShimChanged& input, Time, Effects& out) {

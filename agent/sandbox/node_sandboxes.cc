@@ -22,6 +22,7 @@
 #include "agent/shim/exit_record.h"
 #include "agent/shim/process_file.h"
 #include "common/base/log.h"
+#include "common/model/ending.h"
 #include "common/runtime/file.h"
 
 namespace devrun::sandbox {
@@ -127,8 +128,7 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
   // `step` is one beyond the one that failed.
   if (Status undone = undo(at, step); !undone) log::error("{}", undone.error().message);
   const Error error = done.error();
-  const shim::ExitRecord record{
-      {EndCause::kNotStarted, 125, error.message, error.hint}, 0, wall_clock(), {}, {}};
+  const shim::ExitRecord record{not_started(error), 0, wall_clock(), {}, {}};
   if (Status wrote = shim::write_exit_record(at.folder, record); !wrote) {
     log::error("{}", wrote.error().message);
   }
@@ -176,8 +176,7 @@ Result<Found> NodeSandboxes::look(const Places& at) const {
     found.timeline.first_byte = exit->first_byte;
     found.timeline.ended = exit->ended;
   } else if (!found.shim_alive && !exists(at.shim_process())) {
-    found.ending = Ending{EndCause::kNotStarted, 125,
-                          "the node's agent ended while it set the job up", "submit it again"};
+    found.ending = set_up_interrupted();
   } else if (!found.shim_alive) {
     found.ending = Ending{EndCause::kLost, 125, why_lost(at), {}};
   }
@@ -195,8 +194,7 @@ Result<std::vector<Found>> NodeSandboxes::find() {
     // Nothing was done yet when the agent died between the folder and the spec: the folder is still the fence.
     Found bare;
     bare.spec.key = key;
-    bare.ending = Ending{EndCause::kNotStarted, 125,
-                         "the node's agent ended while it set the job up", "submit it again"};
+    bare.ending = set_up_interrupted();
     if (found.error().code != Code::kNotFound) {
       // It may have run.
       log::error("{}", found.error().message);

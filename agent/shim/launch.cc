@@ -227,7 +227,7 @@ Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order,
   switch (failed.stage) {
     case InitStage::kFolder:
       return {EndCause::kNotStarted, 125, fmt::format("cannot enter {}: {}", order.cwd, why),
-              "choose another folder with -C DIR"};
+              "choose another folder with -C DIR", Fault::kCaller};
     case InitStage::kProgram: {
       if (failed.value == ENOENT || failed.value == ENOTDIR) {
         return {EndCause::kExited, 127, fmt::format("{}: command not found", program),

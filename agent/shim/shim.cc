@@ -15,6 +15,7 @@
 #include "agent/shim/shim_loop.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
+#include "common/model/ending.h"
 #include "common/runtime/boot_clock.h"
 #include "common/runtime/file.h"
 #include "common/runtime/unix_socket.h"
@@ -141,13 +142,7 @@ Status Shim::run() {
     if (ending_) drain_at_end();
   }
   if (left_without_go_) {
-    return write_exit_record(options_.folder,
-                             {{EndCause::kNotStarted, 125,
-                               "the node's agent ended while it set the job up", "submit it again"},
-                              0,
-                              wall_clock(),
-                              {},
-                              {}});
+    return write_exit_record(options_.folder, {set_up_interrupted(), 0, wall_clock(), {}, {}});
   }
   finish();
   return ok();

@@ -100,6 +100,7 @@ Status bring_down(const DownOptions& options, const Layout& layout) {
         ended.processes, layout.folder);
     return ok();
   }
+  say("removing {}: of many files this takes minutes", layout.folder);
   TRY(remove_folder(layout, record.value_or(Record{})));
   say("down, and {} is removed", layout.folder);
   return ok();

@@ -97,7 +97,10 @@ Result<int> changes(const JobAndPaths& what, bool json, Context& context) {
       }));
   const std::string job = to_string(what.of);
   if (told == 0) {
-    context.console.say(fmt::format("nothing that job {} wrote is in the store", job),
+    const bool is_all = !sets.empty() && what.paths.empty() &&
+                        std::ranges::all_of(sets, &ChangeSetRecord::complete);
+    context.console.say(is_all ? fmt::format("job {} wrote nothing", job)
+                               : fmt::format("nothing that job {} wrote is in the store", job),
                         fmt::format("devrun show {}", what.of.job));
   }
   for (const ChangeSetRecord& set : sets) {

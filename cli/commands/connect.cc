@@ -35,6 +35,23 @@ Result<std::optional<uint32_t>> chosen_rank(const Arguments& arguments, const At
   return Error{Code::kInvalid, fmt::format("--rank: '{}' is not a whole number from 0", *text), {}};
 }
 
+Status check_attempt(const JobRecord& job, const AttemptKey& key) {
+  const std::string name = to_string(key.task_key());
+  const uint32_t ranks = std::max<uint32_t>(1, job.spec.nodes);
+  if (key.rank >= ranks) {
+    return Error{Code::kNotFound,
+                 fmt::format("job {} has no rank {}: it has {}", name, key.rank,
+                             ranks == 1 ? "one, rank 0" : fmt::format("ranks 0 to {}", ranks - 1)),
+                 "devrun show " + name};
+  }
+  const bool has = std::ranges::any_of(job.attempts, [&](const AttemptRecord& attempt) {
+    return attempt.key.attempt == key.attempt;
+  });
+  if (key.attempt <= 1 || has) return ok();
+  return Error{Code::kNotFound, fmt::format("job {} has no attempt {}", name, key.attempt),
+               "devrun show " + name};
+}
+
 Status no_words(const Arguments& arguments) {
   if (arguments.words.empty() && !arguments.has_dashes) return ok();
   const std::string word = arguments.words.empty() ? "--" : arguments.words[0];

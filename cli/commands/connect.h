@@ -17,6 +17,8 @@ Result<AttemptKey> one_job(const Arguments& arguments);
 Result<std::vector<AttemptKey>> some_jobs(const Arguments& arguments);
 // The job's rank as --rank or the word itself (`42.1`) chooses it; nothing: all ranks.
 Result<std::optional<uint32_t>> chosen_rank(const Arguments& arguments, const AttemptKey& key);
+// That the attempt is there, if the word names one that is not the first (`42#2`), and so is the rank (`42.1`).
+Status check_attempt(const JobRecord& job, const AttemptKey& key);
 Status no_words(const Arguments& arguments);
 
 Time wall_clock();

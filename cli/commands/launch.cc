@@ -186,6 +186,7 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
 // The plan has been printed; what the cluster would make of it is for people, if there is a cluster to ask.
 void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, Context& context) {
   if (plan.tasks.size() != 1 || options.quiet) return;
+  bool answered = false;
   // Of what would be brought and made nothing is needed for that.
   const auto asked = [&]() -> Result<ForesightRecord> {
     const Target target = TRY(find_target(context.surroundings));
@@ -195,9 +196,13 @@ void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, C
                         TaskPlaces{volume, {}}};
     const Submission submission = TRY(submission_of(wish, context, target.through_socket));
     const auto controller = TRY(controller_of(context));
-    return controller->foresee(submission);
+    Result<ForesightRecord> foreseen = controller->foresee(submission);
+    answered = foreseen || foreseen.error().code != Code::kUnavailable;
+    return foreseen;
   };
   const Result<ForesightRecord> seen = asked();
+  if (!seen && answered)
+    return context.console.say("it would be refused: " + seen.error().message, seen.error().hint);
   if (!seen) return;
   if (seen->reason.empty()) return context.console.say("it would start at once");
   const std::string place =

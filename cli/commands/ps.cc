@@ -131,10 +131,18 @@ Status read_exit(const std::string& text, JobQuery& out) {
   return ok();
 }
 
-std::pair<std::string, std::optional<std::string>> label_of(const std::string& text) {
+Result<std::pair<std::string, std::optional<std::string>>> label_of(const std::string& text) {
   const size_t equals = text.find('=');
-  if (equals == std::string::npos) return {text, std::nullopt};
-  return {text.substr(0, equals), text.substr(equals + 1)};
+  if (equals == 0 || text.empty()) {
+    return Error{Code::kInvalid, fmt::format("--label: '{}' has no name", text), "--label K[=V]"};
+  }
+  if (equals == std::string::npos) return std::pair{text, std::optional<std::string>()};
+  return std::pair{text.substr(0, equals), std::optional(text.substr(equals + 1))};
+}
+
+// 0 would be no filter.
+Result<Time> filter_time(const std::string& text) {
+  return Time{std::max<int64_t>(1, TRY(since_when(text)).us)};
 }
 
 Result<JobQuery> query_of(const Arguments& arguments) {
@@ -143,10 +151,11 @@ Result<JobQuery> query_of(const Arguments& arguments) {
   out.user = arguments.value("user").value_or("");
   out.name = arguments.value("name").value_or("");
   out.words = arguments.words;
-  if (const auto since = arguments.value("since")) out.since = TRY(since_when(*since));
-  if (const auto until = arguments.value("until")) out.until = TRY(since_when(*until));
+  if (const auto since = arguments.value("since")) out.since = TRY(filter_time(*since));
+  if (const auto until = arguments.value("until")) out.until = TRY(filter_time(*until));
   if (const auto states = arguments.value("state")) out.states = TRY(states_of(*states));
-  for (const std::string& text : arguments.values("label")) out.labels.push_back(label_of(text));
+  for (const std::string& text : arguments.values("label"))
+    out.labels.push_back(TRY(label_of(text)));
   if (const auto status = arguments.value("exit")) TRY(read_exit(*status, out));
   if (const auto text = arguments.value("limit")) {
     const auto limit = parse_number<uint32_t>(*text);

@@ -17,7 +17,7 @@ constexpr Option kOptions[] = {
      .meaning = "print the new job's id alone and do not wait; of an array always",
      .example = "-d"},
     {.name = "failed",
-     .meaning = "of an array, only the tasks that have failed",
+     .meaning = "of an array, only the tasks that have failed or were cancelled",
      .example = "--failed"},
     {.name = "no-stdin", .meaning = "leave our stdin alone: the program reads an empty one"},
     {.name = "json", .meaning = "with -d: one JSON record in place of the job id"},

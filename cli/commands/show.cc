@@ -43,6 +43,7 @@ Result<Action> parse_show(const Arguments& arguments) {
   return Action([=](Context& context) -> Result<int> {
     const auto controller = TRY(controller_of(context));
     const JobRecord job = TRY(controller->get_job(key.task_key()));
+    TRY(check_attempt(job, key));
     if (json) {
       TRY(context.console.data(job_json(job)));
       return 0;
@@ -59,6 +60,7 @@ Result<Action> parse_explain(const Arguments& arguments) {
   return Action([=](Context& context) -> Result<int> {
     const auto controller = TRY(controller_of(context));
     const JobRecord job = TRY(controller->get_job(key.task_key()));
+    TRY(check_attempt(job, key));
     TRY(context.console.data(explain_text(job) + troubles_text(*controller, job)));
     return 0;
   });

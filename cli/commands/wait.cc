@@ -24,27 +24,17 @@ struct Outcome {
   std::vector<RankWrote> wrote = {};
 };
 
-// The task's own ending, or the job's. Nothing: it has not ended.
-std::optional<Outcome> outcome_of(const JobRecord& job, const AttemptKey& key) {
-  std::optional<Outcome> out;
-  for (const AttemptRecord& attempt : job.attempts) {
-    if (key.task == kNoTask || attempt.key.task != key.task) continue;
-    out.reset();
-    if (is_final(attempt.state) && attempt.ending) out = Outcome{attempt.state, *attempt.ending};
-  }
-  // A task that never started has the job's.
-  if (!out && is_final(job.state)) out = Outcome{job.state, job.ending ? *job.ending : Ending{}};
-  return out;
-}
-
 // Asks again and again, ever less often: an answer is small, and restarts of the controller need no
 // care.
 Result<Outcome> wait_for(Controller& controller, const Console& console, const AttemptKey& key) {
   bool said = false;
   for (auto pause = kPauseMin;; pause = std::min(pause * 3 / 2, kPauseMax)) {
-    const auto job = controller.get_job(key.job);
-    const auto outcome = job ? outcome_of(*job, key) : std::nullopt;
-    if (outcome) return Outcome{outcome->state, outcome->ending, newest_wrote(*job, key.task)};
+    const auto job = controller.get_job(key.task_key());
+    if (job) TRY(check_attempt(*job, key));
+    if (job && is_final(job->state)) {
+      return Outcome{job->state, job->ending ? *job->ending : Ending{},
+                     newest_wrote(*job, key.task)};
+    }
     if (!job && job.error().code != Code::kUnavailable) return job.error();
     if (!job && !said) {
       console.say(fmt::format("{}\njob {} goes on; waiting for the controller", job.error().message,

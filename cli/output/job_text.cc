@@ -440,9 +440,12 @@ std::string job_text(const JobRecord& job, Time now) {
 std::string foresight_text(const JobRecord& job) {
   std::string out;
   if (job.queue_place != 0) {
-    out += job.queue_place == 1
-               ? "it is the first in the queue\n"
-               : fmt::format("{} tasks are before it in the queue\n", job.queue_place - 1);
+    out +=
+        job.queue_place == 1
+            ? "it is the first in the queue\n"
+            : fmt::format("{} before it in the queue\n",
+                          job.queue_place == 2 ? "1 job is"
+                                               : fmt::format("{} jobs are", job.queue_place - 1));
   }
   if (job.expected_start.us != 0) {
     out += fmt::format("it starts at about {}, if what runs takes all of its time\n",

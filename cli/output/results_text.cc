@@ -65,13 +65,22 @@ HomeSummary sum_of(std::span<const RankWrote> ranks) {
   return out;
 }
 
-Words conflict_words(const HomeSummary& home, const std::string& job, const std::string& prefix) {
+// `is_one_of_several`: ranks or tasks, of which another may have been first as well as the user.
+Words conflict_words(const HomeSummary& home, const std::string& job, const std::string& prefix,
+                     bool is_one_of_several) {
   const bool one = home.conflicts == 1;
+  const std::string files = one ? "1 file was" : fmt::format("{} files were", home.conflicts);
   Words out;
-  out.message =
-      fmt::format("{}{} changed in the volume meanwhile: {}; the job's stay{} in its change set",
-                  prefix, one ? "1 file was" : fmt::format("{} files were", home.conflicts),
-                  one ? "yours is as you left it" : "yours are as you left them", one ? "s" : "");
+  if (is_one_of_several) {
+    out.message = fmt::format(
+        "{}{} changed in the volume meanwhile, by you or another rank or task: that stays there; "
+        "this one's stay{} in its change set",
+        prefix, files, one ? "s" : "");
+  } else {
+    out.message = fmt::format(
+        "{}{} changed in the volume meanwhile: {}; the job's stay{} in its change set", prefix,
+        files, one ? "yours is as you left it" : "yours are as you left them", one ? "s" : "");
+  }
   add_files(out.message, home.conflicting, home.conflicts);
   if (home.conflicting.empty() || home.conflicts > kConflictsInHintMax) {
     out.hint = fmt::format("devrun changes {}; devrun apply --beside {} PATH", job, job);
@@ -175,11 +184,20 @@ std::vector<Words> written_words(std::span<const RankWrote> ranks, Results resul
     const std::string job = job_word(rank.key, several);
     const std::string prefix = several ? fmt::format("rank {}: ", rank.key.rank) : "";
     if (!rank.wrote.home) {
-      if (rank.wrote.files > 0) out.push_back(left_on_node(rank, job, prefix));
+      if (rank.wrote.files == 0) continue;
+      if (results == Results::kDiscard) {
+        const std::string what = files_and_size(rank.wrote.files, rank.wrote.bytes);
+        out.push_back({fmt::format("{}{} written, discarded as asked: gone from {} within a day",
+                                   prefix, what, rank.wrote.node),
+                       {}});
+      } else {
+        out.push_back(left_on_node(rank, job, prefix));
+      }
       continue;
     }
     if (rank.wrote.home->conflicts > 0) {
-      out.push_back(conflict_words(*rank.wrote.home, job, prefix));
+      out.push_back(
+          conflict_words(*rank.wrote.home, job, prefix, several || rank.key.task != kNoTask));
     }
   }
   if (sum.kept > 0) {

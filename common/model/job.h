@@ -203,11 +203,19 @@ enum class EndCause {
   kTimedOut = 4,
   kLost = 5,  // the shim or the node died: how the program ended is not known
 };
+// Why an attempt was not started, of one that was not.
+enum class Fault {
+  kNode = 0,    // its node could not
+  kCaller = 1,  // what was asked for cannot be: nothing against the node
+  kInterrupted =
+      2,  // its agent ended while it set it up: nothing of it has run, and it may begin anew
+};
 struct Ending {
   EndCause cause = EndCause::kExited;
   int32_t status = 0;
   std::string reason;  // for people: "killed by signal 9", "cannot mount the snapshot: …"
   std::string hint;    // the next command, may be empty
+  Fault fault = Fault::kNode;
   bool operator==(const Ending&) const = default;
 };
 

@@ -239,13 +239,17 @@ pb::Ending to_proto(const Ending& in) {
   out.set_status(in.status);
   out.set_reason(in_utf8(in.reason));
   out.set_hint(in_utf8(in.hint));
+  out.set_fault(static_cast<pb::Fault>(in.fault));
   return out;
 }
 
 Result<Ending> from_proto(const pb::Ending& in) {
   if (in.cause() < pb::EXITED || in.cause() > pb::LOST)
     return bad_field("ending.cause", "a known cause");
-  return Ending{static_cast<EndCause>(in.cause()), in.status(), in.reason(), in.hint()};
+  // What a newer agent may say beyond these is nothing for which others answer.
+  const bool known = pb::Fault_IsValid(in.fault());
+  return Ending{static_cast<EndCause>(in.cause()), in.status(), in.reason(), in.hint(),
+                known ? static_cast<Fault>(in.fault()) : Fault::kNode};
 }
 
 pb::AttemptKey to_proto(const AttemptKey& in) {

@@ -61,7 +61,8 @@ void settle(Ledger& ledger, Job& job, Time at) {
   ledger.ended.insert({at, job.id});
   if (job.spec.setup_run) {
     const auto run = ledger.setup_runs.find(job.spec.setup_run->which.key);
-    if (run != ledger.setup_runs.end() && run->second == job.id) ledger.setup_runs.erase(run);
+    if (run != ledger.setup_runs.end()) run->second.erase(job.id);
+    if (run != ledger.setup_runs.end() && run->second.empty()) ledger.setup_runs.erase(run);
   }
   const auto dev = ledger.dev_containers.find(job.spec.root.volume);
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);
@@ -102,7 +103,7 @@ struct Apply {
     for (const JobId id : dependencies(e.spec)) ledger.followers[id].insert(e.job);
     if (e.spec.group.size != 0) ledger.groups[group_leader(e.spec, e.job)].insert(e.job);
     if (e.spec.dev_container) ledger.dev_containers[e.spec.root.volume] = e.job;
-    if (e.spec.setup_run) ledger.setup_runs[e.spec.setup_run->which.key] = e.job;
+    if (e.spec.setup_run) ledger.setup_runs[e.spec.setup_run->which.key].insert(e.job);
     Job& kept = ledger.jobs[e.job] = std::move(job);
     settle(ledger, kept, at);
   }

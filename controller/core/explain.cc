@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "controller/core/limits.h"
 #include "controller/core/shortage.h"
+#include "controller/core/turn.h"
 
 namespace devrun::controller {
 
@@ -36,15 +38,18 @@ std::string of_itself(const State& state, const Job& job) {
   return {};
 }
 
-std::string of_limits(const State& state, const JobSpec& spec) {
+Shortage of_limits(const State& state, const JobSpec& spec) {
   const Schedule& schedule = state.schedule;
-  const std::string own = limit_reached(limits_of_user(state.policy, spec.user),
-                                        schedule.account_of_user(spec.user), spec);
-  if (!own.empty()) return fmt::format("limit of user {}: {}", spec.user, own);
+  const Limits& of_user = limits_of_user(state.policy, spec.user);
+  const std::string own = limit_reached(of_user, schedule.account_of_user(spec.user), spec);
+  if (!own.empty()) {
+    return {fmt::format("limit of user {}: {}", spec.user, own), is_above(of_user, spec)};
+  }
   const Limits* pool = limits_of_pool(state.policy, spec.pool);
   if (pool == nullptr) return {};
   const std::string of_pool = limit_reached(*pool, schedule.account_of_pool(spec.pool), spec);
-  return of_pool.empty() ? "" : fmt::format("limit of pool '{}': {}", spec.pool, of_pool);
+  if (of_pool.empty()) return {};
+  return {fmt::format("limit of pool '{}': {}", spec.pool, of_pool), is_above(*pool, spec)};
 }
 
 std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
@@ -55,8 +60,8 @@ std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
 }
 
 Shortage of_cluster(const State& state, const JobSpec& spec, Time now) {
-  const std::string limits = of_limits(state, spec);
-  if (!limits.empty()) return {limits};
+  Shortage limits = of_limits(state, spec);
+  if (!limits.words.empty()) return limits;
   const Shape shape = shape_of(spec);
   return shortage(state, shape, known_shape(state, shape), now);
 }
@@ -76,7 +81,7 @@ std::string explain_task(const State& state, const Job& job, const Task& task, T
   const std::string before = fmt::format("attempt {} ended with {}{}{}", task.attempt,
                                          past.ending.status, why.empty() ? "" : ": ", why);
   const std::string next =
-      fmt::format("attempt {} of {}", task.attempt + 1, uint64_t{job.spec.retries} + 1);
+      fmt::format("attempt {} of {}", task.attempt + 1, attempts_max(job, task));
   if (now < task.not_before) {
     return fmt::format("{}; {} begins after a pause of {}", before, next,
                        format_duration(task.not_before - past.ended));

@@ -160,8 +160,8 @@ struct Ledger {
   std::map<std::pair<std::string, std::string>, JobId> requests;  // (user, request id)
   std::map<std::string, Node> nodes;
   std::set<QueueKey> queue;
-  std::map<std::string, JobId> dev_containers;  // by volume: the one that lives
-  std::map<Digest, JobId> setup_runs;           // by SetupOnce.key: the newest that lives
+  std::map<std::string, JobId> dev_containers;   // by volume: the one that lives
+  std::map<Digest, std::set<JobId>> setup_runs;  // by SetupOnce.key: those that live; none is empty
   bool operator==(const Ledger&) const = default;
 };
 

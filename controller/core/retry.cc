@@ -16,10 +16,33 @@ namespace devrun::controller {
 namespace {
 
 constexpr uint32_t kDoublingsMax = 20;
+// Of set-ups of a task that agents did not finish: what kills an agent each time should end somewhere.
+constexpr uint32_t kInterruptedMax = 5;
 
 Duration pause_before(const Policy& policy, uint32_t attempt) {
   const uint32_t doublings = std::min(attempt - 1, kDoublingsMax);
   return {std::min(policy.retry_pause.us << doublings, policy.retry_pause_max.us)};
+}
+
+// Beginning anew after that repeats nothing, and is no retry that somebody has to ask for.
+bool was_interrupted(const Ending& ending) {
+  return ending.cause == EndCause::kNotStarted && ending.fault == Fault::kInterrupted;
+}
+
+uint32_t interruptions(const Task& task) {
+  return static_cast<uint32_t>(
+      std::count_if(task.past.begin(), task.past.end(),
+                    [](const PastAttempt& past) { return was_interrupted(past.ending); }));
+}
+
+// Other ranks may have begun where the setup is one that no rank waits for.
+bool none_began(const Task& task) {
+  const auto began = [](const Rank& rank) {
+    if (rank.timeline.started.us != 0) return true;
+    return rank.ending && rank.ending->cause != EndCause::kNotStarted &&
+           rank.ending->cause != EndCause::kCancelled;
+  };
+  return std::none_of(task.ranks.begin(), task.ranks.end(), began);
 }
 
 // All leased attempts of the node are over.
@@ -46,14 +69,20 @@ void expire(Turn& turn, const std::string& name, Duration silent) {
 }  // namespace
 
 bool may_retry(const Job& job, const Task& task, const Ending& ending) {
-  if (task.attempt > job.spec.retries || job.closed) return false;
-  if (task.stop == EndCause::kCancelled || task.is_last) return false;
+  if (job.closed || task.stop == EndCause::kCancelled || task.is_last) return false;
+  const uint32_t interrupted = interruptions(task);
+  if (was_interrupted(ending) && none_began(task)) return interrupted < kInterruptedMax;
+  if (task.attempt - interrupted > job.spec.retries) return false;
   if (ending.cause == EndCause::kCancelled || state_of_ending(ending) == JobState::kSucceeded) {
     return false;
   }
   const std::vector<int32_t>& on = job.spec.retry_on;
   if (!on.empty()) return std::find(on.begin(), on.end(), ending.status) != on.end();
   return ending.cause != EndCause::kTimedOut;
+}
+
+uint64_t attempts_max(const Job& job, const Task& task) {
+  return uint64_t{job.spec.retries} + 1 + interruptions(task);
 }
 
 void retry(Turn& turn, TaskKey key, Ending ending) {

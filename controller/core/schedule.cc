@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/limits.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -137,7 +138,8 @@ void Schedule::count_start(const AttemptReported& report, Time at) {
   if (!report.observed.ending) return;
   const Ending& ending = *report.observed.ending;
   if (ending.cause == EndCause::kExited) failed_starts_.erase(report.node);
-  if (ending.cause != EndCause::kNotStarted || ending.status == 126 || ending.status == 127) return;
+  if (ending.cause != EndCause::kNotStarted || ending.fault != Fault::kNode) return;
+  if (ending.status == 126 || ending.status == 127) return;
   FailedStarts& failed = failed_starts_[report.node];
   if (failed.jobs.size() < kFailedStartsMax) failed.jobs.insert(report.observed.key.job);
   failed.last = at;

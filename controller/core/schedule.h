@@ -152,9 +152,4 @@ const Job* first_unmet(const Ledger& ledger, const Job& job);
 bool at_array_limit(const Job& job);
 // The task to place next that is not in a pause and whose tree is there.
 std::optional<int32_t> next_placeable(const Job& job, Time now);
-const Limits& limits_of_user(const Policy& policy, const std::string& user);
-const Limits* limits_of_pool(const Policy& policy, const std::string& pool);
-// Which limit keeps another task of the job from being placed, in words; empty: none.
-std::string limit_reached(const Limits& limits, const Account* account, const JobSpec& spec);
-
 }  // namespace devrun::controller

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "controller/core/limits.h"
+
 namespace devrun::controller {
 
 namespace {

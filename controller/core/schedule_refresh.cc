@@ -75,31 +75,6 @@ std::optional<int32_t> next_placeable(const Job& job, Time now) {
   return is_ready(job, nullptr, fresh, now) ? std::optional(fresh) : std::nullopt;
 }
 
-const Limits& limits_of_user(const Policy& policy, const std::string& user) {
-  const auto it = policy.limits_of_user.find(user);
-  return it == policy.limits_of_user.end() ? policy.user_limits : it->second;
-}
-
-const Limits* limits_of_pool(const Policy& policy, const std::string& pool) {
-  const auto it = policy.limits_of_pool.find(pool);
-  return it == policy.limits_of_pool.end() ? nullptr : &it->second;
-}
-
-std::string limit_reached(const Limits& limits, const Account* account, const JobSpec& spec) {
-  if (spec.dev_container) return {};
-  const uint32_t running = account == nullptr ? 0 : account->running;
-  if (limits.running != 0 && running >= limits.running) {
-    return fmt::format("{} tasks run, as many as are allowed at once", running);
-  }
-  const int64_t held = account == nullptr ? 0 : account->gpus;
-  const int64_t need = int64_t{spec.per_node.gpus} * spec.nodes;
-  if (limits.gpus != 0 && need > 0 && held + need > int64_t{limits.gpus}) {
-    return fmt::format("{} of {} GPUs that are allowed at once are held, and it needs {}", held,
-                       limits.gpus, need);
-  }
-  return {};
-}
-
 void Schedule::refresh(const State& state, Time now) {
   as_of_ = now;
   while (!job_timers_.empty() && job_timers_.begin()->first <= now) {

@@ -131,12 +131,13 @@ void setup_found(Turn& turn, const Job& job, const Derived& found) {
   }
   SetupUse use{setup.how, 0, setup.plain, setup.why};
   const auto live = turn.state.setup_runs.find(job.spec.setup_once.key);
-  const bool shares = live != turn.state.setup_runs.end() && !job.spec.setup_once.fresh &&
-                      may_share(turn.state.jobs.at(live->second), job.spec);
+  const JobId newest = live == turn.state.setup_runs.end() ? 0 : *live->second.rbegin();
+  const bool shares =
+      newest != 0 && !job.spec.setup_once.fresh && may_share(turn.state.jobs.at(newest), job.spec);
   if (!shares) {
     return begin_run(turn, job, found, std::move(use));
   }
-  use.run = live->second;
+  use.run = newest;
   use.waits = true;
   const JobId id = job.id;
   turn.happened(SetupDecided{id, std::move(use)});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "controller/core/group.h"
+#include "controller/core/limits.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -38,27 +39,6 @@ Status check_waited(const State& state, const JobSpec& spec) {
   return ok();
 }
 
-Status check_limits(const State& state, const JobSpec& spec) {
-  const auto full = [](const Limits& limits, const Account* account) {
-    return limits.waiting != 0 && account != nullptr && account->waiting >= limits.waiting;
-  };
-  const Limits& own = limits_of_user(state.policy, spec.user);
-  if (full(own, state.schedule.account_of_user(spec.user))) {
-    return Error{
-        Code::kExhausted,
-        fmt::format("{} jobs of {} wait already, as many as may at once", own.waiting, spec.user),
-        "devrun ps (an array is one job, whatever its size)"};
-  }
-  const Limits* pool = limits_of_pool(state.policy, spec.pool);
-  if (pool != nullptr && full(*pool, state.schedule.account_of_pool(spec.pool))) {
-    return Error{Code::kExhausted,
-                 fmt::format("{} jobs wait for pool '{}' already, as many as may at once",
-                             pool->waiting, spec.pool),
-                 "devrun ps"};
-  }
-  return ok();
-}
-
 }  // namespace
 
 Result<Reply> submit(Turn& turn, const Submit& input) {
@@ -69,7 +49,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
 
   TRY(check_waited(state, spec));
   TRY(check_member(state, spec));
-  TRY(check_limits(state, spec));
+  TRY(check_waiting(state, spec));
   if (spec.dev_container) {
     const auto dev = state.dev_containers.find(spec.root.volume);
     // One per volume: whoever asks for it gets the one that lives.

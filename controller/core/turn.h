@@ -53,6 +53,8 @@ void forget_recalled(Turn& turn);
 // for another attempt (retry.cc).
 void rank_ended(Turn& turn, TaskKey task);
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending);
+// How many attempts it may come to as things are: its retries, and those of which nothing ran (common/model/ending.h).
+uint64_t attempts_max(const Job& job, const Task& task);
 bool may_retry(const Job& job, const Task& task, const Ending& ending);
 void retry(Turn& turn, TaskKey task, Ending ending);
 // After the whole of an array has been cancelled: what waits for it may be over with it.

@@ -223,7 +223,10 @@ void AttachCall::follow_attempts() {
       Finish(to_status(watched.error()));
       return;
     }
-    if (writer_) next->set_writer(shared_from_this());
+    if (writer_) {
+      channel_->hand_on_stdin(next);
+      next->set_writer(shared_from_this());
+    }
     channel_ = next;
     ++attempt_;
     sent_ = read_ = 0;

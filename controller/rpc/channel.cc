@@ -1,6 +1,7 @@
 #include "controller/rpc/channel.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace devrun::controller {
 
@@ -95,7 +96,11 @@ void Channel::set_writer(const std::shared_ptr<StreamEnd>& writer) {
 
 Status Channel::put_stdin(uint64_t offset, std::string data, bool eof) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (const std::shared_ptr<Channel> heir = heir_) {
+      lock.unlock();
+      return heir->put_stdin(offset, std::move(data), eof);
+    }
     // The program reads no more, and the writer has not heard it yet: what is on its way counts for nothing.
     if (closed_) return ok();
     if (!base_) base_ = offset;  // after a restart of the controller the writer knows better
@@ -135,6 +140,20 @@ Channel::StdinState Channel::stdin_state() {
 void Channel::stdin_begins() {
   const std::lock_guard lock(mutex_);
   if (!base_) base_ = 0;
+}
+
+void Channel::hand_on_stdin(const std::shared_ptr<Channel>& next) {
+  {
+    const std::scoped_lock lock(mutex_, next->mutex_);
+    if (heir_ || closed_ || next->base_) return;
+    heir_ = next;
+    next->base_ = base_;
+    next->pieces_ = std::exchange(pieces_, {});
+    next->held_ = std::exchange(held_, 0);
+    next->skip_ = std::exchange(skip_, 0);
+    next->eof_ = eof_;
+  }
+  next->wake_agent();
 }
 
 bool Channel::agent_is_connected() {

@@ -9,6 +9,7 @@
 #include "common/base/version.h"
 #include "common/wire/job.h"
 #include "controller/core/explain.h"
+#include "controller/core/limits.h"
 #include "controller/rpc/attach.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/exec_call.h"
@@ -227,6 +228,7 @@ grpc::ServerUnaryReactor* ClientService::ForeseeJob(Context* context,
                    [=](const State& state, const Who& who, Time now) -> Status {
                      JobSpec spec = TRY(check_submit(*request));
                      spec.user = who.user;
+                     TRY(check_waiting(state, spec));
                      const Foresight seen = foresee(state, spec, now);
                      reply->set_reason(in_utf8(seen.reason));
                      reply->set_queue_place(seen.place);

@@ -4,7 +4,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include <array>
+#include <filesystem>
 #include <functional>
+#include <set>
 #include <span>
 
 #include "common/base/suggest.h"
@@ -13,10 +15,13 @@
 
 namespace devrun::controller {
 
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr size_t kPolicyBytesMax = 1 << 20;
 constexpr double kShareMax = 1e6;
+constexpr Duration kSpanMax = seconds(365 * 86'400);
 
 // Where the text is wrong. Thrown out of the walk below, caught in parse_policy.
 struct Wrong {
@@ -27,9 +32,21 @@ struct Wrong {
 using Field = std::function<void(const YAML::Node&)>;
 using Fields = std::vector<std::pair<std::string_view, Field>>;
 
+// The library keeps the first of several, and says nothing.
+void check_once(const YAML::Node& map) {
+  std::set<std::string> seen;
+  for (const auto& entry : map) {
+    const std::string key = entry.first.as<std::string>();
+    if (!seen.insert(key).second) {
+      throw Wrong{entry.first.Mark(), fmt::format("'{}' stands here twice", key)};
+    }
+  }
+}
+
 // Each key of the map must be one of the fields.
 void each_field(const YAML::Node& node, const Fields& fields) {
   if (!node.IsMap()) throw Wrong{node.Mark(), "expected a map"};
+  check_once(node);
   for (const auto& entry : node) {
     const std::string key = entry.first.as<std::string>();
     const auto known = std::find_if(fields.begin(), fields.end(),
@@ -50,6 +67,7 @@ void each_field(const YAML::Node& node, const Fields& fields) {
 void each_name(const YAML::Node& node,
                const std::function<void(const std::string&, const YAML::Node&)>& visit) {
   if (!node.IsMap()) throw Wrong{node.Mark(), "expected a map of names"};
+  check_once(node);
   for (const auto& entry : node) visit(entry.first.as<std::string>(), entry.second);
 }
 
@@ -62,6 +80,9 @@ Duration span_of(const YAML::Node& node) {
   const Result<Duration> out = parse_duration(word(node));
   if (!out || out->us <= 0) {
     throw Wrong{node.Mark(), fmt::format("'{}' is no span such as 12h or 7d", word(node))};
+  }
+  if (*out > kSpanMax) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is more than 365d", word(node))};
   }
   return *out;
 }
@@ -138,8 +159,12 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
         Code::kInvalid, fmt::format("{}:{}:{}: {}", name, at.line + 1, at.column + 1, what), {}};
   };
   try {
-    const YAML::Node root = YAML::Load(text);
-    if (root.IsNull()) return out;
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) return out;
+    if (documents.size() > 1) {
+      return wrong(documents[1].Mark(), "a policy is one document, and another begins here");
+    }
+    const YAML::Node& root = documents[0];
     each_field(
         root,
         {{"priority_step", [&](const YAML::Node& n) { out.priority_step = span_of(n); }},
@@ -159,6 +184,12 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
 }
 
 Result<Policy> read_policy(const std::string& path, const Policy& policy) {
+  std::error_code failed;
+  const fs::file_status found = fs::status(path, failed);
+  if (fs::exists(found) &&
+      !fs::is_regular_file(found)) {  // reading a fifo waits for whoever writes it
+    return Error{Code::kInvalid, path + " is no file", "ls -l " + path};
+  }
   const Result<std::string> text = read_file(path, kPolicyBytesMax);
   if (!text && text.error().code == Code::kNotFound) return policy;
   if (!text) return text.error();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/wire/job.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
@@ -14,11 +16,25 @@ namespace devrun::controller {
 
 namespace {
 
+// In a job that has ended, also a task that was never placed: it was cancelled.
+bool has_failed(const Job& job, int32_t index) {
+  const auto it = job.tasks.find(index);
+  if (it == job.tasks.end()) return job.outcome.has_value();
+  return it->second.outcome && it->second.outcome->state != JobState::kSucceeded;
+}
+
 // As few ranges as there are runs of numbers.
 Result<std::vector<ArrayRange>> failed_tasks(const Job& job) {
+  std::vector<int32_t> failed;
+  for (const ArrayRange& range : job.spec.array) {
+    for (int64_t index = range.first; index <= range.last; index += range.step) {
+      const auto task = static_cast<int32_t>(index);
+      if (has_failed(job, task)) failed.push_back(task);
+    }
+  }
+  std::sort(failed.begin(), failed.end());
   std::vector<ArrayRange> out;
-  for (const auto& [index, task] : job.tasks) {
-    if (!task.outcome || task.outcome->state == JobState::kSucceeded || index == kNoTask) continue;
+  for (const int32_t index : failed) {
     if (!out.empty() && out.back().last + 1 == index) {
       out.back().last = index;
     } else {

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "common/runtime/file.h"
 #include "common/tree/body_copy.h"
 #include "common/tree/paths.h"
+#include "controller/storage/new_file.h"
 #include "controller/storage/remove_tree.h"
 #include "controller/storage/sync.h"
 
@@ -28,6 +30,7 @@ namespace {
 constexpr mode_t kContentMode = 0444;
 constexpr size_t kHashBytes = 32;
 constexpr size_t kProvisionalIdBytes = 16;
+constexpr size_t kStagedOpenMax = 4096;
 
 bool exists_with_size(const std::string& path, uint64_t size) {
   struct stat st {};
@@ -44,12 +47,6 @@ Result<std::string> random_id() {
     return errno_error("getrandom", errno);
   }
   return out;
-}
-
-// Gives a file that has none a name; EEXIST is for the caller to judge.
-int link_unnamed(const UniqueFd& file, const std::string& path) {
-  const std::string self = fmt::format("/proc/self/fd/{}", file.get());
-  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
 }
 
 // Where a clone is not possible (chattr +C, say): a plain copy, synced while its name is still
@@ -102,7 +99,7 @@ Result<bool> Bodies::place_clone(int file, const tree::Body& body) {
   const UniqueFd content = TRY(unnamed_file());
   if (::ioctl(content.get(), FICLONE, file) != 0) return false;
   // One that is there is a rebuild's: the same file, cloned from the same instant.
-  if (link_unnamed(content, path) != 0 && errno != EEXIST) {
+  if (link_unnamed(content.get(), AT_FDCWD, path) != 0 && errno != EEXIST) {
     return errno_error("name a body", errno);
   }
   return true;
@@ -114,7 +111,7 @@ void Bodies::drop_clone(const tree::Body& body) {
   const std::lock_guard lock(mutex_);
   const auto staged = staged_.find(path);
   if (staged == staged_.end()) return;
-  ::unlink(staged->second.c_str());
+  if (!staged->second.path.empty()) ::unlink(staged->second.path.c_str());
   staged_.erase(staged);
 }
 
@@ -128,9 +125,9 @@ Result<tree::Body> Bodies::name_by_content(const tree::Body& provisional, uint64
     TRY(place(file.get(), size, body, chunk_hashes));
     return body;
   }
-  const UniqueFd content = TRY(unnamed_file());
+  UniqueFd content = TRY(unnamed_file());
   if (!try_clone(file.get(), content.get())) TRY(copy_chunks(file.get(), size, content.get()));
-  TRY(take_hashed(content, size, body, chunk_hashes));
+  TRY(take_hashed(std::move(content), body, chunk_hashes));
   return body;
 }
 
@@ -168,7 +165,7 @@ Status Bodies::place(int file, uint64_t size, const tree::Body& body,
   const std::string folder = path.substr(0, path.rfind('/'));
   const UniqueFd content = TRY(open_file(folder, O_TMPFILE | O_RDWR, kContentMode));
   if (::ioctl(content.get(), FICLONE, file) != 0) return copy_content(file, size, path);
-  if (link_unnamed(content, path) == 0) return ok();
+  if (link_unnamed(content.get(), AT_FDCWD, path) == 0) return ok();
   if (errno != EEXIST) return errno_error("name a body", errno);
   // Another thread was faster; anything of another size is damage, and is replaced.
   return exists_with_size(path, size) ? ok() : copy_content(file, size, path);
@@ -204,7 +201,7 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
     return body;
   }
   takes_ = true;
-  const UniqueFd content = TRY(unnamed_file());
+  UniqueFd content = TRY(unnamed_file());
   const bool cloned = try_clone(file, content.get());
   std::string chunk_hashes;
   if (!cloned) chunk_hashes = TRY(copy_chunks(file, size, content.get()));
@@ -212,41 +209,50 @@ Result<tree::Body> Bodies::take(int file, uint64_t size, const std::function<boo
   if (cloned && size >= provisional_bytes_min_) {
     const tree::Body body{tree::BodyKind::kProvisional, TRY(random_id())};
     uses_.note(tree::body_path(body));
-    TRY(stage(content, fmt::format("{}/{}", export_path_, tree::body_path(body))));
+    TRY(stage(std::move(content), fmt::format("{}/{}", export_path_, tree::body_path(body))));
     return body;
   }
   // The clone is hashed, not what it was made of: that may be changing again.
   if (cloned) chunk_hashes = TRY(hash_chunks(content.get(), size));
   tree::Body body = chunked_body(chunk_hashes);
-  TRY(take_hashed(content, size, body, chunk_hashes));
+  TRY(take_hashed(std::move(content), body, chunk_hashes));
   return body;
 }
 
-Status Bodies::take_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
+Status Bodies::take_hashed(UniqueFd content, const tree::Body& body,
                            const std::string& chunk_hashes) {
   uses_.note(tree::body_path(body));
   if (chunk_hashes.size() > kHashBytes) {
     const std::string path = fmt::format("{}/{}", export_path_, tree::chunk_list_path(body));
     if (!exists_with_size(path, chunk_hashes.size())) {
-      const UniqueFd list = TRY(unnamed_file());
+      UniqueFd list = TRY(unnamed_file());
       TRY(write_all(list.get(), chunk_hashes));
-      TRY(stage(list, path));
+      TRY(stage(std::move(list), path));
     }
   }
-  const std::string path = fmt::format("{}/{}", export_path_, tree::body_path(body));
-  return exists_with_size(path, size) ? ok() : stage(content, path);
+  // One that is there by then stays (name_finally).
+  return stage(std::move(content), fmt::format("{}/{}", export_path_, tree::body_path(body)));
 }
 
-Status Bodies::stage(const UniqueFd& content, const std::string& final_path) {
-  const std::string staged =
+// Unnamed, while not too many are: a name it gets but once then.
+Status Bodies::stage(UniqueFd content, const std::string& final_path) {
+  const std::lock_guard lock(mutex_);
+  if (staged_.size() < kStagedOpenMax) {
+    staged_.try_emplace(final_path, Staged{std::move(content), {}});
+    return ok();
+  }
+  staged_.try_emplace(final_path, Staged{{}, TRY(name_for_now(content, final_path))});
+  return ok();
+}
+
+Result<std::string> Bodies::name_for_now(const UniqueFd& content,
+                                         const std::string& final_path) const {
+  std::string out =
       fmt::format("{}/content/new/{}", export_path_, final_path.substr(final_path.rfind('/') + 1));
   // One that is there was staged by somebody else, and is the same.
-  if (link_unnamed(content, staged) != 0 && errno != EEXIST) {
+  if (link_unnamed(content.get(), AT_FDCWD, out) != 0 && errno != EEXIST)
     return errno_error("name a body", errno);
-  }
-  const std::lock_guard lock(mutex_);
-  staged_.emplace(final_path, staged);
-  return ok();
+  return out;
 }
 
 Status Bodies::sync() {
@@ -268,31 +274,56 @@ Status Bodies::sync_chunk_lists() {
   return synced;
 }
 
+// Few are synced one by one, which needs names; of many the whole file system is.
+Status Bodies::sync_staged(std::map<std::string, Staged>& staged) const {
+  if (staged.size() > kSyncedSinglyMax) {
+    const UniqueFd store = TRY(open_file(export_path_, O_RDONLY | O_DIRECTORY));
+    return ::syncfs(store.get()) == 0 ? ok() : errno_error("sync " + export_path_, errno);
+  }
+  std::vector<std::string> sources;
+  for (auto& [final_path, one] : staged) {
+    if (one.file) one = Staged{{}, TRY(name_for_now(one.file, final_path))};
+    sources.push_back(one.path);
+  }
+  return sync_files(sources);
+}
+
+Status Bodies::name_finally(Staged& one, const std::string& final_path) const {
+  if (one.file) {
+    if (link_unnamed(one.file.get(), AT_FDCWD, final_path) == 0) return ok();
+    if (errno != EEXIST) return errno_error("name a body", errno);
+    struct stat st {};
+    if (::fstat(one.file.get(), &st) != 0) return errno_error("look at a body", errno);
+    if (exists_with_size(final_path, static_cast<uint64_t>(st.st_size))) return ok();
+    // Damage, and is replaced.
+    one = Staged{{}, TRY(name_for_now(one.file, final_path))};
+  }
+  if (::rename(one.path.c_str(), final_path.c_str()) == 0) return ok();
+  // Two who staged the same file at once list it twice.
+  const int why = errno;
+  const bool named_before = why == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
+  return named_before ? ok() : Status(errno_error("name a body", why));
+}
+
 Status Bodies::name_staged() {
-  std::map<std::string, std::string> staged;
+  std::map<std::string, Staged> staged;
   {
     const std::lock_guard lock(mutex_);
     staged.swap(staged_);
   }
   if (staged.empty()) return ok();
-  std::vector<std::string> sources;
-  std::vector<std::string> targets;
-  for (const auto& [final_path, source] : staged) {
-    sources.push_back(source);
-    targets.push_back(final_path);
-  }
   const auto name_all = [&]() -> Status {
-    TRY(sync_files(sources));
-    for (const auto& [final_path, source] : staged) {
-      if (::rename(source.c_str(), final_path.c_str()) == 0) continue;
-      // Two who staged the same file at once list it twice.
-      const int why = errno;
-      const bool named_before = why == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
-      if (named_before) continue;
-      Error error = errno_error("name a body", why);
-      if (why == ENOENT)
-        staged.erase(final_path);  // once is enough: what is gone cannot be named later either
-      return error;
+    TRY(sync_staged(staged));
+    std::vector<std::string> targets;
+    for (auto it = staged.begin(); it != staged.end(); ++it) {
+      auto& [final_path, one] = *it;
+      Status named = name_finally(one, final_path);
+      if (!named) {
+        // Once is enough: what is gone cannot be named later either.
+        if (!one.file && ::access(one.path.c_str(), F_OK) != 0) staged.erase(it);
+        return named;
+      }
+      targets.push_back(final_path);
     }
     return sync_folders_of(targets);
   };

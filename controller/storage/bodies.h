@@ -4,8 +4,8 @@
 //
 // A content file is complete whenever it has its name, also after a crash:
 //  - `put` fills it while it has none, and btrfs commits clones and names in order;
-//  - `take`, for file systems that do not, gives it a name in content/new, from where `sync` moves
-//    it once it is on disk. What lies in content/new after a crash is nobody's.
+//  - `take`, for file systems that do not, leaves it without one, or with one in content/new, and
+//    `sync` names it once it is on disk. What lies in content/new after a crash is nobody's.
 // Large files are cloned under a name that does not depend on their bytes, content/p/<id>, where the
 // file system can, and hashed later (provisional.h).
 // The chunk list of a body of `put` is data and is not: its size tells (readers and `put` check it),
@@ -48,8 +48,7 @@ class Bodies {
   Result<tree::Body> take(int file, uint64_t size, const std::function<bool()>& held_still);
 
   // An unnamed file (see below) that holds a body already. Nobody finds it before `sync`.
-  Status take_hashed(const UniqueFd& content, uint64_t size, const tree::Body& body,
-                     const std::string& chunk_hashes);
+  Status take_hashed(UniqueFd content, const tree::Body& body, const std::string& chunk_hashes);
   // Whether the store has it, from now on for the builds that are under way.
   bool has(const tree::Body& body, uint64_t size);
 
@@ -82,7 +81,15 @@ class Bodies {
   Result<bool> place_clone(int file, const tree::Body& body);
   Result<tree::Body> name_by_content(const tree::Body& provisional, uint64_t size,
                                      const std::function<bool()>& stopping);
-  Status stage(const UniqueFd& content, const std::string& final_path);
+  // What has its bytes, and is to be named once they are on disk.
+  struct Staged {
+    UniqueFd file;     // without a name
+    std::string path;  // or by that, in content/new
+  };
+  Status stage(UniqueFd content, const std::string& final_path);
+  Result<std::string> name_for_now(const UniqueFd& content, const std::string& final_path) const;
+  Status sync_staged(std::map<std::string, Staged>& staged) const;
+  Status name_finally(Staged& one, const std::string& final_path) const;
   Status sync_chunk_lists();
   Status name_staged();
 
@@ -93,9 +100,9 @@ class Bodies {
   RecentUses uses_;
   std::mutex sync_mutex_;  // held through a sync, so that a second one does not overtake it
   std::mutex mutex_;       // guards the lists
-  std::vector<std::string> unsynced_;          // absolute paths
-  std::map<std::string, std::string> staged_;  // where a file will be → where it is
-  ProvisionalHasher hasher_;                   // the last: its thread uses the others
+  std::vector<std::string> unsynced_;     // absolute paths
+  std::map<std::string, Staged> staged_;  // by where it will be
+  ProvisionalHasher hasher_;              // the last: its thread uses the others
 };
 
 }  // namespace devrun::storage

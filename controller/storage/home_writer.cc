@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 #include <unordered_set>
 
@@ -20,6 +19,7 @@
 #include "controller/storage/attributes.h"
 #include "controller/storage/body_check.h"
 #include "controller/storage/folders.h"
+#include "controller/storage/new_file.h"
 #include "controller/storage/snapshot_folder.h"
 
 namespace devrun::storage {
@@ -34,12 +34,6 @@ using tree::EntryType;
 
 bool is_folder(const Entry* entry) {
   return entry != nullptr && entry->type == EntryType::kDirectory;
-}
-
-// An entry that this file system cannot hold (attributes that are too large, say): it stays in the
-// change set, and all others come.
-Error unwritable(const std::string& path) {
-  return {Code::kUnsupported, fmt::format("{} cannot be written there", shown_path(path)), {}};
 }
 
 class Writing {
@@ -63,8 +57,13 @@ class Writing {
   Result<bool> remove_file(const std::string& path, const Entry& now);
   Result<bool> put(const std::string& path, const Entry* now, const Entry& wanted);
   Result<bool> put_attributes(const std::string& path, const Entry& now, const Entry& wanted);
+  Result<UniqueFd> make_unnamed(const NamedPlace& place, const std::string& path,
+                                const Entry& wanted) const {
+    return make_unnamed_file({place.folder.get(), path, wanted}, write_.contents, write_.syncs);
+  }
   Result<UniqueFd> make_aside(const NamedPlace& place, const std::string& path,
                               const Entry& wanted);
+  Result<bool> put_new_file(const NamedPlace& place, const std::string& path, const Entry& wanted);
   // Whether the place still has what the snapshot had there.
   bool is_as_it_was(const NamedPlace& place, const Entry& now) const;
   // Whether whoever goes together with it can be written.
@@ -328,6 +327,23 @@ Result<bool> Writing::remove_file(const std::string& path, const Entry& now) {
   return conflict(path);
 }
 
+// What has no name yet gets it at once: nobody sees a part of it, and none but it can be there.
+Result<bool> Writing::put_new_file(const NamedPlace& place, const std::string& path,
+                                   const Entry& wanted) {
+  const int folder = place.folder.get();
+  Result<UniqueFd> made = make_unnamed(place, path, wanted);
+  if (!made && (is_gone(folder) || made.error().code == Code::kUnsupported)) return conflict(path);
+  const UniqueFd file = TRY(std::move(made));
+  reach(write_.fault, "home.made");
+  if (link_unnamed(file.get(), folder, place.name) != 0) {
+    const int why = errno;
+    if (why == EEXIST || is_gone(folder)) return conflict(path);
+    return errno_error("name " + shown_path(path), why);
+  }
+  write_.done(path, &wanted, file.get());
+  return true;
+}
+
 // The new version under the name aside; an open file of it, if it is a regular one.
 Result<UniqueFd> Writing::make_aside(const NamedPlace& place, const std::string& path,
                                      const Entry& wanted) {
@@ -347,30 +363,13 @@ Result<UniqueFd> Writing::make_aside(const NamedPlace& place, const std::string&
     }
   }
   if (wanted.type == EntryType::kRegular) {
-    UniqueFd file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!file) return errno_error("create " + shown_path(path), errno);
-    TRY(write_.contents.fill(file.get(), path, wanted));
-    if (!set_attributes(file.get(), wanted)) return unwritable(path);
-    if (write_.syncs && ::fdatasync(file.get()) != 0) {
-      return errno_error("write " + shown_path(path), errno);
-    }
-    const std::string self = fmt::format("/proc/self/fd/{}", file.get());
-    if (::linkat(AT_FDCWD, self.c_str(), folder, place.aside.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    UniqueFd file = TRY(make_unnamed(place, path, wanted));
+    if (link_unnamed(file.get(), folder, place.aside) != 0) {
       return errno_error("create " + shown_path(path), errno);
     }
     return file;
   }
-  const int made = wanted.type == EntryType::kSymlink
-                       ? ::symlinkat(wanted.link_target.c_str(), folder, place.aside.c_str())
-                       : ::mknodat(folder, place.aside.c_str(), tree::type_bits(wanted.type) | 0600,
-                                   wanted.device);
-  if (made != 0) return errno_error("create " + shown_path(path), errno);
-  const UniqueFd object(::openat(folder, place.aside.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!object) return errno_error("create " + shown_path(path), errno);
-  if (!set_attributes(object.get(), wanted)) {
-    ::unlinkat(folder, place.aside.c_str(), 0);
-    return unwritable(path);
-  }
+  TRY(make_special_file({folder, path, wanted}, place.aside));
   return UniqueFd{};
 }
 
@@ -380,6 +379,9 @@ Result<bool> Writing::put(const std::string& path, const Entry* now, const Entry
   const int folder = place->folder.get();
   if (now == nullptr && look(folder, place->name)) return conflict(path);
   if (now != nullptr && !is_as_it_was(*place, *now)) return conflict(path);
+  if (now == nullptr && wanted.type == EntryType::kRegular && wanted.links == 1) {
+    return put_new_file(*place, path, wanted);
+  }
   Result<UniqueFd> made = make_aside(*place, path, wanted);
   if (!made && (is_gone(folder) || made.error().code == Code::kUnsupported)) {
     return conflict(path);

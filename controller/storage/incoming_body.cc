@@ -1,5 +1,6 @@
 #include "controller/storage/incoming_body.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -101,12 +102,16 @@ Result<tree::Body> IncomingBody::finish(const tree::Body& expected) {
   }
   if (filled_ > 0) TRY(end_chunk());
   if (writer_) TRY(writer_->finish());
-  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
+  // A hole at the end; asking first is cheaper than setting what is so.
+  struct stat st {};
+  const bool is_sized =
+      ::fstat(file_.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) == size_;
+  if (!is_sized && ::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
     return errno_error("size a body", errno);
   }
   tree::Body body{tree::BodyKind::kChunked, std::string(tree::sha256(hashes_).view())};
   if (!expected.id.empty() && expected != body) return other;
-  TRY(bodies_->take_hashed(file_, size_, body, hashes_));
+  TRY(bodies_->take_hashed(std::move(file_), body, hashes_));
   return body;
 }
 

@@ -18,7 +18,6 @@ namespace devrun::storage {
 
 namespace {
 
-constexpr size_t kSyncedSinglyMax = 64;
 // At once, so that they share the file system's commits and the device's flushes.
 constexpr size_t kThreadsMax = 8;
 

@@ -1,12 +1,16 @@
 // Making files durable, a few or many.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "common/base/result.h"
 
 namespace devrun::storage {
+
+// More than these are synced with all that is on their file system.
+inline constexpr size_t kSyncedSinglyMax = 64;
 
 // fsync of each, or one sync of the file system (the same for all) where that is cheaper. Files
 // that are gone are no error.

@@ -130,7 +130,11 @@ class Case:
         whole = b"".join(b"line %d\n" % i for i in range(LINES))
         attempts = record["attempts"]
         survives = self.part not in RETRIED
-        if (survives or not killed) and len(attempts) != 1:
+        # A set-up that its agent did not finish begins anew: nothing of it has run.
+        counted = [attempt for attempt in attempts
+                   if not (self.moment == "starting" and attempt.get("ending", {}).get("cause") == "NOT_STARTED"
+                           and "agent ended while it set the job up" in attempt["ending"]["reason"])]
+        if (survives or not killed) and len(counted) != 1:
             raise Broken(f"{len(attempts)} attempts: {attempts}")
         if len(attempts) > 1 and attempts[0]["ending"]["cause"] not in ("LOST", "NOT_STARTED"):
             raise Broken(f"tried again after {attempts[0]['ending']}")

@@ -1,5 +1,6 @@
 #include "tests/sim/node.h"
 
+#include "common/model/ending.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/world.h"
 
@@ -37,8 +38,7 @@ void Node::kill_agent() {
     folder.shim.linked = {};
     // A shim that was still waiting for go (agent/sandbox/step_go.cc) leaves.
     if (folder.shim.alive && !folder.shim.container && !folder.exit) {
-      folder.exit =
-          Ending{EndCause::kNotStarted, 125, "the node's agent ended while it set it up", ""};
+      folder.exit = set_up_interrupted();
       folder.exit_is_durable = true;
       folder.shim.alive = false;
     }
@@ -119,8 +119,7 @@ agent::Found Node::found(const AttemptKey& key) const {
     out.ending = folder.exit;
     out.timeline = folder.timeline;
   } else if (!folder.shim.alive && !folder.began) {
-    out.ending =
-        Ending{EndCause::kNotStarted, 125, "the node's agent ended while it set it up", ""};
+    out.ending = set_up_interrupted();
   } else if (!folder.shim.alive) {
     out.ending = Ending{EndCause::kLost, 125, "its shim or its node died", ""};
   }

@@ -2,6 +2,7 @@
 
 #include "common/model/fits.h"
 #include "controller/core/apply.h"
+#include "controller/core/limits.h"
 #include "tests/sim/names.h"
 
 namespace devrun::sim {

@@ -1,4 +1,5 @@
 // Further attempts: when they come, when they do not, and that no two of a task run at once.
+#include "common/model/ending.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace devrun::controller::testing {
@@ -76,6 +77,55 @@ TEST(Retry, AFailedAttemptIsFollowedByAnotherAfterAPause) {
   EXPECT_EQ(world.ending(id).status, 77);
   EXPECT_EQ(world.task(id).past.size(), 2U);
   EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
+// Its agent was killed meanwhile: nothing of it has run, and nobody has to ask that it begins anew.
+TEST(Retry, AnInterruptedSetUpBeginsAnewAndIsNoneOfTheRetries) {
+  Cluster world;
+  const JobId id = world.submit(retried(1));
+  const auto interrupt = [&] {
+    world.report("node1", World::at(world.present(id), Phase::kEnded, set_up_interrupted()));
+    world.pass(seconds(60));
+  };
+  interrupt();
+  interrupt();
+  EXPECT_EQ(world.task(id).attempt, 3u);
+  EXPECT_EQ(world.of(id), JobState::kStarting);
+  world.fail(id, 1);
+  world.pass(seconds(60));
+  EXPECT_EQ(world.task(id).attempt, 4u);
+  world.fail(id, 1);
+  EXPECT_EQ(world.of(id), JobState::kFailed);
+  EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
+TEST(Retry, WhatInterruptsEachSetUpEndsTheJob) {
+  Cluster world;
+  const JobId id = world.submit(simple_job());
+  for (int i = 0; i < 100 && world.of(id) != JobState::kFailed; ++i) {
+    world.report("node1", World::at(world.present(id), Phase::kEnded, set_up_interrupted()));
+    world.pass(seconds(1200));
+  }
+  EXPECT_EQ(world.task(id).attempt, 6u);
+  EXPECT_EQ(world.ending(id).status, 125);
+}
+
+TEST(Retry, OfAGangThatHasPartlyBegunAnInterruptedSetUpIsAFailure) {
+  Cluster world(2);
+  JobSpec spec = simple_job();
+  spec.nodes = 2;
+  const JobId id = world.submit(spec);
+  AttemptKey second = world.present(id);
+  second.rank = 1;
+  ObservedAttempt runs = World::at(world.present(id), Phase::kRunning);
+  runs.timeline.started = world.now;
+  const std::vector<Rank>& ranks = world.task(id).ranks;
+  const std::string other = ranks[1].node;
+  world.report(ranks[0].node, runs);
+  world.report(other, World::at(second, Phase::kEnded, set_up_interrupted()));
+  world.end(world.node_of(id), runs.key, 143);
+  EXPECT_EQ(world.task(id).attempt, 1u);
+  EXPECT_EQ(world.of(id), JobState::kFailed);
 }
 
 TEST(Retry, OnlyForTheStatusesThatWereNamed) {

@@ -235,6 +235,17 @@ TEST(Nodes, OneOnWhichNothingStartsIsSetAsideForAWhile) {
   EXPECT_EQ(world.state.schedule.failed_starts("n1"), nullptr);
 }
 
+TEST(Nodes, WhatACallerAskedForInVainSaysNothingOfTheNode) {
+  World world;
+  world.sync(world.hello("n1", 4));
+  for (int i = 0; i < 5; ++i) {
+    Ending ending{EndCause::kNotStarted, 125, "no folder /typo", "", Fault::kCaller};
+    world.report("n1", world.at(first_try(world.submit(simple_job())), Phase::kEnded, ending));
+  }
+  EXPECT_EQ(world.state.schedule.failed_starts("n1"), nullptr);
+  EXPECT_EQ(world.of(world.submit(simple_job())), JobState::kStarting);
+}
+
 TEST(After, AnyEndAFailureAndWhatCanNeverHold) {
   World world;
   world.sync(world.hello("n1", 8));

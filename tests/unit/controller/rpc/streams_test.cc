@@ -1,6 +1,7 @@
 // The relay under load: a lot of output, an agent that begins anew in the middle, a slow reader, a keystroke's way.
 #include <cstdio>
 
+#include "common/model/ending.h"
 #include "tests/unit/controller/rpc/harness.h"
 
 namespace devrun::controller::testing {
@@ -166,6 +167,43 @@ Error refusal(pb::Client::Stub& client, bool asks_to_write) {
   while (stream->Read(&reply)) {
   }
   return error_of(stream->Finish());
+}
+
+// Its agent was killed while it set the attempt up.
+TEST(Streams, StdinThatAnAttemptHadNotBegunToReadIsTheNextOnes) {
+  TestCluster cluster;
+  FakeAgent agent(cluster, "node1");
+  agent.connect();
+  const auto user = cluster.client();
+  Call submit;
+  pb::SubmitReply submitted;
+  ASSERT_TRUE(user->Submit(&submit, request("r1"), &submitted).ok());
+  ASSERT_TRUE(agent.wait_desired(kKey));
+  Call call;
+  const auto stream = attach(*user, call, true);
+  pb::AttachRequest typed;
+  typed.mutable_stdin()->set_data("three words ");
+  ASSERT_TRUE(stream->Write(typed));
+  agent.report(kKey, Phase::kEnded, set_up_interrupted());
+  const AttemptKey second{1, kNoTask, 0, 2};
+  ASSERT_TRUE(agent.wait_desired(second));
+  agent.report(second, Phase::kRunning);
+  typed.mutable_stdin()->set_offset(12);
+  typed.mutable_stdin()->set_data("here");
+  ASSERT_TRUE(stream->Write(typed));
+  Call reading;
+  const auto down_stream = agent.stub().Streams(&reading);
+  pb::StreamsUp up;
+  *up.mutable_start() = wire::to_proto(second);
+  down_stream->Write(up);
+  std::string got;
+  pb::StreamsDown down;
+  while (got.size() < 16 && down_stream->Read(&down)) {
+    if (down.has_stdin()) got += down.stdin().data();
+  }
+  EXPECT_EQ(got, "three words here");
+  reading.TryCancel();
+  call.TryCancel();
 }
 
 TEST(Streams, OneCallWritesAndOthersWatch) {

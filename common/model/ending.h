@@ -1,0 +1,14 @@
+// The endings of attempts that were not started, as agents and shims make them. Pure.
+#pragma once
+
+#include "common/base/result.h"
+#include "common/model/job.h"
+
+namespace devrun {
+
+// Status 125 with the error's words; an invalid request is its caller's fault.
+Ending not_started(const Error& error);
+// Its agent ended first. Nothing of it has run.
+Ending set_up_interrupted();
+
+}  // namespace devrun
