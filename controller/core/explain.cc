@@ -59,23 +59,31 @@ std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
   return it->second;
 }
 
-Shortage of_cluster(const State& state, const JobSpec& spec, Time now) {
+Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained* known = nullptr) {
   Shortage limits = of_limits(state, spec);
   if (!limits.words.empty()) return limits;
   const Shape shape = shape_of(spec);
-  return shortage(state, shape, known_shape(state, shape), now);
+  const std::optional<ShapeId> id = known_shape(state, shape);
+  if (known == nullptr || !id) return shortage(state, shape, id, now);
+  const auto [found, is_first] = known->of_shape.try_emplace(*id);
+  if (is_first) {
+    const Shortage lacks = shortage(state, shape, id, now);
+    found->second = {lacks.words, lacks.never};
+  }
+  return {found->second.words, found->second.never};
 }
 
-std::string of_queue(const State& state, const Job& job, Time now) {
+std::string of_queue(const State& state, const Job& job, Time now, Explained* known) {
   std::string reason = of_itself(state, job);
-  if (reason.empty()) reason = of_cluster(state, job.spec, now).words;
+  if (reason.empty()) reason = of_cluster(state, job.spec, now, known).words;
   return reason.empty() ? "is about to be placed" : reason;
 }
 
 }  // namespace
 
-std::string explain_task(const State& state, const Job& job, const Task& task, Time now) {
-  if (task.past.empty()) return of_queue(state, job, now);
+std::string explain_task(const State& state, const Job& job, const Task& task, Time now,
+                         Explained* known) {
+  if (task.past.empty()) return of_queue(state, job, now, known);
   const PastAttempt& past = task.past.back();
   const std::string_view why = past.ending.reason;
   const std::string before = fmt::format("attempt {} ended with {}{}{}", task.attempt,
@@ -86,25 +94,27 @@ std::string explain_task(const State& state, const Job& job, const Task& task, T
     return fmt::format("{}; {} begins after a pause of {}", before, next,
                        format_duration(task.not_before - past.ended));
   }
-  return fmt::format("{}; {} waits: {}", before, next, of_queue(state, job, now));
+  return fmt::format("{}; {} waits: {}", before, next, of_queue(state, job, now, known));
 }
 
-std::string explain(const State& state, const Job& job, Time now) {
+std::string explain(const State& state, const Job& job, Time now, Explained* known) {
   const std::optional<int32_t> next = next_task(job);
   if (!next) return {};
   const Task* task = find_task(state, {job.id, *next});
-  return task == nullptr ? of_queue(state, job, now) : explain_task(state, job, *task, now);
+  return task == nullptr ? of_queue(state, job, now, known)
+                         : explain_task(state, job, *task, now, known);
 }
 
 Foresight foresee(const State& state, const Job& job, Time now) {
   return foresee_at(state, job, state.schedule.waits().place_of(job.id), now);
 }
 
-Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now) {
+Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now,
+                     Explained* known) {
   Foresight out;
-  out.reason = explain(state, job, now);
+  out.reason = explain(state, job, now, known);
   if (!out.reason.empty() && of_itself(state, job).empty()) {
-    out.never = of_cluster(state, job.spec, now).never;
+    out.never = of_cluster(state, job.spec, now, known).never;
   }
   out.place = place;
   const Reservation* kept = state.schedule.reservation_for(job.id);

@@ -2,16 +2,27 @@
 // what is said is what holds it. Nothing here decides.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "controller/core/state.h"
 
 namespace devrun::controller {
 
+// What shapes lack, found in one look at the state and forgotten with it: of thousands of jobs that wait, many are alike.
+struct Explained {
+  struct Lack {
+    std::string words;
+    bool never = false;
+  };
+  std::map<ShapeId, Lack> of_shape = {};
+};
+
 // One sentence for people: why the job's next task is not placed; empty if nothing of it waits.
-std::string explain(const State& state, const Job& job, Time now);
+std::string explain(const State& state, const Job& job, Time now, Explained* known = nullptr);
 // Of a task that waits: between two attempts also how the last one ended.
-std::string explain_task(const State& state, const Job& job, const Task& task, Time now);
+std::string explain_task(const State& state, const Job& job, const Task& task, Time now,
+                         Explained* known = nullptr);
 
 struct Foresight {
   std::string reason;  // empty: it starts at once
@@ -22,7 +33,8 @@ struct Foresight {
 // Of a job that waits.
 Foresight foresee(const State& state, const Job& job, Time now);
 // The same of one whose place is known already.
-Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now);
+Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time now,
+                     Explained* known = nullptr);
 // Of one that is not submitted: what would be said of it if it were.
 Foresight foresee(const State& state, const JobSpec& spec, Time now);
 

@@ -82,7 +82,7 @@ JobState job_state(const State& state, const Job& job, Time now) {
   return furthest.value_or(JobState::kQueued);
 }
 
-std::string job_reason(const State& state, const Job& job, Time now) {
+std::string job_reason(const State& state, const Job& job, Time now, Explained* known) {
   for (const auto& [index, task] : job.tasks) {
     if (task.outcome) continue;
     if (const std::string* node = silent_node(state, task, now)) {
@@ -91,7 +91,7 @@ std::string job_reason(const State& state, const Job& job, Time now) {
     if (std::string wait = say_wait(state, {job.id, index}, task); !wait.empty()) return wait;
     if (std::string wait = say_group_wait(state, job, task); !wait.empty()) return wait;
   }
-  return explain(state, job, now);
+  return explain(state, job, now, known);
 }
 
 uint64_t output_of(const TaskView& view, uint32_t attempt, uint32_t rank) {

@@ -7,6 +7,7 @@
 
 #include "common/model/attempt.h"
 #include "common/model/task_counts.h"
+#include "controller/core/explain.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -34,7 +35,7 @@ TaskCounts task_counts(const Job& job);
 JobState task_state(const State& state, const Task& task, Time now);
 // Of arrays: as far as the furthest of the tasks that live.
 JobState job_state(const State& state, const Job& job, Time now);
-std::string job_reason(const State& state, const Job& job, Time now);
+std::string job_reason(const State& state, const Job& job, Time now, Explained* known = nullptr);
 Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank);
 
 // A task that is not there yet is QUEUED; nullopt if the job has no such task.

@@ -118,14 +118,14 @@ Error no_job(const std::string& name) {
 }  // namespace
 
 pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail,
-                     std::optional<int32_t> task) {
+                     std::optional<int32_t> task, Explained* known) {
   pb::JobInfo out;
   out.set_job(job.id);
   *out.mutable_spec() = wire::to_proto(job.spec);
   out.mutable_spec()->mutable_program()->clear_sealed_env();
   out.set_state(wire::to_proto(job_state(state, job, now)));
   if (job.outcome) *out.mutable_ending() = wire::to_proto(job.outcome->ending);
-  out.set_reason(in_utf8(job_reason(state, job, now)));
+  out.set_reason(in_utf8(job_reason(state, job, now, known)));
   if (detail == Detail::kFull && !job.outcome && !out.reason().empty()) {
     const Foresight seen = foresee(state, job, now);
     out.set_queue_place(seen.place);

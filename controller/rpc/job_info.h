@@ -23,7 +23,7 @@ enum class Detail {
 
 // With a task, which must be one of the array's: as GetJobRequest says.
 pb::JobInfo job_info(const State& state, const Job& job, Time now, Detail detail,
-                     std::optional<int32_t> task = {});
+                     std::optional<int32_t> task = {}, Explained* known = nullptr);
 // NAMEs of a sealed environment.
 Result<std::vector<std::string>> env_names(const Sealer& sealer, const std::string& sealed);
 

@@ -75,6 +75,7 @@ Status narrow(Listing& listing, const pb::ListJobsRequest& request, Time now) {
 }
 
 void list_ledger(Listing& listing, const State& state, Time now) {
+  Explained known;
   for (auto it = state.jobs.rbegin(); it != state.jobs.rend(); ++it) {
     const Job& job = it->second;
     if (listing.rows.size() > listing.limit) return;
@@ -86,7 +87,7 @@ void list_ledger(Listing& listing, const State& state, Time now) {
     }
     if (!listing.filter.states.empty()) facts.state = job_state(state, job, now);
     if (!matches(listing.filter, facts)) continue;
-    pb::JobInfo row = job_info(state, job, now, Detail::kRow);
+    pb::JobInfo row = job_info(state, job, now, Detail::kRow, {}, &known);
     if (has_words(listing, row)) listing.rows[job.id] = std::move(row);
   }
 }

@@ -26,11 +26,11 @@ constexpr size_t kUseJobsMax = 200'000;
 
 // Another user's job keeps its place, and nothing else is told of it.
 void add_queued(const State& state, const Who& who, const Job& job, uint64_t place, Time now,
-                pb::QueueReply& reply) {
+                Explained& known, pb::QueueReply& reply) {
   pb::QueuedJob& out = *reply.add_jobs();
   out.set_place(place);
   if (!who.may_see(job)) return;
-  const Foresight seen = foresee_at(state, job, place, now);
+  const Foresight seen = foresee_at(state, job, place, now, &known);
   out.set_job(job.id);
   out.set_reason(in_utf8(seen.reason));
   out.set_expected_start_us(seen.start.us);
@@ -42,15 +42,16 @@ void list_queue(const State& state, const Who& who, uint32_t limit, Time now,
                 pb::QueueReply& reply) {
   reply.set_waiting(state.queue.size());
   const WaitList& waits = state.schedule.waits();
+  Explained known;
   uint64_t place = 0;
   for (const JobId id : waits.first_in_order(limit)) {
-    add_queued(state, who, state.jobs.at(id), ++place, now, reply);
+    add_queued(state, who, state.jobs.at(id), ++place, now, known, reply);
   }
   for (const QueueKey& key : state.queue) {
     if (static_cast<uint32_t>(reply.jobs_size()) >= limit) return;
     const Job& job = state.jobs.at(key.job);
     if (waits.has(key.job) || !who.may_see(job)) continue;
-    add_queued(state, who, job, 0, now, reply);
+    add_queued(state, who, job, 0, now, known, reply);
   }
 }
 

@@ -73,6 +73,7 @@ Status Watches::add(const State& state, Time now, std::shared_ptr<WatchCall> cal
   if (alive().size() >= kWatchCallsMax) {
     return Error{Code::kExhausted, "too many programs watch the cluster", "close some of them"};
   }
+  table_.tick(state, now, true);  // nodes that came while nobody watched
   while (!table_.refresh(state, now)) {
   }
   call->begin(table_, std::move(who));

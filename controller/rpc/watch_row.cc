@@ -39,8 +39,8 @@ pb::WrittenSummary counts_of(const WrittenSummary& wrote) {
 
 }  // namespace
 
-std::string watch_row(const State& state, const Job& job, Time now) {
-  pb::JobInfo out = job_info(state, job, now, Detail::kLiveRow);
+std::string watch_row(const State& state, const Job& job, Time now, Explained& known) {
+  pb::JobInfo out = job_info(state, job, now, Detail::kLiveRow, {}, &known);
   pb::JobSpec& spec = *out.mutable_spec();
   shorten_program(*spec.mutable_program());
   spec.clear_paths();

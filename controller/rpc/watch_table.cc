@@ -40,14 +40,14 @@ void WatchTable::remove_node(const std::string& name) {
 }
 
 // A job that has left the ledger keeps its row until its hour is over.
-void WatchTable::refresh_job(const State& state, JobId id, Time now) {
+void WatchTable::refresh_job(const State& state, JobId id, Time now, Explained& known) {
   const auto found = state.jobs.find(id);
   if (found == state.jobs.end()) return;
   const Job& job = found->second;
   if (job.outcome && now - job.outcome->at >= kRecent) return remove_job(id);
   const bool is_new = jobs_.count(id) == 0;
   if (is_new && jobs_.size() >= kWatchRowsMax && id < jobs_.begin()->first) return;
-  std::string bytes = watch_row(state, job, now);
+  std::string bytes = watch_row(state, job, now, known);
   JobRow& row = jobs_[id];
   for (const auto& [index, task] : job.tasks) {
     if (task.outcome && !is_new) continue;
@@ -82,12 +82,13 @@ void WatchTable::refresh_node(const State& state, const std::string& name, Time 
 
 bool WatchTable::refresh(const State& state, Time now) {
   if (!begun_) begin(state);
+  Explained known;
   size_t left = kRefreshedAtOnceMax;
   // The newest first: they are what somebody looks at.
   while (left != 0 && !dirty_jobs_.empty()) {
     const JobId id = *dirty_jobs_.rbegin();
     dirty_jobs_.erase(id);
-    refresh_job(state, id, now);
+    refresh_job(state, id, now, known);
     --left;
   }
   while (left != 0 && !dirty_nodes_.empty()) {

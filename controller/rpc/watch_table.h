@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "controller/core/explain.h"
 #include "controller/rpc/identity.h"
 #include "devrun/v1/monitor.pb.h"
 
@@ -67,7 +68,7 @@ class WatchTable {
   using Name = std::variant<JobId, std::string>;
 
   void begin(const State& state);
-  void refresh_job(const State& state, JobId id, Time now);
+  void refresh_job(const State& state, JobId id, Time now, Explained& known);
   void refresh_node(const State& state, const std::string& name, Time now);
   void remove_job(JobId id);
   void remove_node(const std::string& name);
@@ -94,6 +95,6 @@ class WatchTable {
 };
 
 // A job's row as it is pushed: see WatchUpdate.
-std::string watch_row(const State& state, const Job& job, Time now);
+std::string watch_row(const State& state, const Job& job, Time now, Explained& known);
 
 }  // namespace devrun::controller

@@ -89,7 +89,7 @@ def run_one(cluster, yaml, path, document):
     done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c",
                           f"cd /work && PROBE_MOUNTS='{expanded}' devrun launch -q {' '.join(given)} corpus.yaml")
     jobs = [job for job in cluster.jobs() if job["job"] not in before and not job["dev_container"]
-            and job["name"] != "upload"]
+            and job["name"] != "upload" and "setup_of" not in job]
     assert len(jobs) == 1, (path, done)
     check(cluster, path, document, jobs[0]["job"], done, targets)
 
@@ -97,6 +97,13 @@ def run_one(cluster, yaml, path, document):
 def check(cluster, path, document, job, done, targets):
     record_path = cluster.live(f"root/record-{job}-0-end")
     if not (document.get("run") or document.get("setup")):
+        return
+    shown = cluster.show(job)
+    setup_job = (shown.get("setup") or {}).get("job")
+    if setup_job and cluster.show(setup_job)["state"] == "FAILED":
+        # It leaves nothing behind but its output, and the job has its status.
+        assert done.status == shown["ending"]["status"] == cluster.show(setup_job)["ending"]["status"], (path, done)
+        assert not os.path.exists(record_path), path
         return
     assert os.path.exists(record_path), (path, done)
     with open(record_path, encoding="utf-8", errors="replace") as file:
