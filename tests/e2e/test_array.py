@@ -75,6 +75,15 @@ def test_waiting_for_one_task_gives_its_own_status(cluster):
     assert statuses == [0, 23, 0], statuses
 
 
+def test_a_task_or_attempt_that_is_not_there_is_said(cluster):
+    job = cluster.submit("true", "--array", "0-2")
+    cluster.await_end(job)
+    for command, word in (("wait", f"{job}_99"), ("show", f"{job}_99"), ("show", f"{job}_1#7"), ("explain", f"{job}_1#7"),
+                          ("wait", f"{job}_1.5"), ("wait", f"{job}_1#7")):
+        done = cluster.devrun(command, word)
+        assert done.status == 125 and "has no" in done.err + " has no" * ("there is no" in done.err), (command, word, done)
+
+
 def test_one_task_can_be_cancelled(cluster):
     job = cluster.submit("[ $DEVRUN_TASK = 0 ] || exit 0; exec sleep 1000", "--array", "0-2")
     wait_until(lambda: len(tasks_of(cluster.show(job))) == 3, "all tasks started")
@@ -225,5 +234,11 @@ def test_the_failed_tasks_of_an_array_run_again(cluster):
     shown = cluster.show(again)
     assert shown["state"] == "SUCCEEDED" and shown["tasks"]["total"] == 3, shown["tasks"]
     assert sorted(attempt["task"] for attempt in shown["attempts"]) == [1, 4, 7]
+    cancelled = cluster.submit("[ $DEVRUN_TASK = 0 ] || exec sleep 1000", "--array", "0-5%2")
+    wait_until(lambda: tasks_of(cluster.show(cancelled)).get(0, {}).get("state") == "SUCCEEDED", "task 0 has ended")
+    cluster.devrun("cancel", str(cancelled))
+    cluster.await_end(cancelled)
+    rest = int(cluster.devrun("rerun", "--failed", str(cancelled), "--", "true").out)
+    assert cluster.await_end(rest)["tasks"]["total"] == 5, "what was never placed is among them"
     done = cluster.devrun("rerun", "--failed", str(again))
     assert done.status == 125 and f"no task of job {again} has failed" in done.err, done

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from harness import finish, own_cluster, wait_until
+from harness import finish, own_cluster, wait_until, write
 
 
 def node_of(cluster, job):
@@ -73,6 +73,28 @@ def test_a_job_that_ended_while_its_agent_was_away_has_its_status(cluster):
     cluster.mend()
     record = cluster.await_end(job)
     assert record["ending"]["status"] == 15 and count_starts(cluster, job) == 1, record
+
+
+@own_cluster(nodes=1)
+def test_a_set_up_that_its_agent_did_not_finish_begins_anew_with_all_of_stdin(cluster):
+    write(cluster.live("root/another"), "a snapshot that the node has not mounted")
+    files = cluster.pid("node1.fs")
+    os.kill(files, signal.SIGSTOP)
+    try:
+        child = cluster.start("--", "cat")
+        child.stdin.write(b"some words\n")
+        child.stdin.flush()
+        job = wait_until(lambda: next((job["job"] for job in cluster.jobs() if job["state"] == "STARTING"), None), "a job starts")
+        attempt = f"{cluster.folder}/nodes/node1/attempts"
+        wait_until(lambda: os.path.isdir(attempt) and os.listdir(attempt), "its set-up has begun")
+        cluster.kill("node1.agent")
+    finally:
+        os.kill(files, signal.SIGCONT)
+    cluster.mend()
+    done = finish(child, b"and more\n")
+    assert done.status == 0 and done.out == b"some words\nand more\n", done
+    endings = [attempt["ending"]["cause"] for attempt in cluster.show(job)["attempts"]]
+    assert endings == ["NOT_STARTED", "EXITED"], endings
 
 
 def shims_of(cluster, node):

@@ -92,9 +92,24 @@ def test_limits_of_the_policy_file_hold_and_change_without_a_restart(cluster):
     set_policy("limits: {user: {runing: 2}}\n")
     wait_until(lambda: "did you mean 'running'" in log_of(cluster), "the mistake is told")
     assert cluster.show(second)["state"] == "QUEUED"
-    set_policy("limits: {user: {running: 2}}\n")
+    set_policy("limits: {user: {running: 2, waiting: 1}}\n")
     cluster.await_state(second, "RUNNING")
+    third = cluster.submit("sleep 1000", "--cpus", "0.1")
+    file = os.path.join(cluster.folder, "over.yaml")
+    with open(file, "w") as out:
+        out.write("run: 'true'\n")
+    done = cluster.devrun("launch", "--dry-run", "--volume", "main", file)
+    assert done.status == 0 and "it would be refused: 1 jobs of" in done.err, done
+    cluster.devrun("cancel", str(third))
     cluster.devrun("cancel", str(first), str(second))
+
+
+def test_what_callers_ask_for_in_vain_sets_no_node_aside(cluster):
+    for _ in range(5):
+        done = cluster.devrun("-C", "/no/such/folder", "--", "true")
+        assert done.status == 125 and "/no/such/folder" in done.err, done
+    assert cluster.devrun("--", "true").status == 0
+    assert "set aside" not in cluster.devrun("nodes").out.decode()
 
 
 def test_a_dry_run_says_what_would_become_of_it(cluster):

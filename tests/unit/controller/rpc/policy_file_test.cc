@@ -2,6 +2,8 @@
 #include "controller/rpc/policy_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace devrun::controller {
 namespace {
@@ -50,6 +52,21 @@ TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
             "policy.yaml:1:25: 'soon' is no span such as 12h or 7d");
   EXPECT_NE(said("a: [").find("policy.yaml:1:"), std::string::npos);
   EXPECT_EQ(said("- 1"), "policy.yaml:1:1: expected a map");
+  EXPECT_EQ(said("limits: {user: {gpus: 1, gpus: 2}}"),
+            "policy.yaml:1:26: 'gpus' stands here twice");
+  EXPECT_EQ(said("reservations: 1\n---\nreservations: 2\n"),
+            "policy.yaml:3:1: a policy is one document, and another begins here");
+  EXPECT_EQ(said("priority_step: 40000d"), "policy.yaml:1:16: '40000d' is more than 365d");
+}
+
+// Reading one would wait until somebody writes.
+TEST(PolicyFile, AFifoIsRefusedAtOnce) {
+  const std::string path = ::testing::TempDir() + "policy-fifo-" + std::to_string(::getpid());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const Result<Policy> policy = read_policy(path, {});
+  ::unlink(path.c_str());
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().message, path + " is no file");
 }
 
 TEST(PolicyFile, OneThatIsNotThereSetsNothing) {
