@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
@@ -19,10 +20,11 @@
 namespace devrun::agent {
 namespace {
 
-constexpr size_t kConnectionsMax = 128;  // of one container
-constexpr int kCallsMax = 64;            // of one connection
+// Of one container; further ones wait in the listener's backlog until some of these have gone.
+constexpr size_t kConnectionsMax = 512;
+constexpr int kCallsMax = 64;  // of one connection
 constexpr int kMessageBytesMax = 16 << 20;
-constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(20);  // or epoll would spin
+constexpr int kPauseMs = 20;  // before what could not be accepted is tried again
 // What programs in containers may call; the controller says of each call who may make it.
 constexpr std::string_view kForwardedServices[] = {"/devrun.v1.Client/", "/devrun.v1.Monitor/"};
 
@@ -138,7 +140,9 @@ void Gateway::end(const AttemptKey& key) {
 void Gateway::accept_connections() {
   std::array<epoll_event, 32> events;
   while (true) {
-    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                               held_back_.empty() ? -1 : kPauseMs);
+    for (const uint64_t number : std::exchange(held_back_, {})) listen_again(number);
     for (int i = 0; i < n; ++i) {
       const uint64_t number = events[static_cast<size_t>(i)].data.u64;
       if (number == 0) return;
@@ -153,20 +157,42 @@ void Gateway::accept_one(uint64_t socket_number) {
     return entry.second.number == socket_number;
   });
   if (socket == sockets_.end()) return;
+  if (!has_room(socket_number)) return hold_back(socket->second);
   UniqueFd connection(
       ::accept4(socket->second.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection) {
-    if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(kPauseWithoutDescriptors);
+    if (errno == EMFILE || errno == ENFILE) hold_back(socket->second);
     return;
   }
   const Result<PeerCredentials> credentials = peer_credentials(connection.get());
-  if (!credentials || !has_room(socket_number)) return;  // closed
+  if (!credentials) return;  // closed
   const int fd = connection.release();
   peers_[fd] = {
       socket_number,
       inode_of(fd),
       {socket->second.container, credentials->uid, credentials->gid, credentials->groups}};
   grpc::AddInsecureChannelFromFd(server_.get(), fd);
+}
+
+// Not heard for a while: what can be accepted now would wake epoll again and again.
+void Gateway::hold_back(const Socket& socket) {
+  arm(socket, false);
+  held_back_.insert(socket.number);
+}
+
+void Gateway::listen_again(uint64_t socket_number) {
+  const std::lock_guard lock(mutex_);
+  const auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& entry) {
+    return entry.second.number == socket_number;
+  });
+  if (socket != sockets_.end()) arm(socket->second, true);
+}
+
+void Gateway::arm(const Socket& socket, bool heard) {
+  epoll_event event{};
+  event.events = heard ? EPOLLIN : 0;
+  event.data.u64 = socket.number;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket.listener.get(), &event);
 }
 
 // gRPC does not say when it closes a connection; a descriptor whose number is free or another's is over.

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,6 +55,9 @@ class Gateway {
   void accept_connections();
   void accept_one(uint64_t socket_number);
   bool has_room(uint64_t socket_number);
+  void hold_back(const Socket& socket);
+  void listen_again(uint64_t socket_number);
+  void arm(const Socket& socket, bool heard);
   std::optional<CallerIdentity> who(const std::string& peer) const;
 
   const std::string folder_;
@@ -62,6 +66,8 @@ class Gateway {
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
   UniqueFd epoll_, wake_;
+
+  std::set<uint64_t> held_back_;  // the accepting thread's: sockets that epoll does not hear
 
   mutable std::mutex mutex_;
   std::map<AttemptKey, Socket> sockets_;

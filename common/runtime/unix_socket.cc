@@ -78,7 +78,7 @@ Result<UniqueFd> listen_unix(const std::string& path, mode_t mode) {
     return errno_error(fmt::format("bind {}", path), errno);
   }
   if (::chmod(path.c_str(), mode) != 0) return errno_error(fmt::format("chmod {}", path), errno);
-  if (::listen(fd.get(), 128) != 0) return errno_error(fmt::format("listen on {}", path), errno);
+  if (::listen(fd.get(), SOMAXCONN) != 0) return errno_error(fmt::format("listen on {}", path), errno);
   return fd;
 }
 

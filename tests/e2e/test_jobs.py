@@ -100,6 +100,14 @@ def test_many_jobs_at_once_end_well(cluster):
         assert cluster.await_end(job, limit_s=60)["ending"]["status"] == number % 3
 
 
+def test_two_hundred_at_once_from_one_dev_container(cluster):
+    script = ("i=0; while [ $i -lt 200 ]; do (devrun -q --cpus 0.1 -- sh -c \"exit $((i % 3))\" < /dev/null; echo $?) & "
+              "i=$((i+1)); done; wait")
+    done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", script, limit_s=150)
+    ended = sorted(done.out.split())
+    assert ended == [b"0"] * 67 + [b"1"] * 67 + [b"2"] * 66, (ended, done.err[-2000:])
+
+
 def test_help_and_version_need_no_cluster(cluster):
     nowhere = cluster.environment(DEVRUN_CONFIG="/nonexistent")
     assert cluster.devrun("--version", env=nowhere).out.startswith(b"devrun ")

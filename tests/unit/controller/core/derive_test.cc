@@ -6,15 +6,10 @@
 namespace devrun::controller {
 namespace {
 
+using testing::digest;
 using testing::first_try;
 using testing::simple_job;
 using testing::World;
-
-Digest digest(uint8_t first) {
-  Digest out;
-  out.bytes[0] = first;
-  return out;
-}
 
 ObservedAttempt ended_with_results_left(const AttemptKey& key, const std::string& why) {
   ObservedAttempt ended = World::at(key, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});

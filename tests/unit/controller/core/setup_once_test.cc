@@ -6,15 +6,10 @@
 namespace devrun::controller {
 namespace {
 
+using testing::digest;
 using testing::first_try;
 using testing::simple_job;
 using testing::World;
-
-Digest digest(uint8_t first) {
-  Digest out;
-  out.bytes[0] = first;
-  return out;
-}
 
 JobSpec with_setup(uint8_t tree, uint8_t key = 100) {
   JobSpec spec = simple_job();
@@ -47,6 +42,12 @@ class SetupOnceTest : public ::testing::Test {
   void answer(JobId job, SetupHow how, uint8_t tree, uint8_t plain, JobId from = 0) {
     world_.put(Derived{
         {job, kNoTask}, 1, digest(tree), Derived::Setup{how, digest(plain), from, "because"}});
+  }
+  // A job whose setup nothing is known of in that tree: its run is the next one's number, unless another runs.
+  JobId submit_cold(uint8_t tree) {
+    const JobId id = world_.submit(with_setup(tree));
+    answer(id, SetupHow::kCold, tree, tree);
+    return id;
   }
   const Job& job(JobId id) { return world_.state.jobs.at(id); }
   std::string node_of(JobId id) {
@@ -104,8 +105,7 @@ TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
 }
 
 TEST_F(SetupOnceTest, ARestartGoesOnWithTheRun) {
-  const JobId id = world_.submit(with_setup(9));
-  answer(id, SetupHow::kCold, 9, 9);
+  const JobId id = submit_cold(9);
   static_cast<Ledger&>(world_.state) = world_.replayed();
   world_.state.presence.deriving.clear();
   world_.state.schedule.begin(world_.state, world_.now);
@@ -115,11 +115,9 @@ TEST_F(SetupOnceTest, ARestartGoesOnWithTheRun) {
 }
 
 TEST_F(SetupOnceTest, OthersWithTheSameKeyWaitForTheOneRunAndThenLookAgain) {
-  const JobId first = world_.submit(with_setup(9));
-  answer(first, SetupHow::kCold, 9, 9);
+  const JobId first = submit_cold(9);
   const JobId run = first + 1;
-  const JobId second = world_.submit(with_setup(10));
-  answer(second, SetupHow::kCold, 10, 10);
+  const JobId second = submit_cold(10);
   EXPECT_EQ(world_.state.jobs.size(), 3u) << "no second run";
   EXPECT_TRUE(job(second).setup->waits);
   EXPECT_NE(world_.reason(second).find("another launch"), std::string::npos);
@@ -135,13 +133,10 @@ TEST_F(SetupOnceTest, OthersWithTheSameKeyWaitForTheOneRunAndThenLookAgain) {
 }
 
 TEST_F(SetupOnceTest, AFailedRunEndsThoseOfItsTreeWithItsStatus) {
-  const JobId first = world_.submit(with_setup(9));
-  answer(first, SetupHow::kCold, 9, 9);
+  const JobId first = submit_cold(9);
   const JobId run = first + 1;
-  const JobId same = world_.submit(with_setup(9));
-  answer(same, SetupHow::kCold, 9, 9);
-  const JobId another = world_.submit(with_setup(10));
-  answer(another, SetupHow::kCold, 10, 10);
+  const JobId same = submit_cold(9);
+  const JobId another = submit_cold(10);
   world_.end(node_of(run), first_try(run), 7);
   for (const JobId id : {first, same}) {
     EXPECT_EQ(world_.of(id), JobState::kFailed);
@@ -157,11 +152,9 @@ TEST_F(SetupOnceTest, AFailedRunEndsThoseOfItsTreeWithItsStatus) {
 }
 
 TEST_F(SetupOnceTest, ARunThatNobodyWantsAnyMoreIsCancelled) {
-  const JobId first = world_.submit(with_setup(9));
-  answer(first, SetupHow::kCold, 9, 9);
+  const JobId first = submit_cold(9);
   const JobId run = first + 1;
-  const JobId second = world_.submit(with_setup(9));
-  answer(second, SetupHow::kCold, 9, 9);
+  const JobId second = submit_cold(9);
   world_.put(Cancel{{first, kNoTask}});
   EXPECT_EQ(world_.of(first), JobState::kCancelled);
   EXPECT_FALSE(job(run).tasks.at(kNoTask).stop) << "another waits for it";
@@ -197,8 +190,7 @@ TEST_F(SetupOnceTest, ARunThatWaitsForMoreThanTheJobNeedsIsNotWaitedFor) {
   const JobId first = world_.submit(large);
   answer(first, SetupHow::kCold, 9, 9);
   EXPECT_TRUE(node_of(first + 1).empty()) << "there is no such node";
-  const JobId second = world_.submit(with_setup(9));
-  answer(second, SetupHow::kCold, 9, 9);
+  const JobId second = submit_cold(9);
   EXPECT_EQ(job(second).setup->run, second + 1);
   EXPECT_FALSE(node_of(second + 1).empty());
   // Both are over at some time, in either order.
@@ -209,8 +201,7 @@ TEST_F(SetupOnceTest, ARunThatWaitsForMoreThanTheJobNeedsIsNotWaitedFor) {
 }
 
 TEST_F(SetupOnceTest, AFreshOneHasARunOfItsOwn) {
-  const JobId first = world_.submit(with_setup(9));
-  answer(first, SetupHow::kCold, 9, 9);
+  const JobId first = submit_cold(9);
   JobSpec spec = with_setup(9);
   spec.setup_once.fresh = true;
   const JobId second = world_.submit(spec);

@@ -13,6 +13,12 @@
 
 namespace devrun::controller::testing {
 
+inline Digest digest(uint8_t first) {
+  Digest out;
+  out.bytes[0] = first;
+  return out;
+}
+
 inline JobSpec simple_job(int64_t cores = 1) {
   JobSpec spec;
   spec.user = "ada";
