@@ -127,7 +127,9 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
   }
   // `step` is one beyond the one that failed.
   if (Status undone = undo(at, step); !undone) log::error("{}", undone.error().message);
-  const Error error = done.error();
+  Error error = done.error();
+  const bool by_caller = step < steps_.size() && steps_[step].looks_at_wishes;
+  if (error.code == Code::kInvalid && !by_caller) error.code = Code::kInternal;
   const shim::ExitRecord record{not_started(error), 0, wall_clock(), {}, {}};
   if (Status wrote = shim::write_exit_record(at.folder, record); !wrote) {
     log::error("{}", wrote.error().message);

@@ -61,6 +61,8 @@ struct Step {
   std::string_view name;
   std::function<Status(Setup&)> run;
   std::function<Status(const Ground&, const Places&)> undo;
+  bool looks_at_wishes =
+      false;  // what it calls kInvalid is the caller's; of another step it is the node's
 };
 
 Step step_cgroup();        // its cgroups, where the host has controllers

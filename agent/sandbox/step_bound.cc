@@ -31,7 +31,7 @@ bool is_of_site(const Options& options, const std::string& path) {
 
 Error no_live_volumes(const Options& options, const std::string& path) {
   return {
-      Code::kInvalid,
+      Code::kUnsupported,
       fmt::format("{} cannot be live on {}: the live volumes are not there", path, options.node),
       "a --pool of nodes that have them; else without --live"};
 }
@@ -163,7 +163,7 @@ Status undo(const Ground&, const Places& places) {
 }  // namespace
 
 Step step_bound() {
-  return {"bound folders", run, undo};
+  return {"bound folders", run, undo, true};
 }
 
 }  // namespace devrun::sandbox

@@ -69,7 +69,7 @@ Status run(Setup& setup) {
 }  // namespace
 
 Step step_folder() {
-  return {"folder", run, [](const Ground&, const Places&) { return ok(); }};
+  return {"folder", run, [](const Ground&, const Places&) { return ok(); }, true};
 }
 
 }  // namespace devrun::sandbox

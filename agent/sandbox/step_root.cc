@@ -50,12 +50,13 @@ std::string joined(const std::vector<std::string>& layers) {
 }
 
 // Before kernel 5.10 there is no volatile; an upper without file handles takes no index.
-// With inode numbers of the overlay's own making, each listing would look up every name in it.
+// With inode numbers of the overlay's own making, each listing would look up every name in it. A folder that is renamed by a
+// redirect would bring along what nobody has asked for: where all that is read is to be seen, `mv` copies.
 bool mount_with(const Setup& setup, const std::string& lower, bool watched = false) {
   const std::string options =
-      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir=on,metacopy=off,xino={}", lower,
+      fmt::format("lowerdir={},upperdir={},workdir={},redirect_dir={},metacopy=off,xino={}", lower,
                   overlay_path(setup.places.upper()), overlay_path(setup.places.work()),
-                  watched ? "off" : "auto");
+                  watched ? "off" : "on", watched ? "off" : "auto");
   for (const char* more : {",index=on,volatile", ",index=off,volatile", ",index=off"}) {
     if (::mount("devrun", setup.places.rootfs().c_str(), "overlay", MS_NODEV,
                 (options + more).c_str()) == 0) {

@@ -227,7 +227,10 @@ Ending ending_of_failure(const InitMessage& failed, const ContainerOrder& order,
   switch (failed.stage) {
     case InitStage::kFolder:
       return {EndCause::kNotStarted, 125, fmt::format("cannot enter {}: {}", order.cwd, why),
-              "choose another folder with -C DIR", Fault::kCaller};
+              "choose another folder with -C DIR",
+              failed.value == ENOENT || failed.value == ENOTDIR || failed.value == EACCES
+                  ? Fault::kCaller
+                  : Fault::kNode};
     case InitStage::kProgram: {
       if (failed.value == ENOENT || failed.value == ENOTDIR) {
         return {EndCause::kExited, 127, fmt::format("{}: command not found", program),

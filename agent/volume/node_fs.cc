@@ -31,7 +31,7 @@ Result<std::unique_ptr<NodeFs>> NodeFs::start(std::unique_ptr<ObjectStore> store
       {.prepare = [raw = fs.get()](const wire::FsPrepareTree& call) { return raw->prepare(call); },
        .count = [raw = fs.get()] { return raw->count(); },
        .end_run = [raw = fs.get()](const std::string& id) { return raw->runs_->end(id); },
-       .watched = [raw = fs.get()](const std::string& id) { return raw->watches_.told(id); }}));
+       .watched = [raw = fs.get()](const std::string& id) { return raw->watches_.take(id); }}));
   for (FuseFront* front : {fs->plain_.get(), fs->xattr_.get()}) {
     fs->loops_.emplace_back([front] {
       const Status served = front->serve();
@@ -102,7 +102,13 @@ Result<wire::FsTreePath> NodeFs::prepare(const wire::FsPrepareTree& call) {
   FuseFront& front = prepared.has_xattrs ? *xattr_ : *plain_;
   if (!known) front.root_changed();
   if (!call.run.id.empty()) runs_->begin(call.run.id, prepared.root, call.run.traces);
-  if (!call.watch.empty()) return show_watched(call, front);
+  if (!call.watch.empty()) {
+    Result<wire::FsTreePath> watched = show_watched(call, front);
+    const Code code = watched ? Code::kInternal : watched.error().code;
+    if (code != Code::kExhausted && code != Code::kUnsupported) return watched;
+    // The step runs all the same, and nothing is concluded from it.
+    log::warning("{} is not watched: {}", call.watch, watched.error().message);
+  }
   const auto path_of = [&](const Digest& tree) {
     return fmt::format("{}/{}", front.options().mounted_at, tree.hex());
   };

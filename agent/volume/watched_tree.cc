@@ -1,6 +1,6 @@
 // A tree with folders of its own, for one watcher (watches.h). A folder's node follows from the one
 // above it, so it is enough that the root is another: its directory object is that of the tree but
-// for the change time of one entry, a few hundred nanoseconds that no program asks for. It is kept
+// for the change time of one entry, a second at most, that no program asks for. It is kept
 // as deltas are, so that a restarted devrun-fs shows it still.
 #include <algorithm>
 
@@ -15,6 +15,14 @@ namespace {
 // A watched tree's manifest has this for a volume; no volume's name is such.
 constexpr std::string_view kWatched = "/watched ";
 constexpr int kTriesMax = 64;
+
+int64_t offset_of(const std::string& id) {
+  constexpr uint64_t kMost = 1'000'000'000;
+  const Digest digest = tree::sha256(id);
+  uint64_t number = 0;
+  for (size_t i = 0; i < sizeof number; ++i) number = number << 8 | digest.bytes[i];
+  return static_cast<int64_t>(number % kMost);
+}
 
 }  // namespace
 
@@ -40,6 +48,8 @@ Result<Vfs::Watched> Vfs::watched_tree(const Digest& tree, const std::string& id
   if (directory.entries.empty()) {
     return Error{Code::kUnsupported, "a tree without anything in it cannot be watched", {}};
   }
+  // Many may watch one tree: each begins somewhere else.
+  directory.entries.front().ctime_ns -= offset_of(id);
   for (int tries = 0; tries < kTriesMax; ++tries) {
     directory.entries.front().ctime_ns += 1;
     const tree::Object object = tree::encode_directory(directory, manifest.lineage);

@@ -19,16 +19,14 @@ void Watches::begin(const std::string& id, NodeId root) {
   any_ = true;
 }
 
-std::optional<std::string> Watches::told(const std::string& id) const {
+std::optional<std::string> Watches::take(const std::string& id) {
   const std::lock_guard lock(mutex_);
   const auto found = watches_.find(id);
-  if (found == watches_.end() || found->second.overflown) return std::nullopt;
-  return tree::encode_reads(found->second.reads);
-}
-
-void Watches::end(const std::string& id) {
-  const std::lock_guard lock(mutex_);
+  if (found == watches_.end()) return std::nullopt;
+  std::optional<std::string> out;
+  if (!found->second.overflown) out = tree::encode_reads(found->second.reads);
   forget(id);
+  return out;
 }
 
 void Watches::forget(const std::string& id) {
@@ -57,7 +55,11 @@ void Watches::looked_up(NodeId folder, std::string_view name) {
   const Place place = place_of(folder);
   if (place.watch == nullptr || place.watch->overflown) return;
   if (!place.folder->names.emplace(name).second) return;
-  place.watch->overflown = ++place.watch->names > tree::kReadNamesMax;
+  if (++place.watch->names <= tree::kReadNamesMax) return;
+  Watch& watch = *place.watch;
+  watch.overflown = true;
+  watch.reads = {};
+  places_.clear();  // of which some name its folders
 }
 
 bool Watches::listed(NodeId folder) {

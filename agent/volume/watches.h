@@ -30,9 +30,8 @@ class Watches {
 
   // `id` is the watcher's. One that is known goes on.
   void begin(const std::string& id, NodeId root);
-  // What was asked so far, encode_reads; none: no such watch, or more than kReadNamesMax.
-  std::optional<std::string> told(const std::string& id) const;
-  void end(const std::string& id);
+  // What was asked, encode_reads, and no more is noted; none: no such watch, or more than kReadNamesMax.
+  std::optional<std::string> take(const std::string& id);
 
   // Before the kernel has the answer.
   void looked_up(NodeId folder, std::string_view name);

@@ -183,6 +183,11 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
   return plan;
 }
 
+bool is_refusal(Code code) {
+  return code == Code::kInvalid || code == Code::kExhausted || code == Code::kDenied ||
+         code == Code::kConflict || code == Code::kNotFound;
+}
+
 // The plan has been printed; what the cluster would make of it is for people, if there is a cluster to ask.
 void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, Context& context) {
   if (plan.tasks.size() != 1 || options.quiet) return;
@@ -197,7 +202,7 @@ void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, C
     const Submission submission = TRY(submission_of(wish, context, target.through_socket));
     const auto controller = TRY(controller_of(context));
     Result<ForesightRecord> foreseen = controller->foresee(submission);
-    answered = foreseen || foreseen.error().code != Code::kUnavailable;
+    answered = foreseen || is_refusal(foreseen.error().code);
     return foreseen;
   };
   const Result<ForesightRecord> seen = asked();

@@ -97,10 +97,21 @@ void SetupOutput::print(JobId run) {
       }
     }
     if (read && job && is_final(job->state) && !anew) return;
+    if (is_over(job)) return;
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, pause, [this] { return stopped_ || finishing_; });
+    changed_.wait_for(lock, pause, [this] { return stopped_.load(); });
     pause = std::min(pause * 2, kLookMost);
   }
+}
+
+// Whether the job itself has ended without its step's run, which may go on for another launch.
+bool SetupOutput::is_over(const Result<JobRecord>& run) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!finishing_) return false;
+  }
+  const Result<JobRecord> job = controller_.get_job(job_);
+  return !run || !job || is_final(job->state);
 }
 
 }  // namespace devrun::cli

@@ -33,6 +33,7 @@ class SetupOutput {
   // Whether there is nothing more to come.
   bool look();
   void print(JobId run);
+  bool is_over(const Result<JobRecord>& run);
 
   const Console& console_;
   const JobId job_;

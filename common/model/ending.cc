@@ -12,4 +12,8 @@ Ending set_up_interrupted() {
           "submit it again", Fault::kInterrupted};
 }
 
+bool was_interrupted(const Ending& ending) {
+  return ending.cause == EndCause::kNotStarted && ending.fault == Fault::kInterrupted;
+}
+
 }  // namespace devrun

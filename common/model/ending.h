@@ -6,9 +6,10 @@
 
 namespace devrun {
 
-// Status 125 with the error's words; an invalid request is its caller's fault.
+// Status 125 with the error's words; kInvalid is the caller's fault.
 Ending not_started(const Error& error);
 // Its agent ended first. Nothing of it has run.
 Ending set_up_interrupted();
+bool was_interrupted(const Ending& ending);
 
 }  // namespace devrun

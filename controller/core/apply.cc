@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "common/base/check.h"
+#include "common/model/ending.h"
 #include "common/model/resources.h"
 #include "controller/core/group.h"
 
@@ -228,8 +229,10 @@ struct Apply {
     task.first_failed.reset();
     task.stop.reset();
     task.leave_results = false;
-    task.deliver_signal = 0;
-    task.deliver_sequence = 0;
+    if (!was_interrupted(e.ending)) {  // which took none
+      task.deliver_signal = 0;
+      task.deliver_sequence = 0;
+    }
     task.warned = false;
     --of.running_tasks;
     if (!of.spec.array.empty()) of.again.insert(e.task.task);

@@ -55,7 +55,7 @@ Result<Reply> cancel(Turn& turn, const Cancel& input) {
       waiting.push_back({job->id, index});
     } else if (only_completes(task)) {
       if (!task.leave_results) completing.push_back({job->id, index});
-      may_follow |= job->spec.retries > 0 && !task.is_last;
+      may_follow |= !task.is_last;  // also of one that was interrupted
     } else if (task.stop != EndCause::kCancelled) {
       // Also what is being ended for its time limit: it must not be run again.
       running.push_back({job->id, index});

@@ -9,7 +9,11 @@ void place(Turn& turn) {
     Placement& placement = *found;
     const TaskKey task = placement.task;
     // The last one that may be is never given up by its node.
-    const bool may_follow = placement.attempt <= find_job(turn.state, task.job)->spec.retries;
+    const Job& job = *find_job(turn.state, task.job);
+    const Task* const known = find_task(turn.state, task);
+    const uint64_t attempts =
+        known == nullptr ? uint64_t{job.spec.retries} + 1 : attempts_max(job, *known);
+    const bool may_follow = placement.attempt < attempts;
     turn.happened(TaskPlaced{task, placement.attempt, std::move(placement.nodes),
                              std::move(placement.gpus),
                              may_follow ? turn.state.policy.lease : Duration{}});

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "common/model/ending.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -24,25 +25,22 @@ Duration pause_before(const Policy& policy, uint32_t attempt) {
   return {std::min(policy.retry_pause.us << doublings, policy.retry_pause_max.us)};
 }
 
-// Beginning anew after that repeats nothing, and is no retry that somebody has to ask for.
-bool was_interrupted(const Ending& ending) {
-  return ending.cause == EndCause::kNotStarted && ending.fault == Fault::kInterrupted;
-}
-
-uint32_t interruptions(const Task& task) {
-  return static_cast<uint32_t>(
-      std::count_if(task.past.begin(), task.past.end(),
-                    [](const PastAttempt& past) { return was_interrupted(past.ending); }));
-}
-
 // Other ranks may have begun where the setup is one that no rank waits for.
-bool none_began(const Task& task) {
+bool none_began(const std::vector<Rank>& ranks) {
   const auto began = [](const Rank& rank) {
     if (rank.timeline.started.us != 0) return true;
     return rank.ending && rank.ending->cause != EndCause::kNotStarted &&
            rank.ending->cause != EndCause::kCancelled;
   };
-  return std::none_of(task.ranks.begin(), task.ranks.end(), began);
+  return std::none_of(ranks.begin(), ranks.end(), began);
+}
+
+// Beginning anew after these repeated nothing, and was no retry that somebody has to ask for.
+uint32_t interruptions(const Task& task) {
+  return static_cast<uint32_t>(
+      std::count_if(task.past.begin(), task.past.end(), [](const PastAttempt& past) {
+        return was_interrupted(past.ending) && none_began(past.ranks);
+      }));
 }
 
 // All leased attempts of the node are over.
@@ -71,7 +69,7 @@ void expire(Turn& turn, const std::string& name, Duration silent) {
 bool may_retry(const Job& job, const Task& task, const Ending& ending) {
   if (job.closed || task.stop == EndCause::kCancelled || task.is_last) return false;
   const uint32_t interrupted = interruptions(task);
-  if (was_interrupted(ending) && none_began(task)) return interrupted < kInterruptedMax;
+  if (was_interrupted(ending) && none_began(task.ranks)) return interrupted < kInterruptedMax;
   if (task.attempt - interrupted > job.spec.retries) return false;
   if (ending.cause == EndCause::kCancelled || state_of_ending(ending) == JobState::kSucceeded) {
     return false;

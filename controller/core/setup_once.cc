@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "common/model/resources.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -67,12 +68,30 @@ bool ran_for(const Job& run, const Job& job) {
   return run.spec.setup_run && job.setup && run.spec.setup_run->plain == job.setup->plain;
 }
 
-// A run that waits for what the job does not ask for may never come.
+// What ends a run that has less may not end one that has what was asked for.
+bool has_enough(const JobSpec& run, const JobSpec& wanted) {
+  const bool has_time =
+      run.time_limit.us == 0 || (wanted.time_limit.us != 0 && run.time_limit >= wanted.time_limit);
+  return has_time && covers(run.per_node, wanted.per_node);
+}
+
+// A run that waits for what the job does not ask for may never come, and one that is being ended comes to nothing.
 bool may_share(const Job& run, const JobSpec& spec) {
   const JobSpec& of_run = run.spec;
-  return is_placed(run.tasks.at(kNoTask)) ||
+  const Task& task = run.tasks.at(kNoTask);
+  if (task.stop || task.is_last || task.leave_results || !has_enough(of_run, spec)) return false;
+  return is_placed(task) ||
          (of_run.per_node == spec.per_node && of_run.pool == spec.pool &&
           of_run.node_labels == spec.node_labels && of_run.priority >= spec.priority);
+}
+
+// The newest that may be shared; 0: none.
+JobId run_to_share(const State& state, const JobSpec& spec) {
+  const auto live = state.setup_runs.find(spec.setup_once.key);
+  if (live == state.setup_runs.end() || spec.setup_once.fresh) return 0;
+  const auto found = std::find_if(live->second.rbegin(), live->second.rend(),
+                                  [&](JobId id) { return may_share(state.jobs.at(id), spec); });
+  return found == live->second.rend() ? 0 : *found;
 }
 
 void begin_run(Turn& turn, const Job& job, const Derived& found, SetupUse use) {
@@ -130,14 +149,9 @@ void setup_found(Turn& turn, const Job& job, const Derived& found) {
     return;
   }
   SetupUse use{setup.how, 0, setup.plain, setup.why};
-  const auto live = turn.state.setup_runs.find(job.spec.setup_once.key);
-  const JobId newest = live == turn.state.setup_runs.end() ? 0 : *live->second.rbegin();
-  const bool shares =
-      newest != 0 && !job.spec.setup_once.fresh && may_share(turn.state.jobs.at(newest), job.spec);
-  if (!shares) {
-    return begin_run(turn, job, found, std::move(use));
-  }
-  use.run = newest;
+  const JobId shared = run_to_share(turn.state, job.spec);
+  if (shared == 0) return begin_run(turn, job, found, std::move(use));
+  use.run = shared;
   use.waits = true;
   const JobId id = job.id;
   turn.happened(SetupDecided{id, std::move(use)});

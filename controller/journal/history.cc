@@ -46,6 +46,7 @@ std::string trees_of(const Job& job) {
     if (!tree.is_zero()) out += tree.view();
   };
   add(job.root);
+  if (job.setup) add(job.setup->plain);
   for (const auto& [index, task] : job.tasks) {
     add(task.root);
     for (const PastAttempt& past : task.past) add(past.root);

@@ -224,7 +224,7 @@ void AttachCall::follow_attempts() {
       return;
     }
     if (writer_) {
-      channel_->hand_on_stdin(next);
+      channel_->hand_on(next);
       next->set_writer(shared_from_this());
     }
     channel_ = next;

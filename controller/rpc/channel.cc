@@ -142,12 +142,17 @@ void Channel::stdin_begins() {
   if (!base_) base_ = 0;
 }
 
-void Channel::hand_on_stdin(const std::shared_ptr<Channel>& next) {
+void Channel::hand_on(const std::shared_ptr<Channel>& next) {
   {
     const std::scoped_lock lock(mutex_, next->mutex_);
-    if (heir_ || closed_ || next->base_) return;
+    if (heir_) return;
+    if (resize_ && !next->resize_) next->resize_ = std::exchange(resize_, {});
+    next->signals_.insert(next->signals_.begin(), signals_.begin(), signals_.end());
+    signals_.clear();
+    // What somebody else has sent to it already is not to be mixed with this.
+    if (closed_ || next->held_ != 0 || next->base_.value_or(0) > base_.value_or(0)) return;
     heir_ = next;
-    next->base_ = base_;
+    if (base_) next->base_ = base_;
     next->pieces_ = std::exchange(pieces_, {});
     next->held_ = std::exchange(held_, 0);
     next->skip_ = std::exchange(skip_, 0);

@@ -61,9 +61,9 @@ class Channel {
   StdinState stdin_state();
   // Nothing has been taken yet, unless somebody has said otherwise.
   void stdin_begins();
-  // Of an attempt that ended before it began: what it was sent, and is sent from now on, is the next one's. Its writer
-  // has no need to know.
-  void hand_on_stdin(const std::shared_ptr<Channel>& next);
+  // Of an attempt that ended before it began: what it was sent (stdin, signals, a size), and is sent from now on, is the
+  // next one's. Its writer has no need to know.
+  void hand_on(const std::shared_ptr<Channel>& next);
   bool agent_is_connected();
 
   // ── stdin and the rest: the agent's side ──

@@ -21,7 +21,9 @@ namespace {
 
 constexpr size_t kPolicyBytesMax = 1 << 20;
 constexpr double kShareMax = 1e6;
-constexpr Duration kSpanMax = seconds(365 * 86'400);
+constexpr Duration kSpanMax = seconds(36'500LL * 86'400);
+constexpr Duration kPriorityStepMax =
+    seconds(365 * 86'400);  // times priorities it must stay a time
 
 // Where the text is wrong. Thrown out of the walk below, caught in parse_policy.
 struct Wrong {
@@ -76,13 +78,14 @@ std::string word(const YAML::Node& node) {
   return node.Scalar();
 }
 
-Duration span_of(const YAML::Node& node) {
+Duration span_of(const YAML::Node& node, Duration most = kSpanMax) {
   const Result<Duration> out = parse_duration(word(node));
   if (!out || out->us <= 0) {
     throw Wrong{node.Mark(), fmt::format("'{}' is no span such as 12h or 7d", word(node))};
   }
-  if (*out > kSpanMax) {
-    throw Wrong{node.Mark(), fmt::format("'{}' is more than 365d", word(node))};
+  if (*out > most) {
+    throw Wrong{node.Mark(),
+                fmt::format("'{}' is more than {}d", word(node), most.us / seconds(86'400).us)};
   }
   return *out;
 }
@@ -159,15 +162,17 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
         Code::kInvalid, fmt::format("{}:{}:{}: {}", name, at.line + 1, at.column + 1, what), {}};
   };
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) return out;
+    std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    std::erase_if(documents, [](const YAML::Node& one) { return one.IsNull(); });
+    if (documents.empty()) return out;
     if (documents.size() > 1) {
       return wrong(documents[1].Mark(), "a policy is one document, and another begins here");
     }
     const YAML::Node& root = documents[0];
     each_field(
         root,
-        {{"priority_step", [&](const YAML::Node& n) { out.priority_step = span_of(n); }},
+        {{"priority_step",
+          [&](const YAML::Node& n) { out.priority_step = span_of(n, kPriorityStepMax); }},
          {"fair_share", [&](const YAML::Node& n) { read_fair_share(n, out.fair_share); }},
          {"limits", [&](const YAML::Node& n) { read_limits(n, out); }},
          {"reservations", [&](const YAML::Node& n) { out.reservations_max = count_of(n); }},
@@ -186,8 +191,7 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
 Result<Policy> read_policy(const std::string& path, const Policy& policy) {
   std::error_code failed;
   const fs::file_status found = fs::status(path, failed);
-  if (fs::exists(found) &&
-      !fs::is_regular_file(found)) {  // reading a fifo waits for whoever writes it
+  if (fs::is_fifo(found) || fs::is_socket(found)) {  // reading one waits for whoever writes it
     return Error{Code::kInvalid, path + " is no file", "ls -l " + path};
   }
   const Result<std::string> text = read_file(path, kPolicyBytesMax);

@@ -64,6 +64,10 @@ SetupOnce setup_keys(const JobSpec& spec, std::string_view environment,
   Words words = common_words(spec).add("key");
   for (const std::string& word : program.setup) words.add(word);
   words.add(environment_of_setup(environment, spec.nodes));
+  // What is bound is read as the folder that it is of, and the plan alone says what is where.
+  for (const PathRule& rule : spec.paths) {
+    if (rule.kind == PathKind::kBound) words.add(rule.path).add(rule.source);
+  }
   words.add(spec.nodes > 1 ? "several ranks" : "one rank");
   words.add(fmt::format("{}", spec.per_node.gpus));
   words.add(spec.per_node.gpus == 0                           ? std::string()

@@ -5,9 +5,11 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -31,6 +33,16 @@ constexpr mode_t kContentMode = 0444;
 constexpr size_t kHashBytes = 32;
 constexpr size_t kProvisionalIdBytes = 16;
 constexpr size_t kStagedOpenMax = 4096;
+
+// Not more than a part of what the process may have open.
+size_t staged_open_max() {
+  static const size_t out = [] {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return size_t{0};
+    return std::min<size_t>(kStagedOpenMax, files.rlim_cur / 4);
+  }();
+  return out;
+}
 
 bool exists_with_size(const std::string& path, uint64_t size) {
   struct stat st {};
@@ -237,11 +249,13 @@ Status Bodies::take_hashed(UniqueFd content, const tree::Body& body,
 // Unnamed, while not too many are: a name it gets but once then.
 Status Bodies::stage(UniqueFd content, const std::string& final_path) {
   const std::lock_guard lock(mutex_);
-  if (staged_.size() < kStagedOpenMax) {
-    staged_.try_emplace(final_path, Staged{std::move(content), {}});
-    return ok();
+  if (staged_.contains(final_path)) return ok();  // by somebody else, and the same
+  Staged one{std::move(content), {}};
+  if (staged_.size() >= staged_open_max()) {
+    one.path = TRY(name_for_now(one.file, final_path));
+    one.file.reset();
   }
-  staged_.try_emplace(final_path, Staged{{}, TRY(name_for_now(content, final_path))});
+  staged_.emplace(final_path, std::move(one));
   return ok();
 }
 
@@ -255,10 +269,13 @@ Result<std::string> Bodies::name_for_now(const UniqueFd& content,
   return out;
 }
 
-Status Bodies::sync() {
+Status Bodies::sync(uint64_t losses) {
   const std::lock_guard syncing(sync_mutex_);
   TRY(sync_chunk_lists());
-  return name_staged();
+  TRY(name_staged());
+  if (losses_ == losses) return ok();
+  return Error{Code::kIo, "the store could not write what was to be in it: it has to come again",
+               "df, and the kernel's log of the storage host"};
 }
 
 Status Bodies::sync_chunk_lists() {
@@ -274,35 +291,75 @@ Status Bodies::sync_chunk_lists() {
   return synced;
 }
 
-// Few are synced one by one, which needs names; of many the whole file system is.
+// Few are synced one by one, which needs names; of many the whole file system is. What we hold open tells of a write
+// that failed even if somebody else's sync was told of it first.
 Status Bodies::sync_staged(std::map<std::string, Staged>& staged) const {
   if (staged.size() > kSyncedSinglyMax) {
-    const UniqueFd store = TRY(open_file(export_path_, O_RDONLY | O_DIRECTORY));
-    return ::syncfs(store.get()) == 0 ? ok() : errno_error("sync " + export_path_, errno);
+    TRY(sync_all(staged));
+  } else {
+    std::vector<std::string> sources;
+    for (auto& [final_path, one] : staged) {
+      if (one.path.empty()) one.path = TRY(name_for_now(one.file, final_path));
+      sources.push_back(one.path);
+    }
+    TRY(sync_files(sources));
   }
-  std::vector<std::string> sources;
-  for (auto& [final_path, one] : staged) {
-    if (one.file) one = Staged{{}, TRY(name_for_now(one.file, final_path))};
-    sources.push_back(one.path);
+  for (const auto& [final_path, one] : staged) {
+    if (one.file && ::fdatasync(one.file.get()) != 0) return errno_error("sync a body", errno);
   }
-  return sync_files(sources);
+  return ok();
+}
+
+Status Bodies::sync_all(const std::map<std::string, Staged>& staged) const {
+  const auto open = std::find_if(staged.begin(), staged.end(),
+                                 [](const auto& one) { return bool{one.second.file}; });
+  UniqueFd folder;
+  if (open == staged.end()) folder = TRY(open_file(export_path_, O_RDONLY | O_DIRECTORY));
+  const int file = open == staged.end() ? folder.get() : open->second.file.get();
+  return ::syncfs(file) == 0 ? ok() : errno_error("sync " + export_path_, errno);
 }
 
 Status Bodies::name_finally(Staged& one, const std::string& final_path) const {
-  if (one.file) {
+  if (one.path.empty()) {
     if (link_unnamed(one.file.get(), AT_FDCWD, final_path) == 0) return ok();
     if (errno != EEXIST) return errno_error("name a body", errno);
-    struct stat st {};
-    if (::fstat(one.file.get(), &st) != 0) return errno_error("look at a body", errno);
-    if (exists_with_size(final_path, static_cast<uint64_t>(st.st_size))) return ok();
-    // Damage, and is replaced.
-    one = Staged{{}, TRY(name_for_now(one.file, final_path))};
+    one.path = TRY(name_for_now(one.file, final_path));
+  }
+  // One that is there already stays, with the extents that it shares; of another size it is damage, and is replaced.
+  struct stat there {};
+  struct stat ours {};
+  const bool is_there = ::stat(final_path.c_str(), &there) == 0;
+  const bool is_ours = ::stat(one.path.c_str(), &ours) == 0;
+  if (is_there && (!is_ours || there.st_size == ours.st_size)) {
+    ::unlink(one.path.c_str());
+    return ok();
   }
   if (::rename(one.path.c_str(), final_path.c_str()) == 0) return ok();
-  // Two who staged the same file at once list it twice.
-  const int why = errno;
-  const bool named_before = why == ENOENT && ::access(final_path.c_str(), F_OK) == 0;
-  return named_before ? ok() : Status(errno_error("name a body", why));
+  return errno_error("name a body", errno);
+}
+
+Status Bodies::name_all(std::map<std::string, Staged>& staged) const {
+  std::vector<std::string> targets;
+  for (auto it = staged.begin(); it != staged.end(); ++it) {
+    Status named = name_finally(it->second, it->first);
+    if (!named) {
+      // Once is enough: what is gone cannot be named later either.
+      const std::string& path = it->second.path;
+      if (!path.empty() && ::access(path.c_str(), F_OK) != 0) staged.erase(it);
+      return named;
+    }
+    targets.push_back(it->first);
+  }
+  if (targets.size() > kSyncedSinglyMax) return sync_all(staged);
+  return sync_folders_of(targets);
+}
+
+// What could not be written is let go, and is asked for again; whoever staged it must not go on as if it were there.
+void Bodies::lose(const std::map<std::string, Staged>& staged) {
+  for (const auto& [final_path, one] : staged) {
+    if (!one.path.empty()) ::unlink(one.path.c_str());
+  }
+  ++losses_;
 }
 
 Status Bodies::name_staged() {
@@ -312,25 +369,18 @@ Status Bodies::name_staged() {
     staged.swap(staged_);
   }
   if (staged.empty()) return ok();
-  const auto name_all = [&]() -> Status {
-    TRY(sync_staged(staged));
-    std::vector<std::string> targets;
-    for (auto it = staged.begin(); it != staged.end(); ++it) {
-      auto& [final_path, one] = *it;
-      Status named = name_finally(one, final_path);
-      if (!named) {
-        // Once is enough: what is gone cannot be named later either.
-        if (!one.file && ::access(one.path.c_str(), F_OK) != 0) staged.erase(it);
-        return named;
-      }
-      targets.push_back(final_path);
-    }
-    return sync_folders_of(targets);
-  };
-  Status named = name_all();
+  if (Status synced = sync_staged(staged); !synced) {
+    lose(staged);
+    return synced;
+  }
+  Status named = name_all(staged);
   if (named) return named;
   const std::lock_guard lock(mutex_);
   staged_.merge(staged);
+  // What somebody has staged again meanwhile.
+  for (const auto& [final_path, one] : staged) {
+    if (!one.path.empty()) ::unlink(one.path.c_str());
+  }
   return named;
 }
 

@@ -63,8 +63,10 @@ class Bodies {
   std::optional<tree::Body> hashed(const ProvisionalFile& file);
 
   // The content of all bodies that were taken, and the chunk lists of all that were put, before the
-  // call are on disk under their names when it returns.
-  Status sync();
+  // call are on disk under their names when it returns. `losses`: as losses() told before the first of the caller's. kIo:
+  // something that was taken since could not be written and is gone, so that it has to be taken again.
+  Status sync(uint64_t losses);
+  uint64_t losses() const { return losses_; }
 
   // A file on the store that is gone when it is closed.
   Result<UniqueFd> unnamed_file() const;
@@ -83,13 +85,16 @@ class Bodies {
                                      const std::function<bool()>& stopping);
   // What has its bytes, and is to be named once they are on disk.
   struct Staged {
-    UniqueFd file;     // without a name
-    std::string path;  // or by that, in content/new
+    UniqueFd file;     // held open while not too many are
+    std::string path;  // in content/new; empty: it has no name
   };
   Status stage(UniqueFd content, const std::string& final_path);
   Result<std::string> name_for_now(const UniqueFd& content, const std::string& final_path) const;
   Status sync_staged(std::map<std::string, Staged>& staged) const;
+  Status sync_all(const std::map<std::string, Staged>& staged) const;
   Status name_finally(Staged& one, const std::string& final_path) const;
+  Status name_all(std::map<std::string, Staged>& staged) const;
+  void lose(const std::map<std::string, Staged>& staged);
   Status sync_chunk_lists();
   Status name_staged();
 
@@ -98,6 +103,7 @@ class Bodies {
   std::atomic<bool> takes_ = false;  // `take` is what this store uses
   std::atomic<bool> clones_ = true;  // until the file system says that it cannot
   RecentUses uses_;
+  std::atomic<uint64_t> losses_ = 0;  // how often staged files were let go
   std::mutex sync_mutex_;  // held through a sync, so that a second one does not overtake it
   std::mutex mutex_;       // guards the lists
   std::vector<std::string> unsynced_;     // absolute paths

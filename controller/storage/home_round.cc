@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "common/base/check.h"
+#include "common/base/log.h"
 #include "common/base/units.h"
 #include "common/tree/codec.h"
 #include "common/tree/lineage.h"
@@ -100,7 +101,8 @@ StoringRound::StoringRound(HomeStart start, const HomingParts& parts,
       parts_(parts),
       volume_(std::move(volume)),
       homing_(std::move(homing)),
-      build_(parts.bodies.uses()) {
+      build_(parts.bodies.uses()),
+      losses_(parts.bodies.losses()) {
   open_.emplace_back("", &upper_);
 }
 
@@ -294,13 +296,17 @@ Result<Digest> StoringRound::root_without_setup(TreeSet& trees) {
   return out;
 }
 
-Status StoringRound::keep_setup(const ChangeSet& set) {
-  if (!start_.setup_run || !start_.final || reads_.empty()) return ok();
+// The step's results are there without a record of it, too: the next launch runs it again.
+void StoringRound::keep_setup(const ChangeSet& set) {
+  if (!start_.setup_run || !start_.final || reads_.empty()) return;
   Result<tree::Reads> reads = tree::decode_reads(reads_);
-  if (!reads) return reads.error();
   const SetupRun& run = *start_.setup_run;
   const SetupRecord record{start_.key.job, start_.volume, run.which, run.plain, set.left, {}};
-  return parts_.keep_setup(record, std::move(*reads), run.from);
+  const Status kept =
+      reads ? parts_.keep_setup(record, std::move(*reads), run.from) : Status(reads.error());
+  if (kept) return;
+  log::warning("what the setup of job {} has read is not kept: {}", start_.key.job,
+               kept.error().message);
 }
 
 // The trees as they follow from what was told.
@@ -353,13 +359,13 @@ Result<HomeSummary> StoringRound::finish() {
   if (!wanted_.empty()) {
     return Error{Code::kInvalid, "the bytes of some entries have not come", {}};
   }
-  TRY(parts_.bodies.sync());
+  TRY(parts_.bodies.sync(losses_));
   reach(parts_.fault, "home.bodies");
   const std::lock_guard homing(*homing_);
   TreeSet trees(parts_.files, volume_->objects_in_memory());
   ChangeSet set = TRY(lay(trees));
   reach(parts_.fault, "home.laid");
-  TRY(keep_setup(set));
+  keep_setup(set);
   if (start_.applies) {
     const tree::Chooser home = [this](const std::string& path, const tree::Entry* before,
                                       const tree::Entry* after) {

@@ -53,7 +53,7 @@ class StoringRound final : public HomeRound {
   Result<ChangeSet> lay(TreeSet& trees);
   Result<tree::Entry> without_setup(TreeSet& trees, const tree::Entry& tree);
   Result<Digest> root_without_setup(TreeSet& trees);
-  Status keep_setup(const ChangeSet& set);
+  void keep_setup(const ChangeSet& set);
   std::vector<CopiedUp> copied_up();
   Result<HomeSummary> summary(TreeSet& trees, const ChangeSet& set);
 
@@ -62,6 +62,7 @@ class StoringRound final : public HomeRound {
   const std::shared_ptr<Volume> volume_;
   const std::shared_ptr<std::mutex> homing_;
   const RecentUses::Build build_;  // spares what the round refers to
+  const uint64_t losses_;          // as Bodies::sync has it
   tree::Manifest root_;
   tree::Lineage lineage_{};  // of the upper's entries
   std::optional<tree::Entry> upper_root_;

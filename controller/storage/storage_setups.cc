@@ -106,6 +106,7 @@ Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
   }
   for (const SetupRecord& record : records) {
     if (!trees.open(record.plain) || !trees.open(record.left)) continue;
+    if (!setups_.reads(record)) continue;  // nothing could be kept of a run that begins with it
     std::string conflict;
     const auto laid = TRY(lay_setup(trees, record, wish.plain, true, conflict));
     if (why.empty()) {

@@ -242,6 +242,7 @@ void Volume::note_provisional(const std::vector<ProvisionalFile>& files) {
 Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   // What it refers to stays, also if nothing else does any more.
   const RecentUses::Build build(bodies_.uses());
+  const uint64_t losses = bodies_.losses();
   BuildRequest request = request_for(instant, as);
   UniqueFd live;
   if (as == As::kNew && driver_.freezes()) {
@@ -261,7 +262,7 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
   manifest.has_xattrs = change.totals.xattrs > 0;
   manifest.files = static_cast<uint64_t>(change.totals.files);
   manifest.bytes = static_cast<uint64_t>(change.totals.bytes);
-  if (!driver_.freezes()) TRY(bodies_.sync());
+  if (!driver_.freezes()) TRY(bodies_.sync(losses));
   Pending pending;
   pending.name = instant.name;
   manifest = TRY(files_.publish(known_, change, std::move(manifest), rewrite, pending.written));
@@ -317,7 +318,7 @@ Status Volume::settle() {
     paths.insert(paths.end(), pending.written.begin(), pending.written.end());
   }
   const UniqueFd folder = TRY(open_file(folder_, O_RDONLY | O_DIRECTORY));
-  TRY(bodies_.sync());
+  TRY(bodies_.sync(bodies_.losses()));
   TRY(sync_files(paths));
   reach(fault_, "settle.synced");
   TRY(driver_.commit(folder.get()));

@@ -37,7 +37,7 @@ class WatchesTest : public ::testing::Test {
     return root;
   }
   tree::Reads told(const std::string& id) {
-    const auto bytes = watches_.told(id);
+    const auto bytes = watches_.take(id);
     EXPECT_TRUE(bytes);
     return bytes ? *tree::decode_reads(*bytes) : tree::Reads{};
   }
@@ -82,8 +82,7 @@ TEST_F(WatchesTest, WhatIsLookedForFoundOrNotAndListedIsTold) {
   EXPECT_TRUE(reads.folders.at("etc").listed);
   EXPECT_EQ(reads.folders.size(), 2u);
   EXPECT_EQ(told("other").folders.at("").names, (std::set<std::string>{"nothing"}));
-  watches_.end("one");
-  EXPECT_FALSE(watches_.told("one"));
+  EXPECT_FALSE(watches_.take("one")) << "it was told, and is over";
   EXPECT_FALSE(watches_.listed(etc));
 }
 

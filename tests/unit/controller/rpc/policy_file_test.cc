@@ -57,6 +57,7 @@ TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_EQ(said("reservations: 1\n---\nreservations: 2\n"),
             "policy.yaml:3:1: a policy is one document, and another begins here");
   EXPECT_EQ(said("priority_step: 40000d"), "policy.yaml:1:16: '40000d' is more than 365d");
+  EXPECT_EQ(said("aside_for: 400d\n---\n"), "");
 }
 
 // Reading one would wait until somebody writes.

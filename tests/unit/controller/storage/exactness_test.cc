@@ -260,7 +260,7 @@ TEST_P(CoarseStampsTest, ChangesWithinATickAreSeen) {
     request.assume_coarse_stamps = true;
     const Result<TreeChange> built = build_tree(request, KnownTree(), bodies);
     if (!built) continue;
-    ASSERT_TRUE(bodies.sync());
+    ASSERT_TRUE(bodies.sync(bodies.losses()));
     ++good;
     const auto directory = tree::decode_directory(built->objects.at(0).bytes);
     ASSERT_TRUE(directory);
