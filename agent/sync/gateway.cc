@@ -190,7 +190,7 @@ void Gateway::listen_again(uint64_t socket_number) {
 
 void Gateway::arm(const Socket& socket, bool heard) {
   epoll_event event{};
-  event.events = heard ? EPOLLIN : 0;
+  event.events = heard ? uint32_t{EPOLLIN} : 0;
   event.data.u64 = socket.number;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket.listener.get(), &event);
 }

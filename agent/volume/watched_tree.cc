@@ -49,7 +49,7 @@ Result<Vfs::Watched> Vfs::watched_tree(const Digest& tree, const std::string& id
     return Error{Code::kUnsupported, "a tree without anything in it cannot be watched", {}};
   }
   // Many may watch one tree: each begins somewhere else.
-  directory.entries.front().ctime_ns -= offset_of(id);
+  directory.entries.front().ctime_ns += offset_of(id);
   for (int tries = 0; tries < kTriesMax; ++tries) {
     directory.entries.front().ctime_ns += 1;
     const tree::Object object = tree::encode_directory(directory, manifest.lineage);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookFirst{10};
 constexpr std::chrono::milliseconds kLookMost{200};
+constexpr int kMissedMax = 50;  // looks in a row without an answer, once the job has begun or ended
 
 }  // namespace
 
@@ -97,7 +98,7 @@ void SetupOutput::print(JobId run) {
       }
     }
     if (read && job && is_final(job->state) && !anew) return;
-    if (is_over(job)) return;
+    if (is_over()) return;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, pause, [this] { return stopped_.load(); });
     pause = std::min(pause * 2, kLookMost);
@@ -105,13 +106,15 @@ void SetupOutput::print(JobId run) {
 }
 
 // Whether the job itself has ended without its step's run, which may go on for another launch.
-bool SetupOutput::is_over(const Result<JobRecord>& run) {
+bool SetupOutput::is_over() {
   {
     const std::lock_guard lock(mutex_);
     if (!finishing_) return false;
   }
   const Result<JobRecord> job = controller_.get_job(job_);
-  return !run || !job || is_final(job->state);
+  if (!job) return ++missed_ > kMissedMax;
+  missed_ = 0;
+  return is_final(job->state);
 }
 
 }  // namespace devrun::cli

@@ -33,13 +33,14 @@ class SetupOutput {
   // Whether there is nothing more to come.
   bool look();
   void print(JobId run);
-  bool is_over(const Result<JobRecord>& run);
+  bool is_over();
 
   const Console& console_;
   const JobId job_;
   const bool quiet_;
   Controller controller_;
-  JobId printed_ = 0;  // the thread's alone
+  JobId printed_ = 0;  // the thread's alone, as the next
+  int missed_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -161,6 +161,45 @@ def test_a_failed_setup_leaves_nothing_but_its_output(cluster):
     assert b"half-done" not in done.out, done
 
 
+def test_what_a_mount_is_of_is_an_input(cluster):
+    folder = project(cluster)
+    text = named("name: train\nfile_mounts:\n  /in: ./a\nsetup: cat /in/wants > /work/proj/got\nrun: cat /work/proj/got\n")
+
+    def launched(mounted):
+        write(f"{folder}/task.yaml", text.replace("./a", mounted))
+        done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", "cd /work/proj && devrun launch -q task.yaml")
+        return done.out, newest(cluster)["setup"]["how"]
+
+    for name in "ab":
+        os.makedirs(f"{folder}/{name}")
+        write(f"{folder}/{name}/wants", name + "\n")
+    assert launched("./a") == (b"a\n", "cold")
+    assert launched("./a") == (b"a\n", "hit")
+    out, how = launched("./b")
+    assert out == b"b\n" and how != "hit", (out, how)
+    assert launched("./a") == (b"a\n", "hit")
+
+
+def test_what_is_added_to_a_folder_that_setup_renames_is_seen(cluster):
+    folder = project(cluster)
+    os.makedirs(f"{folder}/src")
+    write(f"{folder}/src/one.py", "1\n")
+    text = named("name: train\nsetup: |\n  cd /work/proj\n  mv src pkg\nrun: ls /work/proj/pkg\n")
+    assert run(cluster, text)[0].out == b"one.py\n"
+    assert run(cluster, text)[1]["setup"]["how"] == "hit"
+    write(f"{folder}/src/two.py", "2\n")
+    launch(cluster, text)
+    assert newest(cluster)["setup"]["how"] != "hit"
+
+
+def test_many_setups_may_begin_with_one_tree(cluster):
+    project(cluster)
+    text = named("name: train\nenvs: {N: null}\nsetup: exit 7\nrun: 'true'\n")
+    jobs = [int(launch(cluster, text, "-d", "--env", f"N={number}").out) for number in range(70)]
+    ends = [cluster.await_end(job, limit_s=100)["ending"]["status"] for job in jobs]
+    assert ends == [7] * len(jobs), ends
+
+
 def test_concurrent_launches_share_one_run(cluster):
     project(cluster)
     os.makedirs(cluster.live("work/gate"), exist_ok=True)

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/agent/volume/node_namespace.h"
 #include "tests/unit/agent/volume/tree_builder.h"
 
 namespace devrun::volume {
@@ -43,7 +44,8 @@ class WatchesTest : public ::testing::Test {
   }
 
   MemoryStore store_;
-  std::unique_ptr<NodeState> state_ = std::move(*NodeState::create(""));
+  const TemporaryFolder folder_;  // for what outlives a devrun-fs
+  std::unique_ptr<NodeState> state_ = std::move(*NodeState::create(folder_.path()));
   Vfs vfs_{store_, nullptr, {}, *state_};
   Watches watches_{vfs_};
   Digest tree_;

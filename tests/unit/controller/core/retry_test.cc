@@ -110,6 +110,35 @@ TEST(Retry, WhatInterruptsEachSetUpEndsTheJob) {
   EXPECT_EQ(world.ending(id).status, 125);
 }
 
+TEST(Retry, TheRetriesThatAreLeftAfterAnInterruptionHaveALease) {
+  Cluster world;
+  const JobId id = world.submit(retried(1));
+  EXPECT_NE(world.task(id).lease, Duration{});
+  world.report("node1", World::at(world.present(id), Phase::kEnded, set_up_interrupted()));
+  world.pass(seconds(60));
+  EXPECT_EQ(world.task(id).attempt, 2u);
+  EXPECT_NE(world.task(id).lease, Duration{}) << "a third may follow";
+  world.fail(id, 1);
+  world.pass(seconds(60));
+  EXPECT_EQ(world.task(id).lease, Duration{});
+}
+
+TEST(Retry, AnInterruptedRankOfAGangThatHadBegunIsOneOfTheRetries) {
+  Cluster world(2);
+  JobSpec spec = retried(1);
+  spec.nodes = 2;
+  const JobId id = world.submit(spec);
+  world.end(world.task(id).ranks[0].node, {id, kNoTask, 0, 1}, 143);
+  world.report(world.task(id).ranks[1].node,
+               World::at({id, kNoTask, 1, 1}, Phase::kEnded, set_up_interrupted()));
+  world.pass(seconds(60));
+  ASSERT_EQ(world.task(id).attempt, 2u);
+  for (const uint32_t rank : {0u, 1u}) {
+    world.end(world.task(id).ranks[rank].node, {id, kNoTask, rank, 2}, 1);
+  }
+  EXPECT_EQ(world.of(id), JobState::kFailed) << "one was asked for";
+}
+
 TEST(Retry, OfAGangThatHasPartlyBegunAnInterruptedSetUpIsAFailure) {
   Cluster world(2);
   JobSpec spec = simple_job();

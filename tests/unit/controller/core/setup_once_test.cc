@@ -200,8 +200,33 @@ TEST_F(SetupOnceTest, ARunThatWaitsForMoreThanTheJobNeedsIsNotWaitedFor) {
   EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
 }
 
-TEST_F(SetupOnceTest, AFreshOneHasARunOfItsOwn) {
+// Ctrl-C and the same command again.
+TEST_F(SetupOnceTest, ARunThatIsBeingEndedIsNotJoined) {
   const JobId first = submit_cold(9);
+  const JobId run = first + 1;
+  world_.put(Cancel{{first, kNoTask}});
+  ASSERT_TRUE(job(run).tasks.at(kNoTask).stop) << "it has its grace";
+  const JobId again = submit_cold(9);
+  EXPECT_EQ(job(again).setup->run, again + 1);
+  world_.end(node_of(run), first_try(run), 130);
+  EXPECT_FALSE(job(again).outcome);
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
+TEST_F(SetupOnceTest, ARunThatHasLessThanWasAskedForIsNotJoined) {
+  const JobId first = submit_cold(9);
+  JobSpec spec = with_setup(9);
+  spec.per_node.memory_bytes += 1 << 30;
+  const JobId more = world_.submit(spec);
+  answer(more, SetupHow::kCold, 9, 9);
+  EXPECT_EQ(job(more).setup->run, more + 1);
+  const JobId same = submit_cold(9);
+  EXPECT_EQ(job(same).setup->run, more + 1) << "the newest, which has enough";
+  EXPECT_NE(job(first).setup->run, job(same).setup->run);
+}
+
+TEST_F(SetupOnceTest, AFreshOneHasARunOfItsOwn) {
+  submit_cold(9);
   JobSpec spec = with_setup(9);
   spec.setup_once.fresh = true;
   const JobId second = world_.submit(spec);
