@@ -370,8 +370,6 @@ void Agent::perform(const StartAttempt& effect) {
     }
     if (!socket || !started) {
       Error error = socket ? started.error() : socket.error();
-      if (!socket && error.code == Code::kInvalid)
-        error.code = Code::kInternal;  // the node's own path
       if (error.code != Code::kExists) log::warning("{}: {}", to_string(spec.key), error.message);
       post(StartFailed{spec.key, std::move(error)});
       return;

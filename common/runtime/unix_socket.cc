@@ -29,7 +29,7 @@ Result<sockaddr_un> address_of(const std::string& path, UniqueFd& folder) {
     shown = fmt::format("/proc/self/fd/{}/{}", folder.get(), p.filename().string());
   }
   if (shown.size() >= sizeof address.sun_path) {
-    return Error{Code::kInvalid, fmt::format("socket name {} is too long", path), {}};
+    return Error{Code::kUnsupported, fmt::format("socket name {} is too long", path), {}};
   }
   std::memcpy(address.sun_path, shown.c_str(), shown.size() + 1);
   return address;
@@ -78,7 +78,8 @@ Result<UniqueFd> listen_unix(const std::string& path, mode_t mode) {
     return errno_error(fmt::format("bind {}", path), errno);
   }
   if (::chmod(path.c_str(), mode) != 0) return errno_error(fmt::format("chmod {}", path), errno);
-  if (::listen(fd.get(), SOMAXCONN) != 0) return errno_error(fmt::format("listen on {}", path), errno);
+  if (::listen(fd.get(), SOMAXCONN) != 0)
+    return errno_error(fmt::format("listen on {}", path), errno);
   return fd;
 }
 
