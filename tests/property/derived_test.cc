@@ -81,7 +81,7 @@ class DerivedTest : public storage::StoreTest {
     const Result<tree::Body> body =
         bodies_->take(file.get(), fs::file_size(path), [] { return true; });
     EXPECT_TRUE(body) << body.error().message;
-    EXPECT_TRUE(bodies_->sync());
+    EXPECT_TRUE(bodies_->sync(bodies_->losses()));
     return body ? *body : tree::Body{};
   }
   // The tree `root`, made of `now` and the new objects, in the store.
