@@ -128,7 +128,7 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
   // `step` is one beyond the one that failed.
   if (Status undone = undo(at, step); !undone) log::error("{}", undone.error().message);
   Error error = done.error();
-  const bool by_caller = step < steps_.size() && steps_[step].looks_at_wishes;
+  const bool by_caller = step > 0 && steps_[step - 1].looks_at_wishes;
   if (error.code == Code::kInvalid && !by_caller) error.code = Code::kInternal;
   const shim::ExitRecord record{not_started(error), 0, wall_clock(), {}, {}};
   if (Status wrote = shim::write_exit_record(at.folder, record); !wrote) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/base/log.h"
 #include "common/runtime/file.h"
 
 namespace devrun::storage {
@@ -112,7 +113,13 @@ Result<std::vector<SetupRecord>> Setups::collect(Duration age, Time now) {
   std::vector<SetupRecord> all;
   std::error_code failed;
   for (const auto& family : std::filesystem::directory_iterator(folder_, failed)) {
-    std::vector<SetupRecord> of = TRY(read_folder(family.path().string()));
+    Result<std::vector<SetupRecord>> read = read_folder(family.path().string());
+    if (!read) {
+      // Its trees may go: a record whose trees are not there is no hit.
+      log::warning("setups: {}", read.error().message);
+      continue;
+    }
+    std::vector<SetupRecord> of = std::move(*read);
     std::ranges::sort(of, std::ranges::greater{}, &SetupRecord::job);
     for (size_t i = 0; i < of.size(); ++i) {
       if (i < kFamilyMax && now < of[i].used + age) {

@@ -120,9 +120,10 @@ TEST(Results, RanksAreSummedUp) {
   other.kept = 1;
   const std::string text = said({rank_wrote(0, three_files()), rank_wrote(1, other)});
   EXPECT_TRUE(text.starts_with("devrun: 6 files, 8.0 MB to /root/proj, from 2 ranks\n")) << text;
-  EXPECT_NE(text.find("devrun: rank 1: 1 file was changed in the volume meanwhile: yours is as you "
-                      "left it; the job's stays in its change set\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("devrun: rank 1: 1 file was changed in the volume meanwhile, by you or another "
+                "rank or task: that stays there; this one's stays in its change set\n"),
+      std::string::npos)
       << text;
   EXPECT_NE(text.find("devrun apply --beside 42.1 /root/proj/w,"), std::string::npos) << text;
   EXPECT_NE(text.find("devrun: 1 file, 0 B outside of home stays in the change set. Try: devrun "
