@@ -48,6 +48,7 @@ TEST_F(EndingsTest, AMissingFolderIs125AndRunsNothing) {
   spec.program.cwd = "/home/ada/nowhere";
   const Ending ending = host_.run(spec);
   EXPECT_EQ(ending.cause, EndCause::kNotStarted);
+  EXPECT_EQ(ending.fault, Fault::kCaller);
   EXPECT_EQ(ending.status, 125);
   EXPECT_EQ(ending.reason,
             "the job would not have the folder /home/ada/nowhere: it is not in the volume");

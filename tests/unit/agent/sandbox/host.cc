@@ -16,6 +16,7 @@
 #include "agent/sandbox/remove_tree.h"
 #include "agent/shim/exit_record.h"
 #include "common/base/check.h"
+#include "common/model/ending.h"
 #include "common/runtime/file.h"
 
 namespace devrun::sandbox {
@@ -147,7 +148,7 @@ AttemptSpec Host::spec(std::vector<std::string> argv) {
 
 Ending Host::run(const AttemptSpec& spec) {
   Status started = start(spec);
-  if (!started) return {EndCause::kNotStarted, 125, started.error().message, started.error().hint};
+  if (!started) return not_started(started.error());
   return wait(spec.key);
 }
 
