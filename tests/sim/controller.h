@@ -63,6 +63,8 @@ class Controller {
   // As somebody is told who asks now.
   std::optional<controller::TaskView> view_ever(TaskKey task) const;
   bool is_at_rest() const { return !busy_ && queue_.empty() && expecting_.empty(); }
+  // Attempts whose output has not come whole, and how much it is.
+  const std::map<AttemptKey, int64_t>& expecting() const { return expecting_; }
 
   // ── from agents ──
   void on_synchronize(LinkId link, uint64_t call, controller::Synchronized input);

@@ -211,6 +211,10 @@ std::string World::what_is_left() {
     if (!node->agent()->is_at_rest()) return fmt::format("the agent of {} does not rest", name);
   }
   if (!users.unanswered().empty()) return "a user waits for " + *users.unanswered().begin();
+  if (!controller.expecting().empty()) {
+    const auto& [key, bytes] = *controller.expecting().begin();
+    return fmt::format("the controller expects {} bytes of {}", bytes, folder_name(key));
+  }
   if (!controller.is_at_rest()) return "the controller does not rest";
   return {};
 }
