@@ -76,7 +76,7 @@ class NodeSandboxes final : public Sandboxes {
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
 
  private:
-  Status keep_reads(const AttemptKey& key);
+  Status keep_reads(const Places& at, const AttemptKey& key) const;
   Places places(const AttemptKey& key) const { return Places(ground_.options.state_folder, key); }
   std::vector<std::string> bound_places(const AttemptSpec& spec) const {
     std::vector<std::string> of_site;
@@ -267,14 +267,15 @@ Result<Usage> NodeSandboxes::usage(const AttemptKey& key) {
 }
 
 Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
-  // First: looking at what it wrote looks into its tree.
-  if (const Status kept = keep_reads(key); !kept) {
-    log::warning("{}: what its setup read is not known, so that it will run again: {}",
-                 to_string(key), kept.error().message);
-  }
   const Places at = places(key);
   const std::string bytes = TRY(read_file(at.spec()));
   const AttemptSpec spec = TRY(spec_of(bytes));
+  // First: looking at what it wrote looks into its tree.
+  const Status kept = spec.setup_for_ranks == 0 ? ok() : keep_reads(at, key);
+  if (!kept) {
+    log::warning("{}: what its setup read is not known, so that it will run again: {}",
+                 to_string(key), kept.error().message);
+  }
   const std::vector<std::string> lower = TRY(read_lines(at.lower()));
   if (spec.root.live) {
     WrittenSummary nothing;
@@ -307,10 +308,8 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
                       exists(at.reads()) ? at.reads() : ""};
 }
 
-Status NodeSandboxes::keep_reads(const AttemptKey& key) {
-  const Places at = places(key);
-  const std::string bytes = TRY(read_file(at.spec()));
-  if (TRY(spec_of(bytes)).setup_for_ranks == 0 || exists(at.reads())) return ok();
+Status NodeSandboxes::keep_reads(const Places& at, const AttemptKey& key) const {
+  if (exists(at.reads())) return ok();
   const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(at.folder));
   if (!exit || exit->ending.cause != EndCause::kExited || exit->ending.status != 0) return ok();
   const std::string reads = TRY(ground_.parts.watched(key));

@@ -151,26 +151,29 @@ void Gateway::accept_connections() {
   }
 }
 
+Gateway::Socket* Gateway::find_socket(uint64_t number) {
+  const auto found = std::find_if(sockets_.begin(), sockets_.end(),
+                                  [&](const auto& entry) { return entry.second.number == number; });
+  return found == sockets_.end() ? nullptr : &found->second;
+}
+
 void Gateway::accept_one(uint64_t socket_number) {
   const std::lock_guard lock(mutex_);
-  const auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& entry) {
-    return entry.second.number == socket_number;
-  });
-  if (socket == sockets_.end()) return;
-  if (!has_room(socket_number)) return hold_back(socket->second);
+  Socket* const socket = find_socket(socket_number);
+  if (socket == nullptr) return;
+  if (!has_room(socket_number)) return hold_back(*socket);
   UniqueFd connection(
-      ::accept4(socket->second.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      ::accept4(socket->listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection) {
-    if (errno == EMFILE || errno == ENFILE) hold_back(socket->second);
+    if (errno == EMFILE || errno == ENFILE) hold_back(*socket);
     return;
   }
   const Result<PeerCredentials> credentials = peer_credentials(connection.get());
   if (!credentials) return;  // closed
   const int fd = connection.release();
-  peers_[fd] = {
-      socket_number,
-      inode_of(fd),
-      {socket->second.container, credentials->uid, credentials->gid, credentials->groups}};
+  peers_[fd] = {socket_number,
+                inode_of(fd),
+                {socket->container, credentials->uid, credentials->gid, credentials->groups}};
   grpc::AddInsecureChannelFromFd(server_.get(), fd);
 }
 
@@ -182,10 +185,8 @@ void Gateway::hold_back(const Socket& socket) {
 
 void Gateway::listen_again(uint64_t socket_number) {
   const std::lock_guard lock(mutex_);
-  const auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& entry) {
-    return entry.second.number == socket_number;
-  });
-  if (socket != sockets_.end()) arm(socket->second, true);
+  Socket* const socket = find_socket(socket_number);
+  if (socket != nullptr) arm(*socket, true);
 }
 
 void Gateway::arm(const Socket& socket, bool heard) {

@@ -54,6 +54,7 @@ class Gateway {
   Status begin();
   void accept_connections();
   void accept_one(uint64_t socket_number);
+  Socket* find_socket(uint64_t number);  // under mutex_
   bool has_room(uint64_t socket_number);
   void hold_back(const Socket& socket);
   void listen_again(uint64_t socket_number);

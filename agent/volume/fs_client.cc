@@ -66,7 +66,7 @@ Result<std::optional<wire::FsAnswer>> ask_once(const std::string& path, const wi
 }
 
 Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call,
-                           std::chrono::milliseconds absence_max, const GivenUp& given_up = {}) {
+                           std::chrono::milliseconds absence_max, const GivenUp& given_up) {
   const auto deadline = std::chrono::steady_clock::now() + absence_max;
   Error why;
   for (;;) {
@@ -78,8 +78,17 @@ Result<wire::FsAnswer> ask(const std::string& path, const wire::FsCall& call,
   }
 }
 
-Error something_else() {
+// What this call is answered with, if it is not refused.
+template <typename Wanted>
+Result<Wanted> ask_for(const std::string& path, const wire::FsCall& call,
+                       std::chrono::milliseconds absence_max = {}, const GivenUp& given_up = {}) {
+  wire::FsAnswer answer = TRY(ask(path, call, absence_max, given_up));
+  if (auto* wanted = std::get_if<Wanted>(&answer)) return std::move(*wanted);
   return Error{Code::kInternal, "devrun-fs answered something else", {}};
+}
+
+Error no_snapshot() {
+  return Error{Code::kInvalid, "a live tree is no snapshot", {}};
 }
 
 }  // namespace
@@ -87,44 +96,29 @@ Error something_else() {
 Result<wire::FsTreePath> fs_prepare(const std::string& control_socket, const Root& root,
                                     std::chrono::milliseconds absence_max, const wire::FsRun& run,
                                     const GivenUp& given_up) {
-  if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
-  wire::FsAnswer answer =
-      TRY(ask(control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max,
-              given_up));
-  auto* path = std::get_if<wire::FsTreePath>(&answer);
-  if (path == nullptr) return something_else();
-  return std::move(*path);
+  if (root.live) return no_snapshot();
+  return ask_for<wire::FsTreePath>(
+      control_socket, wire::FsPrepareTree{root.tree, root.change_sets, run}, absence_max, given_up);
 }
 
 Result<std::string> fs_end_run(const std::string& control_socket, const std::string& run_id) {
-  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsEndRun{run_id}, {}));
-  auto* trace = std::get_if<wire::FsTrace>(&answer);
-  if (trace == nullptr) return something_else();
-  return std::move(trace->bytes);
+  return TRY(ask_for<wire::FsTrace>(control_socket, wire::FsEndRun{run_id})).bytes;
 }
 
 Result<wire::FsTreePath> fs_prepare_watched(const std::string& control_socket, const Root& root,
                                             const std::string& watch, const GivenUp& given_up) {
-  if (root.live) return Error{Code::kInvalid, "a live tree is no snapshot", {}};
-  wire::FsPrepareTree call{root.tree, root.change_sets, {}, watch};
-  wire::FsAnswer answer = TRY(ask(control_socket, std::move(call), kFsAbsenceMax, given_up));
-  auto* path = std::get_if<wire::FsTreePath>(&answer);
-  if (path == nullptr) return something_else();
-  return std::move(*path);
+  if (root.live) return no_snapshot();
+  return ask_for<wire::FsTreePath>(control_socket,
+                                   wire::FsPrepareTree{root.tree, root.change_sets, {}, watch},
+                                   kFsAbsenceMax, given_up);
 }
 
 Result<std::string> fs_watched(const std::string& control_socket, const std::string& watch) {
-  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsWatched{watch}, {}));
-  auto* reads = std::get_if<wire::FsTrace>(&answer);
-  if (reads == nullptr) return something_else();
-  return std::move(reads->bytes);
+  return TRY(ask_for<wire::FsTrace>(control_socket, wire::FsWatched{watch})).bytes;
 }
 
 Result<std::map<std::string, uint64_t>> fs_statistics(const std::string& control_socket) {
-  wire::FsAnswer answer = TRY(ask(control_socket, wire::FsCount{}, {}));
-  auto* counted = std::get_if<wire::FsCounted>(&answer);
-  if (counted == nullptr) return something_else();
-  return std::move(*counted);
+  return ask_for<wire::FsCounted>(control_socket, wire::FsCount{});
 }
 
 }  // namespace devrun

@@ -17,11 +17,11 @@ namespace devrun {
 inline constexpr std::chrono::milliseconds kFsAbsenceMax{30'000};
 
 // Makes the tree of `root` (not a live one) appear and returns the folder in which it is mounted, and
-// the folders that an overlay should have for lower layers to show the same faster (node_calls.h). Blocks until its root can be looked up; a new connection per
-// call, any thread. A devrun-fs that is away, or dies while it is asked, is asked again for
-// `absence_max`. kUnavailable: the store is away; kTimeout: devrun-fs is; kNotFound: the store has no such
-// tree; kCancelled: `given_up`, asked every 100 ms, said so. `run` is what will run in it, from now until fs_end_run (no id: nothing that is told); what
-// such a run is known to read is fetched meanwhile.
+// the folders that an overlay should have for lower layers to show the same faster (node_calls.h). Blocks until its root
+// can be looked up; a new connection per call, any thread. A devrun-fs that is away, or dies while it is asked, is asked
+// again for `absence_max`. kUnavailable: the store is away; kTimeout: devrun-fs is; kNotFound: the store has no such tree;
+// kCancelled: `given_up`, asked every 100 ms, said so. `run` is what will run in it, from now until fs_end_run (no id:
+// nothing that is told); what such a run is known to read is fetched meanwhile.
 Result<wire::FsTreePath> fs_prepare(const std::string& control_socket, const Root& root,
                                     std::chrono::milliseconds absence_max = kFsAbsenceMax,
                                     const wire::FsRun& run = {},

@@ -22,11 +22,17 @@ Task& make_task(Job& job, int32_t index) {
   return it->second;
 }
 
+// It may be gone already: named twice.
+template <typename Key>
+void drop_from(std::map<Key, std::set<JobId>>& sets, const Key& key, JobId job) {
+  const auto at = sets.find(key);
+  if (at == sets.end()) return;
+  at->second.erase(job);
+  if (at->second.empty()) sets.erase(at);
+}
+
 void stop_following(Ledger& ledger, JobId before, JobId follower) {
-  const auto followers = ledger.followers.find(before);
-  if (followers == ledger.followers.end()) return;  // named twice
-  followers->second.erase(follower);
-  if (followers->second.empty()) ledger.followers.erase(followers);
+  drop_from(ledger.followers, before, follower);
 }
 
 // After a change of the job's tasks: the array's place, the queue, the job's own outcome.
@@ -61,9 +67,7 @@ void settle(Ledger& ledger, Job& job, Time at) {
   job.outcome = outcome;
   ledger.ended.insert({at, job.id});
   if (job.spec.setup_run) {
-    const auto run = ledger.setup_runs.find(job.spec.setup_run->which.key);
-    if (run != ledger.setup_runs.end()) run->second.erase(job.id);
-    if (run != ledger.setup_runs.end() && run->second.empty()) ledger.setup_runs.erase(run);
+    drop_from(ledger.setup_runs, job.spec.setup_run->which.key, job.id);
   }
   const auto dev = ledger.dev_containers.find(job.spec.root.volume);
   if (dev != ledger.dev_containers.end() && dev->second == job.id) ledger.dev_containers.erase(dev);

@@ -66,11 +66,8 @@ Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained
   const std::optional<ShapeId> id = known_shape(state, shape);
   if (known == nullptr || !id) return shortage(state, shape, id, now);
   const auto [found, is_first] = known->of_shape.try_emplace(*id);
-  if (is_first) {
-    const Shortage lacks = shortage(state, shape, id, now);
-    found->second = {lacks.words, lacks.never};
-  }
-  return {found->second.words, found->second.never};
+  if (is_first) found->second = shortage(state, shape, id, now);
+  return found->second;
 }
 
 std::string of_queue(const State& state, const Job& job, Time now, Explained* known) {

@@ -5,17 +5,14 @@
 #include <map>
 #include <string>
 
+#include "controller/core/shortage.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
 
 // What shapes lack, found in one look at the state and forgotten with it: of thousands of jobs that wait, many are alike.
 struct Explained {
-  struct Lack {
-    std::string words;
-    bool never = false;
-  };
-  std::map<ShapeId, Lack> of_shape = {};
+  std::map<ShapeId, Shortage> of_shape = {};
 };
 
 // One sentence for people: why the job's next task is not placed; empty if nothing of it waits.

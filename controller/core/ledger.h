@@ -199,6 +199,8 @@ JobState state_of_ending(const Ending& ending);
 // ── arrays ──
 // Ranges that share a task become others that name each once, in order. At most kArrayTasksMax tasks in all.
 void merge_overlaps(std::vector<ArrayRange>& ranges);
+// These, in order, as few ranges; what is named twice counts once.
+std::vector<ArrayRange> ranges_of(const std::vector<int32_t>& tasks);
 uint64_t array_size(const JobSpec& spec);  // 0: no array
 int32_t array_task_at(const JobSpec& spec, uint64_t position);
 uint64_t array_position_of(const JobSpec& spec, int32_t task);  // the first, where ranges overlap

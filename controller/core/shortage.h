@@ -1,5 +1,5 @@
 // What the nodes lack for a job, in words. The largest thing that is lacking is named, with the best that there is, so that
-// whoever reads it knows what would let the job start. Private to controller/core.
+// whoever reads it knows what would let the job start.
 #pragma once
 
 #include <string>

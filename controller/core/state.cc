@@ -135,15 +135,20 @@ void merge_overlaps(std::vector<ArrayRange>& ranges) {
   }
   std::sort(tasks.begin(), tasks.end());
   if (std::adjacent_find(tasks.begin(), tasks.end()) == tasks.end()) return;
-  ranges.clear();
+  ranges = ranges_of(tasks);
+}
+
+std::vector<ArrayRange> ranges_of(const std::vector<int32_t>& tasks) {
+  std::vector<ArrayRange> out;
   for (const int32_t task : tasks) {
-    if (!ranges.empty() && task <= ranges.back().last) continue;
-    if (!ranges.empty() && task == ranges.back().last + 1) {
-      ranges.back().last = task;
+    if (!out.empty() && task <= out.back().last) continue;
+    if (!out.empty() && task == out.back().last + 1) {
+      out.back().last = task;
     } else {
-      ranges.push_back({task, task, 1});
+      out.push_back({task, task, 1});
     }
   }
+  return out;
 }
 
 uint64_t array_position_of(const JobSpec& spec, int32_t task) {

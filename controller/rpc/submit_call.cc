@@ -33,15 +33,7 @@ Result<std::vector<ArrayRange>> failed_tasks(const Job& job) {
     }
   }
   std::sort(failed.begin(), failed.end());
-  std::vector<ArrayRange> out;
-  for (const int32_t index : failed) {
-    if (!out.empty() && out.back().last + 1 == index) {
-      out.back().last = index;
-    } else {
-      out.push_back({index, index, 1});
-    }
-  }
-  if (!out.empty()) return out;
+  if (!failed.empty()) return ranges_of(failed);
   return Error{Code::kConflict,
                job.spec.array.empty() ? fmt::format("job {} is no array", job.id)
                                       : fmt::format("no task of job {} has failed", job.id),

@@ -354,12 +354,10 @@ Status Bodies::name_all(std::map<std::string, Staged>& staged) const {
   return sync_folders_of(targets);
 }
 
-// What could not be written is let go, and is asked for again; whoever staged it must not go on as if it were there.
-void Bodies::lose(const std::map<std::string, Staged>& staged) {
+void Bodies::let_go(const std::map<std::string, Staged>& staged) {
   for (const auto& [final_path, one] : staged) {
     if (!one.path.empty()) ::unlink(one.path.c_str());
   }
-  ++losses_;
 }
 
 Status Bodies::name_staged() {
@@ -370,17 +368,16 @@ Status Bodies::name_staged() {
   }
   if (staged.empty()) return ok();
   if (Status synced = sync_staged(staged); !synced) {
-    lose(staged);
+    // What could not be written is asked for again; whoever staged it must not go on as if it were there.
+    let_go(staged);
+    ++losses_;
     return synced;
   }
   Status named = name_all(staged);
   if (named) return named;
   const std::lock_guard lock(mutex_);
   staged_.merge(staged);
-  // What somebody has staged again meanwhile.
-  for (const auto& [final_path, one] : staged) {
-    if (!one.path.empty()) ::unlink(one.path.c_str());
-  }
+  let_go(staged);  // what somebody has staged again meanwhile
   return named;
 }
 

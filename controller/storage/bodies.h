@@ -94,7 +94,7 @@ class Bodies {
   Status sync_all(const std::map<std::string, Staged>& staged) const;
   Status name_finally(Staged& one, const std::string& final_path) const;
   Status name_all(std::map<std::string, Staged>& staged) const;
-  void lose(const std::map<std::string, Staged>& staged);
+  static void let_go(const std::map<std::string, Staged>& staged);
   Status sync_chunk_lists();
   Status name_staged();
 

@@ -291,8 +291,7 @@ Result<Digest> StoringRound::root_without_setup(TreeSet& trees) {
   std::vector<std::string> written;
   const tree::Manifest base = *TRY(trees.open(start_.plain));
   const Digest out = TRY(trees.publish(base, plain, written)).tree;
-  TRY(sync_files(written));
-  TRY(sync_folders_of(written));
+  TRY(sync_with_folders(written));
   return out;
 }
 
@@ -348,8 +347,7 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   std::vector<std::string> written;
   set.left = TRY(trees.publish(root, left, written)).tree;
   set.complete = start_.final;
-  TRY(sync_files(written));
-  TRY(sync_folders_of(written));
+  TRY(sync_with_folders(written));
   set.changed = clock_now();
   TRY(write_change_set(parts_.jobs_path, set));
   return set;

@@ -297,11 +297,6 @@ Status Homing::refuse_beyond_quota(Trees& trees, const tree::Entry& wanted) {
                fmt::format("devrun volume du {}", volume_.record().name)};
 }
 
-Status Homing::make_durable(const std::vector<std::string>& written) {
-  TRY(sync_files(written));
-  return sync_folders_of(written);
-}
-
 Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request, Merged& merged,
                      Taken& taken) {
   if (merged.root.directory == trees.now.directory &&
@@ -419,7 +414,7 @@ Result<Taken> Homing::run(TreeSet& opened, ChangeSet& set, const Request& reques
       {trees.set, trees.base, theirs, trees.base_manifest.lineage, came}, trees.set.sink()));
   std::vector<std::string> paths;
   set.taken = TRY(trees.set.publish(trees.base_manifest, taken, paths)).tree;
-  TRY(make_durable(paths));
+  TRY(sync_with_folders(paths));
   if (in) {
     std::erase_if(set.conflicts, [&](const std::string& path) {
       return merged.conflicts.has(path) || request.choose(path, nullptr, nullptr);

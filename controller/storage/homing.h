@@ -70,7 +70,6 @@ class Homing {
   Status write(Trees& trees, const ChangeSet& set, const Request& request, Merged& merged,
                Taken& taken);
   Status refuse_beyond_quota(Trees& trees, const tree::Entry& wanted);
-  Status make_durable(const std::vector<std::string>& written);
 
   const HomingParts parts_;
   Volume& volume_;

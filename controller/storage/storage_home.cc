@@ -182,8 +182,7 @@ Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Diges
                               [](const tree::Conflict&) { return ok(); }));
     at = TRY(trees.publish(at, merged, written));
   }
-  TRY(sync_files(written));
-  TRY(sync_folders_of(written));
+  TRY(sync_with_folders(written));
   return at.tree;
 }
 

@@ -58,8 +58,7 @@ Result<std::optional<Digest>> FolderStorage::lay_setup(TreeSet& trees, const Set
   if (!conflict.empty() && !may_conflict) return std::optional<Digest>();
   std::vector<std::string> written;
   const Digest out = TRY(trees.publish(ours, merged, written)).tree;
-  TRY(sync_files(written));
-  TRY(sync_folders_of(written));
+  TRY(sync_with_folders(written));
   return std::optional(out);
 }
 

@@ -66,4 +66,9 @@ Status sync_folders_of(const std::vector<std::string>& paths) {
   return sync_files({folders.begin(), folders.end()});
 }
 
+Status sync_with_folders(const std::vector<std::string>& paths) {
+  TRY(sync_files(paths));
+  return sync_folders_of(paths);
+}
+
 }  // namespace devrun::storage

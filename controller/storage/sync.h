@@ -19,4 +19,7 @@ Status sync_files(const std::vector<std::string>& paths);
 // fsync of each folder that holds one of them, once: POSIX promises a name that lasts only then.
 Status sync_folders_of(const std::vector<std::string>& paths);
 
+// Both: new files last under their names.
+Status sync_with_folders(const std::vector<std::string>& paths);
+
 }  // namespace devrun::storage

@@ -297,8 +297,7 @@ Result<Snapshot> Volume::publish(const Instant& instant, bool rewrite, As as) {
 // For drivers that freeze nothing, of which nothing is left to read the tree from again.
 Status Volume::make_durable(const Pending& done) {
   if (known_record_ && known_record_->tree == done.record.tree && !done.added) return ok();
-  TRY(sync_files(done.written));
-  TRY(sync_folders_of(done.written));
+  TRY(sync_with_folders(done.written));
   reach(fault_, "snapshot.synced");
   TRY(catalogue({&done, 1}));
   reach(fault_, "snapshot.catalogued");
