@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "cli/output/ending_text.h"
 #include "common/base/units.h"
 
 namespace devrun::cli {
@@ -218,6 +219,10 @@ Status AttachSession::take(AttachNews&& news, std::optional<Attached>& out) {
   if (auto* end = std::get_if<AttachEnd>(&news)) {
     TRY(write_lines(console_.out(), out_lines_.finish()));
     TRY(write_lines(console_.err(), err_lines_.finish()));
+    if (end->output_missing != 0) {
+      output_is_cut_ = true;
+      if (!options_.quiet) console_.say(missing_output_words(end->output_missing));
+    }
     out = Attached{Attached::How::kEnded, std::move(*end), output_is_cut_};
   }
   if (const auto* taken = std::get_if<StdinTaken>(&news)) {

@@ -72,7 +72,7 @@ struct Attached {
   };
   How how = How::kEnded;
   AttachEnd end;
-  bool output_is_cut = false;  // a mark in it said so
+  bool output_is_cut = false;  // a mark in it said so, or its node was lost with the rest
   int signal = 0;
 };
 

@@ -16,6 +16,7 @@ Result<AttachEnd> end_of(const pb::AttachEnd& in) {
   if (in.has_ending()) out.ending = TRY(wire::from_proto(in.ending()));
   if (in.has_wrote()) out.wrote = wire::from_proto(in.wrote());
   out.timeline = wire::from_proto(in.timeline());
+  out.output_missing = in.output_missing();
   return out;
 }
 

@@ -60,6 +60,7 @@ struct AttachEnd {
   Ending ending;
   std::optional<WrittenSummary> wrote;
   Timeline timeline;
+  uint64_t output_missing = 0;  // bytes that will not come
 };
 using AttachNews = std::variant<AttachState, AttachOutput, StdinTaken, StdinClosed, AttachEnd>;
 

@@ -216,7 +216,8 @@ Status Controller::read_log(const LogQuery& query,
   Status taken = ok();
   while (taken && reader->Read(&chunk)) {
     if (chunk.has_output()) {
-      taken = piece({chunk.attempt(), chunk.output().offset(), chunk.output().data()});
+      taken = piece({chunk.attempt(), chunk.output().offset(), chunk.output().data(),
+                     chunk.output_missing()});
     }
   }
   if (!taken) context.TryCancel();

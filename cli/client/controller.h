@@ -75,6 +75,7 @@ struct LogPiece {
   uint32_t attempt = 0;  // a new one's output begins at offset 0
   uint64_t offset = 0;
   std::string_view bytes;
+  uint64_t missing = 0;  // after these, bytes that will not come
 };
 
 class Controller {

@@ -8,6 +8,7 @@
 
 #include "cli/client/record_decoder.h"
 #include "cli/commands/connect.h"
+#include "cli/output/ending_text.h"
 #include "cli/output/line_prefixer.h"
 
 namespace devrun::cli {
@@ -74,6 +75,7 @@ class RankLog {
       console_.say(fmt::format("attempt {} begins", piece.attempt));
     }
     attempt_ = piece.attempt;
+    missing_ = piece.missing;
     return feed(piece.offset, piece.bytes);
   }
   Status feed(uint64_t offset, std::string_view bytes) {
@@ -101,7 +103,9 @@ class RankLog {
   Status finish() {
     if (holding_) TRY(release());
     TRY(write(OutputStream::kStdout, out_.finish()));
-    return write(OutputStream::kStderr, err_.finish());
+    TRY(write(OutputStream::kStderr, err_.finish()));
+    if (missing_ != 0) console_.say(missing_output_words(missing_));
+    return ok();
   }
 
  private:
@@ -172,6 +176,7 @@ class RankLog {
   bool began_ = false;
   RecordDecoder decoder_;
   uint32_t attempt_ = 0;  // whose output is being read
+  uint64_t missing_ = 0;  // of it, at its end
   std::deque<Held> held_;
   size_t held_lines_ = 0;
   size_t held_bytes_ = 0;

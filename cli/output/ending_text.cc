@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "common/base/units.h"
+
 namespace devrun::cli {
 
 namespace {
@@ -65,6 +67,11 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
       break;
   }
   return {};
+}
+
+std::string missing_output_words(uint64_t bytes) {
+  return fmt::format("the last {} of the output are missing: its node was lost with them",
+                     format_size(static_cast<int64_t>(bytes)));
 }
 
 }  // namespace devrun::cli

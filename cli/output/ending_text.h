@@ -28,4 +28,7 @@ int exit_status(JobState state, const Ending& ending);
 // Nothing for a program that simply exited.
 std::optional<Words> ending_words(const TaskKey& task, JobState state, const Ending& ending);
 
+// Of output that is as short as it will be by so many bytes of its log.
+std::string missing_output_words(uint64_t bytes);
+
 }  // namespace devrun::cli

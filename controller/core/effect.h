@@ -34,6 +34,11 @@ struct ExpectOutput {
   int64_t bytes = 0;
   bool operator==(const ExpectOutput&) const = default;
 };
+// No more of this attempt's output will come: what is expected of it is expected no longer.
+struct ForgetOutput {
+  AttemptKey key;
+  bool operator==(const ForgetOutput&) const = default;
+};
 // Watchers of the task may want to know.
 struct TaskChanged {
   TaskKey task;
@@ -60,6 +65,7 @@ struct DeriveRoot {
   bool operator==(const DeriveRoot&) const = default;
 };
 
-using Effect = std::variant<SendDesired, Release, ExpectOutput, TaskChanged, DeriveRoot>;
+using Effect =
+    std::variant<SendDesired, Release, ExpectOutput, ForgetOutput, TaskChanged, DeriveRoot>;
 
 }  // namespace devrun::controller

@@ -3,17 +3,29 @@
 // forgotten what it had reported does.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
 
 namespace {
 
+// Output of attempts that had ended is not told to be there any more.
+void forget_output(Turn& turn, const std::set<AttemptKey>& gone) {
+  for (const AttemptKey& key : gone) {
+    turn.act(ForgetOutput{key});
+    turn.act(TaskChanged{key.task_key()});
+  }
+}
+
 // Every attempt that lives on the node is over.
 std::vector<AttemptKey> lose(Turn& turn, const std::string& name, const std::string& reason) {
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
   turn.happened(NodeDeclaredLost{name, reason});
-  turn.presence(name).usage.clear();
+  NodePresence& presence = turn.presence(name);
+  presence.usage.clear();
+  forget_output(turn, std::exchange(presence.retained, {}));
   std::set<TaskKey> tasks;
   for (const AttemptKey& key : live) tasks.insert(key.task_key());
   for (const TaskKey& task : tasks) {
@@ -49,13 +61,16 @@ void synchronize(Turn& turn, const Synchronized& input) {
   presence.silent = {};
   presence.usage.clear();
   presence.waits.clear();
-  presence.retained.clear();
+  std::set<AttemptKey> awaited = std::exchange(presence.retained, {});
   presence.strays.clear();
   std::set<AttemptKey> known;
   for (const ObservedAttempt& observed : input.observed) {
     known.insert(observed.key);
     report(turn, name, observed, true);
   }
+  for (const AttemptKey& key : presence.retained) awaited.erase(key);
+  for (const AttemptKey& key : presence.strays) awaited.erase(key);
+  forget_output(turn, awaited);
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
   for (const AttemptKey& key : live) {
     turn.act(TaskChanged{key.task_key()});  // it may have been UNREACHABLE

@@ -100,6 +100,15 @@ uint64_t output_of(const TaskView& view, uint32_t attempt, uint32_t rank) {
   return rank < bytes.size() ? static_cast<uint64_t>(bytes[rank]) : 0;
 }
 
+bool is_all_output(const TaskView& view, uint32_t attempt, uint32_t rank, uint64_t sent) {
+  return sent >= output_of(view, attempt, rank) || view.closed_logs.count({attempt, rank}) != 0;
+}
+
+uint64_t missing_output(const TaskView& view, uint32_t attempt, uint32_t rank, uint64_t sent) {
+  const uint64_t whole = output_of(view, attempt, rank);
+  return whole > sent ? whole - sent : 0;
+}
+
 TaskCounts task_counts(const Job& job) {
   TaskCounts out;
   out.total = array_size(job.spec);
@@ -127,6 +136,31 @@ Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank) {
   return out;
 }
 
+namespace {
+
+// A node that is away may come back with what it has, unless it was declared lost; one that is here has said what it has,
+// or is to say once more how it ended.
+bool may_send_output(const State& state, const std::string& node, const AttemptKey& key) {
+  if (is_connected(state, node)) {
+    const NodePresence& presence = state.presence.nodes.at(node);
+    return presence.retained.count(key) != 0 || presence.strays.count(key) != 0;
+  }
+  const auto known = state.nodes.find(node);
+  return known != state.nodes.end() && !known->second.lost;
+}
+
+void note_closed_logs(const State& state, AttemptKey key, const std::vector<Rank>& ranks,
+                      TaskView& view) {
+  for (const Rank& rank : ranks) {
+    if (rank.ending && !may_send_output(state, rank.node, key)) {
+      view.closed_logs.insert({key.attempt, key.rank});
+    }
+    ++key.rank;
+  }
+}
+
+}  // namespace
+
 std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
   const Job* job = find_job(state, key.job);
   if (job == nullptr || !known_task(*job, key.task)) return std::nullopt;
@@ -147,10 +181,12 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
   }
   view.state = task_state(state, *task, now);
   view.attempt = task->attempt;
-  for (const PastAttempt& past : task->past) {
+  for (uint32_t attempt = 1; const PastAttempt& past : task->past) {
     std::vector<int64_t>& bytes = view.past_output.emplace_back();
     for (const Rank& rank : past.ranks) bytes.push_back(rank.output_bytes);
+    note_closed_logs(state, {key.job, key.task, 0, attempt++}, past.ranks, view);
   }
+  note_closed_logs(state, {key.job, key.task, 0, task->attempt}, task->ranks, view);
   if (task->outcome) view.ending = task->outcome->ending;
   for (const Rank& rank : task->ranks) {
     view.output_bytes.push_back(rank.output_bytes);

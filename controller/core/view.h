@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/model/attempt.h"
@@ -21,7 +23,9 @@ struct TaskView {
   uint32_t attempt = 0;                 // the newest that was placed
   std::vector<std::vector<int64_t>> past_output = {};  // of those before it, by rank; final
   std::optional<Ending> ending;
-  std::vector<int64_t> output_bytes;    // by rank; final once the task has ended
+  std::vector<int64_t> output_bytes;  // by rank; final once the task has ended
+  // Ended attempts whose log is as long as it will be, as (attempt, rank): all of it is stored, or their node is gone.
+  std::set<std::pair<uint32_t, uint32_t>> closed_logs = {};
   std::optional<WrittenSummary> wrote;  // of rank 0
   Timeline timeline;                    // the controller's and rank 0's
   bool operator==(const TaskView&) const = default;
@@ -29,6 +33,10 @@ struct TaskView {
 
 // Final bytes of an attempt's output, once it has ended. 0 if it left none, or is not there (yet).
 uint64_t output_of(const TaskView& view, uint32_t attempt, uint32_t rank);
+// Of an attempt that has ended, where `sent` is what a reader has had: whether that is all that will come, and how much
+// of what the attempt wrote never will.
+bool is_all_output(const TaskView& view, uint32_t attempt, uint32_t rank, uint64_t sent);
+uint64_t missing_output(const TaskView& view, uint32_t attempt, uint32_t rank, uint64_t sent);
 
 // Of an array; all zero of any other job.
 TaskCounts task_counts(const Job& job);

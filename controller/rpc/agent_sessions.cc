@@ -148,6 +148,7 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
   for (const Effect& effect : effects) {
     const auto* expect = std::get_if<ExpectOutput>(&effect);
     if (expect != nullptr) hub_.expect_output(expect->key, static_cast<uint64_t>(expect->bytes));
+    if (const auto* forget = std::get_if<ForgetOutput>(&effect)) hub_.forget_output(forget->key);
     if (const auto* derive = std::get_if<DeriveRoot>(&effect)) derive_(*derive);
   }
 }

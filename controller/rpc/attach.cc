@@ -210,13 +210,12 @@ bool AttachCall::fill_output(pb::AttachReply& reply) {
   return true;
 }
 
-uint64_t AttachCall::final_bytes() const {
-  return output_of(view_, attempt_, rank_);
+bool AttachCall::all_is_sent() const {
+  return is_all_output(view_, attempt_, rank_, sent_);
 }
 
 void AttachCall::follow_attempts() {
-  while (attempt_ < view_.attempt && sent_ >= final_bytes() &&
-         sent_ >= channel_->output().length()) {
+  while (attempt_ < view_.attempt && sent_ >= channel_->output().length() && all_is_sent()) {
     const auto next = hub_.channel({task_.job, task_.task, rank_, attempt_ + 1});
     if (const Status watched = next->watch(shared_from_this()); !watched) {
       finished_ = true;
@@ -236,9 +235,10 @@ void AttachCall::follow_attempts() {
 
 bool AttachCall::fill_end(pb::AttachReply& reply) {
   if (!is_final(view_.state) || ended_) return false;
-  if (sent_ < final_bytes() || sent_ < channel_->output().length()) return false;
+  if (sent_ < channel_->output().length() || !all_is_sent()) return false;
   ended_ = true;
   pb::AttachEnd& end = *reply.mutable_end();
+  end.set_output_missing(missing_output(view_, attempt_, rank_, sent_));
   end.set_state(wire::to_proto(view_.state));
   if (view_.ending) *end.mutable_ending() = wire::to_proto(*view_.ending);
   if (view_.wrote) *end.mutable_wrote() = wire::to_proto(*view_.wrote);

@@ -43,7 +43,7 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   bool fill_stdin(pb::AttachReply& reply);
   bool fill_output(pb::AttachReply& reply);
   bool fill_end(pb::AttachReply& reply);
-  uint64_t final_bytes() const;  // under mutex_: of the present attempt's output, once it has ended
+  bool all_is_sent() const;  // under mutex_: of the present attempt's output, if it has ended
   void follow_attempts();  // under mutex_: on to the next one once all of this one's output is sent
   std::shared_ptr<Channel> channel();
 

@@ -82,9 +82,8 @@ void LogCall::OnCancel() {
 
 // A reader that follows is led through all attempts; any other wants this one.
 void LogCall::follow_attempts() {
-  while (request_.follow() && attempt_ < view_.attempt &&
-         sent_ >= output_of(view_, attempt_, request_.rank()) &&
-         sent_ >= channel_->output().length()) {
+  while (request_.follow() && attempt_ < view_.attempt && sent_ >= channel_->output().length() &&
+         is_all_output(view_, attempt_, request_.rank(), sent_)) {
     const auto next =
         hub_.channel({request_.job(), request_.task(), request_.rank(), attempt_ + 1});
     if (const Status watched = next->watch(shared_from_this()); !watched) {
@@ -105,8 +104,8 @@ void LogCall::pump() {
   if (!read) return finish(to_status(read.error()));
   output.set_offset(sent_);
   sent_ += output.data().size();
-  const bool all_sent =
-      sent_ >= channel_->output().length() && sent_ >= output_of(view_, attempt_, request_.rank());
+  const bool all_sent = sent_ >= channel_->output().length() &&
+                        is_all_output(view_, attempt_, request_.rank(), sent_);
   const bool is_past = attempt_ < view_.attempt;
   ended_ = (is_past || is_final(view_.state)) && all_sent;
   if (output.data().empty() && !ended_) {
@@ -114,6 +113,7 @@ void LogCall::pump() {
     return;
   }
   chunk_.set_ended(ended_);
+  chunk_.set_output_missing(ended_ ? missing_output(view_, attempt_, request_.rank(), sent_) : 0);
   chunk_.set_attempt(attempt_);
   writing_ = true;
   StartWrite(&chunk_);

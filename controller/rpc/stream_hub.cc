@@ -53,6 +53,15 @@ void StreamHub::expect_output(const AttemptKey& key, uint64_t bytes) {
   });
 }
 
+void StreamHub::forget_output(const AttemptKey& key) {
+  std::shared_ptr<Channel> forgotten;  // let go outside of the lock
+  const std::lock_guard lock(mutex_);
+  const auto it = expecting_.find(key);
+  if (it == expecting_.end()) return;
+  forgotten = std::move(it->second);
+  expecting_.erase(it);
+}
+
 void StreamHub::find_start(std::shared_ptr<Channel> channel, const LogStart& start,
                            std::function<void(Result<uint64_t>)> answer) {
   const auto found = std::make_shared<std::function<void(Result<uint64_t>)>>(std::move(answer));

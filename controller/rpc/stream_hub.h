@@ -34,6 +34,7 @@ class StreamHub {
   // How much of its output is here, while it comes; 0 if nobody sends or reads any.
   uint64_t output_length(const AttemptKey& key);
   void expect_output(const AttemptKey& key, uint64_t bytes);
+  void forget_output(const AttemptKey& key);  // that was expected: no more comes
   // Answers on a worker's thread, or at once if too many wait.
   void find_start(std::shared_ptr<Channel> channel, const LogStart& start,
                   std::function<void(Result<uint64_t>)> answer);

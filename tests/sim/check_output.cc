@@ -1,5 +1,6 @@
 // No node forgets an attempt before all its output is durable at the controller, unless the controller has been told that
-// no more will come.
+// no more will come. What readers are told to be all does not grow, but by a node that was declared lost; and in the end
+// no reader waits for more.
 #include "tests/sim/world.h"
 
 namespace devrun::sim {
@@ -27,6 +28,37 @@ class Output final : public Check {
       world.fail("output",
                  fmt::format("{} forgets {}: {} of {} bytes are stored", node.name(),
                              folder_name(key), world.controller.output_stored(key), owed));
+    }
+  }
+
+  void output_came(World& world, const AttemptKey& key) override {
+    const controller::State& state = world.controller.state();
+    const controller::Rank* rank = controller::find_rank(state, key);
+    if (rank == nullptr || !rank->ending || !controller::is_connected(state, rank->node)) return;
+    const auto view = controller::view_task(state, key.task_key(), world.controller.wall());
+    if (view && view->closed_logs.count({key.attempt, key.rank}) != 0 &&
+        world.controller.output_stored(key) < rank->output_bytes) {
+      world.fail("output", folder_name(key) + " goes on after readers were told that it was all");
+    }
+  }
+
+  void finished(World& world) override {
+    const controller::State& state = world.controller.state();
+    for (const auto& [id, job] : state.jobs) {
+      for (const auto& [index, task] : job.tasks) {
+        const auto view = controller::view_task(state, {id, index}, world.controller.wall());
+        for (uint32_t attempt = 1; attempt <= task.attempt; ++attempt) {
+          for (uint32_t rank = 0; rank < job.spec.nodes; ++rank) {
+            const AttemptKey key{id, index, rank, attempt};
+            const controller::Rank* of = controller::find_rank(state, key);
+            if (of == nullptr || !of->ending) continue;
+            const auto stored = static_cast<uint64_t>(world.controller.output_stored(key));
+            if (controller::is_all_output(*view, attempt, rank, stored)) continue;
+            world.fail("output", fmt::format("a reader of {} waits for ever: {} of {} bytes",
+                                             folder_name(key), stored, of->output_bytes));
+          }
+        }
+      }
     }
   }
 };

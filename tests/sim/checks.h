@@ -26,6 +26,8 @@ class Check {
   virtual void lease_ended(World&, const Node&, const Folder&) {}
   // A node removes all that it has of an attempt.
   virtual void cleaned(World&, const Node&, const Folder&) {}
+  // More of an attempt's output has come to the controller.
+  virtual void output_came(World&, const AttemptKey&) {}
   // A controller has these in its journal.
   virtual void durable(World&, std::span<const controller::Event>) {}
   // A batch is over: events durable, effects performed.
@@ -49,6 +51,7 @@ class Checks {
   void ended(World& w, const Node& n, const AttemptSpec& s) { each(&Check::ended, w, n, s); }
   void lease_ended(World& w, const Node& n, const Folder& f) { each(&Check::lease_ended, w, n, f); }
   void cleaned(World& w, const Node& n, const Folder& f) { each(&Check::cleaned, w, n, f); }
+  void output_came(World& w, const AttemptKey& key) { each(&Check::output_came, w, key); }
   void durable(World& w, std::span<const controller::Event> e) { each(&Check::durable, w, e); }
   void stepped(World& w, const controller::State& s, Time now) { each(&Check::stepped, w, s, now); }
   void published(World& w, TaskKey t, const controller::TaskView& v) {
@@ -77,8 +80,9 @@ std::unique_ptr<Check> check_final();     // an outcome is final, and all see th
 std::unique_ptr<Check> check_replay();    // the journal's fold is the state
 std::unique_ptr<Check> check_durable();   // nothing is said or done that a crash could unsay
 std::unique_ptr<Check> check_requests();  // one request, one job
-std::unique_ptr<Check> check_output();    // no node forgets output that the controller lacks
-std::unique_ptr<Check> check_leases();    // a lease ends only where the controller was silent
+std::unique_ptr<Check>
+check_output();  // none is forgotten before it is stored, nor waited for in vain
+std::unique_ptr<Check> check_leases();   // a lease ends only where the controller was silent
 std::unique_ptr<Check> check_limits();   // a time limit ends what has run for so long, on any clock
 std::unique_ptr<Check> check_explain();  // who waits has a reason, and it is true
 std::unique_ptr<Check> check_leaks();    // in the end nothing is left

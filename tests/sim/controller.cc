@@ -238,6 +238,7 @@ void Controller::perform(const Batch& batch) {
     if (const auto* expect = std::get_if<ExpectOutput>(&effect)) {
       expect_output(expect->key, expect->bytes);
     }
+    if (const auto* forget = std::get_if<ForgetOutput>(&effect)) forget_output(forget->key);
     if (const auto* wanted = std::get_if<DeriveRoot>(&effect)) derive(*wanted);
   }
 }

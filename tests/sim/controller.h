@@ -119,6 +119,7 @@ class Controller {
   void deliver(const std::string& node, Held& held, DesiredMessage message);
   void session_over(const std::string& node, uint64_t session);
   void expect_output(const AttemptKey& key, int64_t bytes);
+  void forget_output(const AttemptKey& key);
   void look_for_stored(const AttemptKey& key);
   void derive(const controller::DeriveRoot& wanted);
   void archive_some();

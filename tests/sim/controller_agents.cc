@@ -114,6 +114,7 @@ void Controller::on_stream_chunk(LinkId link, const AttemptKey& key, uint64_t ca
   if (offset == log.written) {
     log.written += bytes;
     open->second = false;
+    world_.checks.output_came(world_, key);
     look_for_stored(key);
     return;
   }
@@ -140,6 +141,10 @@ void Controller::on_stream_end(LinkId link, const AttemptKey& key, uint64_t call
 void Controller::expect_output(const AttemptKey& key, int64_t bytes) {
   expecting_[key] = bytes;
   look_for_stored(key);
+}
+
+void Controller::forget_output(const AttemptKey& key) {
+  if (expecting_.erase(key) != 0) world_.trace.count("output that will not come");
 }
 
 void Controller::look_for_stored(const AttemptKey& key) {

@@ -116,6 +116,41 @@ TEST(LateNews, OutputThatANodeLostWithItsPowerIsNotWaitedFor) {
   EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
 }
 
+TEST(LateNews, OutputOfANodeThatIsLostIsNotWaitedForButCountsWhenItComesBack) {
+  Runs world(simple_job());
+  const AttemptKey key = world.key();
+  ObservedAttempt ended = World::at(key, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
+  ended.output_bytes = 500;
+  world.report("node1", ended);
+  const auto view = [&] { return *view_task(world.state, key.task_key(), world.now); };
+  EXPECT_FALSE(is_all_output(view(), 1, 0, 499));
+  world.put(NodeGone{"node1", world.session});
+  EXPECT_FALSE(is_all_output(view(), 1, 0, 499)) << "it may come back";
+  world.put(DeclareLost{"node1", "burnt"});
+  EXPECT_TRUE(world.did(ForgetOutput{key}));
+  EXPECT_TRUE(world.did(TaskChanged{key.task_key()})) << "its readers are told";
+  EXPECT_TRUE(is_all_output(view(), 1, 0, 499));
+  EXPECT_EQ(missing_output(view(), 1, 0, 499), 1u);
+  EXPECT_EQ(world.ending(world.id).status, 0) << "how it ended is known";
+  world.sync(world.hello("node1", 2), {ended});
+  EXPECT_TRUE(world.did(ExpectOutput{key, 500}));
+  EXPECT_FALSE(is_all_output(view(), 1, 0, 499));
+  world.put(OutputStored{key, 500});
+  EXPECT_TRUE(is_all_output(view(), 1, 0, 500));
+  EXPECT_EQ(missing_output(view(), 1, 0, 500), 0u);
+}
+
+TEST(LateNews, OutputThatANodeKnowsNothingOfAnyMoreIsNotWaitedFor) {
+  Runs world(simple_job());
+  const AttemptKey key = world.key();
+  ObservedAttempt ended = World::at(key, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""});
+  ended.output_bytes = 500;
+  world.report("node1", ended);
+  world.sync(world.hello("node1", 2), {});
+  EXPECT_TRUE(world.did(ForgetOutput{key}));
+  EXPECT_TRUE(is_all_output(*view_task(world.state, key.task_key(), world.now), 1, 0, 0));
+}
+
 TEST(LateNews, WhatCompletesWhenItsArrayIsCancelledIsNotRunAgain) {
   JobSpec spec = retried();
   spec.array = {{0, 1, 1}};

@@ -232,6 +232,42 @@ TEST(Streams, OneCallWritesAndOthersWatch) {
   EXPECT_EQ(refusal(*cluster.user, false).code, Code::kDenied);
 }
 
+TEST(Streams, ReadersOfALostNodesOutputAreToldWhatIsMissing) {
+  Running cluster;
+  const std::string told = record("came");
+  cluster.agent.send_output(kKey, told);
+  Call attached;
+  const auto watcher = attach(*cluster.user, attached, false);
+  Call followed;
+  pb::ReadLogRequest wish;
+  wish.set_job(1);
+  wish.set_task(-1);
+  wish.set_follow(true);
+  const auto follower = cluster.user->ReadLog(&followed, wish);
+  cluster.agent.report(kKey, Phase::kEnded, Ending{EndCause::kExited, 0, "", ""},
+                       static_cast<int64_t>(told.size()) + 500);
+  cluster.agent.disconnect();
+  const auto admin = cluster.client(Role::kAdmin, "root");
+  EXPECT_TRUE(eventually([&] {
+    Call call;
+    pb::DeclareNodeLostRequest lost;
+    lost.set_node("node1");
+    pb::DeclareNodeLostReply reply;
+    return admin->DeclareNodeLost(&call, lost, &reply).ok();
+  })) << "it is connected for ever";
+  pb::AttachReply news;
+  while (watcher->Read(&news) && !news.has_end()) {
+  }
+  EXPECT_TRUE(news.has_end());
+  EXPECT_EQ(news.end().output_missing(), 500u);
+  EXPECT_EQ(news.end().ending().status(), 0);
+  pb::LogChunk chunk;
+  while (follower->Read(&chunk) && !chunk.ended()) {
+  }
+  EXPECT_TRUE(chunk.ended());
+  EXPECT_EQ(chunk.output_missing(), 500u);
+}
+
 TEST(Streams, AKeystrokeAndItsEchoTakeLittle) {
   Running cluster;
   Call attach_call;
