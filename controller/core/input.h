@@ -22,6 +22,14 @@ struct Submit {
   std::string request_id;
   JobSpec spec;  // complete: owner, tree, sealed environment
   Timeline timeline;
+  // Of a job that waits for no other: its setup step has run before, and this is the tree with what it wrote. None: it
+  // was not looked for, or not found, and DeriveRoot looks.
+  struct SetupHit {
+    Digest tree;
+    JobId from = 0;
+    std::string why;
+  };
+  std::optional<SetupHit> setup_hit = {};
 };
 struct Cancel {
   TaskKey task;             // kNoTask: the whole job

@@ -66,6 +66,11 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
   Timeline timeline = input.timeline;
   timeline.journaled = turn.now;
   turn.happened(JobSubmitted{id, input.request_id, spec, timeline});
+  if (input.setup_hit) {
+    const Submit::SetupHit& hit = *input.setup_hit;
+    turn.happened(SetupDecided{id, {SetupHow::kHit, hit.from, spec.root.tree, hit.why}});
+    turn.happened(RootDerived{{id, kNoTask}, 1, hit.tree});
+  }
   turn.act(TaskChanged{{id, kNoTask}});
   return Reply{Submitted{id, false}};
 }

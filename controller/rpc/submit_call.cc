@@ -155,7 +155,17 @@ Status SubmitCall::prepare() {
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   TRY(prepare_root());
   spec_.setup_once = setup_keys(spec_, request_.env(), gpu_types_, parts_.sealer);
+  look_for_setup();
   return ok();
+}
+
+void SubmitCall::look_for_setup() {
+  if (!has_setup_once(spec_) || waits_for_others(spec_)) return;
+  Result<storage::SetupFound> found = parts_.storage.find_setup(
+      {spec_.root.volume, spec_.root.tree, spec_.setup_once, spec_.program.caller.home});
+  // What went wrong is met again, and told, when the job's tree is derived.
+  if (!found || found->how != SetupHow::kHit) return;
+  setup_hit_ = Submit::SetupHit{found->tree, found->from, std::move(found->why)};
 }
 
 Status SubmitCall::prepare_root() {
@@ -185,7 +195,7 @@ Status SubmitCall::prepare_root() {
 
 void SubmitCall::submit() {
   parts_.core.post(
-      Submit{request_.request_id(), spec_, timeline_},
+      Submit{request_.request_id(), spec_, timeline_, setup_hit_},
       [self = shared_from_this()](const State& state, Time, const Result<Reply>& result) {
         if (!result) return self->fail(result.error());
         const JobId job = std::get<Submitted>(*result).job;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controller/rpc/identity.h"
@@ -33,6 +34,8 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
   Status prepare_root();
+  // A setup step that need not run is found before the job is journaled: one transaction for all.
+  void look_for_setup();
   void submit();
   void answer(JobId id);
   void answer(const Job& job);
@@ -49,6 +52,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   SitePaths sites_;
   std::set<std::string> gpu_types_;
   Timeline timeline_;
+  std::optional<Submit::SetupHit> setup_hit_;
   bool root_is_set_ = false;  // the tree of the job that calls
   JobId known_ = 0;           // the job that this request has made before
 };

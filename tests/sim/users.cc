@@ -94,7 +94,13 @@ Submit Users::make_job() {
       }
     }
   }
-  return {fmt::format("request-{}", ++requests_), spec, {}};
+  Submit out{fmt::format("request-{}", ++requests_), spec, {}};
+  // Found before it was submitted.
+  if (has_setup_once(spec) && !waits_for_others(spec) && random.chance(300)) {
+    out.setup_hit = Submit::SetupHit{spec.root.tree, 1, "chance"};
+    ++out.setup_hit->tree.bytes[1];
+  }
+  return out;
 }
 
 void Users::submit_now_and_then() {

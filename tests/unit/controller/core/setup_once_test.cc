@@ -74,6 +74,21 @@ TEST_F(SetupOnceTest, AHitIsPlacedAtOnceWithoutTheStep) {
   EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
 }
 
+TEST_F(SetupOnceTest, AHitThatWasFoundBeforehandIsPlacedWithItsSubmission) {
+  const Submit::SetupHit hit{digest(7), 3, "nothing has changed"};
+  const auto submitted = world_.put(Submit{"r1", with_setup(9), {}, hit});
+  const JobId id = std::get<Submitted>(*submitted).job;
+  EXPECT_EQ(asked(id), nullptr);
+  const AttemptSpec spec = attempt_spec(world_.state, first_try(id));
+  EXPECT_EQ(spec.root.tree, digest(7));
+  EXPECT_TRUE(spec.program.setup.empty());
+  EXPECT_TRUE(spec.tmp_in_root);
+  EXPECT_EQ(job(id).setup->how, SetupHow::kHit);
+  EXPECT_EQ(job(id).setup->run, 3u);
+  EXPECT_EQ(job(id).setup->plain, digest(9));
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+}
+
 TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
   JobSpec gang = with_setup(9);
   gang.nodes = 2;
