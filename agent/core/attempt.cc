@@ -93,6 +93,12 @@ void let_go(Attempt& attempt, Effects& out) {
   report(attempt, out);
 }
 
+void tell_first_rank_ended(Attempt& attempt, Effects& out) {
+  if (!attempt.desired.first_rank_ended || attempt.told_first_rank_ended) return;
+  attempt.told_first_rank_ended = true;
+  out.push_back(FirstRankEnded{attempt.desired.key});
+}
+
 std::optional<Time> limit_of(const Attempt& attempt) {
   const Timeline& timeline = attempt.observed.timeline;
   const bool waits = in<Starting>(attempt) && !attempt.observed.waits_for.empty();
@@ -123,6 +129,7 @@ void advance_live(Attempt& attempt, Time now, Effects& out) {
   // Signals wait for the program: at a container that has not begun they would be lost.
   if (attempt.observed.phase >= Phase::kSettingUp) deliver_signal(attempt, out);
   let_go(attempt, out);
+  tell_first_rank_ended(attempt, out);
   end_at_time_limit(attempt, now);
   if (in<Running>(attempt) && attempt.desired.goal == Goal::kStop) {
     begin_stopping(attempt, now, out);
@@ -201,6 +208,7 @@ void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
   attempt.time_limit = found.time_limit;
   if (attempt.observed.timeline.started.us != 0) attempt.observed.phase = phase_of_begun(attempt);
   attempt.went = false;
+  attempt.told_first_rank_ended = false;
   attempt.shim_gone = false;
   attempt.stage = Linking{};
   out.push_back(LinkShim{attempt.desired.key});

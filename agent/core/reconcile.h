@@ -165,6 +165,9 @@ struct Go {  // the setup step is done on every rank
   std::vector<std::string> hosts =
       {};  // "ADDRESS NAME" of its group's ranks: known by these names from then on
 };
+struct FirstRankEnded {  // it need not stay to be reached by rank 0 any more
+  AttemptKey key;
+};
 struct SignalProgram {
   AttemptKey key;
   int32_t signal = 0;
@@ -186,9 +189,9 @@ struct Release {  // answered by Cleaned
   AttemptKey key;
 };
 
-using Effect =
-    std::variant<StartAttempt, AbandonStart, LinkShim, Inspect, OpenStreams, EndOutput, Remember,
-                 Go, SignalProgram, KillAll, Measure, LeaveResults, Report, Release>;
+using Effect = std::variant<StartAttempt, AbandonStart, LinkShim, Inspect, OpenStreams, EndOutput,
+                            Remember, Go, FirstRankEnded, SignalProgram, KillAll, Measure,
+                            LeaveResults, Report, Release>;
 using Effects = std::vector<Effect>;
 
 // ── state ───────────────────────────────────────────────────────────────────────────────────────
@@ -231,9 +234,10 @@ struct Attempt {
   std::string lost_reason;  // with a goal of kStop for kLost
   bool released = false;
   bool has_setup = false;
-  bool went = false;           // over the present link
-  bool shim_gone = false;      // of the present link
-  std::optional<Ending> exit;  // as the exit record says
+  bool went = false;                   // over the present link
+  bool told_first_rank_ended = false;  // likewise
+  bool shim_gone = false;              // of the present link
+  std::optional<Ending> exit;          // as the exit record says
   Stage stage;
   ObservedAttempt observed;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/sandbox/names.h"
+#include "agent/sandbox/rank_ssh.h"
 
 namespace devrun::sandbox {
 
@@ -52,6 +53,9 @@ json mounts(const ConfigInput& in) {
   if (!in.devrun_program.empty()) {
     out.push_back(bind_mount("/run/devrun/bin/devrun", in.devrun_program, false));
     if (in.devrun_in_tree) out.push_back(bind_mount(kDevrunInTree, in.devrun_program, false));
+  }
+  if (in.ssh_config_in_tree) {
+    out.push_back(bind_mount(kSshConfigInTree, in.run_folder + "/ssh/config", false));
   }
   for (const gpu::BoundFile& file : in.grant.files) {
     out.push_back(bind_mount(file.target, file.source, false));

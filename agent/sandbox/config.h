@@ -31,8 +31,9 @@ struct ConfigInput {
   bool tmp_in_tree = false;  // /tmp is the tree's
   bool var_tmp_in_tree = false;
   bool devrun_in_tree = false;
-  bool cgroup2 = false;  // show the container its own
-  std::string seccomp;   // compile_seccomp; empty: none
+  bool ssh_config_in_tree = false;  // ssh finds the other ranks by it
+  bool cgroup2 = false;             // show the container its own
+  std::string seccomp;              // compile_seccomp; empty: none
   gpu::Grant grant = {};
   std::vector<BoundFolder> bound = {};
   std::vector<std::string> skipped_mounts;  // of kMountedFiles: their places are not there

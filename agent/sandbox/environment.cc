@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "agent/gpu/driver_files.h"
+#include "agent/sandbox/rank_ssh.h"
 #include "agent/sandbox/sandboxes.h"
 #include "common/model/rank_environment.h"
 #include "common/model/setup_environment.h"
@@ -62,6 +63,18 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
 }
 
+// As Open MPI 4 and 5 and Hydra (MPICH, Intel MPI) read it. Root in a job's container is nobody to be warned of.
+void add_host_file(Variables& out) {
+  out.set("DEVRUN_HOSTFILE", kHostFile);
+  for (const char* name :
+       {"OMPI_MCA_orte_default_hostfile", "PRTE_MCA_prte_default_hostfile", "HYDRA_HOST_FILE"}) {
+    out.set_if_missing(name, kHostFile);
+  }
+  for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"}) {
+    out.set_if_missing(name, "1");
+  }
+}
+
 // Only its GPUs are there, so that they are numbered from 0. The driver's libraries go first: they must be those of the
 // node's kernel, whatever the volume has.
 void add_gpus(const AttemptSpec& spec, Variables& out) {
@@ -112,6 +125,7 @@ std::vector<std::string> container_environment(const AttemptSpec& spec, const st
   if (has_shared) out.set("DEVRUN_SHARED", kSharedInContainer);
   if (spec.key.task != kNoTask) out.set("DEVRUN_TASK", std::to_string(spec.key.task));
   if (works_with_others(spec, out)) add_rank_facts(spec, out);
+  if (spec.ranks > 1) add_host_file(out);
   if (spec.setup_for_ranks > 0) {
     std::erase_if(out.all, [&](std::string_view one) {
       return !setup_sees(one.substr(0, one.find('=')), spec.setup_for_ranks);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/sandbox/names.h"
+#include "agent/sandbox/rank_ssh.h"
 
 namespace devrun::sandbox {
 
@@ -13,7 +14,8 @@ bool is_below(std::string_view path, std::string_view folder) {
 
 bool is_the_sandboxs(std::string_view path) {
   return std::ranges::find(kMountedFolders, path) != kMountedFolders.end() ||
-         std::ranges::find(kMountedFiles, path) != kMountedFiles.end() || path == kDevrunInTree;
+         std::ranges::find(kMountedFiles, path) != kMountedFiles.end() || path == kDevrunInTree ||
+         path == kSshConfigInTree;
 }
 
 bool leads_to_the_sandboxs(std::string_view path) {

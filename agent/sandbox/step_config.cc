@@ -9,6 +9,7 @@
 #include "agent/sandbox/config.h"
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/names.h"
+#include "agent/sandbox/rank_ssh.h"
 #include "agent/sandbox/setup.h"
 #include "common/runtime/file.h"
 
@@ -46,6 +47,9 @@ Status run(Setup& setup) {
       if (!is_there(root.get(), std::string(path))) input.skipped_mounts.emplace_back(path);
     }
   } else {
+    input.ssh_config_in_tree =
+        has_rank_ssh(setup.spec) &&
+        is_there(root.get(), std::filesystem::path(kSshConfigInTree).parent_path().string());
     input.devrun_in_tree =
         is_there(root.get(), std::filesystem::path(kDevrunInTree).parent_path().string());
     input.tmp_in_tree = setup.spec.tmp_in_root && is_there(root.get(), "tmp");

@@ -8,6 +8,7 @@
 
 #include "agent/sandbox/environment.h"
 #include "agent/sandbox/lines.h"
+#include "agent/sandbox/rank_ssh.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/setup.h"
 #include "agent/shim/container_order.h"
@@ -50,6 +51,10 @@ Status write_order(const Setup& setup) {
   // A dev container runs what its sessions bring.
   order.idle = setup.spec.dev_container;
   if (order.idle) order.argv.clear();
+  if (has_rank_ssh(setup.spec)) {
+    order.helper = rank_ssh_command();
+    order.stays = setup.spec.key.rank != 0;
+  }
   return write_file_atomically(setup.places.order(), shim::encode(order), 0600);
 }
 

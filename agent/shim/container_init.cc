@@ -161,6 +161,8 @@ class Init {
   pid_t start(const std::vector<std::string>& argv, bool reads_stdin);
   [[noreturn]] void become(char** words, bool reads_stdin, int report);
   void start_program();
+  void start_helper();
+  [[noreturn]] void end(int status);
   void obey(int32_t order);
   bool fork_session(msghdr& message);
   void deliver(int signal_number);
@@ -175,6 +177,9 @@ class Init {
   const bool is_session_;
   pid_t current_ = 0;
   bool in_setup_ = false;
+  pid_t helper_ = 0;
+  bool first_rank_ended_ = false;
+  bool stays_ = false;  // the program has ended with 0
 };
 
 void Init::become(char** words, bool reads_stdin, int report) {
@@ -234,23 +239,41 @@ void Init::start_program() {
   say({InitSays::kStarted, InitStage::kNone, 0});
 }
 
+// Not waited for: it may be a program that this volume does not have.
+void Init::start_helper() {
+  std::vector<char*> words = pointers(order_.helper);
+  helper_ = fork();
+  if (helper_ != 0) return;
+  setsid();
+  for (int n = 1; n < NSIG; ++n) signal(n, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  execvp(words[0], words.data());
+  _exit(127);
+}
+
+void Init::end(int status) {
+  say({InitSays::kEnded, InitStage::kNone, status});
+  _exit(0);
+}
+
 // INT, QUIT, TERM and HUP go to the program's process group, as a terminal or timeout(1) would send them; others to the
 // program alone, since USR1 kills a child that does not expect it.
 void Init::deliver(int signal_number) {
+  const bool asks_for_end = signal_number == SIGINT || signal_number == SIGQUIT ||
+                            signal_number == SIGTERM || signal_number == SIGHUP;
   if (order_.idle) {
-    if (signal_number == SIGTERM || signal_number == SIGINT || signal_number == SIGHUP ||
-        signal_number == SIGQUIT) {
-      end_idle(signal_number);
-    }
+    if (asks_for_end) end_idle(signal_number);
     return;
   }
-  if (current_ == 0) {  // between setup step and program: what ends a program ends the wait
-    say({InitSays::kEnded, InitStage::kNone, signal_number});
-    _exit(0);
+  if (stays_) {
+    if (asks_for_end) end(0);
+    return;
   }
-  const bool group = signal_number == SIGINT || signal_number == SIGQUIT ||
-                     signal_number == SIGTERM || signal_number == SIGHUP;
-  if (!group || kill(-current_, signal_number) != 0) kill(current_, signal_number);
+  if (current_ == 0)
+    end(signal_number);  // between setup step and program: what ends a program ends the wait
+  if (!asks_for_end || kill(-current_, signal_number) != 0) kill(current_, signal_number);
 }
 
 // What runs in a dev container is asked first: shells go at HUP, the rest at TERM. The kernel ends what stays.
@@ -283,6 +306,9 @@ void Init::hang_up() {
 void Init::obey(int32_t order) {
   if (order == kOrderKill) {
     if (current_ != 0) signal_session(current_, SIGKILL);
+  } else if (order == kOrderFirstRankEnded) {
+    first_rank_ended_ = true;
+    if (stays_) end(0);
   } else if (order > kOrderGo) {
     deliver(order);
   } else if (order == kOrderGo && in_setup_ && current_ == 0) {
@@ -342,18 +368,24 @@ void Init::reap() {
     int status = 0;
     const pid_t pid = waitpid(-1, &status, WNOHANG);
     if (pid <= 0) return;
+    if (pid == helper_) {
+      helper_ = 0;
+      if (stays_) end(0);
+    }
     if (pid != current_) continue;
     if (in_setup_ && status == 0) {
       current_ = 0;
       say({InitSays::kSetupDone, InitStage::kNone, 0});
       continue;
     }
-    say({InitSays::kEnded, InitStage::kNone, status});
-    _exit(0);
+    if (status != 0 || !order_.stays || first_rank_ended_ || helper_ == 0) end(status);
+    current_ = 0;
+    stays_ = true;
   }
 }
 
 BecomeSession Init::run() {
+  if (!order_.helper.empty()) start_helper();
   if (order_.idle) {
     say({InitSays::kStarted, InitStage::kNone, 0});
   } else if (order_.setup.empty()) {

@@ -35,6 +35,8 @@ enum class InitSays : uint32_t {
 inline constexpr int32_t kOrderGo = 0;
 inline constexpr int32_t kOrderSession = -1;
 inline constexpr int32_t kOrderKill = -2;  // of a session: KILL to all of it
+inline constexpr int32_t kOrderFirstRankEnded =
+    -3;  // what stays for rank 0 (ContainerOrder::stays) ends
 enum class InitStage : uint32_t {
   kNone = 0,
   kTerminal = 1,

@@ -8,7 +8,7 @@ namespace {
 
 // Numbers in the machine's order: writer and reader are the same program on the same machine.
 struct Header {
-  uint32_t format = 2;
+  uint32_t format = 3;
   uint32_t setup_words = 0;
   uint32_t words = 0;
   uint32_t variables = 0;
@@ -22,6 +22,8 @@ struct Header {
   uint32_t changes_ids = 0;
   uint32_t umask = 0;
   uint32_t groups = 0;
+  uint32_t helper_words = 0;
+  uint32_t stays = 0;
 };
 
 bool take(std::string_view& rest, std::string& out) {
@@ -66,11 +68,13 @@ std::string encode(const ContainerOrder& order) {
   header.changes_ids = order.changes_ids ? 1 : 0;
   header.umask = order.umask;
   header.groups = static_cast<uint32_t>(order.groups.size());
+  header.helper_words = static_cast<uint32_t>(order.helper.size());
+  header.stays = order.stays ? 1 : 0;
   std::string out(reinterpret_cast<const char*>(&header), sizeof header);
   out.append(reinterpret_cast<const char*>(order.groups.data()),
              order.groups.size() * sizeof(uint32_t));
   out.append(order.cwd).push_back('\0');
-  for (const auto* list : {&order.setup, &order.argv, &order.env}) {
+  for (const auto* list : {&order.setup, &order.argv, &order.env, &order.helper}) {
     for (const std::string& text : *list) out.append(text).push_back('\0');
   }
   return out;
@@ -84,9 +88,10 @@ Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   bytes.remove_prefix(sizeof header);
   ContainerOrder out;
   out.idle = header.idle != 0;
-  if (header.format != 2 || !take(bytes, header.groups, out.groups) || !take(bytes, out.cwd) ||
+  if (header.format != 3 || !take(bytes, header.groups, out.groups) || !take(bytes, out.cwd) ||
       !take(bytes, header.setup_words, out.setup) || !take(bytes, header.words, out.argv) ||
-      !take(bytes, header.variables, out.env) || out.argv.empty() != out.idle) {
+      !take(bytes, header.variables, out.env) || !take(bytes, header.helper_words, out.helper) ||
+      out.argv.empty() != out.idle) {
     return malformed;
   }
   out.tty = header.tty != 0;
@@ -95,6 +100,7 @@ Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   out.uid = header.uid;
   out.gid = header.gid;
   out.changes_ids = header.changes_ids != 0;
+  out.stays = header.stays != 0;
   out.umask = header.umask;
   return out;
 }

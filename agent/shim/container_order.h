@@ -22,6 +22,10 @@ struct ContainerOrder {
   bool reads_stdin = false;
   uint32_t uid = 0;  // whose the streams are, so that the program can open /dev/stdout
   uint32_t gid = 0;
+  // Runs beside setup and program, and ends with the container. While it does, the container of a program that has ended
+  // with status 0 stays until kOrderFirstRankEnded, if it `stays`.
+  std::vector<std::string> helper = {};
+  bool stays = false;
   bool idle = false;         // no program (argv is empty): reap, and live until told to end
   bool changes_ids = false;  // init is root, and the program is `uid`, `gid`, `groups`, `umask`
   std::vector<uint32_t> groups = {};

@@ -70,6 +70,8 @@ Status Shim::on_request(Request&& request) {
   } else if (std::holds_alternative<GoOrder>(request)) {
     if (state_.setup_done && !go_asked_) order_init(kOrderGo);
     go_asked_ = true;
+  } else if (std::holds_alternative<FirstRankEndedOrder>(request)) {
+    order_init(kOrderFirstRankEnded);
   } else if (const auto* lease = std::get_if<LeaseOrder>(&request)) {
     options_.lease_until = std::max(options_.lease_until, lease->until);
   }

@@ -32,6 +32,7 @@ class SocketLink final : public ShimLink {
   Status resize(TerminalSize size) override { return send(size); }
   Status signal(int signal) override { return send(SignalOrder{signal, false}); }
   Status go() override { return send(GoOrder{}); }
+  Status first_rank_ended() override { return send(FirstRankEndedOrder{}); }
   Status renew_lease(Time until) override { return send(LeaseOrder{until}); }
   Status kill_all() override { return send(SignalOrder{9, true}); }
 

@@ -48,6 +48,8 @@ class ShimLink {
   virtual Status resize(TerminalSize size) = 0;
   virtual Status signal(int signal) = 0;
   virtual Status go() = 0;  // every rank's setup is done; may come early and again
+  virtual Status
+  first_rank_ended() = 0;  // a rank that stays for rank 0 alone ends; may come early and again
   virtual Status renew_lease(Time until) = 0;  // on boot_clock()
   virtual Status kill_all() = 0;               // KILL to everything in the container
 };

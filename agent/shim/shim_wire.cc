@@ -95,6 +95,7 @@ std::string encode(Request&& request) {
                    out.mutable_signal()->set_whole(in.whole);
                  },
                  [&](const GoOrder&) { out.set_go(true); },
+                 [&](const FirstRankEndedOrder&) { out.set_first_rank_ended(true); },
                  [&](const LeaseOrder& in) { out.set_lease_until_us(in.until.us); },
              },
              request);
@@ -132,6 +133,8 @@ Result<Request> parse_request(std::string_view bytes) {
       return Request{SignalOrder{in.signal().signal(), in.signal().whole()}};
     case pb::ShimRequest::kGo:
       return Request{GoOrder{}};
+    case pb::ShimRequest::kFirstRankEnded:
+      return Request{FirstRankEndedOrder{}};
     case pb::ShimRequest::kLeaseUntilUs:
       return Request{LeaseOrder{{in.lease_until_us()}}};
     case pb::ShimRequest::KIND_NOT_SET:

@@ -28,11 +28,12 @@ struct SignalOrder {
   bool whole = false;  // KILL everything in the container
 };
 struct GoOrder {};  // the program may follow the setup step
+struct FirstRankEndedOrder {};
 struct LeaseOrder {
   Time until;  // on boot_clock()
 };
-using Request =
-    std::variant<std::monostate, Peer, StdinData, TerminalSize, SignalOrder, GoOrder, LeaseOrder>;
+using Request = std::variant<std::monostate, Peer, StdinData, TerminalSize, SignalOrder, GoOrder,
+                             FirstRankEndedOrder, LeaseOrder>;
 
 struct OutputGrew {
   uint64_t bytes = 0;

@@ -431,6 +431,12 @@ void Agent::perform(const Go& effect) {
   if (const auto& link = runner(effect.key).link) log_failure(effect.key, "go", link->go());
 }
 
+void Agent::perform(const FirstRankEnded& effect) {
+  if (const auto& link = runner(effect.key).link) {
+    log_failure(effect.key, "telling it that rank 0 has ended", link->first_rank_ended());
+  }
+}
+
 void Agent::perform(const SignalProgram& effect) {
   log::info("{}: signal {}", to_string(effect.key), effect.signal);
   if (const auto& link = runner(effect.key).link) {

@@ -91,6 +91,7 @@ class Agent {
   void perform(const EndOutput& effect);
   void perform(const Remember& effect);
   void perform(const Go& effect);
+  void perform(const FirstRankEnded& effect);
   void perform(const SignalProgram& effect);
   void perform(const KillAll& effect);
   void perform(const Measure& effect);

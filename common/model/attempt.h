@@ -51,6 +51,7 @@ struct AttemptSpec {
   Results results = Results::kHome;
   std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
   std::string group_name = {};          // empty: in no group
+  std::string ssh_seed = {};  // of several ranks: 32 bytes, the same for all; kept 0600 on the node
   bool operator==(const AttemptSpec&) const = default;
 };
 
@@ -62,6 +63,8 @@ struct DesiredAttempt {
   Duration stop_grace = seconds(10);
   bool go = true;              // with kRun: every rank's setup is done
   bool leave_results = false;  // once completing: what has not come home stays on the node
+  // Rank 0's program has ended: a rank whose own has, and which stays to be reached by ssh, may end.
+  bool first_rank_ended = false;
   std::vector<std::string> hosts =
       {};  // with go, in a group: "ADDRESS NAME" of all ranks of all members
   bool operator==(const DesiredAttempt&) const = default;

@@ -31,6 +31,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_group_name(in.group_name);
   out.set_setup_for_ranks(in.setup_for_ranks);
   out.set_tmp_in_root(in.tmp_in_root);
+  out.set_ssh_seed(in.ssh_seed);
   return out;
 }
 
@@ -57,6 +58,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.group_name = in.group_name();
   out.setup_for_ranks = in.setup_for_ranks();
   out.tmp_in_root = in.tmp_in_root();
+  out.ssh_seed = in.ssh_seed();
   return out;
 }
 
@@ -103,6 +105,7 @@ pb::Desired to_proto(const DesiredAttempt& in) {
   out.set_stop_grace_us(in.stop_grace.us);
   out.set_go(in.go);
   out.set_leave_results(in.leave_results);
+  out.set_first_rank_ended(in.first_rank_ended);
   for (const std::string& host : in.hosts) out.add_hosts(host);
   return out;
 }
@@ -113,6 +116,7 @@ Result<DesiredAttempt> from_proto(const pb::Desired& in) {
   out.goal = in.stop() ? Goal::kStop : Goal::kRun;
   out.go = in.go();
   out.leave_results = in.leave_results();
+  out.first_rank_ended = in.first_rank_ended();
   out.hosts.assign(in.hosts().begin(), in.hosts().end());
   if (!in.stop()) return out;
   if (in.stop_cause() < pb::EXITED || in.stop_cause() > pb::LOST) {

@@ -69,6 +69,11 @@ void AgentSessions::add(pb::DesiredState& message, const State& state, const std
   } else {
     spec.env = std::move(*env);
   }
+  // What all its ranks are told, and nobody else.
+  if (spec.ranks > 1) {
+    const AttemptKey all{key.job, key.task, 0, key.attempt};
+    spec.ssh_seed = std::string(sealer_.keyed_hash("ssh of " + to_string(all)).view());
+  }
   *out.mutable_spec() = wire::to_proto(spec);
 }
 

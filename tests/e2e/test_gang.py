@@ -4,6 +4,7 @@ import re
 import shutil
 
 from harness import Skip, add_programs, finish, write
+from test_identity import as_ada
 from test_launch import EXAMPLES, launch
 
 NUMPY = "/usr/lib/python3/dist-packages/numpy"
@@ -228,3 +229,60 @@ def test_what_each_rank_wrote_is_listed(cluster):
     assert f"attempt {job}.0 on" in shown and f"attempt {job}.1 on" in shown, shown
     row = [line for line in cluster.devrun("ps").out.decode().splitlines() if line.startswith(f"{job} ")][0]
     assert row.count("node") >= 2, row
+
+
+# A user for sshd's half that knows no secrets, and folders where ssh and MPI look for what is theirs.
+SSH_PASSWD = "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n"
+MPI_FOLDERS = ("/usr/lib/x86_64-linux-gnu/openmpi", "/usr/lib/x86_64-linux-gnu/pmix2", "/usr/share/openmpi",
+               "/etc/openmpi")
+
+
+def put_ssh(cluster):
+    for program in ("/usr/sbin/sshd", "/usr/bin/ssh"):
+        if not os.path.exists(program):
+            raise Skip(f"NOT TESTED: {program} is not installed here")
+    root = cluster.live("/")
+    add_programs(root, "/usr/sbin/sshd", "/usr/bin/ssh")
+    os.makedirs(cluster.live("etc/ssh/ssh_config.d"), exist_ok=True)
+    write(cluster.live("etc/ssh/ssh_config"), "Include /etc/ssh/ssh_config.d/*.conf\n")
+    with open(cluster.live("etc/passwd"), "r+", encoding="ascii") as file:
+        if "sshd:" not in file.read():
+            file.write(SSH_PASSWD)
+
+
+def test_ranks_reach_each_other_by_ssh(cluster):
+    put_ssh(cluster)
+    # Rank 1 has nothing to do: it stays to be reached.
+    script = ("test $DEVRUN_RANK = 0 || exit 0; for host in $(cut -d' ' -f1 $DEVRUN_HOSTFILE); do "
+              "ssh $host 'echo I am $DEVRUN_RANK of job $DEVRUN_JOB_ID, $(id -un), $WORD'; done")
+    done = cluster.devrun("--nodes", "2", "sh", "-c", script, env=cluster.environment(WORD="two words"))
+    assert done.status == 0, done
+    job = max(job["job"] for job in cluster.jobs())
+    assert by_rank(done.out) == {0: [f"I am {rank} of job {job}, root, two words" for rank in (0, 1)]}, done
+    changes = cluster.devrun("changes", str(job)).out
+    assert b"ssh" not in changes and b"hostfile" not in changes, changes
+
+
+def test_users_that_are_not_root_reach_each_other_too(cluster):
+    put_ssh(cluster)
+    script = "test $DEVRUN_RANK = 0 || exit 0; ssh $(tail -1 $DEVRUN_HOSTFILE | cut -d' ' -f1) 'id -un; hostname'"
+    done = cluster.sh(script, "--nodes", "2", env=as_ada(cluster), user=1000, group=1000, extra_groups=[1000])
+    assert done.status == 0 and by_rank(done.out)[0][0] == "ada", done
+
+
+def test_mpirun_starts_a_process_on_every_rank(cluster):
+    put_ssh(cluster)
+    if not all(os.path.exists(path) for path in ("/usr/bin/orterun", *MPI_FOLDERS)):
+        raise Skip("NOT TESTED: Open MPI is not installed here")
+    root = cluster.live("/")
+    plugins = [os.path.join(folder, name) for top in MPI_FOLDERS for folder, _, names in os.walk(top)
+               for name in names if name.endswith(".so")]
+    add_programs(root, "/usr/bin/orterun", "/usr/bin/orted", *plugins)
+    for folder in MPI_FOLDERS:
+        shutil.copytree(folder, root + folder, dirs_exist_ok=True)
+    # All nodes of this cluster are one machine, which talks to itself over its loopback interface alone.
+    script = ("test $DEVRUN_RANK = 0 || exit 0; orterun --mca oob_tcp_if_include lo --mca plm_rsh_no_tree_spawn 1 "
+              "-np 2 --map-by node sh -c 'echo $OMPI_COMM_WORLD_RANK runs on rank $DEVRUN_RANK'")
+    done = cluster.devrun("--nodes", "2", "sh", "-c", script)
+    assert done.status == 0, done
+    assert sorted(by_rank(done.out)[0]) == ["0 runs on rank 0", "1 runs on rank 1"], done

@@ -114,6 +114,7 @@ class Agent {
   void perform(const agent::EndOutput& effect);
   void perform(const agent::Remember& effect);
   void perform(const agent::Go& effect);
+  void perform(const agent::FirstRankEnded& effect);
   void perform(const agent::SignalProgram& effect);
   void perform(const agent::KillAll& effect);
   void perform(const agent::Measure& effect);

@@ -131,6 +131,10 @@ void Agent::perform(const agent::Go& effect) {
   if (runners_[effect.key].linked) node_.say_go(effect.key);
 }
 
+void Agent::perform(const agent::FirstRankEnded& effect) {
+  if (runners_[effect.key].linked) node_.say_first_rank_ended(effect.key);
+}
+
 void Agent::perform(const agent::SignalProgram& effect) {
   if (runners_[effect.key].linked) node_.deliver(effect.key, effect.signal);
 }

@@ -185,6 +185,14 @@ void Node::say_go(const AttemptKey& key) {
   if (begins) run_program(key);
 }
 
+void Node::say_first_rank_ended(const AttemptKey& key) {
+  const auto it = disk.find(key);
+  if (it == disk.end()) return;
+  Shim& shim = it->second.shim;
+  shim.first_rank_ended = true;
+  if (shim.stays && !shim.dying) end_container(key, {EndCause::kExited, 0, "", ""});
+}
+
 void Node::run_program(const AttemptKey& key) {
   Folder& folder = disk.at(key);
   folder.shim.in_program = true;
@@ -204,6 +212,13 @@ void Node::run_program(const AttemptKey& key) {
     if (it == disk.end() || !it->second.shim.container || it->second.shim.dying) return;
     const bool good = !world_.random.chance(fails);
     write_output(key, world_.random.between(0, 2000));
+    Shim& shim = it->second.shim;
+    // With an sshd in its volume (agent/sandbox/rank_ssh.h).
+    shim.stays = good && key.rank != 0 && !shim.first_rank_ended && world_.random.chance(500);
+    if (shim.stays) {
+      world_.trace.count("rank stays for rank 0");
+      return;
+    }
     end_container(key, {EndCause::kExited,
                         good ? 0 : static_cast<int32_t>(world_.random.between(1, 4)), "", ""});
   });

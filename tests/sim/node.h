@@ -30,7 +30,9 @@ struct Shim {
   bool in_program = false;  // past the setup step
   bool go = false;
   bool dying = false;  // killed, and not gone yet
-  Time lease_until;    // boot clock; 0: never
+  bool stays = false;  // its program has ended well, and rank 0 may still want to reach it
+  bool first_rank_ended = false;
+  Time lease_until;  // boot clock; 0: never
   bool lease_watched = false;
   bool lease_expired = false;
   agent::ShimChanged state;  // as it tells it
@@ -78,6 +80,7 @@ class Node {
   void kill_container(const AttemptKey& key, Duration within);
   void deliver(const AttemptKey& key, int32_t signal);
   void say_go(const AttemptKey& key);
+  void say_first_rank_ended(const AttemptKey& key);
   void renew_lease(const AttemptKey& key, Time until);
   void fail_start(const AttemptKey& key, const Ending& ending);
   agent::Found found(const AttemptKey& key) const;

@@ -184,6 +184,7 @@ class World {
   void perform(const EndOutput&) {}
   void perform(const Remember& e) { disks_.at(e.key).asked = e.asked; }
   void perform(const Go&) {}
+  void perform(const FirstRankEnded&) {}
   void perform(const SignalProgram& e) {
     if (e.signal != 10) return;
     OnDisk& disk = disks_.at(e.key);

@@ -229,6 +229,18 @@ TEST(Reconcile, ABrokenLinkToALivingShimIsMadeAnewWithPauses) {
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
 }
 
+TEST(Reconcile, ThatRankZeroHasEndedIsSaidOnceOverEachLink) {
+  Node node;
+  run(node);
+  DesiredItem item = wanted(kKey);
+  item.attempt.first_rank_ended = true;
+  EXPECT_EQ(node(whole({item})), "first-rank-ended 7\n");
+  EXPECT_EQ(node(whole({item})), "");
+  EXPECT_EQ(node(ShimGone{kKey}), "inspect 7\n");
+  EXPECT_EQ(node(Found{.key = kKey, .shim_alive = true}), "link 7\n");
+  EXPECT_EQ(node(Linked{kKey}), "first-rank-ended 7\n");
+}
+
 TEST(Reconcile, ARestartedAgentGoesOn) {
   Node node;
   const Asked asked{.delivered_sequence = 3, .stop_cause = {}};

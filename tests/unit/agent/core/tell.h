@@ -55,6 +55,9 @@ struct Teller {
                        e.asked.stop_cause ? " stop=" + cause_word(*e.asked.stop_cause) : "");
   }
   std::string operator()(const Go& e) const { return "go " + to_string(e.key); }
+  std::string operator()(const FirstRankEnded& e) const {
+    return "first-rank-ended " + to_string(e.key);
+  }
   std::string operator()(const SignalProgram& e) const {
     return fmt::format("signal {} {}", to_string(e.key), e.signal);
   }

@@ -55,6 +55,7 @@ class MemoryNode::Link final : public shim::ShimLink {
     node_.programs_[key_].killed = true;
     return ok();
   }
+  Status first_rank_ended() override { return ok(); }
   Status go() override { return ok(); }
   Status renew_lease(Time until) override {
     const std::lock_guard lock(node_.mutex_);

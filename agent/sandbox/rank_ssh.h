@@ -1,0 +1,52 @@
+// Ranks of one attempt reach each other by ssh, which is how mpirun starts its daemons: a key pair for the attempt, known
+// to its ranks alone, and an sshd of the volume's own in each container, where the volume has one. The files lie in
+// /run/devrun/ssh; ssh finds them through /etc/ssh/ssh_config.d, where the volume has that folder.
+//
+// The keys follow from a seed that the controller gives to all ranks (AttemptSpec::ssh_seed), so that none has to be sent
+// from one to the other. A private key is in the format of OpenSSH (PROTOCOL.key of its sources).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/model/attempt.h"
+
+namespace devrun::sandbox {
+
+inline constexpr std::string_view kSshFolder = "/run/devrun/ssh";  // in the container
+inline constexpr std::string_view kSshConfigInTree = "/etc/ssh/ssh_config.d/devrun.conf";
+inline constexpr std::string_view kHostFile = "/run/devrun/hostfile";
+
+// Whether this attempt has what ranks need to reach each other: there are several, and they were given a seed.
+bool has_rank_ssh(const AttemptSpec& spec);
+
+// On which port the ranks' sshd listens, each on its own address.
+uint16_t rank_ssh_port(const AttemptKey& key);
+
+struct SshKey {
+  std::string private_key;  // as in a file id_ed25519
+  std::string public_key;   // "ssh-ed25519 AAAA…", without a comment
+};
+// The Ed25519 key of a seed of 32 bytes; `comment` goes into the private one.
+Result<SshKey> ssh_key_of(std::string_view seed, const std::string& comment);
+
+struct SmallFile {
+  std::string name;  // below kSshFolder
+  std::string content;
+  uint32_t mode = 0600;
+};
+// All that goes into the folder. `environment` is the program's: what can be written as sshd's SetEnv is there in the
+// sessions of other ranks, too.
+Result<std::vector<SmallFile>> rank_ssh_files(const AttemptSpec& spec,
+                                              const std::vector<std::string>& environment);
+
+// For mpirun: a line for each rank.
+std::string host_file(const AttemptSpec& spec);
+
+// What init runs beside the program: it starts sshd if the volume has it, and is gone else.
+std::vector<std::string> rank_ssh_command();
+
+}  // namespace devrun::sandbox
