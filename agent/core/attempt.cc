@@ -103,7 +103,8 @@ std::optional<Time> limit_of(const Attempt& attempt) {
   const Timeline& timeline = attempt.observed.timeline;
   const bool waits = in<Starting>(attempt) && !attempt.observed.waits_for.empty();
   const Time started = waits ? timeline.agent_received : timeline.started;
-  if (attempt.time_limit.us == 0 || started.us == 0 || attempt.desired.goal == Goal::kStop) {
+  if (attempt.time_limit.us == 0 || started.us == 0 || attempt.stays ||
+      attempt.desired.goal == Goal::kStop) {
     return std::nullopt;
   }
   return started + attempt.time_limit + kTimeLimitSlack;
@@ -264,6 +265,7 @@ void on_input(Attempt& attempt, const ShimChanged& input, Time, Effects& out) {
   if (input.ending) attempt.exit = input.ending;
   const bool setup_ends = input.setup_done && !observed.setup_done;
   observed.setup_done |= input.setup_done;
+  attempt.stays |= input.stays;
   if (input.started.us != 0 && observed.phase == Phase::kStarting) {
     observed.phase = phase_of_begun(attempt);
     if (!attempt.exit) report(attempt, out);

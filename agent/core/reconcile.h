@@ -106,6 +106,7 @@ struct ShimChanged {
   std::optional<Ending> ending;
   int64_t output_bytes = 0;
   bool setup_done = false;
+  bool stays = false;  // its program has ended with 0
 };
 struct ShimGone {
   AttemptKey key;
@@ -237,7 +238,8 @@ struct Attempt {
   bool went = false;                   // over the present link
   bool told_first_rank_ended = false;  // likewise
   bool shim_gone = false;              // of the present link
-  std::optional<Ending> exit;          // as the exit record says
+  bool stays = false;          // ended with 0, but for rank 0\'s sake: no time limit ends it
+  std::optional<Ending> exit;  // as the exit record says
   Stage stage;
   ObservedAttempt observed;
 };

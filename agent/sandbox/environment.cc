@@ -63,13 +63,10 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   for (const auto& [name, value] : rank_environment(facts)) out.set(name, value);
 }
 
-// As Open MPI 4 and 5 and Hydra (MPICH, Intel MPI) read it. Root in a job's container is nobody to be warned of.
+// Not as mpirun's default: one that is to start processes of its own rank alone would go elsewhere. Root in a job's
+// container is nobody to be warned of.
 void add_host_file(Variables& out) {
   out.set("DEVRUN_HOSTFILE", kHostFile);
-  for (const char* name :
-       {"OMPI_MCA_orte_default_hostfile", "PRTE_MCA_prte_default_hostfile", "HYDRA_HOST_FILE"}) {
-    out.set_if_missing(name, kHostFile);
-  }
   for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"}) {
     out.set_if_missing(name, "1");
   }

@@ -21,7 +21,7 @@ bool is_the_sandboxs(std::string_view path) {
 bool leads_to_the_sandboxs(std::string_view path) {
   const auto below = [&](std::string_view place) { return is_below(place, path); };
   return std::ranges::any_of(kMountedFolders, below) || std::ranges::any_of(kMountedFiles, below) ||
-         is_below(kDevrunInTree, path);
+         is_below(kDevrunInTree, path) || is_below(kSshConfigInTree, path);
 }
 
 bool is_the_task_folder(std::string_view path, std::string_view home) {

@@ -7,8 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-
-#include "common/model/rank_environment.h"
+#include <set>
 
 namespace devrun::sandbox {
 
@@ -71,37 +70,54 @@ std::string pem(std::string_view blob) {
   return out + "-----END OPENSSH PRIVATE KEY-----\n";
 }
 
-// Within double quotes sshd_config takes no quotes and no ends of lines.
-bool can_be_set(std::string_view variable) {
-  return variable.find('=') != variable.npos && variable.find_first_of("\"\\\n\r") == variable.npos;
+bool is_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, fits);
 }
 
-// The first SetEnv counts alone, so that all go into one line.
-std::string set_environment(const std::vector<std::string>& environment) {
+// For a shell: anything but a single quote stands for itself within such quotes.
+std::string single_quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// What a session runs first: the rank's environment, then what was asked for, by the shell that the caller has.
+std::string session_script(const std::vector<std::string>& environment) {
   std::string out;
   for (const std::string& variable : environment) {
-    if (can_be_set(variable)) out += fmt::format(" \"{}\"", variable);
+    const size_t equals = variable.find('=');
+    if (equals == variable.npos || !is_name(variable.substr(0, equals))) continue;
+    out += fmt::format("export {}={}\n", variable.substr(0, equals),
+                       single_quoted(variable.substr(equals + 1)));
   }
-  return out.empty() ? "" : "SetEnv" + out + "\n";
+  return out +
+         "shell=${SHELL:-/bin/sh}\n"
+         "test -x \"$shell\" || shell=/bin/sh\n"
+         "test -n \"$SSH_ORIGINAL_COMMAND\" || exec \"$shell\" -l\n"
+         "exec \"$shell\" -c \"$SSH_ORIGINAL_COMMAND\"\n";
 }
 
-std::string server_config(const AttemptSpec& spec, const std::vector<std::string>& environment) {
+std::string server_config(const AttemptSpec& spec) {
   const std::string& own = spec.rank_addresses.at(spec.key.rank);
+  const bool is_v6 = own.find(':') != own.npos;
   return fmt::format(
-             "ListenAddress {0}:{1}\n"
-             "HostKey {2}/host_key\n"
-             "AuthorizedKeysFile {2}/authorized_keys\n"
-             "PidFile none\n"
-             "AuthenticationMethods publickey\n"
-             "PermitRootLogin prohibit-password\n"
-             "StrictModes no\n"
-             "UsePAM no\n"
-             "PrintMotd no\n"
-             "MaxStartups 1000\n"
-             "MaxSessions 1000\n"
-             "Subsystem sftp internal-sftp\n",
-             own, rank_ssh_port(spec.key), kSshFolder) +
-         set_environment(environment);
+      "ListenAddress {0}:{1}\n"
+      "HostKey {2}/host_key\n"
+      "AuthorizedKeysFile {2}/authorized_keys\n"
+      "ForceCommand exec /bin/sh {2}/session\n"
+      "PidFile none\n"
+      "AuthenticationMethods publickey\n"
+      "PermitRootLogin yes\n"
+      "StrictModes no\n"
+      "UsePAM no\n"
+      "PrintMotd no\n"
+      "PrintLastLog no\n"
+      "MaxStartups 1000\n"
+      "MaxSessions 1000\n",
+      is_v6 ? fmt::format("[{}]", own) : own, rank_ssh_port(spec.key), kSshFolder);
 }
 
 std::string client_config(const AttemptSpec& spec) {
@@ -116,7 +132,7 @@ std::string client_config(const AttemptSpec& spec) {
       "  IdentitiesOnly yes\n"
       "  UserKnownHostsFile {2}/known_hosts\n"
       "  StrictHostKeyChecking yes\n"
-      "  ConnectionAttempts 30\n"
+      "  ConnectionAttempts 600\n"
       "  LogLevel ERROR\n",
       fmt::join(addresses, " "), rank_ssh_port(spec.key), kSshFolder);
 }
@@ -124,14 +140,21 @@ std::string client_config(const AttemptSpec& spec) {
 }  // namespace
 
 bool has_rank_ssh(const AttemptSpec& spec) {
-  return spec.ranks > 1 && spec.ssh_seed.size() == kKeyBytes &&
-         spec.rank_addresses.size() == spec.ranks;
+  const std::set<std::string_view> addresses(spec.rank_addresses.begin(),
+                                             spec.rank_addresses.end());
+  return spec.ranks > 1 && spec.ssh_seed.size() == kKeyBytes && addresses.size() == spec.ranks &&
+         !addresses.contains("");
 }
 
 uint16_t rank_ssh_port(const AttemptKey& key) {
-  // In a range of its own, and below those that the kernel gives to clients.
-  constexpr uint16_t kBelowMaster = 12'000;
-  return static_cast<uint16_t>(master_port(key.job, key.task, key.attempt) - kBelowMaster);
+  // Below the ports that torchrun is told and those that the kernel gives to clients. Mixed well, since what follows each
+  // other runs beside each other.
+  constexpr uint64_t kFirst = 12'000;
+  constexpr uint64_t kPorts = 8'000;
+  uint64_t mixed = key.job * 0x9E3779B97F4A7C15U + (uint64_t{key.attempt} << 32U) +
+                   static_cast<uint64_t>(int64_t{key.task} + 1);
+  mixed = (mixed ^ (mixed >> 31U)) * 0xBF58476D1CE4E5B9U;
+  return static_cast<uint16_t>(kFirst + (mixed ^ (mixed >> 29U)) % kPorts);
 }
 
 Result<SshKey> ssh_key_of(std::string_view seed, const std::string& comment) {
@@ -159,7 +182,8 @@ Result<std::vector<SmallFile>> rank_ssh_files(const AttemptSpec& spec,
       {"host_key", key.private_key},
       {"authorized_keys", key.public_key + "\n", 0644},
       {"known_hosts", fmt::format("* {}\n", key.public_key), 0644},
-      {"sshd_config", server_config(spec, environment)},
+      {"sshd_config", server_config(spec)},
+      {"session", session_script(environment)},
       {"config", client_config(spec), 0644},
   };
 }
@@ -177,8 +201,8 @@ std::string host_file(const AttemptSpec& spec) {
 std::vector<std::string> rank_ssh_command() {
   return {"/bin/sh", "-c",
           fmt::format("test -x /usr/sbin/sshd || exit 0\n"
-                      "mkdir -p /run/sshd 2>/dev/null\n"
-                      "exec /usr/sbin/sshd -D -f {}/sshd_config",
+                      "mkdir -m 0755 -p /run/sshd 2>/dev/null\n"
+                      "exec /usr/sbin/sshd -D -E /dev/shm/devrun-sshd.log -f {}/sshd_config",
                       kSshFolder)};
 }
 

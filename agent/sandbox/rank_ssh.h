@@ -17,10 +17,11 @@
 namespace devrun::sandbox {
 
 inline constexpr std::string_view kSshFolder = "/run/devrun/ssh";  // in the container
-inline constexpr std::string_view kSshConfigInTree = "/etc/ssh/ssh_config.d/devrun.conf";
+inline constexpr std::string_view kSshConfigInTree = "/etc/ssh/ssh_config.d/devrun-ranks.conf";
 inline constexpr std::string_view kHostFile = "/run/devrun/hostfile";
 
-// Whether this attempt has what ranks need to reach each other: there are several, and they were given a seed.
+// Whether this attempt has what ranks need to reach each other: there are several, each with an address of its own, and
+// they were given a seed.
 bool has_rank_ssh(const AttemptSpec& spec);
 
 // On which port the ranks' sshd listens, each on its own address.
@@ -38,8 +39,7 @@ struct SmallFile {
   std::string content;
   uint32_t mode = 0600;
 };
-// All that goes into the folder. `environment` is the program's: what can be written as sshd's SetEnv is there in the
-// sessions of other ranks, too.
+// All that goes into the folder. `environment` is the program's, NAME=VALUE: sessions of other ranks have it, too.
 Result<std::vector<SmallFile>> rank_ssh_files(const AttemptSpec& spec,
                                               const std::vector<std::string>& environment);
 

@@ -25,6 +25,15 @@ bool is_there(int root, const std::string& path) {
   return static_cast<bool>(fd);
 }
 
+// A folder of the tree's own, which crun can make a mount point in.
+bool is_plain_folder(int root, const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+  const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  return static_cast<bool>(fd);
+}
+
 Status run(Setup& setup) {
   const Options& options = setup.ground.options;
   const UniqueFd root = TRY(open_file(setup.places.rootfs(), O_PATH | O_DIRECTORY));
@@ -49,7 +58,7 @@ Status run(Setup& setup) {
   } else {
     input.ssh_config_in_tree =
         has_rank_ssh(setup.spec) &&
-        is_there(root.get(), std::filesystem::path(kSshConfigInTree).parent_path().string());
+        is_plain_folder(root.get(), std::filesystem::path(kSshConfigInTree).parent_path());
     input.devrun_in_tree =
         is_there(root.get(), std::filesystem::path(kDevrunInTree).parent_path().string());
     input.tmp_in_tree = setup.spec.tmp_in_root && is_there(root.get(), "tmp");

@@ -230,6 +230,8 @@ pid_t Init::start(const std::vector<std::string>& argv, bool reads_stdin) {
 
 void Init::start_program() {
   in_setup_ = false;
+  // Not before: the setup step may be what installs it.
+  if (!order_.helper.empty()) start_helper();
   current_ = start(order_.argv, order_.reads_stdin);
   if (!order_.tty) {
     close(kStdoutFd);
@@ -242,8 +244,8 @@ void Init::start_program() {
 // Not waited for: it may be a program that this volume does not have.
 void Init::start_helper() {
   std::vector<char*> words = pointers(order_.helper);
-  helper_ = fork();
-  if (helper_ != 0) return;
+  helper_ = std::max(fork(), pid_t{0});
+  if (helper_ != 0 || getpid() == 1) return;
   setsid();
   for (int n = 1; n < NSIG; ++n) signal(n, SIG_DFL);
   sigset_t none;
@@ -267,10 +269,7 @@ void Init::deliver(int signal_number) {
     if (asks_for_end) end_idle(signal_number);
     return;
   }
-  if (stays_) {
-    if (asks_for_end) end(0);
-    return;
-  }
+  if (stays_) return;  // rank 0 gets it, too, and mpirun passes it on
   if (current_ == 0)
     end(signal_number);  // between setup step and program: what ends a program ends the wait
   if (!asks_for_end || kill(-current_, signal_number) != 0) kill(current_, signal_number);
@@ -381,11 +380,11 @@ void Init::reap() {
     if (status != 0 || !order_.stays || first_rank_ended_ || helper_ == 0) end(status);
     current_ = 0;
     stays_ = true;
+    say({InitSays::kStays, InitStage::kNone, 0});
   }
 }
 
 BecomeSession Init::run() {
-  if (!order_.helper.empty()) start_helper();
   if (order_.idle) {
     say({InitSays::kStarted, InitStage::kNone, 0});
   } else if (order_.setup.empty()) {

@@ -30,7 +30,8 @@ enum class InitSays : uint32_t {
   kStarted = 2,
   kFailed = 3,
   kEnded = 4,
-  kSetupDone = 5
+  kSetupDone = 5,
+  kStays = 6  // the program has ended with 0, whatever ends the container now
 };
 inline constexpr int32_t kOrderGo = 0;
 inline constexpr int32_t kOrderSession = -1;

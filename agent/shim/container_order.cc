@@ -6,9 +6,13 @@ namespace devrun::shim {
 
 namespace {
 
-// Numbers in the machine's order: writer and reader are the same program on the same machine.
+// Numbers in the machine's order. Of a session the reader may be older than the writer: the init of a container that began
+// before an upgrade. So what such a reader knows is written as it knows it.
+constexpr uint32_t kPlain = 2;
+constexpr uint32_t kWithHelper = 3;
+
 struct Header {
-  uint32_t format = 3;
+  uint32_t format = kPlain;
   uint32_t setup_words = 0;
   uint32_t words = 0;
   uint32_t variables = 0;
@@ -22,9 +26,20 @@ struct Header {
   uint32_t changes_ids = 0;
   uint32_t umask = 0;
   uint32_t groups = 0;
-  uint32_t helper_words = 0;
+};
+// Follows with kWithHelper.
+struct HelperHeader {
+  uint32_t words = 0;
   uint32_t stays = 0;
 };
+
+template <typename Numbers>
+bool take_numbers(std::string_view& rest, Numbers& out) {
+  if (rest.size() < sizeof out) return false;
+  std::memcpy(&out, rest.data(), sizeof out);
+  rest.remove_prefix(sizeof out);
+  return true;
+}
 
 bool take(std::string_view& rest, std::string& out) {
   const size_t end = rest.find('\0');
@@ -68,9 +83,10 @@ std::string encode(const ContainerOrder& order) {
   header.changes_ids = order.changes_ids ? 1 : 0;
   header.umask = order.umask;
   header.groups = static_cast<uint32_t>(order.groups.size());
-  header.helper_words = static_cast<uint32_t>(order.helper.size());
-  header.stays = order.stays ? 1 : 0;
+  const HelperHeader helper{static_cast<uint32_t>(order.helper.size()), order.stays ? 1U : 0U};
+  if (!order.helper.empty()) header.format = kWithHelper;
   std::string out(reinterpret_cast<const char*>(&header), sizeof header);
+  if (!order.helper.empty()) out.append(reinterpret_cast<const char*>(&helper), sizeof helper);
   out.append(reinterpret_cast<const char*>(order.groups.data()),
              order.groups.size() * sizeof(uint32_t));
   out.append(order.cwd).push_back('\0');
@@ -83,14 +99,15 @@ std::string encode(const ContainerOrder& order) {
 Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   const Error malformed{Code::kCorrupt, "the container's order cannot be read", {}};
   Header header;
-  if (bytes.size() < sizeof header) return malformed;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  bytes.remove_prefix(sizeof header);
+  HelperHeader helper;
+  if (!take_numbers(bytes, header)) return malformed;
+  if (header.format != kPlain && header.format != kWithHelper) return malformed;
+  if (header.format == kWithHelper && !take_numbers(bytes, helper)) return malformed;
   ContainerOrder out;
   out.idle = header.idle != 0;
-  if (header.format != 3 || !take(bytes, header.groups, out.groups) || !take(bytes, out.cwd) ||
+  if (!take(bytes, header.groups, out.groups) || !take(bytes, out.cwd) ||
       !take(bytes, header.setup_words, out.setup) || !take(bytes, header.words, out.argv) ||
-      !take(bytes, header.variables, out.env) || !take(bytes, header.helper_words, out.helper) ||
+      !take(bytes, header.variables, out.env) || !take(bytes, helper.words, out.helper) ||
       out.argv.empty() != out.idle) {
     return malformed;
   }
@@ -100,7 +117,7 @@ Result<ContainerOrder> parse_container_order(std::string_view bytes) {
   out.uid = header.uid;
   out.gid = header.gid;
   out.changes_ids = header.changes_ids != 0;
-  out.stays = header.stays != 0;
+  out.stays = helper.stays != 0;
   out.umask = header.umask;
   return out;
 }

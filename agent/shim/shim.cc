@@ -283,6 +283,7 @@ void Shim::finish() {
                      "its node had no word of the controller for longer than the attempt's lease",
                      {}};
   }
+  if (state_.stays) ending_ = Ending{EndCause::kExited, 0, {}, {}};  // long before
   state_.ending = ending_;
   state_.stdin_offset = stdin_.taken();
   state_.output_bytes = log_.bytes();

@@ -94,6 +94,10 @@ void Shim::on_init() {
         ending_ = ending_of_failure(news->message, options_.launch.order,
                                     !state_.setup_done && !options_.launch.order.setup.empty());
         break;
+      case InitSays::kStays:
+        state_.stays = true;
+        state_news_ = true;
+        break;
       case InitSays::kEnded:
         ending_ = ending_of_status(news->message.value);
         break;

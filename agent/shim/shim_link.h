@@ -23,6 +23,7 @@ struct ShimState {
   uint64_t stdin_offset = 0;
   uint64_t output_bytes = 0;
   bool setup_done = false;  // the setup step has ended with 0, and the shim waits for go()
+  bool stays = false;       // the program has ended with 0, and is waited for by rank 0 alone
 };
 
 // Called from the link's own thread.

@@ -56,6 +56,7 @@ void fill(pb::ShimState& out, const ShimState& in) {
   out.set_stdin_offset(in.stdin_offset);
   out.set_output_bytes(in.output_bytes);
   out.set_setup_done(in.setup_done);
+  out.set_stays(in.stays);
   if (!in.ending) return;
   out.set_ended(true);
   fill(*out.mutable_exit(),
@@ -70,6 +71,7 @@ Result<ShimState> state_of(const pb::ShimState& in) {
   out.stdin_offset = in.stdin_offset();
   out.output_bytes = in.output_bytes();
   out.setup_done = in.setup_done();
+  out.stays = in.stays();
   if (!in.ended()) return out;
   const ExitRecord exit = TRY(exit_of(in.exit()));
   out.ending = exit.ending;

@@ -311,7 +311,7 @@ shim::Handlers Agent::handlers_of(Runner& runner) {
     streams.output_grew(state.output_bytes);
     streams.stdin_taken(state.stdin_offset);
     post(ShimChanged{key, state.started, state.first_byte, state.ended, state.ending,
-                     static_cast<int64_t>(state.output_bytes), state.setup_done});
+                     static_cast<int64_t>(state.output_bytes), state.setup_done, state.stays});
   };
   handlers.output_grew = [&streams](uint64_t bytes) { streams.output_grew(bytes); };
   handlers.stdin_taken = [&streams](uint64_t offset) { streams.stdin_taken(offset); };

@@ -1,5 +1,6 @@
 #include "agent/volume/delta.h"
 
+#include <algorithm>
 #include <set>
 
 namespace devrun::volume {
@@ -17,13 +18,16 @@ bool is_layerable(const Entry& entry) {
 }
 
 // Its identity is that of what it hides, and its type: the same in every delta.
-tree::Entry whiteout_of(const Entry& gone) {
+tree::Entry whiteout_named(std::string_view name, uint64_t inode, const tree::Lineage& lineage) {
   tree::Entry out;
-  out.name = gone.name();
+  out.name = name;
   out.type = tree::EntryType::kCharacterDevice;
-  out.inode = gone.inode();
-  out.lineage = gone.lineage();
+  out.inode = inode;
+  out.lineage = lineage;
   return out;
+}
+tree::Entry whiteout_of(const Entry& gone) {
+  return whiteout_named(gone.name(), gone.inode(), gone.lineage());
 }
 
 class Maker {
@@ -32,7 +36,8 @@ class Maker {
       : directories_(directories), lineage_(lineage) {}
 
   // The object of what lies over `base` to make it `next`. None: there is no delta.
-  std::optional<Digest> folder(const Digest& base, const Digest& next);
+  std::optional<Digest> folder(const Digest& base, const Digest& next,
+                               const std::string& mark = {});
   std::vector<tree::Object> take() { return std::move(objects_); }
 
  private:
@@ -67,7 +72,8 @@ Digest Maker::add(const tree::Directory& content) {
 }
 
 // The depth is bounded by the number of entries: each level takes one.
-std::optional<Digest> Maker::folder(const Digest& base, const Digest& next) {
+std::optional<Digest> Maker::folder(const Digest& base, const Digest& next,
+                                    const std::string& mark) {
   const PackedDirectory* const old_entries = directory(base);
   const PackedDirectory* const new_entries = directory(next);
   if (old_entries == nullptr || new_entries == nullptr) return std::nullopt;
@@ -86,6 +92,10 @@ std::optional<Digest> Maker::folder(const Digest& base, const Digest& next) {
     if (!made) return std::nullopt;
     if (order <= 0) ++i;
     if (order >= 0) ++j;
+  }
+  if (!mark.empty()) {
+    const auto at = std::ranges::lower_bound(out.entries, mark, {}, &tree::Entry::name);
+    out.entries.insert(at, whiteout_named(mark, UINT64_MAX, lineage_));
   }
   return add(out);
 }
@@ -157,9 +167,9 @@ tree::Entry unpacked(const PackedDirectory::Entry& entry) {
 }
 
 std::optional<Delta> make_delta(DirectoryTable& directories, const Digest& base, const Digest& tree,
-                                const tree::Lineage& lineage) {
+                                const tree::Lineage& lineage, const std::string& mark) {
   Maker maker(directories, lineage);
-  const std::optional<Digest> root = maker.folder(base, tree);
+  const std::optional<Digest> root = maker.folder(base, tree, mark);
   if (!root) return std::nullopt;
   return Delta{*root, maker.take()};
 }

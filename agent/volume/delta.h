@@ -11,6 +11,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/volume/directory_table.h"
@@ -32,7 +33,8 @@ tree::Entry unpacked(const PackedDirectory::Entry& entry);
 // differs has several names (hard links would be looked for in both layers), extended attributes
 // (the mount of such trees has opaque folders and more), or is a whiteout itself; a mount point has
 // become a folder or the reverse; a folder that is needed cannot be read.
+// `mark`, if not empty, is a name that nothing has: a whiteout of it tells this delta from one of the same content.
 std::optional<Delta> make_delta(DirectoryTable& directories, const Digest& base, const Digest& tree,
-                                const tree::Lineage& lineage);
+                                const tree::Lineage& lineage, const std::string& mark = {});
 
 }  // namespace devrun::volume

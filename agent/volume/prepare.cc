@@ -127,7 +127,7 @@ Result<Vfs::Prepared> Vfs::add_tree(const tree::Manifest& manifest, std::string_
     return Error{Code::kExhausted, "too many nodes", "restart the node"};
   }
   CHECK(add_holder(manifest) == holder);
-  const Prepared prepared{node, manifest.has_xattrs};
+  const Prepared prepared{node, manifest.has_xattrs, manifest.lineage};
   remember_tree(manifest, prepared);
   return prepared;
 }

@@ -58,7 +58,7 @@ Status Vfs::recover_tree(const NodeState::Event& event) {
   const tree::Manifest manifest = TRY(tree::decode_manifest(bytes));
   if (manifest.tree != event.id || event.root >= state_.node_count()) return out_of_step();
   if (state_.node(event.root).directory != add_holder(manifest)) return out_of_step();
-  remember_tree(manifest, {NodeTable::id_of(event.root), manifest.has_xattrs});
+  remember_tree(manifest, {NodeTable::id_of(event.root), manifest.has_xattrs, manifest.lineage});
   recover_layers(manifest);
   return ok();
 }

@@ -74,6 +74,7 @@ class Vfs {
   struct Prepared {
     NodeId root = 0;
     bool has_xattrs = false;
+    tree::Lineage lineage{};  // of its volume; that of its root may be a merge's own
   };
   // Loads what is known of the tree. kNotFound: the store has no such tree; kUnavailable: it is
   // away; kCorrupt.
@@ -148,6 +149,8 @@ class Vfs {
   Result<Prepared> add_tree(const tree::Manifest& manifest, std::string_view encoded,
                             NodeState::Keep keep);
   std::optional<Digest> add_delta(const Digest& base, const Digest& tree);
+  bool is_another_root(const Digest& tree, tree::Entry root) const;
+  void use_base(const tree::Lineage& lineage, const Digest& tree);
   void remember_tree(const tree::Manifest& manifest, const Prepared& prepared);
   static bool is_watched(const tree::Manifest& manifest);
   void recover_layers(const tree::Manifest& manifest);
@@ -179,7 +182,8 @@ class Vfs {
   std::vector<Digest> tree_order_;         // without deltas and watched ones
   std::map<std::string, Digest> watched_;  // by its manifest's volume
   std::map<Digest, std::vector<Digest>> layers_;
-  std::map<tree::Lineage, Digest> bases_;  // shown whole, and the last such that was asked for
+  // By the lineage of a volume: trees that are shown whole, the one that served last first.
+  std::map<tree::Lineage, std::vector<Digest>> bases_;
   uint64_t deltas_ = 0;
 };
 

@@ -245,6 +245,9 @@ Status AttachSession::begin_attempt(const AttachState& state) {
   TRY(write_lines(console_.err(), err_lines_.finish()));
   decoder_ = {};
   output_is_cut_ = false;
+  if (!options_.quiet && state.missing_before != 0) {
+    console_.say(missing_output_words(state.missing_before));
+  }
   if (!options_.quiet) {
     console_.say(fmt::format("job {}: attempt {} begins{}{}", job_, state.attempt,
                              state.node.empty() ? "" : " on ", state.node));

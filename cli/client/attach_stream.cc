@@ -24,7 +24,8 @@ Result<AttachNews> news_of(pb::AttachReply&& in) {
   switch (in.kind_case()) {
     case pb::AttachReply::kState:
       return AttachNews{AttachState{TRY(wire::from_proto(in.state().state())), in.state().node(),
-                                    in.state().reason(), in.state().attempt()}};
+                                    in.state().reason(), in.state().attempt(),
+                                    in.state().missing_before()}};
     case pb::AttachReply::kOutput:
       return AttachNews{
           AttachOutput{in.output().offset(), std::move(*in.mutable_output()->mutable_data())}};

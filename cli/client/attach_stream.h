@@ -44,8 +44,9 @@ struct AttachStart {
 struct AttachState {
   JobState state = JobState::kQueued;
   std::string node;
-  std::string reason;    // why it waits, or why it is UNREACHABLE
-  uint32_t attempt = 0;  // whose output follows; 0: none has been placed
+  std::string reason;           // why it waits, or why it is UNREACHABLE
+  uint32_t attempt = 0;         // whose output follows; 0: none has been placed
+  uint64_t missing_before = 0;  // bytes of the former attempt's log that will not come
 };
 struct AttachOutput {
   uint64_t offset = 0;

@@ -217,7 +217,7 @@ Status Controller::read_log(const LogQuery& query,
   while (taken && reader->Read(&chunk)) {
     if (chunk.has_output()) {
       taken = piece({chunk.attempt(), chunk.output().offset(), chunk.output().data(),
-                     chunk.output_missing()});
+                     chunk.output_missing(), chunk.missing_before()});
     }
   }
   if (!taken) context.TryCancel();

@@ -75,7 +75,8 @@ struct LogPiece {
   uint32_t attempt = 0;  // a new one's output begins at offset 0
   uint64_t offset = 0;
   std::string_view bytes;
-  uint64_t missing = 0;  // after these, bytes that will not come
+  uint64_t missing = 0;         // after these, bytes that will not come
+  uint64_t missing_before = 0;  // with a new attempt: of the former one's
 };
 
 class Controller {

@@ -70,6 +70,7 @@ class RankLog {
 
   Status feed(const LogPiece& piece) {
     if (attempt_ != 0 && piece.attempt > attempt_) {
+      missing_ = piece.missing_before;
       TRY(finish());
       decoder_ = {};
       console_.say(fmt::format("attempt {} begins", piece.attempt));

@@ -63,7 +63,7 @@ struct DesiredAttempt {
   Duration stop_grace = seconds(10);
   bool go = true;              // with kRun: every rank's setup is done
   bool leave_results = false;  // once completing: what has not come home stays on the node
-  // Rank 0's program has ended: a rank whose own has, and which stays to be reached by ssh, may end.
+  // Rank 0's program has ended: a rank whose own has, and which stays to be reached by ssh, ends.
   bool first_rank_ended = false;
   std::vector<std::string> hosts =
       {};  // with go, in a group: "ADDRESS NAME" of all ranks of all members

@@ -168,7 +168,7 @@ void rank_ended(Turn& turn, TaskKey key) {
     const JobState state = state_of_ending(ending);
     name_left_results(ending, *task, key);
     end_task(turn, key, state, std::move(ending));
-  } else if (!all && (task->first_failed || task->ranks.front().ending)) {
+  } else if (!all && task->first_failed) {
     send_desired(turn, key);
   }
 }

@@ -53,6 +53,8 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
     return;
   }
   if (observed.phase < rank->phase) return;
+  const bool program_ends =
+      rank->phase < Phase::kCompleting && observed.phase >= Phase::kCompleting;
   const bool setup_done = observed.setup_done && !rank->setup_done;
   const bool news = !rank->reported || observed.phase != rank->phase || setup_done ||
                     observed.timeline != rank->timeline;
@@ -66,6 +68,10 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   if (setup_done) {  // it may have been the last
     send_desired(turn, key.task_key());
     member_is_ready(turn, key.job);
+  }
+  // Other ranks may have stayed for it.
+  if (program_ends && key.rank == 0 && find_task(turn.state, key.task_key())->ranks.size() > 1) {
+    send_desired(turn, key.task_key());
   }
   if (observed.phase != Phase::kEnded) return;
   turn.presence(node).usage.erase(key);

@@ -236,7 +236,7 @@ std::optional<DesiredRank> desired(const State& state, const std::string& node,
   if (is_past) return out;
   out.needs_spec = !rank->reported && !rank->ending;
   out.attempt.leave_results = task.leave_results;
-  out.attempt.first_rank_ended = key.rank != 0 && task.ranks.front().ending.has_value();
+  out.attempt.first_rank_ended = key.rank != 0 && task.ranks.front().phase >= Phase::kCompleting;
   const Job& job = *find_job(state, key.job);
   out.attempt.go = may_go(state, job, task);
   if (out.attempt.go) out.attempt.hosts = group_hosts(state, job);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/wire/job.h"
@@ -227,6 +229,7 @@ void AttachCall::follow_attempts() {
       next->set_writer(shared_from_this());
     }
     channel_ = next;
+    missing_before_ += missing_output(view_, attempt_, rank_, sent_);
     ++attempt_;
     sent_ = read_ = 0;
     tell_state_ = true;
@@ -254,6 +257,7 @@ bool AttachCall::fill(pb::AttachReply& reply) {
     state.set_node(view_.node);
     state.set_reason(in_utf8(view_.reason));
     state.set_attempt(view_.attempt == 0 ? 0 : attempt_);
+    state.set_missing_before(std::exchange(missing_before_, 0));
     return true;
   }
   return fill_stdin(reply) || fill_output(reply) || fill_end(reply);

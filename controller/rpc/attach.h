@@ -66,9 +66,10 @@ class AttachCall final : public grpc::ServerBidiReactor<pb::AttachRequest, pb::A
   bool tell_state_ = false;
   std::optional<uint64_t> told_taken_;
   bool told_closed_ = false;
-  bool placed_ = false;  // sent_ is where to begin
-  uint64_t sent_ = 0;    // output
-  uint64_t read_ = 0;    // of it, what the reader has said it has read
+  bool placed_ = false;          // sent_ is where to begin
+  uint64_t missing_before_ = 0;  // of former attempts' output; not told yet
+  uint64_t sent_ = 0;            // output
+  uint64_t read_ = 0;            // of it, what the reader has said it has read
   bool ended_ = false;
   bool writing_ = false;
   bool finished_ = false;

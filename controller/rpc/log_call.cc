@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
 
@@ -90,6 +92,7 @@ void LogCall::follow_attempts() {
       return finish(to_status(watched.error()));
     }
     channel_ = next;
+    missing_before_ += missing_output(view_, attempt_, request_.rank(), sent_);
     ++attempt_;
     sent_ = 0;
   }
@@ -115,6 +118,7 @@ void LogCall::pump() {
   chunk_.set_ended(ended_);
   chunk_.set_output_missing(ended_ ? missing_output(view_, attempt_, request_.rank(), sent_) : 0);
   chunk_.set_attempt(attempt_);
+  chunk_.set_missing_before(std::exchange(missing_before_, 0));
   writing_ = true;
   StartWrite(&chunk_);
 }

@@ -49,6 +49,7 @@ class LogCall final : public grpc::ServerWriteReactor<pb::LogChunk>,
   bool placed_ = false;  // sent_ is where to begin
   uint32_t attempt_ = 0;
   uint64_t sent_ = 0;
+  uint64_t missing_before_ = 0;  // of former attempts' output; not told yet
   bool ended_ = false;
   bool writing_ = false;
   bool finished_ = false;

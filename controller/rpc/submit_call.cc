@@ -162,7 +162,7 @@ Status SubmitCall::prepare() {
 void SubmitCall::look_for_setup() {
   if (!has_setup_once(spec_) || waits_for_others(spec_)) return;
   Result<storage::SetupFound> found = parts_.storage.find_setup(
-      {spec_.root.volume, spec_.root.tree, spec_.setup_once, spec_.program.caller.home});
+      {spec_.root.volume, spec_.root.tree, spec_.setup_once, spec_.program.caller.home, true});
   // What went wrong is met again, and told, when the job's tree is derived.
   if (!found || found->how != SetupHow::kHit) return;
   setup_hit_ = Submit::SetupHit{found->tree, found->from, std::move(found->why)};

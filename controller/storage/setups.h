@@ -62,7 +62,8 @@ struct SetupWish {
   std::string volume;
   Digest plain;
   SetupOnce which;
-  std::string home;  // the caller's
+  std::string home;        // the caller's
+  bool hits_only = false;  // nothing is made for a step that has to run: cold is the answer then
 };
 struct SetupFound {
   SetupHow how = SetupHow::kCold;

@@ -103,6 +103,7 @@ Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
     why = fmt::format("/{}, which it writes, is another one since job {} ran it", conflict,
                       record.job);
   }
+  if (wish.hits_only) return out;
   for (const SetupRecord& record : records) {
     if (!trees.open(record.plain) || !trees.open(record.left)) continue;
     if (!setups_.reads(record)) continue;  // nothing could be kept of a run that begins with it

@@ -255,10 +255,10 @@ def test_ranks_reach_each_other_by_ssh(cluster):
     # Rank 1 has nothing to do: it stays to be reached.
     script = ("test $DEVRUN_RANK = 0 || exit 0; for host in $(cut -d' ' -f1 $DEVRUN_HOSTFILE); do "
               "ssh $host 'echo I am $DEVRUN_RANK of job $DEVRUN_JOB_ID, $(id -un), $WORD'; done")
-    done = cluster.devrun("--nodes", "2", "sh", "-c", script, env=cluster.environment(WORD="two words"))
+    done = cluster.devrun("--nodes", "2", "sh", "-c", script, env=cluster.environment(WORD="two 'words'\nof two lines"))
     assert done.status == 0, done
     job = max(job["job"] for job in cluster.jobs())
-    assert by_rank(done.out) == {0: [f"I am {rank} of job {job}, root, two words" for rank in (0, 1)]}, done
+    assert by_rank(done.out) == {0: [f"I am {rank} of job {job}, root, two 'words' of two lines" for rank in (0, 1)]}, done
     changes = cluster.devrun("changes", str(job)).out
     assert b"ssh" not in changes and b"hostfile" not in changes, changes
 
@@ -282,7 +282,7 @@ def test_mpirun_starts_a_process_on_every_rank(cluster):
         shutil.copytree(folder, root + folder, dirs_exist_ok=True)
     # All nodes of this cluster are one machine, which talks to itself over its loopback interface alone.
     script = ("test $DEVRUN_RANK = 0 || exit 0; orterun --mca oob_tcp_if_include lo --mca plm_rsh_no_tree_spawn 1 "
-              "-np 2 --map-by node sh -c 'echo $OMPI_COMM_WORLD_RANK runs on rank $DEVRUN_RANK'")
+              "--hostfile $DEVRUN_HOSTFILE -np 2 --map-by node sh -c 'echo $OMPI_COMM_WORLD_RANK runs on rank $DEVRUN_RANK'")
     done = cluster.devrun("--nodes", "2", "sh", "-c", script)
     assert done.status == 0, done
     assert sorted(by_rank(done.out)[0]) == ["0 runs on rank 0", "1 runs on rank 1"], done

@@ -234,8 +234,8 @@ TEST(Reconcile, ThatRankZeroHasEndedIsSaidOnceOverEachLink) {
   run(node);
   DesiredItem item = wanted(kKey);
   item.attempt.first_rank_ended = true;
-  EXPECT_EQ(node(whole({item})), "first-rank-ended 7\n");
-  EXPECT_EQ(node(whole({item})), "");
+  EXPECT_EQ(node(delta({item})), "first-rank-ended 7\n");
+  EXPECT_EQ(node(delta({item})), "");
   EXPECT_EQ(node(ShimGone{kKey}), "inspect 7\n");
   EXPECT_EQ(node(Found{.key = kKey, .shim_alive = true}), "link 7\n");
   EXPECT_EQ(node(Linked{kKey}), "first-rank-ended 7\n");

@@ -48,13 +48,25 @@ TEST(RankSsh, OpenSshReadsThePrivateKey) {
   EXPECT_EQ(said->out, key.public_key + " devrun-1\n");
 }
 
-TEST(RankSsh, SessionsGetTheEnvironmentThatAConfigurationCanHold) {
-  AttemptSpec spec = gang({}, 1);
-  const auto files = *rank_ssh_files(spec, {"A=1 2", "B=\"", "C=x\ny", "D=$HOME"});
-  EXPECT_NE(content_of(files, "sshd_config").find("SetEnv \"A=1 2\" \"D=$HOME\"\n"),
-            std::string::npos);
+TEST(RankSsh, SessionsBeginWithTheRanksEnvironment) {
+  const AttemptSpec spec = gang({}, 1);
+  const auto files = *rank_ssh_files(spec, {"A=it's \"1\"\nand 2", "B-C=x", "D=$HOME"});
+  EXPECT_TRUE(content_of(files, "session")
+                  .starts_with("export A='it'\\''s \"1\"\nand 2'\nexport D='$HOME'\nshell="));
   EXPECT_NE(content_of(files, "sshd_config").find("ListenAddress 127.0.0.2:"), std::string::npos);
   EXPECT_NE(content_of(files, "config").find("Host 127.0.0.1 127.0.0.2\n"), std::string::npos);
+}
+
+TEST(RankSsh, AddressesThatAreNotTheirOwnMakeNone) {
+  AttemptSpec spec = gang({}, 1);
+  EXPECT_TRUE(has_rank_ssh(spec));
+  spec.rank_addresses = {"127.0.0.1", "127.0.0.1"};
+  EXPECT_FALSE(has_rank_ssh(spec));
+  spec.rank_addresses = {"127.0.0.1", ""};
+  EXPECT_FALSE(has_rank_ssh(spec));
+  spec.rank_addresses = {"fd00::1", "fd00::2"};
+  const auto files = *rank_ssh_files(spec, {});
+  EXPECT_NE(content_of(files, "sshd_config").find("ListenAddress [fd00::2]:"), std::string::npos);
 }
 
 TEST(RankSsh, SlotsAreGpusOrCpus) {
@@ -85,9 +97,10 @@ class RankSshTest : public SandboxTest {
 
 TEST_F(RankSshTest, ItsFilesAreTheCallersAndNoWriteOfTheJob) {
   std::filesystem::create_directories(host_.path("tree/etc/ssh/ssh_config.d"));
-  AttemptSpec spec = gang(host_.shell("stat -c '%a %u' /run/devrun/ssh/id_ed25519; cat $DEVRUN_HOSTFILE; "
-                                      "grep -c IdentityFile /etc/ssh/ssh_config.d/devrun.conf"),
-                          0);
+  AttemptSpec spec =
+      gang(host_.shell("stat -c '%a %u' /run/devrun/ssh/id_ed25519; cat $DEVRUN_HOSTFILE; "
+                       "grep -c IdentityFile /etc/ssh/ssh_config.d/devrun-ranks.conf"),
+           0);
   spec.program.caller.uid = spec.program.caller.gid = 1000;
   EXPECT_EQ(host_.run(spec).status, 0);
   EXPECT_EQ(host_.out(spec.key), "600 1000\n127.0.0.1 slots=1\n127.0.0.2 slots=1\n1\n");
@@ -106,15 +119,21 @@ TEST_F(RankSshTest, ARankThatHasEndedStaysForRankZeroWhileItsSshdLives) {
   EXPECT_EQ(host_.wait(spec.key).status, 0);
 }
 
-TEST_F(RankSshTest, WhatEndsAProgramEndsAStayAndAFailureDoesNotStay) {
+TEST_F(RankSshTest, ItHasSucceededWhateverEndsItsStay) {
   put_sshd();
   const AttemptSpec stays = gang(host_.shell("echo done"), 1);
   ASSERT_TRUE(host_.start(stays));
   const auto shim = link(stays);
-  EXPECT_TRUE(says(stays, "done\n"));
-  EXPECT_TRUE(shim->signal(10));
+  EXPECT_TRUE(
+      eventually([&] { return ear_.with([](const Ear& ear) { return ear.state.stays; }); }));
   EXPECT_TRUE(shim->signal(15));
+  EXPECT_TRUE(shim->signal(10));
+  EXPECT_TRUE(shim->kill_all());
   EXPECT_EQ(host_.wait(stays.key).status, 0);
+}
+
+TEST_F(RankSshTest, AFailureDoesNotStay) {
+  put_sshd();
   EXPECT_EQ(host_.run(gang(host_.shell("exit 3"), 1)).status, 3);
 }
 
@@ -128,7 +147,8 @@ TEST_F(RankSshTest, RankZeroMayHaveEndedBefore) {
   put_sshd();
   const AttemptSpec spec = gang(host_.shell("sleep 0.5; echo done"), 1);
   ASSERT_TRUE(host_.start(spec));
-  EXPECT_TRUE(link(spec)->first_rank_ended());
+  const auto shim = link(spec);
+  EXPECT_TRUE(shim->first_rank_ended());
   EXPECT_EQ(host_.wait(spec.key).status, 0);
 }
 

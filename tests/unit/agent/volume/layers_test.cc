@@ -302,7 +302,16 @@ class LayersTest : public ::testing::Test {
   }
   // A tree with something that stays, and these.
   Digest tree_of(std::vector<tree::Entry> entries, uint8_t lineage = 1, bool has_xattrs = false) {
+    return tree_of(TreeBuilder(store_), std::move(entries), lineage, has_xattrs);
+  }
+  // The same as a merge leaves it, whose root is nobody's but its own.
+  Digest merged(std::vector<tree::Entry> entries, uint8_t merge) {
     TreeBuilder tree(store_);
+    tree.root_lineage = tree::Lineage{merge};
+    return tree_of(std::move(tree), std::move(entries), 1, false);
+  }
+  Digest tree_of(TreeBuilder tree, std::vector<tree::Entry> entries, uint8_t lineage,
+                 bool has_xattrs) {
     tree.lineage = tree::Lineage{lineage};
     tree.has_xattrs = has_xattrs;
     entries.push_back(file(store_, "stays", "x", 4));
@@ -354,6 +363,33 @@ TEST_F(LayersTest, WhatDiffersInMuchIsTheNextBase) {
   EXPECT_EQ(layers(four)[1], three);
 }
 
+TEST_F(LayersTest, WhatASetupStepLeftIsABaseBesideTheSnapshots) {
+  const auto installed = [&](int edit, int step) {
+    std::vector<tree::Entry> out{edited(store_, "edited", edit)};
+    for (size_t i = 0; i < kDeltaEntriesMax + 1; ++i) {
+      out.push_back(file(store_, fmt::format("f{}", i), "x", 100 + i));
+      out.back().ctime_ns += step;
+    }
+    return out;
+  };
+  const Digest plain = tree_of({edited(store_, "edited", 1)});
+  EXPECT_EQ(layers(plain), std::vector<Digest>{plain});
+  const Digest left = merged(installed(1, 1), 50);
+  EXPECT_EQ(layers(left), std::vector<Digest>{left});
+  for (uint8_t turn = 2; turn < 6; ++turn) {
+    const std::vector<Digest> snapshot = layers(tree_of({edited(store_, "edited", turn)}));
+    ASSERT_EQ(snapshot.size(), 2u);
+    EXPECT_EQ(snapshot[1], plain);
+    const auto number = static_cast<uint8_t>(50 + turn);
+    const std::vector<Digest> with_setup = layers(merged(installed(turn, 1), number));
+    ASSERT_EQ(with_setup.size(), 2u);
+    EXPECT_EQ(with_setup[1], left);
+  }
+  // The one that served longest ago goes.
+  for (int step = 2; step < 5; ++step) EXPECT_EQ(layers(tree_of(installed(1, step))).size(), 1u);
+  EXPECT_EQ(layers(tree_of({edited(store_, "edited", 9)})).size(), 1u);
+}
+
 TEST_F(LayersTest, WhatLayersCouldNotShowRightlyIsShownWhole) {
   tree::Entry linked = file(store_, "linked", "x", 30);
   linked.links = 2;
@@ -366,14 +402,21 @@ TEST_F(LayersTest, WhatLayersCouldNotShowRightlyIsShownWhole) {
   TreeBuilder folders(store_);
   const Digest has_folder = folders.finish(
       {folders.folder("p", {file(store_, "in", "x", 33)}, 32), file(store_, "stays", "x", 4)});
-  EXPECT_EQ(layers(tree_of({linked})).size(), 1u);
-  EXPECT_EQ(layers(tree_of({again})).size(), 1u);
-  EXPECT_EQ(layers(tree_of({})).size(), 1u);  // one of its names may be elsewhere
-  EXPECT_EQ(layers(tree_of({whiteout})).size(), 1u);
-  EXPECT_EQ(layers(has_folder).size(), 1u);
-  EXPECT_EQ(layers(tree_of({point})).size(), 1u);
+  uint8_t lineage = 10;
+  // Of volumes of their own, since any tree that was shown whole may be the base.
+  const auto shown_over = [&](const std::vector<tree::Entry>& before,
+                              const std::vector<tree::Entry>& after) {
+    layers(tree_of(before, ++lineage));
+    return layers(tree_of(after, lineage)).size();
+  };
+  EXPECT_EQ(shown_over({linked}, {again}), 1u);
+  EXPECT_EQ(shown_over({linked}, {}), 1u);  // one of its names may be elsewhere
+  EXPECT_EQ(shown_over({}, {whiteout}), 1u);
+  EXPECT_EQ(shown_over({whiteout}, {}), 1u);
   tree::Entry special = file(store_, "special", "x", 34);
   special.xattrs = {{"user.a", "1"}};
+  EXPECT_EQ(layers(has_folder).size(), 1u);
+  EXPECT_EQ(layers(tree_of({point})).size(), 1u);
   EXPECT_EQ(layers(tree_of({point, special}, 1, true)).size(), 1u);
   EXPECT_EQ(layers(tree_of({point, file(store_, "f", "x", 35)})).size(), 2u);
 }

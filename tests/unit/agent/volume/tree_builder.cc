@@ -117,7 +117,7 @@ tree::Entry TreeBuilder::folder(const std::string& name, std::vector<tree::Entry
 Digest TreeBuilder::finish(std::vector<tree::Entry> entries) {
   tree::Manifest manifest;
   manifest.root = folder("", std::move(entries), 256);
-  manifest.root.lineage = lineage;
+  manifest.root.lineage = root_lineage.value_or(lineage);
   manifest.tree = manifest.root.directory;
   manifest.volume.assign(1, 'v');  // assigned as text, GCC 12 raises a false alarm at -O2
   manifest.lineage = lineage;

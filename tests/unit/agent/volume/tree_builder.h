@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ class TreeBuilder {
   Digest finish(std::vector<tree::Entry> entries);
 
   tree::Lineage lineage{1};
+  std::optional<tree::Lineage> root_lineage = {};  // of a tree that was merged
   bool has_xattrs = false;
 
  private:
