@@ -1,9 +1,7 @@
 #include "agent/sync/agent.h"
 
-#include <atomic>
-
+#include "agent/sync/agent_runner.h"
 #include "agent/sync/asked_file.h"
-#include "agent/sync/streams.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
@@ -37,18 +35,6 @@ void log_failure(const AttemptKey& key, std::string_view doing, const Status& st
   if (!status) log::warning("{}: {}: {}", to_string(key), doing, status.error().message);
 }
 }  // namespace
-
-// The hands of one attempt. `link` belongs to the worker while the core waits for its answer, else to the loop.
-struct Agent::Runner {
-  AttemptKey key;
-  std::string folder;
-  Duration lease;              // 0: none
-  std::vector<uint32_t> gpus;  // of the node's, by index
-  std::atomic<bool> abandoned = false;
-  std::unique_ptr<Streams> streams;
-  std::unique_ptr<shim::ShimLink> link;  // ends before the streams that its thread feeds
-  Loop worker;                           // ends first
-};
 
 Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim connect_shim)
     : options_(std::move(options)),
