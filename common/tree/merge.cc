@@ -39,8 +39,8 @@ class Merge {
   Result<std::optional<Entry>> entry(const std::string& path, const Three& three, size_t depth);
   Result<std::optional<Entry>> without_theirs(const std::string& path, const Three& three,
                                               size_t depth);
-  Result<bool> same_folders(const std::string& path, const Entry* one, const Entry* other,
-                            size_t depth);
+  Result<bool> is_part_of(const std::string& path, const Entry* whole, const Entry* part,
+                          size_t depth);
   Result<Directory> below(const std::string& path, const Three& three, size_t depth);
   Result<Directory> read(const std::string& path, const Entry* entry);
   Result<Digest> store(const Directory& directory);
@@ -130,13 +130,13 @@ Result<std::optional<Entry>> Merge::entry(const std::string& path, const Three& 
   if (same_entry(base, ours)) return value_of(theirs);
   if (theirs == nullptr) return without_theirs(path, three, depth);
   if (ours == nullptr) {
-    if (TRY(same_folders(path, base, theirs, depth))) return std::optional<Entry>{};
+    if (TRY(is_part_of(path, base, theirs, depth))) return std::optional<Entry>{};
     TRY(conflict(path, ConflictKind::kOursDeletedTheirsChanged, three));
     return std::optional<Entry>{};
   }
   if (ours->type != theirs->type) {
-    if (TRY(same_folders(path, base, ours, depth))) return value_of(theirs);
-    if (TRY(same_folders(path, base, theirs, depth))) return value_of(ours);
+    if (TRY(is_part_of(path, base, ours, depth))) return value_of(theirs);
+    if (TRY(is_part_of(path, base, theirs, depth))) return value_of(ours);
     TRY(conflict(path, ConflictKind::kTypes, three));
     return value_of(ours);
   }
@@ -150,27 +150,28 @@ Result<std::optional<Entry>> Merge::entry(const std::string& path, const Three& 
   return std::optional(std::move(merged.entry));
 }
 
-// Two folders that people could not tell apart, whatever their objects are called: what came home has
-// another identity in the volume than in the change set that it came from.
-Result<bool> Merge::same_folders(const std::string& path, const Entry* one, const Entry* other,
-                                 size_t depth) {
-  if (!is_directory(one) || !is_directory(other)) return false;
+// Whether a folder is what it was, or less: the other side, which has put something else in its place or nothing, has
+// removed that, too. Compared as people would, whatever the objects are called: what came home has another identity in the
+// volume than in the change set that it came from.
+Result<bool> Merge::is_part_of(const std::string& path, const Entry* whole, const Entry* part,
+                               size_t depth) {
+  if (!is_directory(whole) || !is_directory(part)) return false;
   if (depth > kDepthMax) {
     return Error{Code::kExhausted, fmt::format("/{} is too deep", path.substr(0, 200)), {}};
   }
-  Changes changes = compare(*one, *other);
+  Changes changes = compare(*whole, *part);
   changes.mtime = changes.links = false;
   if (changes.any()) return false;
-  if (one->directory == other->directory) return true;
-  const Directory from = TRY(read(path, one));
-  const Directory to = TRY(read(path, other));
-  if (from.entries.size() != to.entries.size()) return false;
-  for (size_t i = 0; i < from.entries.size(); ++i) {
-    const Entry& a = from.entries[i];
-    const Entry& b = to.entries[i];
-    if (a.name != b.name) return false;
-    if (same_entry(&a, &b)) continue;
-    if (!TRY(same_folders(path + "/" + a.name, &a, &b, depth + 1))) return false;
+  if (whole->directory == part->directory) return true;
+  const Directory from = TRY(read(path, whole));
+  const Directory left = TRY(read(path, part));
+  auto known = from.entries.begin();
+  for (const Entry& entry : left.entries) {
+    known = std::lower_bound(known, from.entries.end(), entry.name,
+                             [](const Entry& a, const std::string& name) { return a.name < name; });
+    if (known == from.entries.end() || known->name != entry.name) return false;
+    if (same_entry(&*known, &entry)) continue;
+    if (!TRY(is_part_of(path + "/" + entry.name, &*known, &entry, depth + 1))) return false;
   }
   return true;
 }

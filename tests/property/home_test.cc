@@ -270,7 +270,10 @@ bool HomeProperty::crashing_round(const Job& job) {
   if (child == 0) {
     size_t reached = 0;
     const FaultPoint fault = [&](std::string_view name) {
-      if (name.starts_with("home.") && ++reached == steps) ::_exit(7);
+      if (!name.starts_with("home.") || ++reached != steps) return;
+      say(fmt::format("  it crashes at {}", name));
+      std::fflush(stdout);
+      ::_exit(7);
     };
     auto opened = Storage::open(store(), fault);
     if (!opened) ::_exit(3);

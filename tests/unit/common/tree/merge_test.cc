@@ -174,6 +174,25 @@ TEST(Merge, AFileAgainstAFolderIsAConflict) {
   EXPECT_EQ(out.conflicts.at("x").kind, ConflictKind::kTypes);
 }
 
+// Nothing is in the way: what is left of the folder was as the other side knew it.
+TEST(Merge, AFolderOfWhichOneSideOnlyRemovedMayBeReplacedOrRemoved) {
+  Store store;
+  const Leaves base = files({{"d/a", "1"}, {"d/b/c", "1"}, {"k", "1"}});
+  const Leaves less = files({{"d/b/c", "1"}, {"k", "1"}});
+  const Leaves replaced = files({{"d", "2"}, {"k", "1"}});
+  const Leaves removed = files({{"k", "1"}});
+  for (const Leaves& other : {replaced, removed}) {
+    const Outcome theirs = merged(store, base, less, other);
+    EXPECT_EQ(text_of(theirs.leaves), text_of(other));
+    EXPECT_TRUE(theirs.conflicts.empty());
+    const Outcome ours = merged(store, base, other, less);
+    EXPECT_EQ(text_of(ours.leaves), text_of(other));
+    EXPECT_TRUE(ours.conflicts.empty());
+  }
+  const Leaves edited = files({{"d/b/c", "2"}, {"k", "1"}});
+  EXPECT_EQ(merged(store, base, edited, replaced).conflicts.size(), 1u);
+}
+
 TEST(Merge, BytesOfOneAndModeOfTheOtherAreAFileOfItsOwn) {
   Store store;
   Leaves base = files({{"a", "1"}});
