@@ -27,13 +27,13 @@ std::string variable(const char* name) {
 
 }  // namespace
 
-Status write_client_config(const Layout& layout, uint16_t controller_port) {
+Status write_client_config(const Layout& layout, const std::string& controller) {
   const KeyFiles admin = key_files(layout, "admin");
   return write_file_durably(
       layout.client_config(),
-      fmt::format("# Written by devrun up. The administrator of this cluster.\n"
-                  "controller: 127.0.0.1:{}\nca: {}\ncert: {}\nkey: {}\n",
-                  controller_port, authority_file(layout), admin.certificate, admin.key));
+      fmt::format("# Written by devrun. The administrator of this cluster.\n"
+                  "controller: {}\nca: {}\ncert: {}\nkey: {}\n",
+                  controller, authority_file(layout), admin.certificate, admin.key));
 }
 
 Result<bool> link_client_config(const Layout& layout) {

@@ -3,14 +3,15 @@
 // ~/.config/devrun/config.yaml, where they look.
 #pragma once
 
-#include <cstdint>
+#include <string>
 
 #include "cli/cluster/layout.h"
 #include "common/base/result.h"
 
 namespace devrun::cluster {
 
-Status write_client_config(const Layout& layout, uint16_t controller_port);
+// `controller`: HOST:PORT.
+Status write_client_config(const Layout& layout, const std::string& controller);
 
 // Makes the link unless the user has a file of their own there, another cluster's link that leads
 // somewhere, or DEVRUN_CONFIG set. Returns whether commands without further settings will find this

@@ -51,7 +51,10 @@ struct DownOptions {
 };
 int run_down(const DownOptions& options);
 
-struct DoctorOptions {};
+struct DoctorOptions {
+  bool of_node = false;   // of a cluster of several machines: the store is elsewhere
+  int found_missing = 0;  // by the caller, who has said it
+};
 int run_doctor(const DoctorOptions& options);
 
 }  // namespace devrun::cluster

@@ -8,10 +8,11 @@
 
 namespace devrun::cluster {
 
-int run_doctor(const DoctorOptions&) {
-  int missing = 0;
+int run_doctor(const DoctorOptions& options) {
+  int missing = options.found_missing;
   std::vector<Need> needs = check_needs();
   for (Need& feature : kernel_features(probe_kernel())) needs.push_back(std::move(feature));
+  if (options.of_node) std::erase_if(needs, [](const Need& need) { return need.of_store; });
   for (const Need& need : needs) {
     if (need.present) {
       fmt::print("ok        {}\n", need.name);
@@ -28,8 +29,8 @@ int run_doctor(const DoctorOptions&) {
   }
   std::fflush(stdout);  // the program ends by _exit
   if (missing == 0) return 0;
-  say("{} needed {} missing. Try: the commands above, then devrun up", missing,
-      missing == 1 ? "thing is" : "things are");
+  say("{} needed {} missing. Try: the commands above, then devrun {}", missing,
+      missing == 1 ? "thing is" : "things are", options.of_node ? "doctor" : "up");
   return 125;
 }
 

@@ -4,14 +4,27 @@
 
 namespace devrun::cluster {
 
-std::string ganesha_config(uint16_t port, const std::string& exported, const std::string& folder) {
+namespace {
+
+// With clients named, others see no export at all.
+std::string clients(const std::vector<std::string>& networks) {
+  if (networks.empty()) return {};
+  return fmt::format(
+      "  CLIENT {{ Clients = {}; Access_Type = RO; Squash = None; SecType = sys; "
+      "PrivilegedPort = true; }}\n",
+      fmt::join(networks, ", "));
+}
+
+}  // namespace
+
+std::string ganesha_config(const GaneshaPlan& plan) {
   // Graceless: our readers hold no state to reclaim. Numeric owners: else they read as nobody.
   // Privileged ports only: jobs cannot bind those. No attribute caching: a folder that was removed and made again
   // would stay missing.
   return fmt::format(R"(NFS_CORE_PARAM {{
   Protocols = 4;
   NFS_Port = {port};
-  Bind_addr = 127.0.0.1;
+  Bind_addr = {address};
   Enable_NLM = false;
   Enable_RQUOTA = false;
   Enable_UDP = false;
@@ -30,7 +43,7 @@ EXPORT {{
   Export_Id = 1;
   Path = {exported};
   Pseudo = /;
-  Access_Type = RO;
+  Access_Type = {access};
   Squash = None;
   SecType = sys;
   Transports = TCP;
@@ -39,11 +52,13 @@ EXPORT {{
   MaxRead = 1048576;
   PrefRead = 1048576;
   Attr_Expiration_Time = 0;
-  FSAL {{ Name = VFS; }}
+{clients}  FSAL {{ Name = VFS; }}
 }}
 )",
-                     fmt::arg("port", port), fmt::arg("folder", folder),
-                     fmt::arg("exported", exported));
+                     fmt::arg("address", plan.address), fmt::arg("port", plan.port),
+                     fmt::arg("folder", plan.folder), fmt::arg("exported", plan.exported),
+                     fmt::arg("access", plan.networks.empty() ? "RO" : "NONE"),
+                     fmt::arg("clients", clients(plan.networks)));
 }
 
 std::vector<std::string> ganesha_words(const std::string& program, const std::string& folder) {

@@ -1,5 +1,7 @@
 #include "cli/cluster/keys.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "common/runtime/file.h"
@@ -35,6 +37,21 @@ Result<Pem> ensure_authority(const Layout& layout, bool& made) {
   return Pem{TRY(read_file(files.certificate)), TRY(read_file(files.key))};
 }
 
+// Which names the controller's certificate says, one a line.
+std::string names_file(const Layout& layout) {
+  return layout.pki() + "/controller.names";
+}
+
+// With other names than the certificate has, it is in the way.
+Status ensure_names(const Layout& layout, const std::vector<std::string>& hosts) {
+  const std::string wanted = fmt::format("{}\n", fmt::join(hosts, "\n"));
+  const Result<std::string> before = read_file(names_file(layout));
+  if ((before ? *before : "\n") == wanted) return ok();
+  std::error_code failed;
+  std::filesystem::remove(key_files(layout, "controller").certificate, failed);
+  return write_file_durably(names_file(layout), wanted);
+}
+
 }  // namespace
 
 KeyFiles key_files(const Layout& layout, const std::string& name) {
@@ -45,17 +62,21 @@ std::string authority_file(const Layout& layout) {
   return key_files(layout, "ca").certificate;
 }
 
-Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes) {
+Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes,
+                   const std::vector<std::string>& hosts) {
   TRY(make_folders(layout.pki(), 0700));
   bool new_authority = false;
   const Pem authority = TRY(ensure_authority(layout, new_authority));
   const auto ensure = [&](const std::string& file, const Certified& who,
-                          const std::vector<std::string>& hosts) -> Status {
+                          const std::vector<std::string>& names) -> Status {
     const KeyFiles files = key_files(layout, file);
     if (!new_authority && both_exist(files)) return ok();
-    return write_pair(files, TRY(issue_certificate(authority, who, hosts, kCertificateDays)));
+    return write_pair(files, TRY(issue_certificate(authority, who, names, kCertificateDays)));
   };
-  TRY(ensure("controller", {Role::kController, "controller"}, {"127.0.0.1", "localhost"}));
+  TRY(ensure_names(layout, hosts));
+  std::vector<std::string> names = {"127.0.0.1", "localhost"};
+  names.insert(names.end(), hosts.begin(), hosts.end());
+  TRY(ensure("controller", {Role::kController, "controller"}, names));
   TRY(ensure("admin", {Role::kAdmin, "root"}, {}));
   for (const std::string& node : nodes) TRY(ensure(node, {Role::kNode, node}, {}));
   return ok();

@@ -17,7 +17,9 @@ struct KeyFiles {
 KeyFiles key_files(const Layout& layout, const std::string& name);
 std::string authority_file(const Layout& layout);
 
-// Makes those that are missing.
-Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes);
+// Makes those that are missing. `hosts`: names and addresses at which the controller is reached, besides this machine's own; one that
+// it is not certified for yet makes its certificate anew.
+Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes,
+                   const std::vector<std::string>& hosts = {});
 
 }  // namespace devrun::cluster

@@ -9,79 +9,15 @@
 #include "cli/cluster/ganesha.h"
 #include "cli/cluster/keys.h"
 #include "cli/cluster/needs.h"
+#include "cli/cluster/plan.h"
 #include "cli/cluster/ports.h"
-#include "common/runtime/unix_socket.h"
 
 namespace devrun::cluster {
 
 namespace {
 
-std::function<bool()> socket_accepts(const std::string& path) {
-  return [path] { return connect_unix(path).has_value(); };
-}
-
 std::string endpoint(uint16_t port) {
   return fmt::format("127.0.0.1:{}", port);
-}
-
-void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
-  words.insert(words.end(), more.begin(), more.end());
-}
-
-// What all agents are told.
-std::vector<std::string> agent_words(const Layout& layout, const Programs& programs,
-                                     const Record& record, const std::string& name,
-                                     const std::string& address, const Resources& share) {
-  const KeyFiles keys = key_files(layout, name);
-  return {programs.agent,
-          "--name",
-          name,
-          "--address",
-          address,
-          "--state",
-          layout.node(name),
-          "--controller",
-          endpoint(record.controller_port),
-          "--ca",
-          authority_file(layout),
-          "--cert",
-          keys.certificate,
-          "--key",
-          keys.key,
-          "--keeper",
-          layout.socket(keeper_name(name)),
-          "--cpus",
-          std::to_string(share.cpu_milli / 1000),
-          "--memory",
-          std::to_string(share.memory_bytes),
-          "--cgroup",
-          layout.cgroup() + "/" + name,
-          "--shim",
-          programs.shim,
-          "--devrun",
-          programs.devrun,
-          "--nfs",
-          endpoint(record.nfs_port),
-          "--shared-folder",
-          layout.shared()};
-}
-
-Daemon daemon(const std::string& name, const std::string& key, std::vector<std::string> words) {
-  Daemon out;
-  out.name = name;
-  out.key = key;
-  out.words = std::move(words);
-  return out;
-}
-
-Daemon keeper(const Layout& layout, const Programs& programs, const std::string& name,
-              std::initializer_list<std::string> more) {
-  const std::string socket = layout.socket(name);
-  Daemon out = daemon(name, socket, {programs.keeper, "--socket", socket});
-  append(out.words, more);
-  out.replaceable = false;  // the namespace is its life
-  out.ready = socket_accepts(socket);
-  return out;
 }
 
 }  // namespace
@@ -132,13 +68,16 @@ std::string agent_name(const std::string& node) {
   return node + ".agent";
 }
 
+// Of the storage host: its namespace is the one in which the store is mounted.
 Daemon storage_keeper(const Layout& layout, const Programs& programs) {
-  return keeper(layout, programs, "store.keeper", {});
+  return keeper_daemon(layout, programs, "store", {}, false);
 }
 
 Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& record) {
-  Daemon out =
-      daemon("nfs", layout.nfs() + "/ganesha.conf", ganesha_words(programs.ganesha, layout.nfs()));
+  Daemon out;
+  out.name = "nfs";
+  out.key = layout.nfs() + "/ganesha.conf";
+  out.words = ganesha_words(programs.ganesha, layout.nfs());
   out.environment = ganesha_environment(layout.nfs());
   out.ours = false;
   out.ready = [port = record.nfs_port] { return port_accepts(port); };
@@ -146,62 +85,63 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
 }
 
 Daemon controller(const Layout& layout, const Programs& programs, const Record& record) {
-  const KeyFiles keys = key_files(layout, "controller");
-  Daemon out = daemon(
-      "controller", layout.controller(),
-      {programs.controller, "--store", layout.store(), "--state", layout.controller(), "--listen",
-       endpoint(record.controller_port), "--ca", authority_file(layout), "--cert", keys.certificate,
-       "--key", keys.key, "--shared-folder", layout.shared(), "--policy", layout.policy()});
-  append(out.words, record.controller_flags);
+  Daemon out = controller_daemon(layout, programs,
+                                 {layout.store(), endpoint(record.controller_port), layout.shared(),
+                                  layout.policy(), record.controller_flags});
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;
 }
 
 Daemon storage_agent_keeper(const Layout& layout, const Programs& programs) {
-  return keeper(layout, programs, keeper_name(kStorageAgent), {});
+  return keeper_daemon(layout, programs, kStorageAgent, {}, false);
 }
 
 Daemon node_keeper(const Layout& layout, const Programs& programs, const std::string& node) {
-  const std::string mounts = layout.node(node) + "/fs/";
-  return keeper(layout, programs, keeper_name(node),
-                {"--hide", layout.store(), "--fuse", mounts + "plain:plain", "--fuse",
-                 mounts + "xattr:xattr"});
+  return keeper_daemon(layout, programs, node, layout.store(), true);
 }
 
 Daemon node_fs(const Layout& layout, const Programs& programs, const Record& record,
                const std::string& node) {
-  const std::string control = layout.socket(fs_name(node));
-  Daemon out =
-      daemon(fs_name(node), control,
-             {programs.fs, "--keeper", layout.socket(keeper_name(node)), "--control", control,
-              "--nfs", endpoint(record.nfs_port) + "/", "--state", layout.node(node) + "/fs",
-              "--cache-size", fmt::format("{}", record.cache_bytes)});
-  out.ready = socket_accepts(control);
+  return files_daemon(layout, programs, node,
+                      {endpoint(record.nfs_port) + "/", record.cache_bytes});
+}
+
+namespace {
+
+AgentPlan agent_plan(const Layout& layout, const Record& record, const std::string& name, int index,
+                     const Resources& share) {
+  AgentPlan out;
+  out.name = name;
+  out.address = node_address(index);
+  out.controller = endpoint(record.controller_port);
+  out.authority = authority_file(layout);
+  out.keys = key_files(layout, name);
+  out.cpu_milli = share.cpu_milli / 1000 * 1000;
+  out.memory_bytes = share.memory_bytes;
+  out.nfs = endpoint(record.nfs_port);
+  out.shared_folder = layout.shared();
+  out.volumes = layout.volumes();
+  out.more = record.agent_flags;
   return out;
 }
+
+}  // namespace
 
 Daemon node_agent(const Layout& layout, const Programs& programs, const Record& record, int index,
                   const std::string& node) {
-  const Resources share = node_share(machine_resources(), record.nodes);
-  Daemon out = daemon(agent_name(node), layout.node(node),
-                      agent_words(layout, programs, record, node, node_address(index), share));
-  if (record.output_bytes_max > 0) {
-    append(out.words, {"--output-max", std::to_string(record.output_bytes_max)});
-  }
-  append(out.words, {"--live", layout.volumes(), "--live-keeper", layout.socket("store.keeper"),
-                     "--fs", layout.socket(fs_name(node)), "--gpus", programs.gpus, "--gpu-root",
-                     record.gpu_root, "--gpu-share", fmt::format("{}/{}", index, record.nodes)});
-  append(out.words, record.agent_flags);
-  return out;
+  AgentPlan plan =
+      agent_plan(layout, record, node, index, node_share(machine_resources(), record.nodes));
+  plan.live_keeper = layout.socket(keeper_name("store"));
+  plan.gpu_root = record.gpu_root;
+  plan.gpu_share = fmt::format("{}/{}", index, record.nodes);
+  if (record.output_bytes_max > 0) plan.output_bytes_max = record.output_bytes_max;
+  return agent_daemon(layout, programs, plan);
 }
 
 Daemon storage_agent(const Layout& layout, const Programs& programs, const Record& record) {
-  Daemon out = daemon(
-      agent_name(kStorageAgent), layout.node(kStorageAgent),
-      agent_words(layout, programs, record, kStorageAgent, node_address(0), machine_resources()));
-  append(out.words, {"--live", layout.volumes(), "--dev-containers"});
-  append(out.words, record.agent_flags);
-  return out;
+  AgentPlan plan = agent_plan(layout, record, kStorageAgent, 0, machine_resources());
+  plan.of_node = false;
+  return agent_daemon(layout, programs, plan);
 }
 
 std::vector<Daemon> daemons_of(const Layout& layout, const Programs& programs,

@@ -74,6 +74,15 @@ Need kernel(const std::string& what, const std::string& purpose, bool present,
 
 }  // namespace
 
+namespace {
+
+Need of_store(Need need) {
+  need.of_store = true;
+  return need;
+}
+
+}  // namespace
+
 std::vector<Need> check_needs() {
   std::vector<Need> out;
   const bool root = ::geteuid() == 0;
@@ -86,17 +95,17 @@ std::vector<Need> check_needs() {
                        kernel_has("fuse") && exists("/dev/fuse"), "fuse"));
   out.push_back(
       kernel("overlay", "a job writes above its snapshot", kernel_has("overlay"), "overlay"));
-  out.push_back(kernel("btrfs", "volumes live on it", kernel_has("btrfs"), "btrfs"));
-  out.push_back(kernel("loop", "the store is a file unless the folder is on btrfs",
-                       exists("/dev/loop-control"), "loop"));
+  out.push_back(of_store(kernel("btrfs", "volumes live on it", kernel_has("btrfs"), "btrfs")));
+  out.push_back(of_store(kernel("loop", "the store is a file unless the folder is on btrfs",
+                                exists("/dev/loop-control"), "loop")));
   out.push_back(program("crun", "runs the containers", "crun", true));
-  out.push_back(
-      program("ganesha.nfsd", "serves snapshots to nodes", "nfs-ganesha nfs-ganesha-vfs", true));
-  out.push_back({"nfs-ganesha-vfs", "serves snapshots to nodes", has_ganesha_vfs(), true,
-                 "apt-get install -y nfs-ganesha-vfs"});
-  out.push_back({"/etc/mtab", "nfs-ganesha finds the store in it", has_mount_table(), true,
-                 "ln -sf /proc/self/mounts /etc/mtab"});
-  out.push_back(program("mkfs.btrfs", "makes the store", "btrfs-progs", true));
+  out.push_back(of_store(
+      program("ganesha.nfsd", "serves snapshots to nodes", "nfs-ganesha nfs-ganesha-vfs", true)));
+  out.push_back(of_store({"nfs-ganesha-vfs", "serves snapshots to nodes", has_ganesha_vfs(), true,
+                          "apt-get install -y nfs-ganesha-vfs"}));
+  out.push_back(of_store({"/etc/mtab", "nfs-ganesha finds the store in it", has_mount_table(), true,
+                          "ln -sf /proc/self/mounts /etc/mtab"}));
+  out.push_back(of_store(program("mkfs.btrfs", "makes the store", "btrfs-progs", true)));
   out.push_back({"seccomp profile", "confines the containers",
                  exists("/usr/share/containers/seccomp.json"), true,
                  "apt-get install -y golang-github-containers-common"});
@@ -104,10 +113,11 @@ std::vector<Need> check_needs() {
        {"devrun-controller", "devrun-agent", "devrun-shim", "devrun-fs", "devrun-keeper"}) {
     out.push_back({name, "a part of devrun", find_program(name).has_value(), true,
                    "cmake --preset release && cmake --build build/release"});
+    out.back().of_store = std::string_view(name) == "devrun-controller";
   }
-  out.push_back(
-      program("debootstrap", "makes volumes with --from-debootstrap", "debootstrap", false));
-  out.push_back(program("skopeo", "will make volumes from images", "skopeo", false));
+  out.push_back(of_store(
+      program("debootstrap", "makes volumes with --from-debootstrap", "debootstrap", false)));
+  out.push_back(of_store(program("skopeo", "will make volumes from images", "skopeo", false)));
   out.push_back(program("nft", "keeps containers off the NFS port", "nftables", false));
   return out;
 }

@@ -14,7 +14,8 @@ struct Need {
   std::string purpose;
   bool present = false;
   bool required = true;
-  std::string mend;  // a command
+  std::string mend;       // a command
+  bool of_store = false;  // where the store is, not on each node
 };
 std::vector<Need> check_needs();
 

@@ -81,9 +81,11 @@ Status start_storage(const Layout& layout, const Programs& programs, const Recor
   TRY(start_and_await(layout, storage_keeper(layout, programs)));
   const UniqueFd space = TRY(mount_namespace_of(layout.socket("store.keeper")));
   TRY(mount_store(layout, record.store_is_image, space.get()));
-  TRY(write_file_atomically(layout.nfs() + "/ganesha.conf",
-                            ganesha_config(record.nfs_port, layout.exported(), layout.nfs()),
-                            0600));
+  TRY(write_file_atomically(
+      layout.nfs() + "/ganesha.conf",
+      ganesha_config(
+          {.port = record.nfs_port, .exported = layout.exported(), .folder = layout.nfs()}),
+      0600));
   Daemon nfs = nfs_server(layout, programs, record);
   nfs.mount_namespace = space.get();
   Daemon brain = controller(layout, programs, record);
@@ -222,7 +224,7 @@ Result<Begun> bring_up_locked(const UpOptions& options, const Layout& layout,
   TRY(start_storage(layout, programs, record));
   ports.reset();
   // Not before it answers there: until then commands go on finding the one that was.
-  TRY(write_client_config(layout, record.controller_port));
+  TRY(write_client_config(layout, fmt::format("127.0.0.1:{}", record.controller_port)));
   TRY(start_nodes(layout, programs, record));
   TRY(await_agents(options, layout, record));
   say_who_left(options, layout, before ? before->nodes : 0, record.nodes);

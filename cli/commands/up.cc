@@ -7,6 +7,8 @@
 
 #include "cli/cluster/cluster.h"
 #include "cli/commands/connect.h"
+#include "cli/start/controller_config.h"
+#include "cli/start/roles.h"
 #include "common/base/parse_number.h"
 #include "common/base/units.h"
 
@@ -128,6 +130,24 @@ Status only_on_the_host(const Context& context, std::string_view command) {
       fmt::format("devrun {} on the host, outside of the container", command)};
 }
 
+// Says of the configuration files of a cluster of several machines whether they are good; how many are not.
+Result<int> look_at_configurations(Context& context) {
+  int wrong = 0;
+  std::string text;
+  std::string_view before;
+  for (const start::Role& role : start::roles()) {
+    std::error_code failed;
+    if (role.config == before || !std::filesystem::exists(role.config, failed)) continue;
+    before = role.config;
+    const Status good = start::check_config(role, std::string(role.config));
+    if (!good) ++wrong;
+    text += good ? fmt::format("ok        {}\n", role.config)
+                 : fmt::format("MISSING   {}. Mend: {}\n", good.error().message, good.error().hint);
+  }
+  if (!text.empty()) TRY(context.console.data(text));
+  return wrong;
+}
+
 // Without --store: the cluster whose configuration is in use, if it is one of this machine's.
 std::string folder_in_use(const Context& context) {
   const auto config = context.surroundings.variable("DEVRUN_CONFIG");
@@ -223,7 +243,12 @@ Result<Action> parse_doctor(const Arguments& arguments) {
   TRY(no_words(arguments));
   return Action([](Context& context) -> Result<int> {
     TRY(only_on_the_host(context, "doctor"));
-    return cluster::run_doctor({});
+    cluster::DoctorOptions options;
+    options.found_missing = TRY(look_at_configurations(context));
+    std::error_code failed;
+    options.of_node = std::filesystem::exists(start::kNodeConfigFile, failed) &&
+                      !std::filesystem::exists(start::kControllerConfigFile, failed);
+    return cluster::run_doctor(options);
   });
 }
 

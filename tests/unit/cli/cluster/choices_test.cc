@@ -82,7 +82,8 @@ TEST(Ports, ATakenOneGivesWayToAnother) {
 }
 
 TEST(Ganesha, ExportsOneFolderReadOnlyToPrivilegedPortsOfThisMachine) {
-  const std::string text = ganesha_config(7449, "/c/store/export", "/c/run/nfs");
+  const std::string text =
+      ganesha_config({.port = 7449, .exported = "/c/store/export", .folder = "/c/run/nfs"});
   for (const char* needed :
        {"NFS_Port = 7449;", "Bind_addr = 127.0.0.1;", "Path = /c/store/export;", "Pseudo = /;",
         "Access_Type = RO;", "PrivilegedPort = true;", "Protocols = 4;", "Graceless = true;",
