@@ -2,10 +2,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <random>
 
 #include "agent/gpu/busy.h"
@@ -14,6 +17,7 @@
 #include "agent/sync/agent.h"
 #include "agent/sync/flags.h"
 #include "agent/sync/machine.h"
+#include "agent/sync/renewal.h"
 #include "agent/sync/state_lock.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
@@ -67,7 +71,8 @@ std::vector<gpu::FoundGpu> gpus_of(const Flags& flags) {
   return all ? gpu::share_of(*all, flags.gpu_part, flags.gpu_parts) : std::vector<gpu::FoundGpu>();
 }
 
-Status run(const Flags& flags) {
+// Whether it shall begin anew, with the certificate that it has now.
+Result<bool> run(const Flags& flags) {
   if (!flags.keeper.empty()) TRY(enter_mount_namespace_of(flags.keeper));
   TRY(catch_stop_signals());
   std::signal(SIGPIPE, SIG_IGN);
@@ -103,9 +108,18 @@ Status run(const Flags& flags) {
       *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);
+  std::atomic<bool> renewed = false;
+  std::optional<Renewal> renewal;
+  if (flags.certificate == flags.key) {
+    renewal.emplace(flags.controller, flags.ca, flags.certificate, [&renewed] {
+      renewed = true;
+      ::eventfd_write(stop_event, 1);
+    });
+  }
   wait_for_stop_signal();
-  log::info("stopping; what runs goes on");
-  return ok();
+  renewal.reset();
+  log::info("{}; what runs goes on", renewed ? "beginning anew" : "stopping");
+  return renewed.load();
 }
 
 }  // namespace
@@ -124,8 +138,14 @@ int main(int argc, char** argv) {
     return flags ? 0 : 2;
   }
   log::start("devrun-agent", std::getenv("DEVRUN_LOG") ? log::Level::kDebug : log::Level::kInfo);
-  const Status done = agent::run(*flags);
-  if (!done) {
+  const Result<bool> again = agent::run(*flags);
+  if (again && *again) {
+    ::execv("/proc/self/exe", argv);
+    log::error("cannot begin anew: {}", std::strerror(errno));
+    return 1;
+  }
+  if (!again) {
+    const Status done = again.error();
     log::error("{}{}{}", done.error().message,
                done.error().hint.empty() ? "" : ". Try: ", done.error().hint);
     return done.error().code == Code::kConflict ? agent::kStatusStateTaken : 1;

@@ -20,6 +20,7 @@ struct Options {
   std::string store;
   ServerOptions server;
   std::string policy_file;
+  JoiningFiles joining;
   std::string authority;
   std::string certificate;
   std::string key;
@@ -49,6 +50,7 @@ Status serve(Options& options, const sigset_t& ending) {
   options.server.authority_pem = TRY(read_file(options.authority));
   options.server.certificate_pem = TRY(read_file(options.certificate));
   options.server.key_pem = TRY(read_file(options.key));
+  TRY(read_joining_files(options.joining, options.server.joining));
   std::unique_ptr<storage::Storage> storage = TRY(storage::Storage::open(options.store));
   const std::unique_ptr<Server> server = TRY(Server::start(options.server, std::move(storage)));
   log::info("listening on {} (port {})", options.server.listen, server->port());
@@ -90,6 +92,7 @@ int main(int argc, char** argv) {
   app.add_option("--policy", options.policy_file,
                  "YAML of shares and limits; read again at SIGHUP; need not be there");
   controller::add_collecting_flags(app, options.server.collect);
+  controller::add_joining_flags(app, options.server.joining, options.joining);
   storage::CheckOptions checking;
   std::string checked;
   CLI::App* fsck = app.add_subcommand("fsck", "checks a store that no controller uses");

@@ -1,9 +1,10 @@
-// `devrun nodes`: who is there, and who never comes back.
+// `devrun nodes`: who is there, who comes, and who never comes back.
 #include <fmt/format.h>
 
 #include <array>
 
 #include "cli/commands/connect.h"
+#include "cli/commands/nodes_join.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
 #include "common/base/suggest.h"
@@ -17,6 +18,16 @@ constexpr Option kOptions[] = {
      .meaning = "ls, show: one JSON record: {\"nodes\": […]}; show: with all counters of its "
                 "cache, in `files`",
      .example = "--json"},
+    {.name = "valid",
+     .value = "SPAN",
+     .meaning = "add: how long the line is good, 1m to 7d",
+     .fallback = "1h",
+     .example = "--valid 1d"},
+    {.name = "address",
+     .value = "A",
+     .meaning = "join: where the other nodes reach this one",
+     .fallback = "the address that reaches the controller",
+     .example = "--address 10.0.0.17"},
     kHelpOption,
 };
 constexpr Example kExamples[] = {
@@ -27,10 +38,14 @@ constexpr Example kExamples[] = {
     {"devrun nodes drain node2 'new disk on Monday'",
      "nothing new is placed there; what runs goes on"},
     {"devrun nodes lost node3",
-     "node3 will not come back as it was: what ran there is over, as NODE_LOST"}};
+     "node3 will not come back as it was: what ran there is over, as NODE_LOST"},
+    {"devrun nodes add node7", "prints the one line that makes a machine node7"},
+    {"devrun nodes revoke node7",
+     "node7 is refused at once, whatever certificate it has; so is a line that was printed for "
+     "it"}};
 
-constexpr std::array<std::string_view, 5> kVerbs{"ls", "show", "drain", "undrain", "lost"};
-constexpr std::array<std::string_view, 1> kLaterVerbs{"add"};
+constexpr std::array<std::string_view, 8> kVerbs{"ls",   "show", "drain", "undrain",
+                                                 "lost", "add",  "join",  "revoke"};
 
 Result<int> list(bool json, Context& context) {
   const auto controller = TRY(controller_of(context));
@@ -92,7 +107,9 @@ Result<Action> parse_drain(const std::string& verb, const std::vector<std::strin
 
 Result<Action> parse(const Arguments& arguments) {
   if (arguments.has_dashes)
-    return Error{Code::kInvalid, "expected ls, show, drain, undrain or lost, not `--`", {}};
+    return Error{Code::kInvalid,
+                 "expected ls, show, drain, undrain, lost, add, join or revoke, not `--`",
+                 {}};
   const std::string verb = arguments.words.empty() ? "ls" : arguments.words[0];
   const bool json = arguments.has("json");
   if (verb == "ls" && arguments.words.size() <= 1)
@@ -111,14 +128,13 @@ Result<Action> parse(const Arguments& arguments) {
     const std::string name = arguments.words[1];
     return Action([=](Context& context) { return declare_lost(name, context); });
   }
-  if (std::ranges::find(kLaterVerbs, verb) != kLaterVerbs.end()) {
-    return Error{
-        Code::kUnsupported, fmt::format("`devrun nodes {}` is not in this version yet", verb), {}};
-  }
+  if (verb == "add") return parse_nodes_add(arguments);
+  if (verb == "join") return parse_nodes_join(arguments);
+  if (verb == "revoke") return parse_nodes_revoke(arguments);
   const auto nearest = nearest_word(verb, kVerbs);
   return Error{Code::kInvalid,
-               fmt::format("'{}' is not ls, show, drain, undrain or lost{}", verb,
-                           nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
+               fmt::format("'{}' is not ls, show, drain, undrain, lost, add, join or revoke{}",
+                           verb, nearest ? fmt::format(", did you mean {}?", *nearest) : ""),
                {}};
 }
 
@@ -127,8 +143,9 @@ Result<Action> parse(const Arguments& arguments) {
 Command nodes_command() {
   return {{.name = "nodes",
            .usage = {"nodes [ls] [--json]", "nodes show [--json] NAME", "nodes drain NAME REASON…",
-                     "nodes undrain NAME", "nodes lost NAME"},
-           .purpose = "the nodes: what they have, taking one out of use, declaring one lost",
+                     "nodes undrain NAME", "nodes lost NAME", "nodes add [--valid SPAN] NAME",
+                     "nodes join [--address A] HOST:PORT TOKEN", "nodes revoke NAME"},
+           .purpose = "the nodes: what they have, new ones, taking one out of use",
            .text = {},
            .options = kOptions,
            .examples = kExamples},

@@ -2,69 +2,24 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
-#include <memory>
+
+#include "common/base/parse_number.h"
+#include "common/runtime/certificate_request.h"
+#include "common/runtime/openssl_values.h"
 
 namespace devrun {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* value) const {
-    Free(value);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
-using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
-
 constexpr long kSecondsPerDay = 24L * 3600;
-// Nodes' clocks differ; a certificate is valid a little before it was made.
+// Nodes' clocks differ; a certificate is valid a little before it was made, at most for as long as after.
 constexpr long kClockSkewSeconds = 3600;
-
-Error openssl_error(std::string_view what) {
-  char text[256] = "unknown";
-  ERR_error_string_n(ERR_get_error(), text, sizeof text);
-  ERR_clear_error();
-  return {Code::kInternal, fmt::format("{}: {}", what, text), {}};
-}
-
-Result<std::string> to_pem(X509* certificate, EVP_PKEY* key) {
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!bio) return openssl_error("write PEM");
-  const int wrote =
-      certificate != nullptr
-          ? PEM_write_bio_X509(bio.get(), certificate)
-          : PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
-  if (wrote != 1) return openssl_error("write PEM");
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return std::string(data, static_cast<size_t>(size));
-}
-
-Result<CertificatePtr> certificate_from_pem(const std::string& pem) {
-  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  CertificatePtr out(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-  if (!out) return openssl_error("read the authority's certificate");
-  return out;
-}
-
-Result<KeyPtr> key_from_pem(const std::string& pem) {
-  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  KeyPtr out(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-  if (!out) return openssl_error("read the authority's key");
-  return out;
-}
 
 Status set_random_serial(X509* certificate) {
   std::array<unsigned char, 16> bytes{};
@@ -82,14 +37,16 @@ Status set_random_serial(X509* certificate) {
 
 // A certificate for `key` with version, serial, validity and subject set; issuer, extensions and
 // signature are the caller's.
-Result<CertificatePtr> new_certificate(EVP_PKEY* key, const std::string& common_name, int days) {
+Result<CertificatePtr> new_certificate(EVP_PKEY* key, const std::string& common_name,
+                                       long life_seconds) {
   CertificatePtr out(X509_new());
   if (!out || X509_set_version(out.get(), X509_VERSION_3) != 1) return openssl_error("certificate");
   TRY(set_random_serial(out.get()));
   X509_NAME* subject = X509_get_subject_name(out.get());
   const auto* text = reinterpret_cast<const unsigned char*>(common_name.data());
-  if (X509_gmtime_adj(X509_getm_notBefore(out.get()), -kClockSkewSeconds) == nullptr ||
-      X509_gmtime_adj(X509_getm_notAfter(out.get()), kSecondsPerDay * days) == nullptr ||
+  if (X509_gmtime_adj(X509_getm_notBefore(out.get()), -std::min(kClockSkewSeconds, life_seconds)) ==
+          nullptr ||
+      X509_gmtime_adj(X509_getm_notAfter(out.get()), life_seconds) == nullptr ||
       X509_set_pubkey(out.get(), key) != 1 ||
       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, text,
                                  static_cast<int>(common_name.size()), -1, 0) != 1) {
@@ -143,10 +100,12 @@ Status push_host(GENERAL_NAMES* names, const std::string& host) {
   return ok();
 }
 
-Status add_names(X509* certificate, const Certified& who, const std::vector<std::string>& hosts) {
+Status add_names(X509* certificate, const Certified& who, const std::vector<std::string>& hosts,
+                 Time issued) {
   const GeneralNamesPtr names(GENERAL_NAMES_new());
   if (!names) return openssl_error("alternative names");
   TRY(push_text_name(names.get(), GEN_URI, certificate_uri(who)));
+  if (issued.us != 0) TRY(push_text_name(names.get(), GEN_URI, issued_uri(issued)));
   for (const std::string& host : hosts) TRY(push_host(names.get(), host));
   if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, 0) != 1) {
     return openssl_error("alternative names");
@@ -154,12 +113,37 @@ Status add_names(X509* certificate, const Certified& who, const std::vector<std:
   return ok();
 }
 
-Result<Pem> sign_and_write(X509* certificate, EVP_PKEY* key, EVP_PKEY* signer) {
+Status sign(X509* certificate, EVP_PKEY* signer) {
   if (X509_sign(certificate, signer, EVP_sha256()) == 0) return openssl_error("sign certificate");
-  Pem out;
-  out.certificate = TRY(to_pem(certificate, nullptr));
-  out.key = TRY(to_pem(nullptr, key));
-  return out;
+  return ok();
+}
+
+struct Wanted {
+  const Certified& who;
+  const std::vector<std::string>& hosts;
+  Time issued;
+  long life_seconds;
+};
+
+Result<std::string> certify(const Pem& authority, EVP_PKEY* key, const Wanted& wanted) {
+  const Certified& who = wanted.who;
+  if (who.name.empty()) return Error{Code::kInvalid, "a certificate needs a name", {}};
+  const CertificatePtr issuer = TRY(certificate_from_pem(authority.certificate));
+  const KeyPtr issuer_key = TRY(key_from_pem(authority.key));
+  // A subject is for people and at most 64 characters; the URI name is what counts.
+  const std::string subject = fmt::format("{} {}", role_name(who.role), who.name).substr(0, 64);
+  const CertificatePtr certificate = TRY(new_certificate(key, subject, wanted.life_seconds));
+  X509* self = certificate.get();
+  X509_set_issuer_name(self, X509_get_subject_name(issuer.get()));
+  const bool server = who.role == Role::kController;
+  TRY(add_extension(self, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
+  TRY(add_extension(self, issuer.get(), NID_key_usage, "critical,digitalSignature"));
+  TRY(add_extension(self, issuer.get(), NID_ext_key_usage,
+                    server ? "serverAuth,clientAuth" : "clientAuth"));
+  TRY(add_extension(self, issuer.get(), NID_authority_key_identifier, "keyid"));
+  TRY(add_names(self, who, wanted.hosts, wanted.issued));
+  TRY(sign(self, issuer_key.get()));
+  return pem_of(self);
 }
 
 }  // namespace
@@ -181,35 +165,39 @@ std::string_view role_name(Role role) {
 Result<Pem> make_authority(const std::string& common_name, int days) {
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("generate key");
-  const CertificatePtr certificate = TRY(new_certificate(key.get(), common_name, days));
+  const CertificatePtr certificate =
+      TRY(new_certificate(key.get(), common_name, kSecondsPerDay * days));
   X509* self = certificate.get();
   X509_set_issuer_name(self, X509_get_subject_name(self));
   TRY(add_extension(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
   TRY(add_extension(self, self, NID_key_usage, "critical,keyCertSign,cRLSign"));
   TRY(add_extension(self, self, NID_subject_key_identifier, "hash"));
-  return sign_and_write(self, key.get(), key.get());
+  TRY(sign(self, key.get()));
+  return Pem{TRY(pem_of(self)), TRY(pem_of(key.get()))};
 }
 
 Result<Pem> issue_certificate(const Pem& authority, const Certified& who,
                               const std::vector<std::string>& hosts, int days) {
-  if (who.name.empty()) return Error{Code::kInvalid, "a certificate needs a name", {}};
-  const CertificatePtr issuer = TRY(certificate_from_pem(authority.certificate));
-  const KeyPtr issuer_key = TRY(key_from_pem(authority.key));
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("generate key");
-  // A subject is for people and at most 64 characters; the URI name is what counts.
-  const std::string subject = fmt::format("{} {}", role_name(who.role), who.name).substr(0, 64);
-  const CertificatePtr certificate = TRY(new_certificate(key.get(), subject, days));
-  X509* self = certificate.get();
-  X509_set_issuer_name(self, X509_get_subject_name(issuer.get()));
-  const bool server = who.role == Role::kController;
-  TRY(add_extension(self, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
-  TRY(add_extension(self, issuer.get(), NID_key_usage, "critical,digitalSignature"));
-  TRY(add_extension(self, issuer.get(), NID_ext_key_usage,
-                    server ? "serverAuth,clientAuth" : "clientAuth"));
-  TRY(add_extension(self, issuer.get(), NID_authority_key_identifier, "keyid"));
-  TRY(add_names(self, who, hosts));
-  return sign_and_write(self, key.get(), issuer_key.get());
+  std::string certificate =
+      TRY(certify(authority, key.get(), {who, hosts, {}, kSecondsPerDay * days}));
+  return Pem{std::move(certificate), TRY(pem_of(key.get()))};
+}
+
+Result<std::string> certify_request(const Pem& authority, const std::string& request,
+                                    const Certified& who, Time issued, Duration life) {
+  const RequestPtr asked = TRY(request_from_pem(request));
+  EVP_PKEY* key = X509_REQ_get0_pubkey(asked.get());
+  // The keys that we make: neither a weak one nor one that takes a second to check.
+  if (key == nullptr || EVP_PKEY_get_base_id(key) != EVP_PKEY_EC || EVP_PKEY_get_bits(key) != 256 ||
+      X509_REQ_verify(asked.get(), key) != 1) {
+    ERR_clear_error();
+    return Error{
+        Code::kInvalid, "the request for a certificate is not signed with its own key", {}};
+  }
+  const long seconds = static_cast<long>(life.us / 1'000'000);
+  return certify(authority, key, {who, {}, issued, std::max(1L, seconds)});
 }
 
 std::string certificate_uri(const Certified& who) {
@@ -231,6 +219,20 @@ std::optional<Certified> parse_certificate_uri(std::string_view uri) {
     return Certified{role, std::string(name)};
   }
   return std::nullopt;
+}
+
+namespace {
+constexpr std::string_view kIssued = "devrun:issued:";
+}
+
+std::string issued_uri(Time issued) {
+  return fmt::format("{}{}", kIssued, issued.us);
+}
+
+std::optional<Time> parse_issued_uri(std::string_view uri) {
+  if (!uri.starts_with(kIssued)) return std::nullopt;
+  const auto us = parse_number<int64_t>(uri.substr(kIssued.size()));
+  return us ? std::optional(Time{*us}) : std::nullopt;
 }
 
 }  // namespace devrun

@@ -9,6 +9,7 @@
 #include "controller/rpc/bring_home_call.h"
 #include "controller/rpc/identity.h"
 #include "controller/rpc/refuse.h"
+#include "controller/rpc/session_call.h"
 #include "controller/rpc/status.h"
 
 namespace devrun::controller {
@@ -101,6 +102,13 @@ Result<Reported> read(const grpc::CallbackServerContext& context,
 
 }  // namespace
 
+// Looks again, once the call can be found: the revocation may have come after the call had been let in.
+HeldCalls::Hold AgentService::hold(const std::string& node, grpc::CallbackServerContext* context) {
+  HeldCalls::Hold out(held_, certificate_uri({Role::kNode, node}), context);
+  if (!is_admitted(enrolment_, *context->auth_context())) context->TryCancel();
+  return out;
+}
+
 grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
     grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) {
   Result<Synchronized> input = read(*context, *request);
@@ -118,7 +126,9 @@ grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
   CoreLoop& core = parts_.core;
   AgentSessions& agents = parts_.agents;
   auto raw = std::make_shared<DesiredStream*>(nullptr);
-  auto stream = std::make_shared<DesiredStream>([&core, &agents, node, session, raw] {
+  const auto held = std::make_shared<HeldCalls::Hold>(hold(node, context));
+  auto stream = std::make_shared<DesiredStream>([&core, &agents, node, session, raw, held] {
+    held->reset();
     log::info("{} has gone (session {})", node, session);
     core.post(NodeGone{node, session},
               [&agents, node, raw](const State&, Time, const auto&) { agents.forget(node, *raw); });
@@ -183,21 +193,26 @@ grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
     grpc::CallbackServerContext* context) {
   const Result<Peer> peer = identify(*context, "Streams");
   if (!peer) return new RefuseBidi<pb::StreamsUp, pb::StreamsDown>(to_status(peer.error()));
-  return AgentStreams::start(parts_.core, parts_.hub, peer->certified.name);
+  const std::string& node = peer->certified.name;
+  return AgentStreams::start(parts_.core, parts_.hub, node, hold(node, context));
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::BringHome(
     grpc::CallbackServerContext* context) {
   const Result<Peer> peer = identify(*context, "BringHome");
   if (!peer) return new RefuseBidi<grpc::ByteBuffer, grpc::ByteBuffer>(to_status(peer.error()));
-  return BringHomeCall::start(parts_, peer->certified.name);
+  const std::string& node = peer->certified.name;
+  return BringHomeCall::start(parts_, node, hold(node, context));
 }
 
 grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* AgentService::Session(
     grpc::CallbackServerContext* context) {
   const Result<Peer> peer = identify(*context, "Session");
   if (!peer) return new RefuseBidi<pb::SessionUp, pb::AttachRequest>(to_status(peer.error()));
-  return parts_.sessions.agent_call(peer->certified.name);
+  const std::string& node = peer->certified.name;
+  AgentReactor* const call = parts_.sessions.agent_call(node);
+  keep_held(*call, hold(node, context));
+  return call;
 }
 
 }  // namespace devrun::controller

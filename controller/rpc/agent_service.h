@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "controller/rpc/admission.h"
 #include "controller/rpc/services.h"
 #include "devrun/v1/agent.grpc.pb.h"
 
@@ -16,7 +17,9 @@ using AgentCalls = pb::Agent::WithCallbackMethod_Synchronize<
 
 class AgentService final : public AgentCalls {
  public:
-  explicit AgentService(Parts parts) : parts_(parts) {}
+  // `held`: of the calls that agents hold open.
+  AgentService(Parts parts, const Enrolment& enrolment, HeldCalls& held)
+      : parts_(parts), enrolment_(enrolment), held_(held) {}
 
   grpc::ServerWriteReactor<pb::DesiredState>* Synchronize(
       grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) override;
@@ -34,7 +37,11 @@ class AgentService final : public AgentCalls {
       grpc::CallbackServerContext* context) override;
 
  private:
+  HeldCalls::Hold hold(const std::string& node, grpc::CallbackServerContext* context);
+
   Parts parts_;
+  const Enrolment& enrolment_;
+  HeldCalls& held_;
   std::atomic<uint64_t> sessions_{0};
 };
 

@@ -8,8 +8,9 @@
 
 namespace devrun::controller {
 
-AgentStreams* AgentStreams::start(CoreLoop& core, StreamHub& hub, std::string node) {
-  auto made = std::make_shared<AgentStreams>(core, hub, std::move(node));
+AgentStreams* AgentStreams::start(CoreLoop& core, StreamHub& hub, std::string node,
+                                  HeldCalls::Hold hold) {
+  auto made = std::make_shared<AgentStreams>(core, hub, std::move(node), std::move(hold));
   made->self_ = made;
   made->StartRead(&made->up_);
   return made.get();

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "controller/rpc/admission.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/stream_hub.h"
 #include "devrun/v1/agent.grpc.pb.h"
@@ -18,15 +19,19 @@ class AgentStreams final : public grpc::ServerBidiReactor<pb::StreamsUp, pb::Str
                            public StreamEnd,
                            public std::enable_shared_from_this<AgentStreams> {
  public:
-  static AgentStreams* start(CoreLoop& core, StreamHub& hub, std::string node);
-  AgentStreams(CoreLoop& core, StreamHub& hub, std::string node)
-      : core_(core), hub_(hub), node_(std::move(node)) {}
+  static AgentStreams* start(CoreLoop& core, StreamHub& hub, std::string node,
+                             HeldCalls::Hold hold);
+  AgentStreams(CoreLoop& core, StreamHub& hub, std::string node, HeldCalls::Hold hold)
+      : core_(core), hub_(hub), node_(std::move(node)), hold_(std::move(hold)) {}
 
   void moved() override;
   void OnReadDone(bool done) override;
   void OnWriteDone(bool done) override;
   void OnCancel() override { finish({grpc::StatusCode::CANCELLED, "the agent has gone"}); }
-  void OnDone() override { self_.reset(); }
+  void OnDone() override {
+    hold_.reset();
+    self_.reset();
+  }
 
  private:
   void begin(const AttemptKey& key);  // after `start`: is the attempt this node's?
@@ -40,6 +45,7 @@ class AgentStreams final : public grpc::ServerBidiReactor<pb::StreamsUp, pb::Str
   CoreLoop& core_;
   StreamHub& hub_;
   const std::string node_;
+  HeldCalls::Hold hold_;                // until OnDone
   std::shared_ptr<AgentStreams> self_;  // until OnDone
   pb::StreamsUp up_;                    // the read in progress
   pb::StreamsDown down_;                // the write in progress

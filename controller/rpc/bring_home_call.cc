@@ -65,8 +65,8 @@ Result<storage::HomeStart> home_start(const State& state, const std::string& nod
   return out;
 }
 
-BringHomeCall* BringHomeCall::start(Parts parts, std::string node) {
-  auto made = std::make_shared<BringHomeCall>(parts, std::move(node));
+BringHomeCall* BringHomeCall::start(Parts parts, std::string node, HeldCalls::Hold hold) {
+  auto made = std::make_shared<BringHomeCall>(parts, std::move(node), std::move(hold));
   made->hold(made);
   made->weak_ = made;
   made->StartRead(&made->message_);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "controller/rpc/admission.h"
 #include "controller/rpc/home_message.h"
 #include "controller/rpc/identity.h"
 #include "controller/rpc/services.h"
@@ -24,10 +25,15 @@ class BringHomeCall final
                             grpc::ByteBuffer> {
  public:
   // `node`: whose certificate the caller has.
-  static BringHomeCall* start(Parts parts, std::string node);
-  BringHomeCall(Parts parts, std::string node) : parts_(parts), node_(std::move(node)) {}
+  static BringHomeCall* start(Parts parts, std::string node, HeldCalls::Hold hold);
+  BringHomeCall(Parts parts, std::string node, HeldCalls::Hold hold)
+      : parts_(parts), node_(std::move(node)), hold_(std::move(hold)) {}
 
   void OnReadDone(bool read) override;
+  void OnDone() override {
+    hold_.reset();
+    WorkerStreamOf::OnDone();
+  }
 
  private:
   void begin();
@@ -40,6 +46,7 @@ class BringHomeCall final
 
   Parts parts_;
   const std::string node_;
+  HeldCalls::Hold hold_;  // until OnDone
   std::weak_ptr<BringHomeCall> weak_;
   grpc::ByteBuffer message_;  // that is being read
   pb::HomeStart start_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/base/units.h"
+#include "common/runtime/file.h"
 
 namespace devrun::controller {
 
@@ -48,6 +49,24 @@ void add_collecting_flags(CLI::App& app, CollectOptions& out) {
   app.add_option("--shared-folder", out.shared_folder,
                  "the agents' --shared-folder: a job's goes with its snapshot");
   add_span(app, "--collect-every", out.interval, "how often unused files are deleted (10m)");
+}
+
+void add_joining_flags(CLI::App& app, JoiningOptions& out, JoiningFiles& files) {
+  app.add_option("--ca-key", files.authority_key,
+                 "the authority's key, for certificates of nodes (none: nobody can join)");
+  app.add_option("--join-listen", out.listen, "HOST:PORT for machines that join");
+  app.add_option("--join-address", out.address, "HOST:PORT as they reach it");
+  app.add_option("--address", out.controller, "HOST:PORT as they reach the controller");
+  app.add_option("--node-settings", files.settings,
+                 "YAML that machines which join get for their configuration");
+  add_span(app, "--certificates-for", out.certificate_life,
+           "how long a certificate of a node is good; they renew them (30d)");
+}
+
+Status read_joining_files(const JoiningFiles& files, JoiningOptions& out) {
+  if (!files.authority_key.empty()) out.authority_key = TRY(read_file(files.authority_key));
+  if (!files.settings.empty()) out.settings = TRY(read_file(files.settings));
+  return ok();
 }
 
 int check_and_tell(const std::string& store, const storage::CheckOptions& options) {

@@ -42,6 +42,8 @@ constexpr Access kAccess[] = {
     {"CompareTrees", kAnyClient},   {"ReadTreeFile", kAnyClient},
     {"ReadSeries", kAnyClient},     {"ReadQueue", kAnyClient},
     {"ReadUse", kAnyClient},        {"TellSample", kNodeItself},
+    {"Invite", kAdminCall},         {"Revoke", kAdminCall},
+    {"Renew", kNodeItself},
 };
 
 unsigned allowed(std::string_view call) {

@@ -15,6 +15,7 @@
 #include "controller/rpc/clock.h"
 #include "controller/rpc/cluster_numbers.h"
 #include "controller/rpc/derived_root.h"
+#include "controller/rpc/enrolment_service.h"
 #include "controller/rpc/monitor_service.h"
 #include "controller/rpc/samples_service.h"
 
@@ -35,6 +36,7 @@ constexpr int kMessageBytesMax = 16 << 20;
 constexpr auto kMetricsPatience = std::chrono::seconds(5);
 
 struct Opened {
+  std::unique_ptr<Enrolment> enrolment;
   Sealer sealer;
   std::unique_ptr<Journal> journal;
   std::unique_ptr<Archive> archive;
@@ -44,6 +46,10 @@ struct Opened {
 Result<Opened> open_state(const ServerOptions& options) {
   const std::string& folder = options.state_folder;
   TRY(make_folders(folder, 0700));
+  std::unique_ptr<Enrolment> enrolment =
+      TRY(Enrolment::open({{options.authority_pem, options.joining.authority_key},
+                           folder + "/enrolment.json",
+                           options.joining.certificate_life}));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
   std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
   State state;
@@ -56,14 +62,18 @@ Result<Opened> open_state(const ServerOptions& options) {
   std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
   TRY(archive->recall_dependencies(state, state.presence.started));
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
-  return Opened{std::move(sealer), std::move(journal), std::move(archive), std::move(state)};
+  return Opened{std::move(enrolment), std::move(sealer), std::move(journal), std::move(archive),
+                std::move(state)};
 }
 
-std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options) {
+std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options,
+                                                     const Enrolment& enrolment) {
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = options.authority_pem;
   tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
-  return grpc::SslServerCredentials(tls);
+  std::shared_ptr<grpc::ServerCredentials> out = grpc::SslServerCredentials(tls);
+  out->SetAuthMetadataProcessor(admission(enrolment));
+  return out;
 }
 
 // Tells one life of a controller from another.
@@ -81,6 +91,7 @@ class ServerParts final : public Server {
   ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage,
               const CollectOptions& collect)
       : storage_(std::move(storage)),
+        enrolment_(std::move(opened.enrolment)),
         sealer_(std::move(opened.sealer)),
         journal_(std::move(opened.journal)),
         archive_(std::move(opened.archive)),
@@ -102,23 +113,26 @@ class ServerParts final : public Server {
         volume_work_(kVolumeThreads, kVolumeQueueMax),
         home_work_(kHomeThreads, kHomeQueueMax),
         collecting_(*storage_, core_, *archive_, collect),
-        agent_service_(parts()),
+        agent_service_(parts(), *enrolment_, held_),
         client_service_(parts()),
         monitor_service_(parts()),
-        samples_service_(samples_) {}
+        samples_service_(samples_),
+        enrolment_service_(core_, *enrolment_, held_) {}
 
   ~ServerParts() override { stop(); }
 
   Status listen(const ServerOptions& options) {
+    if (!options.joining.listen.empty()) enrolment_service_.say_where(options.joining.address);
     core_.start();
     archive_->start(core_);
     collecting_.start();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.listen, credentials(options), &port_);
+    builder.AddListeningPort(options.listen, credentials(options, *enrolment_), &port_);
     builder.RegisterService(&agent_service_);
     builder.RegisterService(&client_service_);
     builder.RegisterService(&monitor_service_);
     builder.RegisterService(&samples_service_);
+    builder.RegisterService(&enrolment_service_);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.SetMaxSendMessageSize(-1);
     // A silent peer is found out within 10 s. Agents ask every 5 s themselves (agent/sync/channel.cc), and who has just
@@ -138,14 +152,20 @@ class ServerParts final : public Server {
                    "ss -ltnp"};
     }
     serve_metrics(options.metrics);
+    if (options.joining.listen.empty()) return ok();
+    joining_ = TRY(Joining::listen(options.joining, {options.certificate_pem, options.key_pem},
+                                   options.authority_pem, *enrolment_));
+    log::info("new machines join at port {}", joining_->port());
     return ok();
   }
 
   int port() const override { return port_; }
   int metrics_port() const override { return metrics_ ? metrics_->port() : 0; }
+  int join_port() const override { return joining_ ? joining_->port() : 0; }
 
   void set_policy(const Policy& policy) override { core_.post(SetPolicy{policy}); }
   void stop() override {
+    joining_.reset();
     if (server_) {
       server_->Shutdown(std::chrono::system_clock::now());
       server_->Wait();
@@ -197,6 +217,8 @@ class ServerParts final : public Server {
   }
 
   std::unique_ptr<storage::Storage> storage_;
+  std::unique_ptr<Enrolment> enrolment_;
+  HeldCalls held_;
   Sealer sealer_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Archive> archive_;
@@ -218,9 +240,11 @@ class ServerParts final : public Server {
   ClientService client_service_;
   MonitorService monitor_service_;
   SamplesService samples_service_;
+  EnrolmentService enrolment_service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpText> metrics_;
+  std::unique_ptr<Joining> joining_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "controller/core/state.h"
 #include "controller/rpc/archive.h"
 #include "controller/rpc/collecting.h"
+#include "controller/rpc/joining.h"
 #include "controller/storage/storage.h"
 
 namespace devrun::controller {
@@ -23,6 +24,7 @@ struct ServerOptions {
   Policy policy = {};
   // HOST:PORT of the page for Prometheus; "none": there is none. One that is taken is told of and done without.
   std::string metrics = "none";
+  JoiningOptions joining = {};
 };
 
 class Server {
@@ -32,6 +34,7 @@ class Server {
   virtual ~Server() = default;
   virtual int port() const = 0;
   virtual int metrics_port() const = 0;  // 0: none
+  virtual int join_port() const = 0;     // likewise
   // From now on.
   virtual void set_policy(const Policy& policy) = 0;
   // Ends all calls, answers what was accepted, closes the journal.

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "common/wire/error.h"
+#include "controller/rpc/session_call.h"
 #include "controller/rpc/status.h"
 
 namespace devrun::controller {
@@ -17,6 +18,7 @@ class AgentCall final : public AgentReactor {
   AgentCall(SessionHub& hub, std::string node) : hub_(hub), node_(std::move(node)) {
     StartRead(&first_);
   }
+  void keep(HeldCalls::Hold hold) { hold_ = std::move(hold); }
 
  private:
   void OnReadDone(bool done) override {
@@ -36,12 +38,14 @@ class AgentCall final : public AgentReactor {
     if (relay_) relay_->agent_wrote(done);
   }
   void OnDone() override {
+    hold_.reset();
     if (relay_) relay_->agent_done();
     delete this;
   }
 
   SessionHub& hub_;
   const std::string node_;
+  HeldCalls::Hold hold_;
   pb::SessionUp first_;
   std::shared_ptr<SessionRelay> relay_;
 };
@@ -71,6 +75,10 @@ std::shared_ptr<SessionRelay> SessionHub::find(uint64_t number) {
 
 AgentReactor* SessionHub::agent_call(const std::string& node) {
   return new AgentCall(*this, node);
+}
+
+void keep_held(AgentReactor& call, HeldCalls::Hold hold) {
+  static_cast<AgentCall&>(call).keep(std::move(hold));
 }
 
 void SessionHub::list(JobId job, pb::ListSessionsReply& reply) {

@@ -256,9 +256,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nodes drain n",
              "devrun: nodes: drain: whoever waits will want to know why. Try: devrun nodes drain n "
              "'new disk'; or devrun -- nodes drain n, to run a program of that name"},
-        Case{"nodes add n",
-             "devrun: nodes: `devrun nodes add` is not in this version yet. Try: devrun help "
-             "nodes; or devrun -- nodes add n, to run a program of that name"},
+        Case{"nodes add",
+             "devrun: nodes: add: expected a name for one new node. Try: devrun nodes add node7; "
+             "or devrun -- nodes add, to run a program of that name"},
+        Case{"nodes join ctl:7444 hello",
+             "devrun: nodes: this is no token of `devrun nodes add`: it does not begin with "
+             "`devrun1.`. Try: the whole line that it printed, once more; or devrun -- nodes join "
+             "ctl:7444 hello, to run a program of that name"},
         Case{"shell a b",
              "devrun: shell: expected one volume, not also 'b': a program follows after `--`. Try: "
              "devrun help shell; or "

@@ -188,6 +188,11 @@ void TestCluster::start() {
   options.certificate_pem = certificate_.certificate;
   options.key_pem = certificate_.key;
   options.policy = policy_;
+  options.joining.authority_key = authority_.key;
+  options.joining.listen = "127.0.0.1:0";
+  options.joining.address = "ctl:7444";
+  options.joining.controller = "ctl:7443";
+  options.joining.settings = "nfs: 10.0.0.1:2049\n";
   auto server = Server::start(options, std::make_unique<MemoryStorage>(volumes_, folder_));
   if (!server) {
     ADD_FAILURE() << server.error().message;
@@ -204,6 +209,13 @@ std::shared_ptr<grpc::Channel> TestCluster::channel(Role role, const std::string
   return channel_with(*issue_certificate(authority_, {role, name}, {}, 1));
 }
 
+std::shared_ptr<grpc::Channel> TestCluster::join_channel() {
+  grpc::SslCredentialsOptions tls{authority_.certificate, {}, {}};
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride("localhost");
+  return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->join_port()),
+                                   grpc::SslCredentials(tls), arguments);
+}
 std::shared_ptr<grpc::Channel> TestCluster::channel_with(const Pem& pem) {
   grpc::SslCredentialsOptions tls{authority_.certificate, pem.key, pem.certificate};
   grpc::ChannelArguments arguments;

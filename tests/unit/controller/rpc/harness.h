@@ -55,6 +55,9 @@ class TestCluster {
   Volumes& volumes() { return *volumes_; }
   const std::string& folder() const { return folder_; }
   Policy& policy() { return policy_; }  // of the next start
+  // Where machines without a certificate join.
+  std::shared_ptr<grpc::Channel> join_channel();
+  const Pem& authority() const { return authority_; }
 
  private:
   std::string folder_;

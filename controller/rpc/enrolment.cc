@@ -1,0 +1,157 @@
+#include "controller/rpc/enrolment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "common/runtime/join_token.h"
+
+namespace devrun::controller {
+
+namespace {
+
+constexpr Duration kValidMin = seconds(60);
+constexpr Duration kValidMax = seconds(7 * 86'400);
+constexpr size_t kInvitationsMax = 1000;
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char byte : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return out;
+}
+
+// Tells keys apart: the request's own bytes name its key, and only its owner can make them.
+std::string name_of_request(const std::string& request) {
+  return hex(hash_of_secret(request));
+}
+
+Error denied(std::string why) {
+  return {Code::kDenied, std::move(why), "ask an administrator for `devrun nodes add NAME`"};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Enrolment>> Enrolment::open(EnrolmentOptions options) {
+  std::unique_ptr<Enrolment> out(new Enrolment(std::move(options)));
+  const Result<std::string> text = read_file(out->options_.file);
+  if (!text && text.error().code != Code::kNotFound) return text.error();
+  if (text) out->book_ = TRY(parse(*text, out->options_.file));
+  return out;
+}
+
+Status Enrolment::keep(Book book) {
+  TRY(write_file_durably(options_.file, to_json(book), 0600));
+  book_ = std::move(book);
+  return ok();
+}
+
+Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration valid, Time now) {
+  if (valid < kValidMin || valid > kValidMax) {
+    return Error{Code::kInvalid, "a token is good for 1 minute to 7 days", "--valid 1h"};
+  }
+  const std::string uri = certificate_uri(who);
+  const std::lock_guard lock(mutex_);
+  Book book = book_;
+  std::erase_if(book.invitations, [&](const auto& entry) {
+    return entry.second.until < now || certificate_uri(entry.second.who) == uri;
+  });
+  const auto member = book.members.find(uri);
+  if (member != book.members.end() && member->second > now) {
+    return Error{Code::kExists,
+                 fmt::format("{} '{}' is in the cluster already", role_name(who.role), who.name),
+                 fmt::format("another name, or devrun nodes revoke {} if that one is not to come "
+                             "back as it is",
+                             who.name)};
+  }
+  if (book.invitations.size() >= kInvitationsMax) {
+    return Error{Code::kExhausted, fmt::format("{} tokens are out", kInvitationsMax),
+                 "later, when some of them are over"};
+  }
+  const JoinToken token = TRY(make_join_token(options_.authority.certificate));
+  const Time until = now + valid;
+  book.invitations[hex(hash_of_secret(token.secret))] = {who, until, {}};
+  TRY(keep(std::move(book)));
+  log::info("a token for {} is out", uri);
+  return Invited{to_string(token), until};
+}
+
+Result<std::string> Enrolment::grant(const Certified& who, const std::string& request, Time now,
+                                     Book& book) {
+  const std::string uri = certificate_uri(who);
+  Time issued = now;
+  if (const auto found = book.revoked.find(uri); found != book.revoked.end()) {
+    issued = std::max(issued, Time{found->second.us + 1});  // also where the clock was set back
+  }
+  std::string certificate =
+      TRY(certify_request(options_.authority, request, who, issued, options_.certificate_life));
+  book.members[uri] = now + options_.certificate_life;
+  return certificate;
+}
+
+Result<Enrolment::Joined> Enrolment::join(const std::string& secret, const std::string& request,
+                                          Time now) {
+  const std::string key = name_of_request(request);
+  const std::lock_guard lock(mutex_);
+  Book book = book_;
+  const auto found = book.invitations.find(hex(hash_of_secret(secret)));
+  if (found == book.invitations.end()) return denied("this token is not, or no longer, good");
+  Invitation& invitation = found->second;
+  if (invitation.until < now) return denied("this token's time is over");
+  if (!invitation.key.empty() && invitation.key != key) {
+    return denied(fmt::format("this token has been used, for {} '{}'",
+                              role_name(invitation.who.role), invitation.who.name));
+  }
+  invitation.key = key;
+  const Certified who = invitation.who;
+  std::string certificate = TRY(grant(who, request, now, book));
+  TRY(keep(std::move(book)));
+  log::info("{} has joined", certificate_uri(who));
+  return Joined{who, std::move(certificate)};
+}
+
+Result<std::string> Enrolment::renew(const Certified& who, const std::string& request, Time now) {
+  const std::lock_guard lock(mutex_);
+  Book book = book_;
+  std::string certificate = TRY(grant(who, request, now, book));
+  TRY(keep(std::move(book)));
+  log::info("{} has a new certificate", certificate_uri(who));
+  return certificate;
+}
+
+Result<Enrolment::Revoked> Enrolment::revoke(const Certified& who, bool known, Time now) {
+  const std::string uri = certificate_uri(who);
+  const std::lock_guard lock(mutex_);
+  Book book = book_;
+  Revoked out;
+  std::erase_if(book.invitations, [&](const auto& entry) {
+    if (certificate_uri(entry.second.who) != uri) return false;
+    out.had_token = out.had_token || (entry.second.key.empty() && entry.second.until >= now);
+    return true;
+  });
+  const auto member = book.members.find(uri);
+  out.had_certificate = known || (member != book.members.end() && member->second >= now);
+  if (member == book.members.end() && !known && !out.had_token) {
+    return Error{
+        Code::kNotFound,
+        fmt::format("there is no {} '{}', and no token for it", role_name(who.role), who.name),
+        "devrun nodes"};
+  }
+  book.members.erase(uri);
+  // A clock that was set back must not let in again what was granted before.
+  Time& moment = book.revoked[uri];
+  moment = std::max(moment, now);
+  TRY(keep(std::move(book)));
+  log::info("{} is revoked", uri);
+  return out;
+}
+
+bool Enrolment::admits(const Certified& who, std::optional<Time> issued) const {
+  const std::lock_guard lock(mutex_);
+  if (book_.revoked.empty()) return true;
+  const auto found = book_.revoked.find(certificate_uri(who));
+  return found == book_.revoked.end() || (issued && *issued > found->second);
+}
+
+}  // namespace devrun::controller

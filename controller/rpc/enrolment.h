@@ -1,0 +1,87 @@
+// Who may come into the cluster and who may no longer: tokens that are out, names that are in, and from when on whose
+// certificates count. Kept in a file of its own beside the journal, written durably before anything is answered.
+//
+//   invite ──▶ token ── join ──▶ member ── renew ──▶ member
+//                │ time is over     │
+//                ▼                  ▼ revoke: certificates of before are refused
+//              nothing            nothing; may be invited anew
+//
+// A revocation is a moment, as a certificate has one (pki.h, issued_uri): a name that comes back gets certificates of
+// after it. Any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/runtime/certificate_request.h"
+
+namespace devrun::controller {
+
+struct EnrolmentOptions {
+  Pem authority;                                     // without a key nobody can be invited
+  std::string file;                                  // enrolment.json
+  Duration certificate_life = seconds(30 * 86'400);  // of what is granted here
+};
+
+class Enrolment {
+ public:
+  static Result<std::unique_ptr<Enrolment>> open(EnrolmentOptions options);
+
+  bool may_invite() const { return !options_.authority.key.empty(); }
+
+  struct Invited {
+    std::string token;
+    Time until;
+  };
+  // kExists: the name is a member's whose certificate is still good.
+  Result<Invited> invite(const Certified& who, Duration valid, Time now);
+
+  struct Joined {
+    Certified who;
+    std::string certificate;
+  };
+  Result<Joined> join(const std::string& secret, const std::string& request, Time now);
+  Result<std::string> renew(const Certified& who, const std::string& request, Time now);
+
+  struct Revoked {
+    bool had_token = false;
+    bool had_certificate = false;
+  };
+  // A name that was never invited can be revoked if it is `known` otherwise.
+  Result<Revoked> revoke(const Certified& who, bool known, Time now);
+
+  // `issued`: as its certificate says; none: it is of before certificates said so.
+  bool admits(const Certified& who, std::optional<Time> issued) const;
+
+ private:
+  struct Invitation {
+    Certified who;
+    Time until;
+    std::string key;  // fingerprint of the request's key that has used it; empty: nobody has
+  };
+  struct Book {
+    std::map<std::string, Invitation> invitations;  // by the hash of the secret, in hexadecimal
+    std::map<std::string, Time> members;  // by URI name: until when the newest certificate is valid
+    std::map<std::string, Time> revoked;  // by URI name: certificates of until then are refused
+  };
+
+  explicit Enrolment(EnrolmentOptions options) : options_(std::move(options)) {}
+  // With mutex_: the book is this one from now on, once it is on disk.
+  Status keep(Book book);
+  // With mutex_: a moment after any revocation of that name.
+  Result<std::string> grant(const Certified& who, const std::string& request, Time now, Book& book);
+
+  static std::string to_json(const Book& book);
+  static Result<Book> parse(const std::string& text, const std::string& file);
+
+  const EnrolmentOptions options_;
+  mutable std::mutex mutex_;
+  Book book_;
+};
+
+}  // namespace devrun::controller
