@@ -48,12 +48,31 @@ std::string format_words(std::string_view message, std::string_view hint) {
 
 namespace {
 
+// Bytes at `at` of valid UTF-8 that a terminal may obey or that turn a line round: the controls U+0080 to U+009F, some of
+// which begin sequences as ESC does, and those of writing directions. 0: none.
+size_t obeyed(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  if (byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0) return 2;
+  const bool turns = byte(0) == 0xe2 && ((byte(1) == 0x80 && byte(2) >= 0xaa && byte(2) <= 0xae) ||
+                                         (byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9));
+  return turns ? 3 : 0;
+}
+
 std::string escaped(std::string_view text, std::string_view kept) {
+  const std::string valid = in_utf8(text);
   std::string out;
-  for (const char c : in_utf8(text)) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool control = (byte < 0x20 || byte == 0x7f) && kept.find(c) == std::string_view::npos;
-    out += control ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  for (size_t at = 0; at < valid.size();) {
+    const size_t bytes = kept.find(valid[at]) == std::string_view::npos ? obeyed(valid, at) : 0;
+    if (bytes == 0) {
+      out += valid[at++];
+      continue;
+    }
+    for (const size_t end = at + bytes; at < end; ++at) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(valid[at]));
+    }
   }
   return out;
 }

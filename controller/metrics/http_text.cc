@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 
 namespace devrun::controller {
 
@@ -38,11 +39,13 @@ Result<sockaddr_in> address_of(const std::string& text) {
   return out;
 }
 
-// Up to the blank line; what came if there is none in time.
+// Up to the blank line; what came if there is none in time. In all, not for each byte: one thread answers all.
 std::string read_request(int connection) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatience.tv_sec);
   std::string out;
   char buffer[1024];
-  while (out.size() < kRequestBytesMax && out.find("\r\n\r\n") == std::string::npos) {
+  while (out.size() < kRequestBytesMax && out.find("\r\n\r\n") == std::string::npos &&
+         std::chrono::steady_clock::now() < deadline) {
     const ssize_t n = ::recv(connection, buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;

@@ -40,7 +40,7 @@ void SampleBook::note_idle(OfNode& node, NodeSample& sample, Time now) {
     const auto known = node.idle_since.find(attempt.key);
     const Time since = known == node.idle_since.end() ? now : known->second;
     idle[attempt.key] = since;
-    attempt.gpu_idle_s = static_cast<uint32_t>((now - since).us / 1'000'000);
+    attempt.gpu_idle_s = static_cast<uint32_t>(std::max<int64_t>(0, (now - since).us) / 1'000'000);
   }
   node.idle_since = std::move(idle);
 }

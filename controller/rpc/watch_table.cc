@@ -46,7 +46,7 @@ void WatchTable::refresh_job(const State& state, JobId id, Time now, Explained& 
   const Job& job = found->second;
   if (job.outcome && now - job.outcome->at >= kRecent) return remove_job(id);
   const bool is_new = jobs_.count(id) == 0;
-  if (is_new && jobs_.size() >= kWatchRowsMax && id < jobs_.begin()->first) return;
+  if (is_new && job.outcome && jobs_.size() >= kWatchRowsMax && id < jobs_.begin()->first) return;
   std::string bytes = watch_row(state, job, now, known);
   JobRow& row = jobs_[id];
   for (const auto& [index, task] : job.tasks) {
@@ -97,8 +97,17 @@ bool WatchTable::refresh(const State& state, Time now) {
     refresh_node(state, name, now);
     --left;
   }
-  while (jobs_.size() > kWatchRowsMax) remove_job(jobs_.begin()->first);
+  make_room();
   return dirty_jobs_.empty() && dirty_nodes_.empty();
+}
+
+// What lives is what people watch: somebody's thousands of short jobs do not take it from their screens.
+void WatchTable::make_room() {
+  while (jobs_.size() > kWatchRowsMax && !ended_.empty()) {
+    remove_job(ended_.begin()->second);
+    ended_.erase(ended_.begin());
+  }
+  while (jobs_.size() > kWatchRowsMax) remove_job(jobs_.begin()->first);
 }
 
 void WatchTable::forget_ended(Time now) {

@@ -74,6 +74,7 @@ class WatchTable {
   void remove_node(const std::string& name);
   void number(uint64_t& sequence, const Name& name);
   void note_gone(Name name);
+  void make_room();
   void forget_ended(Time now);
   void look_at_nodes(const State& state, Time now);
   void look_at_some_jobs(const State& state);

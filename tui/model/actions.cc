@@ -27,10 +27,21 @@ std::string word_for(const Model& model) {
   return to_string(model.part->task_key());
 }
 
+// Elsewhere than in the list they are not seen, and keys are about the job that is.
+bool has_marks(const Model& model) {
+  return model.screen == Screen::kJobs && !model.marked.empty();
+}
+
 }  // namespace
 
 std::vector<JobId> chosen_jobs(const Model& model) {
-  if (!model.marked.empty()) return {model.marked.begin(), model.marked.end()};
+  if (has_marks(model)) {
+    std::vector<JobId> out;
+    for (const JobId id : model.marked) {
+      if (model.jobs.contains(id)) out.push_back(id);
+    }
+    return out;
+  }
   if (model.selected == 0) return {};
   return {model.selected};
 }
@@ -61,7 +72,7 @@ void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Com
 
 void ask_to_cancel(Model& model) {
   if (refuse_read_only(model)) return;
-  if (model.marked.empty() && model.part && model.part->task != kNoTask) {
+  if (!has_marks(model) && model.part && model.part->task != kNoTask) {
     const TaskKey task = model.part->task_key();
     model.question = {
         fmt::format("Cancel task {}? y to cancel it, any other key to keep it", to_string(task)),

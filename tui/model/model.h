@@ -82,6 +82,8 @@ struct Model {
   JobId selected = 0;              // on the jobs screen, and the subject of the others
   std::optional<AttemptKey> part;  // of it, when a folded-out row is selected
   size_t jobs_top = 0;             // first row shown
+  size_t jobs_line =
+      0;  // where the selected one was: what takes its place is selected when it goes
   std::string filter;
   std::set<JobId> marked;
   std::set<JobId> unfolded;

@@ -150,7 +150,7 @@ void settle_selection(Model& model) {
   if (!line && model.screen == Screen::kJobs) {
     model.part.reset();
     model.selected = 0;
-    if (count != 0) select_line(model, 0);
+    if (count != 0) select_line(model, std::min(model.jobs_line, count - 1));
     line = selected_line(model);
   }
   if (!line) {
@@ -160,6 +160,7 @@ void settle_selection(Model& model) {
   if (model.part && model.list.lines[*line].part != model.part) {
     model.part = model.list.lines[*line].part;
   }
+  model.jobs_line = *line;
   Cursor cursor{*line, model.jobs_top};
   keep_in_sight(cursor, count, list_rows(model));
   model.jobs_top = cursor.top;

@@ -22,7 +22,9 @@ namespace {
 
 // What a dying process needs to put the terminal back with async-signal-safe calls alone.
 termios g_before{};
-constexpr char kLeave[] = "\x1b[?1000;1002;1003;1006l\x1b[?1049l\x1b[?25h\x1b[0m\r";
+// Mouse off, arrows and keypad as they were, the other screen, the title, the cursor, colours.
+constexpr char kLeave[] =
+    "\x1b[?1000;1002;1003;1006l\x1b[?1l\x1b>\x1b[?1049l\x1b[23;0;0t\x1b[?25h\x1b[0m\r";
 
 void restore_and_die(int signal_number) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &g_before);
@@ -33,8 +35,8 @@ void restore_and_die(int signal_number) {
   ::raise(signal_number);
 }
 
-constexpr std::array kDeadly{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSEGV,
-                             SIGABRT, SIGBUS, SIGFPE, SIGILL};
+constexpr std::array kDeadly{SIGTERM, SIGINT, SIGHUP,  SIGQUIT, SIGSEGV, SIGABRT, SIGBUS, SIGFPE,
+                             SIGILL,  SIGSYS, SIGTRAP, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM};
 
 // For the handler of SIGTSTP, which may run in any thread at any moment.
 int g_stop_asked = -1;

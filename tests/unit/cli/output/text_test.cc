@@ -224,6 +224,9 @@ TEST(Words, Format) {
   EXPECT_EQ(format_words("a\nb", ""), "devrun: a\ndevrun: b");
   EXPECT_EQ(format_words("a\nb", "c"), "devrun: a\ndevrun: b\ndevrun: Try: c");
   EXPECT_EQ(printable("a\x1b\x7f\tb"), "a\\x1b\\x7f\tb");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "2J \xc2\xa0 \xe2\x80\xae \xe2\x80\x9c"),
+            "\\xc2\\x9b2J \xc2\xa0 \\xe2\\x80\\xae \xe2\x80\x9c");
 }
 
 TEST(Table, CountsCharacters) {
