@@ -11,12 +11,11 @@
 #include <optional>
 #include <random>
 
-#include "agent/gpu/busy.h"
-#include "agent/gpu/found.h"
 #include "agent/shim/shim_link.h"
 #include "agent/sync/agent.h"
 #include "agent/sync/flags.h"
 #include "agent/sync/machine.h"
+#include "agent/sync/node_gpus.h"
 #include "agent/sync/renewal.h"
 #include "agent/sync/state_lock.h"
 #include "common/base/log.h"
@@ -63,14 +62,6 @@ void wait_for_stop_signal() {
   }
 }
 
-// A driver that is broken leaves the node without GPUs, not without a node.
-std::vector<gpu::FoundGpu> gpus_of(const Flags& flags) {
-  if (flags.gpus.empty()) return {};
-  const auto all = gpu::find_gpus(flags.gpus, flags.driver_root);
-  if (!all) log::error("no GPU is offered: {}", all.error().message);
-  return all ? gpu::share_of(*all, flags.gpu_part, flags.gpu_parts) : std::vector<gpu::FoundGpu>();
-}
-
 // Whether it shall begin anew, with the certificate that it has now.
 Result<bool> run(const Flags& flags) {
   if (!flags.keeper.empty()) TRY(enter_mount_namespace_of(flags.keeper));
@@ -96,16 +87,15 @@ Result<bool> run(const Flags& flags) {
   if (flags.output_bytes_max) {
     options.output_bytes_max = static_cast<uint64_t>(*flags.output_bytes_max);
   }
-  options.driver = {flags.driver_root, gpus_of(flags)};
-  std::vector<Gpu> gpus;
-  for (const gpu::FoundGpu& found : options.driver.gpus) gpus.push_back(found.gpu);
+  NodeHello hello = TRY(hello_of(flags));
+  NodeGpus gpus({flags.gpus, flags.driver_root, flags.state + "/gpu_numbers", hello.boot_id,
+                 options.cgroup_parent, flags.gpu_part, flags.gpu_parts});
+  options.driver = {flags.driver_root, gpus.found()};
+  set_gpus(hello, gpus.gpus(), gpus.driver());
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
-  Agent agent(
-      {TRY(hello_of(flags, gpus)), new_instance(), flags.controller, TRY(credentials(flags)),
-       flags.state + "/sockets", flags.fs, flags.keeper, flags.report_every,
-       flags.gpus.empty() ? std::vector<std::string>()
-                          : gpu::busy_words(flags.gpus, flags.driver_root)},
-      *sandboxes, shim::ShimLink::connect);
+  Agent agent({std::move(hello), new_instance(), flags.controller, TRY(credentials(flags)),
+               flags.state + "/sockets", flags.fs, flags.keeper, flags.report_every, &gpus},
+              *sandboxes, shim::ShimLink::connect);
   TRY(agent.begin());
   log::info("node {} runs attempts for {}", flags.name, flags.controller);
   std::atomic<bool> renewed = false;

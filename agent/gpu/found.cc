@@ -1,8 +1,9 @@
 #include "agent/gpu/found.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "agent/gpu/driver_files.h"
 #include "common/model/gpu_names.h"
@@ -12,66 +13,143 @@ namespace devrun::gpu {
 
 namespace {
 
-constexpr int kStatusNoLibrary = 3;  // main.cc
+using Json = nlohmann::json;
 
-template <typename T>
-bool number(std::string_view text, T& out) {
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return failed == std::errc{} && end == text.data() + text.size();
-}
+constexpr int kStatusNoLibrary = 3;  // agent/gpu_probe/status.h
+constexpr size_t kGpusMax = 256;
+constexpr uint32_t kAmdLinks = 1000;  // each driver counts its groups from 1
+constexpr size_t kWordsOfErrorMax = 200;
 
-}  // namespace
-
-Result<std::vector<FoundGpu>> parse_gpus(std::string_view lines) {
-  std::vector<FoundGpu> out;
-  while (!lines.empty()) {
-    const size_t end = std::min(lines.find('\n'), lines.size());
-    std::string_view line = lines.substr(0, end);
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-    if (line.find('\t') == std::string_view::npos)
-      continue;  // a word about one that does not answer
-    std::vector<std::string_view> fields;
-    for (size_t at = 0; at <= line.size();) {
-      const size_t tab = std::min(line.find('\t', at), line.size());
-      fields.push_back(line.substr(at, tab - at));
-      at = tab + 1;
-    }
-    FoundGpu found;
-    const bool has_link = fields.size() == 6 && number(fields[5], found.gpu.link);
-    if ((fields.size() != 5 && !has_link) || !number(fields[0], found.gpu.index) ||
-        !number(fields[1], found.minor) || !number(fields[2], found.gpu.memory_bytes)) {
-      return Error{Code::kCorrupt, fmt::format("devrun-gpus says '{}'", line), {}};
-    }
-    found.gpu.uuid = fields[3];
-    found.gpu.name = fields[4];
-    found.gpu.type = gpu_type_of(found.gpu.name);
-    out.push_back(std::move(found));
+std::vector<GpuProcess> processes_of(const Json& in) {
+  std::vector<GpuProcess> out;
+  for (const Json& one : in) {
+    out.push_back({one.at("pid").get<uint32_t>(), one.at("memory").get<int64_t>(),
+                   one.at("program").get<std::string>()});
   }
   return out;
 }
 
-Result<std::vector<FoundGpu>> find_gpus(const std::string& program,
-                                        const std::string& driver_root) {
-  std::vector<std::string> words{program};
-  if (driver_root != "/") {
-    const std::string library = find_library(driver_root, "libnvidia-ml.so.1");
-    if (library.empty()) return std::vector<FoundGpu>();
-    words.push_back(library);
+Facts facts_of(const Json& in) {
+  Facts out;
+  for (const Json& xid : in.value("xids", Json::array())) {
+    out.xids.push_back({xid.at("code").get<uint32_t>(), xid.at("ago").get<int64_t>()});
   }
-  const ChildResult ended = TRY(run_child(words));
-  if (ended.exit_status == kStatusNoLibrary) return std::vector<FoundGpu>();
+  out.missing = in.value("missing", "");
+  if (!out.missing.empty()) return out;
+  out.uncorrected_errors = in.at("uncorrected").get<uint64_t>();
+  out.remap_failed = in.at("remap_failed").get<bool>();
+  out.recovery = in.at("recovery").get<int>();
+  return out;
+}
+
+FoundGpu gpu_of(const Json& in) {
+  FoundGpu out;
+  out.maker = in.at("maker").get<std::string>() == "AMD" ? Maker::kAmd : Maker::kNvidia;
+  out.gpu.index = in.at("index").get<uint32_t>();
+  out.gpu.uuid = in.at("uuid").get<std::string>();
+  out.facts = facts_of(in);
+  if (!out.facts.missing.empty()) return out;
+  out.minor = in.at("minor").get<uint32_t>();
+  out.gpu.name = in.at("name").get<std::string>();
+  out.gpu.type = gpu_type_of(out.gpu.name);
+  out.gpu.memory_bytes = in.at("memory").get<int64_t>();
+  out.gpu.link = in.at("link").get<uint32_t>();
+  if (out.maker == Maker::kAmd && out.gpu.link != 0) out.gpu.link += kAmdLinks;
+  out.gpu.numa = static_cast<uint32_t>(std::max(-1, in.at("numa").get<int>()) + 1);
+  out.sample.busy_percent = std::min(100U, in.at("busy").get<uint32_t>());
+  out.sample.memory_bytes = in.at("used").get<int64_t>();
+  out.sample.memory_total_bytes = out.gpu.memory_bytes;
+  out.sample.temperature_c = in.at("temperature").get<uint32_t>();
+  out.sample.power_mw = in.at("power_mw").get<uint32_t>();
+  out.sample.processes = processes_of(in.at("processes"));
+  return out;
+}
+
+// "NVIDIA A100-SXM4-40GB MIG 1g.5gb": what follows MIG.
+std::string profile_of(const std::string& name) {
+  constexpr std::string_view kMark = " MIG ";
+  const size_t at = name.rfind(kMark);
+  return at == std::string::npos ? "MIG" : name.substr(at + kMark.size());
+}
+
+FoundGpu slice_of(const FoundGpu& whole, const Json& in) {
+  FoundGpu out = whole;
+  out.parent = whole.gpu.uuid;
+  out.gpu.slice_of = whole.gpu.index;
+  out.gpu.index = in.at("number").get<uint32_t>();
+  out.gpu.uuid = in.at("uuid").get<std::string>();
+  out.gpu.name = in.at("name").get<std::string>();
+  out.gpu.slice = profile_of(out.gpu.name);
+  out.gpu.type = whole.gpu.type + "-" + out.gpu.slice;
+  out.gpu.memory_bytes = in.at("memory").get<int64_t>();
+  out.gpu.link = 0;
+  out.gpu_instance = in.at("gpu_instance").get<uint32_t>();
+  out.compute_instance = in.at("compute_instance").get<uint32_t>();
+  out.sample.memory_bytes = in.at("used").get<int64_t>();
+  out.sample.memory_total_bytes = out.gpu.memory_bytes;
+  out.sample.processes = processes_of(in.at("processes"));
+  return out;
+}
+
+}  // namespace
+
+Result<FoundRound> parse_round(std::string_view line) {
+  const Error corrupt{
+      Code::kCorrupt, fmt::format("devrun-gpus says '{}'", line.substr(0, kWordsOfErrorMax)), {}};
+  try {  // the library's way to say what is wrong
+    const Json in = Json::parse(line);
+    FoundRound out;
+    out.driver =
+        fmt::format("{}", fmt::join(in.at("drivers").get<std::vector<std::string>>(), "; "));
+    for (const Json& one : in.at("gpus")) {
+      FoundGpu found = gpu_of(one);
+      const bool sliced = one.value("sliced", false);
+      for (const Json& slice : one.value("slices", Json::array())) {
+        out.gpus.push_back(slice_of(found, slice));
+      }
+      if (out.gpus.size() > kGpusMax) return corrupt;
+      if (sliced && !one.at("slices").empty()) continue;
+      found.facts.sliced = sliced;
+      out.gpus.push_back(std::move(found));
+    }
+    return out;
+  } catch (const Json::exception&) {
+    return corrupt;
+  }
+}
+
+std::vector<std::string> probe_words(const std::string& program, const std::string& driver_root,
+                                     const std::vector<std::string>& more) {
+  std::vector<std::string> out{program};
+  out.insert(out.end(), more.begin(), more.end());
+  if (driver_root == "/") return out;
+  out.insert(out.end(), {"--root", driver_root});
+  // One that is not there is none: not that of the loader's own folders.
+  const std::string library = find_library(driver_root, "libnvidia-ml.so.1");
+  out.insert(out.end(), {"--library", library.empty() ? driver_root + "/none" : library});
+  return out;
+}
+
+Result<FoundRound> find_gpus(const std::string& program, const std::string& driver_root) {
+  const ChildResult ended = TRY(run_child(probe_words(program, driver_root, {})));
+  if (ended.exit_status == kStatusNoLibrary) return FoundRound{};
   if (ended.exit_status != 0) {
-    return Error{Code::kUnavailable,
-                 fmt::format("the GPU driver does not answer: {}", ended.out.substr(0, 200)),
-                 "nvidia-smi"};
+    return Error{
+        Code::kUnavailable,
+        fmt::format("the GPU driver does not answer: {}", ended.out.substr(0, kWordsOfErrorMax)),
+        "nvidia-smi"};
   }
-  return parse_gpus(ended.out);
+  // Words of the driver's own may come before it, on stderr.
+  const size_t at = ended.out.find('{');
+  if (at == std::string::npos) return parse_round(ended.out);
+  return parse_round(std::string_view(ended.out).substr(at));
 }
 
 std::vector<FoundGpu> share_of(const std::vector<FoundGpu>& all, uint32_t part, uint32_t parts) {
   std::vector<FoundGpu> out;
   for (const FoundGpu& found : all) {
-    if (found.gpu.index % parts == part - 1) out.push_back(found);
+    const uint32_t number = found.gpu.slice.empty() ? found.gpu.index : found.gpu.slice_of;
+    if (number % parts == part - 1) out.push_back(found);
   }
   return out;
 }

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "agent/gpu/cdi.h"
+#include "common/base/parse_number.h"
+#include "common/runtime/file.h"
 
 namespace devrun::gpu {
 
@@ -17,6 +20,11 @@ namespace {
 constexpr const char* kControlNode = "/dev/nvidiactl";
 constexpr std::array<const char*, 3> kSharedNodes = {"/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
                                                      "/dev/nvidia-modeset"};
+constexpr const char* kComputeNode = "/dev/kfd";  // AMD's: beside /dev/dri/renderDN
+constexpr const char* kSliceMinors = "/proc/driver/nvidia-caps/mig-minors";
+constexpr size_t kListBytesMax = 1 << 20;
+constexpr const char* kNetworkFolder = "/dev/infiniband";
+constexpr const char* kGpuDirectNode = "/dev/gdrdrv";
 
 std::string below(const std::string& root, const std::string& path) {
   return root == "/" ? path : root + path;
@@ -70,50 +78,144 @@ Status add_edits(Grant& out, const std::string& root, const CdiEdits& edits) {
 }
 
 const CdiEdits* edits_for(const CdiSpec& spec, const FoundGpu& found) {
-  for (const std::string& name : {fmt::format("{}", found.gpu.index), found.gpu.uuid,
-                                  fmt::format("gpu{}", found.gpu.index)}) {
+  std::vector<std::string> names{found.gpu.uuid};
+  if (found.gpu.slice.empty()) {
+    names.push_back(fmt::format("{}", found.gpu.index));
+    names.push_back(fmt::format("gpu{}", found.gpu.index));
+  }
+  for (const std::string& name : names) {
     const auto it = spec.devices.find(name);
     if (it != spec.devices.end()) return &it->second;
   }
   return nullptr;
 }
 
-Result<Grant> by_looking(const std::string& root, const std::vector<FoundGpu>& chosen) {
+void add_if_there(Grant& out, const std::string& root, const std::string& path) {
+  Result<DeviceNode> node = node_at(below(root, path), path);
+  if (node) add_node(out, std::move(*node));
+}
+
+// "gpu0/gi3/access 30" a line: the minor numbers of nvidia-caps.
+Status add_slice(Grant& out, const std::string& root, const FoundGpu& found) {
+  const std::string list = TRY(read_file(below(root, kSliceMinors), kListBytesMax));
+  const std::string instance = fmt::format("gpu{}/gi{}/", found.minor, found.gpu_instance);
+  for (const std::string& part :
+       {instance + "access ", fmt::format("{}ci{}/access ", instance, found.compute_instance)}) {
+    const size_t at = ("\n" + list).find("\n" + part);
+    const std::string rest = at == std::string::npos ? "" : list.substr(at + part.size());
+    const auto minor = parse_number<uint32_t>(std::string_view(rest).substr(0, rest.find('\n')));
+    if (!minor) {
+      return Error{Code::kNotFound,
+                   fmt::format("{} does not name the slice {}", kSliceMinors, found.gpu.uuid),
+                   "nvidia-smi -L, on the node"};
+    }
+    const std::string path = fmt::format("/dev/nvidia-caps/nvidia-cap{}", *minor);
+    add_node(out, TRY(node_at(below(root, path), path)));
+  }
+  return ok();
+}
+
+Result<Grant> nvidia_by_looking(const std::string& root, const std::vector<FoundGpu>& chosen) {
   Grant out;
   for (const FoundGpu& found : chosen) {
     const std::string path = fmt::format("/dev/nvidia{}", found.minor);
     add_node(out, TRY(node_at(below(root, path), path)));
+    if (!found.gpu.slice.empty()) TRY(add_slice(out, root, found));
   }
   add_node(out, TRY(node_at(below(root, kControlNode), kControlNode)));
-  for (const char* path : kSharedNodes) {
-    Result<DeviceNode> node = node_at(below(root, path), path);
-    if (node) add_node(out, std::move(*node));
-  }
+  for (const char* path : kSharedNodes) add_if_there(out, root, path);
   for (BoundFile& file : find_driver_files(root)) add_file(out, std::move(file));
   return out;
 }
 
-}  // namespace
+Status add_amd(Grant& out, const std::string& root, const std::vector<FoundGpu>& chosen) {
+  if (chosen.empty()) return ok();
+  for (const FoundGpu& found : chosen) {
+    const std::string path = fmt::format("/dev/dri/renderD{}", found.minor);
+    add_node(out, TRY(node_at(below(root, path), path)));
+  }
+  add_node(out, TRY(node_at(below(root, kComputeNode), kComputeNode)));
+  return ok();
+}
 
-Result<Grant> grant_gpus(const Driver& driver, const std::vector<uint32_t>& indices) {
-  Grant out;
-  if (indices.empty()) return out;
-  std::vector<FoundGpu> chosen;
+// Verbs and connections of the network cards, and what maps GPU memory for them. Not those that administer the network.
+void add_network(Grant& out, const std::string& root) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(below(root, kNetworkFolder), failed)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("uverbs") || name == "rdma_cm") names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    add_if_there(out, root, fmt::format("{}/{}", kNetworkFolder, name));
+  }
+  add_if_there(out, root, kGpuDirectNode);
+}
+
+Result<std::vector<FoundGpu>> chosen_of(const Driver& driver,
+                                        const std::vector<uint32_t>& indices) {
+  std::vector<FoundGpu> out;
   for (const uint32_t index : indices) {
     const auto it = std::find_if(driver.gpus.begin(), driver.gpus.end(),
                                  [&](const FoundGpu& found) { return found.gpu.index == index; });
     if (it == driver.gpus.end()) {
       return Error{Code::kNotFound, fmt::format("the node has no GPU {}", index), "devrun nodes"};
     }
-    chosen.push_back(*it);
+    out.push_back(*it);
   }
-  const CdiSpec spec = TRY(load_cdi(driver.root));
+  return out;
+}
+
+std::vector<FoundGpu> of_maker(Maker maker, const std::vector<FoundGpu>& all) {
+  std::vector<FoundGpu> out;
+  for (const FoundGpu& found : all) {
+    if (found.maker == maker) out.push_back(found);
+  }
+  return out;
+}
+
+Result<Grant> nvidia_devices(const std::string& root, const std::vector<FoundGpu>& chosen) {
+  Grant out;
+  if (chosen.empty()) return out;
+  const CdiSpec spec = TRY(load_cdi(root));
   const bool in_spec = std::all_of(chosen.begin(), chosen.end(), [&](const FoundGpu& found) {
     return edits_for(spec, found) != nullptr;
   });
-  if (!in_spec) return by_looking(driver.root, chosen);
-  TRY(add_edits(out, driver.root, spec.all));
-  for (const FoundGpu& found : chosen) TRY(add_edits(out, driver.root, *edits_for(spec, found)));
+  if (!in_spec) return nvidia_by_looking(root, chosen);
+  TRY(add_edits(out, root, spec.all));
+  for (const FoundGpu& found : chosen) TRY(add_edits(out, root, *edits_for(spec, found)));
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> gpu_variables(const Driver& driver, const std::vector<uint32_t>& indices) {
+  const Result<std::vector<FoundGpu>> chosen = chosen_of(driver, indices);
+  if (!chosen) return {};
+  std::vector<std::string> out;
+  for (const auto& [maker, name] : {std::pair(Maker::kNvidia, "CUDA_VISIBLE_DEVICES="),
+                                    std::pair(Maker::kAmd, "ROCR_VISIBLE_DEVICES=")}) {
+    const std::vector<FoundGpu> own = of_maker(maker, *chosen);
+    if (own.empty()) continue;
+    const bool any_slice = std::any_of(own.begin(), own.end(),
+                                       [](const auto& found) { return !found.gpu.slice.empty(); });
+    std::string list;
+    for (size_t i = 0; i < own.size(); ++i) {
+      list += (i == 0 ? "" : ",") + (any_slice ? own[i].gpu.uuid : std::to_string(i));
+    }
+    out.push_back(name + list);
+  }
+  return out;
+}
+
+Result<Grant> grant_gpus(const Driver& driver, const std::vector<uint32_t>& indices) {
+  if (indices.empty()) return Grant{};
+  const std::vector<FoundGpu> chosen = TRY(chosen_of(driver, indices));
+  Grant out = TRY(nvidia_devices(driver.root, of_maker(Maker::kNvidia, chosen)));
+  TRY(add_amd(out, driver.root, of_maker(Maker::kAmd, chosen)));
+  add_network(out, driver.root);
   return out;
 }
 

@@ -94,6 +94,13 @@ json open_files() {
   return {{"type", "RLIMIT_NOFILE"}, {"hard", hard}, {"soft", std::min(hard, kOpenFilesSoft)}};
 }
 
+// GPUs and network cards reach memory that stays where it is: as much of it as their programs want, where we may give that.
+json locked_memory() {
+  rlimit own{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &own) != 0) ::getrlimit(RLIMIT_MEMLOCK, &own);
+  return {{"type", "RLIMIT_MEMLOCK"}, {"hard", own.rlim_max}, {"soft", own.rlim_max}};
+}
+
 json process(const ConfigInput& in) {
   const Caller& caller = in.spec.program.caller;
   json out = {
@@ -106,6 +113,7 @@ json process(const ConfigInput& in) {
       {"noNewPrivileges", false},
       {"user", {{"uid", caller.uid}, {"gid", caller.gid}, {"umask", caller.umask}}},
   };
+  if (!in.grant.devices.empty()) out["rlimits"].push_back(locked_memory());
   if (!caller.groups.empty()) out["user"]["additionalGids"] = caller.groups;
   return out;
 }

@@ -72,13 +72,23 @@ void add_host_file(Variables& out) {
   }
 }
 
-// Only its GPUs are there, so that they are numbered from 0. The driver's libraries go first: they must be those of the
-// node's kernel, whatever the volume has.
+// A job of a job brings ROCR_VISIBLE_DEVICES along, and devrun's own is the one that is true; CUDA_VISIBLE_DEVICES comes with
+// a job only if its user has set it. NVIDIA's libraries go first: they must be those of the node's kernel, whatever the
+// volume has; AMD's are the volume's own.
 void add_gpus(const AttemptSpec& spec, Variables& out) {
-  if (spec.gpus.empty()) return;
-  std::string numbers;
-  for (size_t i = 0; i < spec.gpus.size(); ++i) numbers += (i == 0 ? "" : ",") + std::to_string(i);
-  out.set_if_missing("CUDA_VISIBLE_DEVICES", numbers);
+  // An attempt that an older agent started.
+  bool nvidia = spec.gpu_variables.empty() && !spec.gpus.empty();
+  for (const std::string_view variable : spec.gpu_variables) {
+    const std::string_view name = variable.substr(0, variable.find('='));
+    const std::string_view value = variable.substr(std::min(name.size() + 1, variable.size()));
+    if (name == "CUDA_VISIBLE_DEVICES") {
+      nvidia = true;
+      out.set_if_missing(name, value);
+    } else {
+      out.set(name, value);
+    }
+  }
+  if (!nvidia) return;
   const std::string folder(gpu::kLibraryFolder);
   const std::string* libraries = out.find("LD_LIBRARY_PATH");
   const std::string rest = libraries == nullptr ? "" : libraries->substr(libraries->find('=') + 1);

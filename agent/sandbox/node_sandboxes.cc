@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "agent/sandbox/lines.h"
@@ -46,8 +47,12 @@ std::string why_lost(const Places& at) {
 class NodeSandboxes final : public Sandboxes {
  public:
   NodeSandboxes(Ground ground, std::vector<Step> steps)
-      : ground_(std::move(ground)), steps_(std::move(steps)) {}
+      : ground_(std::move(ground)), driver_(ground_.parts.driver), steps_(std::move(steps)) {}
 
+  void set_gpus(std::vector<gpu::FoundGpu> gpus) override {
+    const std::lock_guard lock(driver_mutex_);
+    driver_.gpus = std::move(gpus);
+  }
   Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
                const StartWatch& watch) override;
   Result<std::vector<Found>> find() override;
@@ -88,13 +93,23 @@ class NodeSandboxes final : public Sandboxes {
   // All undos from step `last` on down; the first that fails is told, the rest are tried all the same.
   Status undo(const Places& places, size_t last) const;
 
+  gpu::Driver driver() const {
+    const std::lock_guard lock(driver_mutex_);
+    return driver_;
+  }
+
   const Ground ground_;
+  mutable std::mutex driver_mutex_;
+  gpu::Driver driver_;  // ground_'s at first
   const std::vector<Step> steps_;
 };
 
-Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& container_socket, Time now,
+Status NodeSandboxes::start(const AttemptSpec& asked, const std::string& container_socket, Time now,
                             const StartWatch& watch) {
-  const Places at = places(spec.key);
+  const Places at = places(asked.key);
+  AttemptSpec spec = asked;
+  const gpu::Driver driver = this->driver();
+  spec.gpu_variables = gpu::gpu_variables(driver, spec.gpus);
   if (::mkdir(at.folder.c_str(), 0700) != 0) {
     if (errno == EEXIST) {
       return Error{Code::kExists, fmt::format("attempt {} has been on this node", at.name), {}};
@@ -112,7 +127,7 @@ Status NodeSandboxes::start(const AttemptSpec& spec, const std::string& containe
               .timeline = timeline,
               .watch = watch};
   if (done) {
-    Result<gpu::Grant> grant = gpu::grant_gpus(ground_.parts.driver, spec.gpus);
+    Result<gpu::Grant> grant = gpu::grant_gpus(driver, spec.gpus);
     if (grant) setup.grant = std::move(*grant);
     if (!grant) done = std::move(grant).error().context("the job cannot have its GPUs");
   }

@@ -134,6 +134,8 @@ class WrittenPlaces {
 class Sandboxes : public WrittenPlaces {
  public:
   static Result<std::unique_ptr<Sandboxes>> open(Options options);
+  // The GPUs that attempts may have from now on, in place of Options.driver's. Any thread.
+  virtual void set_gpus(std::vector<gpu::FoundGpu> gpus) = 0;
   // Sets up and starts the shim, which starts the program; returns once the shim serves its socket. `container_socket`
   // is a listening unix socket's path on the node, `…/sockets/<folder_name>/socket`, in a folder that belongs to this
   // attempt alone. Its PARENT FOLDER is bound read-only at /run/devrun, never the socket file: a bind is by inode, and a

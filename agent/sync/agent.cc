@@ -2,6 +2,7 @@
 
 #include "agent/sync/agent_runner.h"
 #include "agent/sync/asked_file.h"
+#include "agent/sync/node_gpus.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
@@ -13,7 +14,6 @@ namespace pb = devrun::v1;
 
 namespace {
 constexpr Duration kCollectEvery = seconds(600);
-constexpr size_t kHelloBytesMax = 8 << 20;
 
 uint32_t seed_of(const std::string& instance) {
   return static_cast<uint32_t>(std::hash<std::string>{}(instance));
@@ -38,6 +38,7 @@ void log_failure(const AttemptKey& key, std::string_view doing, const Status& st
 
 Agent::Agent(AgentOptions options, sandbox::Sandboxes& sandboxes, ConnectShim connect_shim)
     : options_(std::move(options)),
+      hello_(options_.hello),
       sandboxes_(sandboxes),
       connect_shim_(std::move(connect_shim)),
       channels_(make_channels(options_.controller, options_.credentials)),
@@ -60,6 +61,7 @@ Agent::~Agent() {
   files_counts_.reset();
   loop_.stop();
   housekeeping_.stop();
+  if (options_.gpus != nullptr) options_.gpus->stop();
   sessions_.stop();
   homes_.stop();  // a worker may wait for a last round
   for (const auto& [key, runner] : runners_) runner->abandoned = true;  // or for the store
@@ -90,11 +92,10 @@ Status Agent::begin() {
   loop_.post_after(options_.report_every, [this] { report_now_and_then(); });
   housekeeping_.start();
   housekeeping_.post([this] { collect(); });
-  std::vector<uint32_t> gpus;
-  for (const Gpu& gpu : options_.hello.gpus) gpus.push_back(gpu.index);
-  sampler_ =
-      std::make_unique<Sampler>(channels_.control, sandboxes_, options_.gpu_words, std::move(gpus),
-                                [this](Sampler::Answer answer) { list_running(answer); });
+  watch_gpus();
+  sampler_ = std::make_unique<Sampler>(
+      channels_.control, sandboxes_, [this] { return gpu_samples(); },
+      [this](Sampler::Answer answer) { list_running(answer); });
   return ok();
 }
 
@@ -201,24 +202,6 @@ void Agent::on_desired(const pb::DesiredState& message) {
   }
 }
 
-pb::SynchronizeRequest Agent::hello() const {
-  pb::SynchronizeRequest request;
-  *request.mutable_hello() = wire::to_proto(options_.hello);
-  request.set_instance(options_.instance);
-  request.mutable_condition()->set_trouble(in_utf8(trouble_));
-  put_counts(files_, *request.mutable_condition());
-  for (const ObservedAttempt& one : observed_all(state_)) {
-    *request.add_observed() = wire::to_proto(one);
-  }
-  // A message too large for the controller would keep the node away for good; lists of files are for people.
-  if (request.ByteSizeLong() > kHelloBytesMax) {
-    for (pb::ObservedAttempt& one : *request.mutable_observed()) {
-      if (one.has_wrote()) one.mutable_wrote()->clear_notable();
-    }
-  }
-  return request;
-}
-
 // The node's own processes and those of the controller agree on nothing but the order of messages: a call that was
 // answered was sent before the controller heard of us, so that it counts our silence from later than we do.
 void Agent::on_answered(Time sent) {
@@ -239,6 +222,7 @@ void Agent::renew(const AttemptKey& key) {
 }
 
 void Agent::report_now_and_then() {
+  if (options_.gpus != nullptr) options_.gpus->check();
   for (const auto& [key, attempt] : state_.attempts) {
     if (!std::holds_alternative<Running>(attempt.stage)) continue;
     runner(key).worker.post([this, key = key] {

@@ -44,8 +44,7 @@ struct AgentOptions {
   std::string fs_socket = {};  // of devrun-fs; empty: the node has none
   std::string keeper_socket = {};
   Duration report_every = seconds(10);  // signs of life, with what attempts use; renews leases
-  std::vector<std::string> gpu_words =
-      {};  // of devrun-gpus, to watch how busy they are; empty: not
+  class NodeGpus* gpus = nullptr;       // outlives the agent; none: the node has no GPUs
 };
 
 using ConnectShim = std::function<Result<std::unique_ptr<shim::ShimLink>>(
@@ -71,6 +70,9 @@ class Agent {
   void on_files(const std::string& trouble, bool for_good);
   void on_desired(const devrun::v1::DesiredState& message);
   devrun::v1::SynchronizeRequest hello() const;
+  void watch_gpus();
+  void on_gpus();
+  std::map<uint32_t, GpuSample> gpu_samples() const;  // any thread
   void collect();
   void report_now_and_then();
   void on_answered(Time sent);
@@ -100,6 +102,7 @@ class Agent {
   void perform(const Release& effect);
 
   const AgentOptions options_;
+  NodeHello hello_;  // as it is now
   sandbox::Sandboxes& sandboxes_;
   const ConnectShim connect_shim_;
   const Channels channels_;

@@ -26,7 +26,7 @@ Result<std::string> boot_id() {
 
 }  // namespace
 
-Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus) {
+Result<NodeHello> hello_of(const Flags& flags) {
   NodeHello out;
   out.name = flags.name;
   out.boot_id = TRY(boot_id());
@@ -36,14 +36,18 @@ Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus) {
   out.pools = flags.pools;
   out.labels = flags.labels;
   out.total.extras = flags.extras;
-  out.gpus = gpus;
-  out.total.gpus = static_cast<int32_t>(gpus.size());
-  const bool alike = std::all_of(gpus.begin(), gpus.end(),
-                                 [&](const Gpu& gpu) { return gpu.type == gpus.front().type; });
-  if (alike && !gpus.empty()) out.total.gpu_type = gpus.front().type;
   out.dev_containers = flags.dev_containers;
   for (const sandbox::SiteMount& mount : flags.site_mounts) out.site_paths.push_back(mount.target);
   return out;
+}
+
+void set_gpus(NodeHello& hello, std::vector<Gpu> gpus, std::string driver) {
+  hello.total.gpus = static_cast<int32_t>(gpus.size());
+  const bool alike = std::all_of(gpus.begin(), gpus.end(),
+                                 [&](const Gpu& gpu) { return gpu.type == gpus.front().type; });
+  hello.total.gpu_type = alike && !gpus.empty() ? gpus.front().type : "";
+  hello.gpus = std::move(gpus);
+  hello.gpu_driver = std::move(driver);
 }
 
 }  // namespace devrun::agent

@@ -7,6 +7,9 @@
 
 namespace devrun::agent {
 
-Result<NodeHello> hello_of(const Flags& flags, const std::vector<Gpu>& gpus);
+Result<NodeHello> hello_of(const Flags& flags);
+
+// What the node has of GPUs, in place of what it had.
+void set_gpus(NodeHello& hello, std::vector<Gpu> gpus, std::string driver);
 
 }  // namespace devrun::agent

@@ -103,12 +103,11 @@ void add_gpus(const std::map<uint32_t, GpuSample>& busy, const std::vector<uint3
 }
 
 Sampler::Sampler(std::shared_ptr<grpc::Channel> controller, sandbox::Sandboxes& sandboxes,
-                 std::vector<std::string> gpu_words, std::vector<uint32_t> gpus, List list)
+                 Gpus gpus, List list)
     : controller_(devrun::v1::Samples::NewStub(std::move(controller))),
       sandboxes_(sandboxes),
       gpus_(std::move(gpus)),
       list_(std::move(list)),
-      busy_(gpus_.empty() ? std::vector<std::string>() : std::move(gpu_words)),
       answered_(std::make_shared<Answered>()),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -129,10 +128,9 @@ std::vector<SampledAttempt> Sampler::live_attempts(const std::stop_token& stop) 
 NodeSample Sampler::sample(const std::vector<SampledAttempt>& live) {
   NodeSample out = rates_.machine(parse_counters(text_of("/proc/stat"), text_of("/proc/diskstats")),
                                   parse_memory(text_of("/proc/meminfo")), boot_clock());
-  const std::map<uint32_t, GpuSample> busy = busy_.newest();
-  for (const uint32_t index : gpus_) {
-    const auto found = busy.find(index);
-    if (found != busy.end() && out.gpus.size() < kSampledGpusMax) out.gpus.push_back(found->second);
+  const std::map<uint32_t, GpuSample> busy = gpus_();
+  for (const auto& [index, gpu] : busy) {
+    if (out.gpus.size() < kSampledGpusMax) out.gpus.push_back(gpu);
   }
   rates_.forget_others(live);
   for (const SampledAttempt& one : live) {

@@ -2,7 +2,7 @@
 // that is not answered is dropped. It takes no more of a core than kCoreShareMax: where looking takes longer (many
 // processes, and a kernel without the controllers that would add them up), it looks less often.
 //
-// A thread of its own; `list` is called on it.
+// A thread of its own; `gpus` and `list` are called on it.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -16,7 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include "agent/gpu/busy.h"
 #include "agent/sandbox/sandboxes.h"
 #include "agent/sync/machine_load.h"
 #include "common/model/sample.h"
@@ -59,9 +58,11 @@ class Sampler {
   // The attempts whose programs run, to the answerer, from any thread.
   using Answer = std::function<void(std::vector<SampledAttempt>)>;
   using List = std::function<void(Answer)>;
+  // What the node's GPUs do, by number.
+  using Gpus = std::function<std::map<uint32_t, GpuSample>()>;
 
-  Sampler(std::shared_ptr<grpc::Channel> controller, sandbox::Sandboxes& sandboxes,
-          std::vector<std::string> gpu_words, std::vector<uint32_t> gpus, List list);
+  Sampler(std::shared_ptr<grpc::Channel> controller, sandbox::Sandboxes& sandboxes, Gpus gpus,
+          List list);
   ~Sampler();
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;
@@ -74,9 +75,8 @@ class Sampler {
 
   const std::unique_ptr<devrun::v1::Samples::Stub> controller_;
   sandbox::Sandboxes& sandboxes_;
-  const std::vector<uint32_t> gpus_;  // the node's own
+  const Gpus gpus_;
   const List list_;
-  gpu::BusyWatch busy_;
   Rates rates_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -28,8 +28,8 @@ class Synchronize::Call final : public grpc::ClientReadReactor<pb::DesiredState>
   ~Call() override {
     context_.TryCancel();
     std::unique_lock lock(mutex_);
+    leaving_ = true;
     if (!reading_) RemoveHold();
-    reading_ = true;
     changed_.wait(lock, [this] { return done_; });
   }
   void next() {
@@ -51,6 +51,10 @@ class Synchronize::Call final : public grpc::ClientReadReactor<pb::DesiredState>
     }
     const std::lock_guard lock(mutex_);
     reading_ = false;
+    if (leaving_) {  // a message that came just before the call was given up
+      RemoveHold();
+      return;
+    }
     owner_.loop_.post([&owner = owner_, number = number_] { owner.on_message(number); });
   }
   void OnDone(const grpc::Status& status) override {
@@ -68,6 +72,7 @@ class Synchronize::Call final : public grpc::ClientReadReactor<pb::DesiredState>
   std::mutex mutex_;
   std::condition_variable changed_;
   bool reading_ = true;
+  bool leaving_ = false;  // nobody will read on
   bool done_ = false;
 };
 

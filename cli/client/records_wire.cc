@@ -1,6 +1,7 @@
 #include "cli/client/records_wire.h"
 
 #include "common/wire/job.h"
+#include "common/wire/sample.h"
 
 namespace devrun::cli {
 
@@ -142,6 +143,9 @@ NodeRecord from_proto(const devrun::v1::NodeInfo& in) {
     if (key) out.gpu_holders.push_back({*key, {holder.gpus().begin(), holder.gpus().end()}});
   }
   for (const devrun::v1::NamedCount& count : in.files()) out.files[count.name()] = count.value();
+  for (const devrun::v1::GpuSample& sample : in.gpu_samples()) {
+    if (const auto one = wire::from_proto(sample)) out.gpu_samples.push_back(*one);
+  }
   return out;
 }
 

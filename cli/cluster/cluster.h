@@ -52,8 +52,10 @@ struct DownOptions {
 int run_down(const DownOptions& options);
 
 struct DoctorOptions {
-  bool of_node = false;   // of a cluster of several machines: the store is elsewhere
-  int found_missing = 0;  // by the caller, who has said it
+  bool of_node = false;        // of a cluster of several machines: the store is elsewhere
+  int found_missing = 0;       // by the caller, who has said it
+  bool gpus = false;           // --gpu: only try the GPUs
+  std::string gpu_root = "/";  // --gpu-root
 };
 int run_doctor(const DoctorOptions& options);
 

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "cli/cluster/cluster.h"
+#include "cli/cluster/gpu_check.h"
 #include "cli/cluster/kernel_features.h"
 #include "cli/cluster/needs.h"
 #include "cli/cluster/say.h"
@@ -9,6 +10,7 @@
 namespace devrun::cluster {
 
 int run_doctor(const DoctorOptions& options) {
+  if (options.gpus) return check_gpus(options.gpu_root);
   int missing = options.found_missing;
   std::vector<Need> needs = check_needs();
   for (Need& feature : kernel_features(probe_kernel())) needs.push_back(std::move(feature));

@@ -37,6 +37,10 @@ Result<Programs> find_programs() {
   return out;
 }
 
+Result<std::string> find_gpu_probe() {
+  return find_program("devrun-gpus");
+}
+
 Resources machine_resources() {
   Resources out;
   cpu_set_t cpus;

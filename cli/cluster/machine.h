@@ -19,6 +19,7 @@ struct Programs {
   std::string keeper, controller, agent, fs, shim, gpus, devrun, ganesha;
 };
 Result<Programs> find_programs();
+Result<std::string> find_gpu_probe();
 
 // The whole machine.
 Resources machine_resources();

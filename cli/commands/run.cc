@@ -229,6 +229,13 @@ Result<int> run(const RunOptions& options, Context& context) {
                                     options.command[0], near),
                         fmt::format("devrun help {}", near));
   }
+  if (options.per_node.gpu_milli != 0 && !options.quiet) {
+    context.console.say(
+        "a share of a GPU is a share by count: others compute on the same one, and nothing fences "
+        "its "
+        "memory",
+        "a whole one (-g 1), or a MIG slice, whose memory is its own (devrun nodes show NODE)");
+  }
   Sending sending;
   sending.detach = options.detach;
   sending.json = options.json;

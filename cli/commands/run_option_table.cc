@@ -11,7 +11,7 @@ constexpr std::array<Option, 37> kOptions{{
     {.letter = 'g',
      .name = "gpus",
      .value = "N[:TYPE]",
-     .meaning = "GPUs on each node",
+     .meaning = "GPUs on each node; below 1: a share of one, whose memory is not fenced",
      .fallback = "0",
      .example = "-g 2:a100"},
     {.name = "gpu-memory",

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -164,6 +165,7 @@ Status read_placement(const Given& given, RunOptions& out) {
   if (name == "gpus") {
     const Resources gpus = TRY(of(given, parse_gpus(value)));
     out.per_node.gpus = gpus.gpus;
+    out.per_node.gpu_milli = gpus.gpu_milli;
     out.per_node.gpu_type = gpus.gpu_type;
   }
   if (name == "cpus") out.per_node.cpu_milli = TRY(of(given, parse_cpus(value)));
@@ -278,12 +280,18 @@ Result<int64_t> parse_cpus(std::string_view text) {
 
 Result<Resources> parse_gpus(std::string_view text) {
   const size_t colon = text.find(':');
-  const auto count = parse_number<int32_t>(text.substr(0, colon));
+  auto count = parse_number<int32_t>(text.substr(0, colon));
   Resources out;
+  // A part of one, by thousandths.
+  const auto part = count ? std::nullopt : parse_number<double>(text.substr(0, colon));
+  if (part && *part > 0 && *part < 1) {
+    out.gpu_milli = std::clamp(static_cast<int32_t>(*part * 1000 + 0.5), 1, 999);
+    count = 1;
+  }
   if (colon != std::string_view::npos) out.gpu_type = text.substr(colon + 1);
   const bool empty_type = colon != std::string_view::npos && out.gpu_type.empty();
   if (!count || *count < 0 || *count > kGpusMax || empty_type) {
-    Error bad = bad_value(text, "a number of GPUs such as 2 or 2:a100");
+    Error bad = bad_value(text, "a number of GPUs such as 2, 2:a100 or 0.5");
     // In task files the type comes first.
     const auto turned = parse_number<int32_t>(out.gpu_type);
     if (colon != std::string_view::npos && colon > 0 && turned && *turned > 0) {

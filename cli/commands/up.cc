@@ -73,7 +73,19 @@ constexpr Option kDownOptions[] = {
     {.name = "yes", .meaning = "without asking", .example = "--purge --yes"},
     kHelpOption,
 };
-constexpr Option kDoctorOptions[] = {kHelpOption};
+constexpr Option kDoctorOptions[] = {
+    {.name = "gpu",
+     .meaning =
+         "try this machine's NVIDIA GPUs instead: open each, copy to and from it and between "
+         "them, and add up a vector over all",
+     .example = "--gpu"},
+    {.name = "gpu-root",
+     .value = "DIR",
+     .meaning = "where their driver is installed",
+     .fallback = "/",
+     .example = "--gpu --gpu-root /run/nvidia/driver"},
+    kHelpOption,
+};
 constexpr Example kUpExamples[] = {
     {"devrun up", "starts what does not run yet; a second call changes nothing"},
     {"devrun up --nodes 3 --store /data/devrun", "three nodes on this machine"}};
@@ -81,7 +93,8 @@ constexpr Example kDownExamples[] = {
     {"devrun down", "ends all its processes and mounts; state stays for the next up"},
     {"devrun down --purge", "removes the state, too"}};
 constexpr Example kDoctorExamples[] = {
-    {"devrun doctor", "one line for each thing that is missing, with the command that mends it"}};
+    {"devrun doctor", "one line for each thing that is missing, with the command that mends it"},
+    {"devrun doctor --gpu", "what the GPUs can do; status 125 if one of them fails"}};
 
 // Asks the controller of a configuration, whatever the environment points to.
 std::unique_ptr<Controller> controller_at(const std::string& config_path) {
@@ -241,9 +254,16 @@ Result<Action> parse_down(const Arguments& arguments) {
 
 Result<Action> parse_doctor(const Arguments& arguments) {
   TRY(no_words(arguments));
-  return Action([](Context& context) -> Result<int> {
+  cluster::DoctorOptions options;
+  options.gpus = arguments.has("gpu");
+  if (const auto root = arguments.value("gpu-root")) {
+    if (!options.gpus)
+      return Error{Code::kInvalid, "--gpu-root needs --gpu", "devrun doctor --gpu"};
+    options.gpu_root = TRY(parse_gpu_root(*root));
+  }
+  return Action([options](Context& context) mutable -> Result<int> {
     TRY(only_on_the_host(context, "doctor"));
-    cluster::DoctorOptions options;
+    if (options.gpus) return cluster::run_doctor(options);
     options.found_missing = TRY(look_at_configurations(context));
     std::error_code failed;
     options.of_node = std::filesystem::exists(start::kNodeConfigFile, failed) &&
@@ -281,7 +301,7 @@ Command down_command() {
 
 Command doctor_command() {
   return {{.name = "doctor",
-           .usage = {"doctor"},
+           .usage = {"doctor [--gpu [--gpu-root DIR]]"},
            .purpose = "what this machine lacks, each line with the command that mends it",
            .text = {},
            .options = kDoctorOptions,

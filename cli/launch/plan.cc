@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "cli/launch/plan_mounts.h"
@@ -232,6 +233,8 @@ void check_several(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
 void set_gpus(TaskPlan& out, const GpuRequest& gpu) {
   out.per_node.gpu_type = gpu.type;
   out.per_node.gpus = static_cast<int32_t>(std::ceil(gpu.count));
+  out.per_node.gpu_milli =
+      gpu.count < 1 ? std::clamp(static_cast<int32_t>(gpu.count * 1000 + 0.5), 1, 999) : 0;
   out.gpus_exact = gpu.count;
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/output/job_text.h"
+#include "common/model/resources.h"
 #include "common/model/sweep.h"
 
 namespace devrun::cli {
@@ -104,7 +105,7 @@ Json json_of(const std::optional<Usage>& usage) {
 Json json_of(const Resources& resources) {
   return {{"cpu_milli", resources.cpu_milli},
           {"memory_bytes", resources.memory_bytes},
-          {"gpus", resources.gpus},
+          {"gpus", resources.gpu_milli != 0 ? Json(gpus_held(resources)) : Json(resources.gpus)},
           {"gpu_type", resources.gpu_type},
           {"gpu_memory_bytes", resources.gpu_memory_bytes},
           {"extras", resources.extras}};
@@ -287,6 +288,20 @@ std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
 
 namespace {
 
+Json json_of(const GpuSample& sample) {
+  Json out = {{"busy_percent", sample.busy_percent}, {"memory_bytes", sample.memory_bytes}};
+  if (sample.temperature_c != 0) out["temperature_c"] = sample.temperature_c;
+  if (sample.power_mw != 0) out["power_mw"] = sample.power_mw;
+  out["processes"] = Json::array();
+  for (const GpuProcess& process : sample.processes) {
+    out["processes"].push_back({{"pid", process.pid},
+                                {"memory_bytes", process.memory_bytes},
+                                {"program", process.program},
+                                {"attempt", process.key ? Json(to_string(*process.key)) : Json()}});
+  }
+  return out;
+}
+
 Json gpus_of(const NodeRecord& node) {
   Json out = Json::array();
   for (const Gpu& gpu : node.hello.gpus) {
@@ -294,6 +309,14 @@ Json gpus_of(const NodeRecord& node) {
                 {"name", gpu.name},   {"memory_bytes", gpu.memory_bytes},
                 {"uuid", gpu.uuid},   {"attempt", nullptr}};
     if (const auto key = node_gpu_holder(node, gpu.index)) one["attempt"] = to_string(*key);
+    if (!gpu.trouble.empty()) one["trouble"] = gpu.trouble;
+    if (!gpu.others.empty()) one["others"] = gpu.others;
+    if (!gpu.slice.empty()) one["slice"] = gpu.slice, one["slice_of"] = gpu.slice_of;
+    if (gpu.link != 0) one["link"] = gpu.link;
+    if (gpu.numa != 0) one["numa_node"] = gpu.numa - 1;
+    for (const GpuSample& sample : node.gpu_samples) {
+      if (sample.index == gpu.index) one["use"] = json_of(sample);
+    }
     out.push_back(std::move(one));
   }
   return out;
@@ -316,6 +339,7 @@ std::string nodes_json(const std::vector<NodeRecord>& nodes) {
     one["used"] = json_of(node.used);
     one["attempts"] = node.attempts;
     if (!node.hello.gpus.empty()) one["gpus"] = gpus_of(node);
+    if (!node.hello.gpu_driver.empty()) one["gpu_driver"] = node.hello.gpu_driver;
     if (!node.trouble.empty()) one["trouble"] = node.trouble;
     if (!node.files.empty()) one["files"] = node.files;
     list.push_back(std::move(one));

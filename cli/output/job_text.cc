@@ -338,7 +338,13 @@ std::string jobs_text(const JobList& jobs, Time now, bool colours) {
     table.add(std::move(row));
     if (colours) table.paint(kStateColumn, paint_of(job.state));
   }
-  return table.render();
+  std::string out = table.render();
+  // What somebody should look at although it runs: a GPU that has failed, or does nothing.
+  for (const JobRecord& job : jobs.jobs) {
+    if (job.state != JobState::kRunning || job.reason.empty() || job.tasks) continue;
+    out += fmt::format("job {}: {}\n", job.job, printable(job.reason));
+  }
+  return out;
 }
 
 namespace {

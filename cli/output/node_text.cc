@@ -6,6 +6,7 @@
 
 #include "cli/output/console.h"
 #include "cli/output/files_text.h"
+#include "cli/output/gpu_text.h"
 #include "cli/output/job_text.h"
 #include "cli/output/table.h"
 #include "cli/output/text_parts.h"
@@ -43,14 +44,7 @@ std::string node_text(const NodeRecord& node, Time now) {
   line(out, "in use", resources_text(node.used));
   line(out, "jobs", fmt::format("{}", node.attempts));
   if (!node.files.empty()) out += files_text(node.files);
-  if (hello.gpus.empty()) return out;
-  Table table({"GPU", "TYPE", "MEMORY", "JOB", "NAME"});
-  for (const Gpu& gpu : hello.gpus) {
-    const auto holder = node_gpu_holder(node, gpu.index);
-    table.add({fmt::format("{}", gpu.index), gpu.type, format_size(gpu.memory_bytes),
-               holder ? to_string(*holder) : "-", printable(gpu.name)});
-  }
-  return out + "\n" + table.render();
+  return hello.gpus.empty() ? out : out + gpus_text(node);
 }
 
 std::string trouble_text(const NodeRecord& node, Time now) {
@@ -101,6 +95,7 @@ std::string nodes_text(const std::vector<NodeRecord>& nodes, Time now) {
     if (!node.set_aside.empty()) {
       out += fmt::format("{} is {}\n", name, printable(node.set_aside));
     }
+    out += bad_gpus_text(node);
   }
   return out;
 }

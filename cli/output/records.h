@@ -9,6 +9,7 @@
 #include "common/model/ids.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "common/model/sample.h"
 #include "common/model/task_counts.h"
 
 namespace devrun::cli {
@@ -178,7 +179,8 @@ struct NodeRecord {
     std::vector<uint32_t> gpus;  // by index
   };
   std::vector<GpuHolder> gpu_holders = {};
-  Counts files = {};  // what its file system counts; only of show_node
+  Counts files = {};                        // what its file system counts; only of show_node
+  std::vector<GpuSample> gpu_samples = {};  // what its GPUs do; likewise
 };
 
 }  // namespace devrun::cli

@@ -6,6 +6,7 @@
 
 #include "cli/output/console.h"
 #include "common/base/units.h"
+#include "common/model/resources.h"
 
 namespace devrun::cli {
 
@@ -18,7 +19,7 @@ std::string resources_text(const Resources& resources) {
   const double cores = static_cast<double>(resources.cpu_milli) / 1000;
   std::string out = fmt::format("{:g} cpu", cores);
   if (resources.memory_bytes > 0) out += fmt::format(", {}", format_size(resources.memory_bytes));
-  if (resources.gpus > 0) out += fmt::format(", {} gpu", resources.gpus);
+  if (resources.gpus > 0) out += fmt::format(", {:g} gpu", gpus_held(resources));
   if (resources.gpus > 0 && !resources.gpu_type.empty())
     out += fmt::format(" {}", resources.gpu_type);
   if (resources.gpu_memory_bytes > 0)

@@ -52,6 +52,8 @@ struct AttemptSpec {
   std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
   std::string group_name = {};          // empty: in no group
   std::string ssh_seed = {};  // of several ranks: 32 bytes, the same for all; kept 0600 on the node
+  // The node's own to fill in, NAME=VALUE: which of the container's GPUs are the attempt's.
+  std::vector<std::string> gpu_variables = {};
   bool operator==(const AttemptSpec&) const = default;
 };
 

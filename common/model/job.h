@@ -25,6 +25,8 @@ struct Resources {
   int64_t gpu_memory_bytes = 0;  // that each GPU must have; of what a node has: 0
   // What a site counts beside these, by name: licences, FPGAs.
   std::map<std::string, int64_t> extras = {};
+  // Of one GPU, in thousandths, which others may have the rest of; `gpus` is 1 then. 0: whole ones.
+  int32_t gpu_milli = 0;
   bool operator==(const Resources&) const = default;
 };
 

@@ -13,13 +13,18 @@
 namespace devrun {
 
 struct Gpu {
-  uint32_t index = 0;  // as NVML counts
+  uint32_t index = 0;  // the node's number for it: as its driver counts, until devices come and go
   std::string type;    // as people ask for it: H100, A100-80GB
   std::string name;    // in the driver's words
   int64_t memory_bytes = 0;
   std::string uuid = {};
   // GPUs of one number are joined more closely (NVLink, or one PCIe switch) than those of different ones. 0: not told.
   uint32_t link = 0;
+  std::string trouble = {};  // why nothing is placed on it; empty: it is well
+  std::string others = {};   // programs that are not devrun's and use it, for people; empty: none
+  std::string slice = {};    // MIG profile, "1g.5gb"; empty: a whole GPU
+  uint32_t slice_of = 0;     // with `slice`: the number of the GPU
+  uint32_t numa = 0;         // NUMA node, counted from 1; 0: not told
   bool operator==(const Gpu&) const = default;
 };
 
@@ -37,10 +42,14 @@ struct NodeHello {
   std::vector<Gpu> gpus = {};   // total.gpus of them; an older agent names none
   std::map<std::string, std::string> labels = {};
   std::vector<std::string> site_paths = {};  // of every container there: mounts of the node's
+  std::string gpu_driver = {};               // for people: "NVIDIA 550.54.15, CUDA 12.4"
   bool operator==(const NodeHello&) const = default;
 };
 
-// Those of `type` (any, if empty; case does not count) with that much memory, by index. Where an agent names none they are numbered from 0.
+// All of a node's, slices too, by index. Where an agent names none they are numbered from 0.
+std::vector<Gpu> all_gpus(const NodeHello& node);
+// Those of `type` (any whole one, if empty; case does not count; a slice is also known by its profile alone) with that much
+// memory, by index. What is the matter with them does not count.
 std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type,
                               int64_t memory_bytes = 0);
 

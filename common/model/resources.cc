@@ -49,6 +49,10 @@ bool covers_extras(const Resources& of, const Resources& need) {
                      [&](const auto& extra) { return extra.second <= extra_of(of, extra.first); });
 }
 
+double gpus_held(const Resources& need) {
+  return need.gpu_milli != 0 ? static_cast<double>(need.gpu_milli) / 1000 : need.gpus;
+}
+
 int64_t extra_of(const Resources& of, const std::string& name) {
   const auto it = of.extras.find(name);
   return it == of.extras.end() ? 0 : it->second;

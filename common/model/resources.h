@@ -17,6 +17,8 @@ bool covers(const Resources& of, const Resources& need);
 // The same but for GPUs, of which a caller may count those of the right kind only.
 bool covers_but_gpus(const Resources& of, const Resources& need);
 bool covers_extras(const Resources& of, const Resources& need);
+// GPUs, a share as the part that it is.
+double gpus_held(const Resources& need);
 // 0 if there are none of that name.
 int64_t extra_of(const Resources& of, const std::string& name);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,25 @@ namespace devrun {
 inline constexpr size_t kSampledGpusMax = 64;
 inline constexpr size_t kSampledAttemptsMax = 1024;
 
+inline constexpr size_t kSampledProcessesMax = 16;  // of each GPU
+
+// A program that has memory of a GPU.
+struct GpuProcess {
+  uint32_t pid = 0;          // on the node
+  int64_t memory_bytes = 0;  // 0: not told
+  std::string program = {};
+  std::optional<AttemptKey> key = {};  // whose it is; none: devrun did not start it
+  bool operator==(const GpuProcess&) const = default;
+};
+
 struct GpuSample {
   uint32_t index = 0;
   uint32_t busy_percent = 0;
   int64_t memory_bytes = 0;
   int64_t memory_total_bytes = 0;
+  uint32_t temperature_c = 0;  // 0: not told
+  uint32_t power_mw = 0;       // likewise
+  std::vector<GpuProcess> processes = {};
   bool operator==(const GpuSample&) const = default;
 };
 

@@ -29,6 +29,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_results(static_cast<pb::Results>(in.results));
   for (const std::string& variable : in.point) out.add_point(variable);
   out.set_group_name(in.group_name);
+  for (const std::string& variable : in.gpu_variables) out.add_gpu_variables(variable);
   out.set_setup_for_ranks(in.setup_for_ranks);
   out.set_tmp_in_root(in.tmp_in_root);
   out.set_ssh_seed(in.ssh_seed);
@@ -56,6 +57,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.results = TRY(from_proto(in.results()));
   out.point.assign(in.point().begin(), in.point().end());
   out.group_name = in.group_name();
+  out.gpu_variables.assign(in.gpu_variables().begin(), in.gpu_variables().end());
   out.setup_for_ranks = in.setup_for_ranks();
   out.tmp_in_root = in.tmp_in_root();
   out.ssh_seed = in.ssh_seed();

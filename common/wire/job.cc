@@ -33,12 +33,13 @@ pb::Resources to_proto(const Resources& in) {
   out.set_gpu_type(in.gpu_type);
   out.set_gpu_memory_bytes(in.gpu_memory_bytes);
   for (const auto& [name, amount] : in.extras) (*out.mutable_extras())[name] = amount;
+  out.set_gpu_milli(in.gpu_milli);
   return out;
 }
 
 Resources from_proto(const pb::Resources& in) {
-  return {in.cpu_milli(), in.memory_bytes(),     in.gpus(),
-          in.gpu_type(),  in.gpu_memory_bytes(), ordered(in.extras())};
+  return {in.cpu_milli(),        in.memory_bytes(),    in.gpus(),     in.gpu_type(),
+          in.gpu_memory_bytes(), ordered(in.extras()), in.gpu_milli()};
 }
 
 pb::Caller to_proto(const Caller& in) {
@@ -400,6 +401,26 @@ Timeline from_proto(const pb::Timeline& in) {
           {in.started_us()},   {in.first_byte_us()},     {in.ended_us()}};
 }
 
+namespace {
+
+pb::Gpu to_proto(const Gpu& in) {
+  pb::Gpu out;
+  out.set_index(in.index);
+  out.set_type(in.type);
+  out.set_name(in_utf8(in.name));
+  out.set_memory_bytes(in.memory_bytes);
+  out.set_uuid(in_utf8(in.uuid));
+  out.set_link(in.link);
+  out.set_trouble(in_utf8(in.trouble));
+  out.set_others(in_utf8(in.others));
+  out.set_slice(in_utf8(in.slice));
+  out.set_slice_of(in.slice_of);
+  out.set_numa(in.numa);
+  return out;
+}
+
+}  // namespace
+
 pb::NodeHello to_proto(const NodeHello& in) {
   pb::NodeHello out;
   out.set_name(in.name);
@@ -413,22 +434,17 @@ pb::NodeHello to_proto(const NodeHello& in) {
   for (const std::string& path : in.site_paths) out.add_site_paths(path);
   out.mutable_labels()->insert(in.labels.begin(), in.labels.end());
   for (const Gpu& gpu : in.gpus) {
-    pb::Gpu& added = *out.add_gpus();
-    added.set_index(gpu.index);
-    added.set_type(gpu.type);
-    added.set_name(in_utf8(gpu.name));
-    added.set_memory_bytes(gpu.memory_bytes);
-    added.set_uuid(in_utf8(gpu.uuid));
-    added.set_link(gpu.link);
+    *out.add_gpus() = to_proto(gpu);
   }
+  out.set_gpu_driver(in_utf8(in.gpu_driver));
   return out;
 }
 
 NodeHello from_proto(const pb::NodeHello& in) {
   std::vector<Gpu> gpus;
   for (const pb::Gpu& gpu : in.gpus()) {
-    gpus.push_back(
-        {gpu.index(), gpu.type(), gpu.name(), gpu.memory_bytes(), gpu.uuid(), gpu.link()});
+    gpus.push_back({gpu.index(), gpu.type(), gpu.name(), gpu.memory_bytes(), gpu.uuid(), gpu.link(),
+                    gpu.trouble(), gpu.others(), gpu.slice(), gpu.slice_of(), gpu.numa()});
   }
   return {in.name(),
           in.boot_id(),
@@ -440,7 +456,8 @@ NodeHello from_proto(const pb::NodeHello& in) {
           in.dev_containers(),
           std::move(gpus),
           ordered(in.labels()),
-          {in.site_paths().begin(), in.site_paths().end()}};
+          {in.site_paths().begin(), in.site_paths().end()},
+          in.gpu_driver()};
 }
 
 pb::JobState to_proto(JobState in) {

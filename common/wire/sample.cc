@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/wire/job.h"
 
 namespace devrun::wire {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr uint32_t kPercentMax = 100;
 constexpr uint32_t kPermilleMax = 1000;
+constexpr size_t kProgramBytesMax = 64;
 
 pb::AttemptSample attempt_to_proto(const AttemptSample& in) {
   pb::AttemptSample out;
@@ -41,6 +43,40 @@ Result<AttemptSample> attempt_from_proto(const pb::AttemptSample& in) {
 
 }  // namespace
 
+pb::GpuSample to_proto(const GpuSample& in) {
+  pb::GpuSample out;
+  out.set_index(in.index);
+  out.set_busy_percent(in.busy_percent);
+  out.set_memory_bytes(in.memory_bytes);
+  out.set_memory_total_bytes(in.memory_total_bytes);
+  out.set_temperature_c(in.temperature_c);
+  out.set_power_mw(in.power_mw);
+  for (const GpuProcess& process : in.processes) {
+    pb::GpuProcess& one = *out.add_processes();
+    one.set_pid(process.pid);
+    one.set_memory_bytes(process.memory_bytes);
+    one.set_program(in_utf8(process.program));
+    if (process.key) *one.mutable_key() = to_proto(*process.key);
+  }
+  return out;
+}
+
+Result<GpuSample> from_proto(const pb::GpuSample& in) {
+  GpuSample out{in.index(),
+                std::min(kPercentMax, in.busy_percent()),
+                std::max<int64_t>(0, in.memory_bytes()),
+                std::max<int64_t>(0, in.memory_total_bytes()),
+                in.temperature_c(),
+                in.power_mw()};
+  for (const pb::GpuProcess& process : in.processes()) {
+    if (out.processes.size() >= kSampledProcessesMax) break;
+    out.processes.push_back({process.pid(), std::max<int64_t>(0, process.memory_bytes()),
+                             process.program().substr(0, kProgramBytesMax)});
+    if (process.has_key()) out.processes.back().key = TRY(from_proto(process.key()));
+  }
+  return out;
+}
+
 pb::NodeSample to_proto(const NodeSample& in) {
   pb::NodeSample out;
   out.set_node(in.node);
@@ -50,11 +86,7 @@ pb::NodeSample to_proto(const NodeSample& in) {
   out.set_read_bytes_s(in.read_bytes_s);
   out.set_written_bytes_s(in.written_bytes_s);
   for (const GpuSample& gpu : in.gpus) {
-    pb::GpuSample& one = *out.add_gpus();
-    one.set_index(gpu.index);
-    one.set_busy_percent(gpu.busy_percent);
-    one.set_memory_bytes(gpu.memory_bytes);
-    one.set_memory_total_bytes(gpu.memory_total_bytes);
+    *out.add_gpus() = to_proto(gpu);
   }
   for (const AttemptSample& attempt : in.attempts) *out.add_attempts() = attempt_to_proto(attempt);
   return out;
@@ -73,9 +105,7 @@ Result<NodeSample> from_proto(const pb::NodeSample& in) {
   out.read_bytes_s = std::max<int64_t>(0, in.read_bytes_s());
   out.written_bytes_s = std::max<int64_t>(0, in.written_bytes_s());
   for (const pb::GpuSample& gpu : in.gpus()) {
-    out.gpus.push_back({gpu.index(), std::min(kPercentMax, gpu.busy_percent()),
-                        std::max<int64_t>(0, gpu.memory_bytes()),
-                        std::max<int64_t>(0, gpu.memory_total_bytes())});
+    out.gpus.push_back(TRY(from_proto(gpu)));
   }
   for (const pb::AttemptSample& attempt : in.attempts()) {
     out.attempts.push_back(TRY(attempt_from_proto(attempt)));

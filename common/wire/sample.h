@@ -8,6 +8,8 @@
 
 namespace devrun::wire {
 
+devrun::v1::GpuSample to_proto(const GpuSample& in);
+Result<GpuSample> from_proto(const devrun::v1::GpuSample& in);
 devrun::v1::NodeSample to_proto(const NodeSample& in);
 Result<NodeSample> from_proto(const devrun::v1::NodeSample& in);
 devrun::v1::Series to_proto(const LoadSeries& in);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "common/model/resources.h"
+
 namespace devrun::controller {
 
 namespace {
@@ -31,7 +33,8 @@ double decayed(double rate, Time from, Time to, Time at, Duration half_life) {
 double weight(const JobSpec& spec) {
   const Resources& need = spec.per_node;
   const double one = static_cast<double>(need.cpu_milli) / 1000 +
-                     static_cast<double>(need.memory_bytes) / kMemoryUnit + kGpuWeight * need.gpus;
+                     static_cast<double>(need.memory_bytes) / kMemoryUnit +
+                     kGpuWeight * gpus_held(need);
   return one * spec.nodes;
 }
 

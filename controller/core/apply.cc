@@ -6,6 +6,7 @@
 #include "common/model/ending.h"
 #include "common/model/resources.h"
 #include "controller/core/group.h"
+#include "controller/core/node_use.h"
 
 namespace devrun::controller {
 
@@ -75,9 +76,7 @@ void settle(Ledger& ledger, Job& job, Time at) {
 
 // Once its program has ended: what becomes of its results needs none of them.
 void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
-  Node& node = ledger.nodes.at(rank.node);
-  take(node.used, job.spec.per_node);
-  for (const uint32_t gpu : rank.gpus) node.gpus_used.erase(gpu);
+  drop_use(ledger.nodes.at(rank.node), job.spec.per_node, rank.gpus);
 }
 
 void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
@@ -125,9 +124,8 @@ struct Apply {
       task.ranks[i].node = e.nodes[i];
       Node& node = ledger.nodes[e.nodes[i]];
       node.live.insert({e.task.job, e.task.task, i, e.attempt});
-      add(node.used, placed.spec.per_node);
       if (i < e.gpus.size()) task.ranks[i].gpus = e.gpus[i];
-      node.gpus_used.insert(task.ranks[i].gpus.begin(), task.ranks[i].gpus.end());
+      add_use(node, placed.spec.per_node, task.ranks[i].gpus);
     }
     ++placed.running_tasks;
     settle(ledger, placed, at);

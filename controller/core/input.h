@@ -2,6 +2,7 @@
 // calls into these.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -100,12 +101,17 @@ struct Archived {
 struct Recall {
   Job job;
 };
+// All attempts whose GPUs have done nothing for a while, as their nodes' samples say; whenever that has changed.
+struct GpusIdle {
+  std::map<AttemptKey, IdleGpus> attempts;
+};
 // Once a second.
 struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
 struct Place {};
 
-using Input = std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored,
-                           DeclareLost, Drain, SetPolicy, Derived, Archived, Recall, Tick, Place>;
+using Input =
+    std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored, DeclareLost,
+                 Drain, SetPolicy, Derived, Archived, Recall, GpusIdle, Tick, Place>;
 
 }  // namespace devrun::controller

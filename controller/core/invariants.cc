@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "common/model/fits.h"
 #include "common/model/resources.h"
 #include "controller/core/group.h"
+#include "controller/core/node_use.h"
 
 namespace devrun::controller {
 
@@ -13,8 +13,8 @@ namespace {
 using Problems = std::vector<std::string>;
 
 void check_node(const Ledger& ledger, const std::string& name, const Node& node, Problems& out) {
-  Resources used;
-  std::set<uint32_t> gpus_used;
+  Node sum;
+  Resources& used = sum.used;
   for (const AttemptKey& key : node.live) {
     const Rank* rank = find_rank(ledger, key);
     if (rank == nullptr || rank->node != name || rank->ending) {
@@ -23,17 +23,21 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
     }
     if (rank->phase >= Phase::kCompleting) continue;
     const Resources& need = ledger.jobs.at(key.job).spec.per_node;
-    add(used, need);
     for (const uint32_t gpu : rank->gpus) {
-      if (!gpus_used.insert(gpu).second) {
+      const bool shared = need.gpu_milli != 0 && sum.gpu_shares.count(gpu) != 0;
+      if (!shared && sum.gpus_used.count(gpu) != 0) {
         out.push_back(fmt::format("{}: GPU {} is given twice", name, gpu));
       }
     }
+    add_use(sum, need, rank->gpus);
   }
-  if (used != node.used || gpus_used != node.gpus_used)
+  for (const auto& [gpu, shares] : sum.gpu_shares) {
+    if (shares.milli > 1000) out.push_back(fmt::format("{}: GPU {} is given twice", name, gpu));
+  }
+  if (used != node.used || sum.gpus_used != node.gpus_used || sum.gpu_shares != node.gpu_shares)
     out.push_back(fmt::format("{}: `used` is not the sum of what lives", name));
   const Resources& total = node.hello.total;
-  if (!covers(total, used) || !fits(node.hello, used)) {
+  if (!covers(total, used)) {
     out.push_back(fmt::format("{} is over-committed", name));
   }
 }

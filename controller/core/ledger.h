@@ -125,6 +125,13 @@ struct Node {
   std::set<AttemptKey> live;     // placed here and not ended
   Resources used;                // by those of them whose programs have not ended
   std::set<uint32_t> gpus_used;  // by these, by index
+  // Of those that are shared: how much of each is given, in thousandths, and to how many.
+  struct Shares {
+    int32_t milli = 0;
+    uint32_t holders = 0;
+    bool operator==(const Shares&) const = default;
+  };
+  std::map<uint32_t, Shares> gpu_shares;
   bool operator==(const Node&) const = default;
 };
 

@@ -60,6 +60,12 @@ struct Policy {
   // A node on which so many jobs in a row could not be started is set aside, for so long at first, and longer each time.
   uint32_t aside_after_jobs = 3;
   Duration aside_for = seconds(10 * 60);
+
+  // A GPU that programs use which are not devrun's takes no job.
+  bool avoid_gpus_of_others = false;
+  // Of a job whose GPUs all do nothing for so long: that is said of it, or it is ended. 0: never.
+  Duration idle_gpus_warned = {};
+  Duration idle_gpus_ended = {};
 };
 
 }  // namespace devrun::controller

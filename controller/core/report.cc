@@ -2,6 +2,7 @@
 // us: phases only go forward, an ending is final, and what runs without being wanted is killed.
 #include <algorithm>
 
+#include "controller/core/gpu_news.h"
 #include "controller/core/group.h"
 #include "controller/core/turn.h"
 
@@ -63,7 +64,7 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   }
   if (note_wait(turn.presence(node), observed) && !news) turn.act(TaskChanged{key.task_key()});
   if (!news) return;
-  turn.happened(AttemptReported{node, observed});
+  turn.happened(AttemptReported{node, with_gpu_trouble(turn.state, node, *rank, observed)});
   turn.act(TaskChanged{key.task_key()});
   if (setup_done) {  // it may have been the last
     send_desired(turn, key.task_key());

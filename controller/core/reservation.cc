@@ -34,7 +34,7 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
   const Room& room = rooms.at(node);
   const Resources& need = shape.need;
   if (!room.usable || !match.may_run || !covers_but_gpus(room.total, need) ||
-      static_cast<int32_t>(match.gpus.count()) < need.gpus) {
+      static_cast<int32_t>((match.gpus & room.gpus_well).count()) < need.gpus) {
     return {};
   }
   int64_t cpu = room.free.cpu_milli;

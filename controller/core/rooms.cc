@@ -20,6 +20,22 @@ constexpr Duration kAfterLimit = seconds(15);
 constexpr Duration kOverdue = seconds(60);
 constexpr int kAsideDoublingsMax = 6;
 
+bool has_gpus(const Room& room, const Resources& need, const Match& match) {
+  if (need.gpus == 0 || shared_gpu(room, need, match)) return true;
+  return static_cast<int32_t>((room.gpus_free & match.gpus).count()) >= need.gpus;
+}
+
+// How many of an attempt's GPUs take a job once it has ended. A node that names none of its GPUs has no bad ones.
+int32_t well_of(const State& state, const Node& node, const Rank& rank) {
+  return static_cast<int32_t>(
+      std::count_if(rank.gpus.begin(), rank.gpus.end(), [&](uint32_t index) {
+        const auto& gpus = node.hello.gpus;
+        const auto gpu = std::find_if(gpus.begin(), gpus.end(),
+                                      [&](const Gpu& one) { return one.index == index; });
+        return gpu == gpus.end() ? gpus.empty() : why_set_aside(state.policy, *gpu).empty();
+      }));
+}
+
 Duration aside_span(const Policy& policy, size_t failed) {
   const auto beyond = static_cast<int>(failed - policy.aside_after_jobs);
   return {policy.aside_for.us << std::min(beyond, kAsideDoublingsMax)};
@@ -51,20 +67,43 @@ Time expected(const Freeing& freeing, Time now) {
   return freeing.at == kNever ? kNever : std::max(freeing.at, now + kOverdue);
 }
 
+std::string why_set_aside(const Policy& policy, const Gpu& gpu) {
+  if (!gpu.trouble.empty()) return gpu.trouble;
+  if (!policy.avoid_gpus_of_others || gpu.others.empty()) return {};
+  return "programs that are not devrun's use it: " + gpu.others;
+}
+
+std::optional<size_t> shared_gpu(const Room& room, const Resources& need, const Match& match) {
+  const std::pair<size_t, int32_t>* best = nullptr;
+  for (const auto& share : room.gpu_shares) {
+    if (need.gpu_milli == 0 || share.second < need.gpu_milli || !match.gpus.test(share.first)) {
+      continue;
+    }
+    if (best == nullptr || share.second < best->second) best = &share;
+  }
+  return best == nullptr ? std::nullopt : std::optional(best->first);
+}
+
 std::vector<Freeing> freeings_on(const State& state, const std::string& name) {
   std::vector<Freeing> out;
-  for (const AttemptKey& key : state.nodes.at(name).live) {
+  std::map<uint32_t, Time> shared;  // when the last share of a GPU is given back
+  const Node& node = state.nodes.at(name);
+  for (const AttemptKey& key : node.live) {
     const Rank& rank = *find_rank(state, key);
     if (rank.phase >= Phase::kCompleting) continue;
     const JobSpec& spec = state.jobs.at(key.job).spec;
     const Resources& need = spec.per_node;
-    Freeing freeing{kNever, need.cpu_milli, need.memory_bytes, need.gpus};
+    Freeing freeing{kNever, need.cpu_milli, need.memory_bytes,
+                    need.gpu_milli != 0 ? 0 : well_of(state, node, rank)};
     if (spec.time_limit.us != 0) {
       const Task& task = *find_task(state, key.task_key());
       freeing.at = std::max(task.placed, rank.timeline.started) + spec.time_limit + kAfterLimit;
     }
     out.push_back(freeing);
+    if (need.gpu_milli == 0 || well_of(state, node, rank) == 0) continue;
+    for (const uint32_t gpu : rank.gpus) shared[gpu] = std::max(shared[gpu], freeing.at);
   }
+  for (const auto& [gpu, at] : shared) out.push_back({at, 0, 0, 1});
   std::sort(out.begin(), out.end(), [](const Freeing& a, const Freeing& b) { return a.at < b.at; });
   return out;
 }
@@ -73,7 +112,7 @@ uint32_t Rooms::kind_of(const NodeHello& hello) {
   const auto [it, made] =
       kind_ids_.try_emplace(kind_key(hello), static_cast<uint32_t>(kinds_.size()));
   if (made) {
-    kinds_.push_back({hello, gpus_of_type(hello, {})});
+    kinds_.push_back({hello, all_gpus(hello)});
     orders_.emplace_back();
   }
   return it->second;
@@ -118,9 +157,16 @@ void Rooms::refresh(const State& state, const std::string& name, Time now) {
   take(room.free, node.used);
   room.attempts = static_cast<uint32_t>(node.live.size());
   room.gpus_free.reset();
-  const std::vector<Gpu>& gpus = kinds_[room.kind].gpus;
+  room.gpus_well.reset();
+  room.gpu_shares.clear();
+  const std::vector<Gpu> gpus = all_gpus(node.hello);
   for (size_t i = 0; i < std::min(gpus.size(), kGpusPerNodeMax); ++i) {
+    if (!why_set_aside(state.policy, gpus[i]).empty()) continue;
+    room.gpus_well.set(i);
     if (node.gpus_used.count(gpus[i].index) == 0) room.gpus_free.set(i);
+    const auto shares = node.gpu_shares.find(gpus[i].index);
+    if (shares != node.gpu_shares.end())
+      room.gpu_shares.emplace_back(i, 1000 - shares->second.milli);
   }
   room.free.gpus = static_cast<int32_t>(room.gpus_free.count());
   if (room.hold) find_beside(state, it->second, now);
@@ -158,10 +204,7 @@ void Rooms::set_hold(const State& state, NodeId node, std::optional<Hold> hold,
 bool Rooms::fits(const Room& room, ShapeId id, const Shape& shape, const Match& match, Time now) {
   if (!room.usable || !match.may_run || room.attempts >= kAttemptsPerNodeMax) return false;
   const Resources& need = shape.need;
-  if (!covers(room.free, need)) return false;
-  if (need.gpus > 0 && static_cast<int32_t>((room.gpus_free & match.gpus).count()) < need.gpus) {
-    return false;
-  }
+  if (!covers_but_gpus(room.free, need) || !has_gpus(room, need, match)) return false;
   if (!room.hold || room.hold->shape == id) return true;
   const Time from = room.hold->from;
   const bool over_by_then =

@@ -9,9 +9,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/core/ledger.h"
+#include "controller/core/policy.h"
 #include "controller/core/shape.h"
 
 namespace devrun::controller {
@@ -35,13 +37,21 @@ struct Room {
   uint32_t kind = 0;
   bool usable = false;  // connected, and nothing speaks against it
   Resources total;
-  Resources free;  // gpus: how many; extras too
+  Resources free;  // gpus: how many wholly; extras too
   GpuMask gpus_free;
+  GpuMask gpus_well;  // that are not set aside, free or not
+  // Those of them of which somebody has a share: how much is left, in thousandths, by position.
+  std::vector<std::pair<size_t, int32_t>> gpu_shares;
   uint32_t attempts = 0;
   std::optional<Hold> hold;
   // Of `total`, what is neither for the holder of `hold` nor taken by what will still run when it starts.
   Resources beside;
 };
+
+// Why a GPU takes nothing though its node does: its own trouble, or others' programs on it; empty: it is well.
+std::string why_set_aside(const Policy& policy, const Gpu& gpu);
+// Of the GPUs that the shape's jobs may have and of which somebody has a share: the one with the least left that is enough.
+std::optional<size_t> shared_gpu(const Room& room, const Resources& need, const Match& match);
 
 // Why a node takes nothing; empty: it does. Times at which that may change by itself go to `again`.
 std::string why_unusable(const State& state, const std::string& name, Time now, Time* again);
@@ -81,7 +91,8 @@ class Rooms {
   template <typename Visit>
   void each_by_fit(uint32_t kind, const Resources& need, Visit visit) const {
     const Order& order = orders_[kind];
-    for (auto of = order.lower_bound(need.gpus); of != order.end(); ++of) {
+    const int32_t whole_gpus = need.gpu_milli != 0 ? 0 : need.gpus;
+    for (auto of = order.lower_bound(whole_gpus); of != order.end(); ++of) {
       for (auto it = of->second.lower_bound({need.cpu_milli, 0}); it != of->second.end(); ++it) {
         if (!visit(it->second)) return;
       }

@@ -209,8 +209,10 @@ Placement Schedule::placement(const State& state, JobId id, ShapeId shape,
     out.nodes.push_back(room.name);
     if (gpus == 0) continue;
     const std::vector<Gpu>& all = rooms_.kind(room.kind).gpus;
-    const GpuMask free = room.gpus_free & match_of(waits_, rooms_, shape, room.kind).gpus;
-    const GpuMask chosen = choose_gpus(all, free, gpus);
+    const Match& of = match_of(waits_, rooms_, shape, room.kind);
+    const std::optional<size_t> shared = shared_gpu(room, job.spec.per_node, of);
+    const GpuMask chosen =
+        shared ? GpuMask().set(*shared) : choose_gpus(all, room.gpus_free & of.gpus, gpus);
     std::vector<uint32_t>& indices = out.gpus.emplace_back();
     for (size_t i = 0; i < std::min(all.size(), kGpusPerNodeMax); ++i) {
       if (chosen.test(i)) indices.push_back(all[i].index);

@@ -115,7 +115,7 @@ class Schedule {
   struct Knowing {
     ShapeId shape = 0;
     uint32_t fitting = 0;  // how many
-    int32_t gpus = 0;      // the need
+    int32_t gpus = 0;      // the need, of wholly free ones
     int64_t cpu_milli = 0;
     int64_t memory_bytes = 0;
   };

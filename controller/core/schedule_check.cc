@@ -20,7 +20,7 @@ void compare_rooms(const Rooms& kept, const Rooms& fresh, Problems& out) {
     if (!other) continue;
     const Room& b = fresh.at(*other);
     if (a.usable != b.usable || a.free != b.free || a.gpus_free != b.gpus_free ||
-        a.attempts != b.attempts) {
+        a.gpus_well != b.gpus_well || a.gpu_shares != b.gpu_shares || a.attempts != b.attempts) {
       out.push_back(fmt::format("the schedule has not followed {}", a.name));
     }
   }

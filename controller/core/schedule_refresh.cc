@@ -132,7 +132,8 @@ void Schedule::begin_knowing(ShapeId shape, const std::vector<NodeId>& fitting) 
   const Resources& need = queue.shape.need;
   const auto at = std::lower_bound(knowing_.begin(), knowing_.end(), shape,
                                    [](const Knowing& one, ShapeId id) { return one.shape < id; });
-  knowing_.insert(at, {shape, static_cast<uint32_t>(fitting.size()), need.gpus, need.cpu_milli,
+  const int32_t whole_gpus = need.gpu_milli != 0 ? 0 : need.gpus;
+  knowing_.insert(at, {shape, static_cast<uint32_t>(fitting.size()), whole_gpus, need.cpu_milli,
                        need.memory_bytes});
 }
 

@@ -23,10 +23,10 @@ Shape shape_of(const JobSpec& spec) {
 
 std::string key_of(const Shape& shape) {
   const Resources& need = shape.need;
-  std::string out =
-      fmt::format("{} {} {} {} {} {} {} {}\x1f{}\x1f{}\x1f", need.cpu_milli, need.memory_bytes,
-                  need.gpus, need.gpu_memory_bytes, shape.nodes, shape.dev_container,
-                  shape.time_limit.us, need.extras.size(), need.gpu_type, shape.pool);
+  std::string out = fmt::format("{} {} {} {} {} {} {} {} {}\x1f{}\x1f{}\x1f", need.cpu_milli,
+                                need.memory_bytes, need.gpus, need.gpu_milli, need.gpu_memory_bytes,
+                                shape.nodes, shape.dev_container, shape.time_limit.us,
+                                need.extras.size(), need.gpu_type, shape.pool);
   for (const auto& [name, amount] : need.extras) out += fmt::format("{}={}\x1f", name, amount);
   add_pairs(out, shape.node_labels);
   return out;
@@ -40,8 +40,9 @@ std::string kind_key(const NodeHello& node) {
   out += "\x1f";
   add_pairs(out, node.labels);
   out += "\x1f";
-  for (const Gpu& gpu : gpus_of_type(node, {})) {
-    out += fmt::format("{} {} {} {}\x1f", gpu.index, gpu.link, gpu.memory_bytes, gpu.type);
+  for (const Gpu& gpu : all_gpus(node)) {
+    out += fmt::format("{} {} {} {} {}\x1f", gpu.index, gpu.link, gpu.memory_bytes, gpu.type,
+                       gpu.slice);
   }
   return out;
 }

@@ -29,7 +29,7 @@ std::string key_of(const Shape& shape);
 
 // Nodes that are alike but for how much they have and how much of it is free: pools, labels, and which GPUs.
 inline constexpr size_t kGpusPerNodeMax = 128;  // that are scheduled; no machine has more
-using GpuMask = std::bitset<kGpusPerNodeMax>;   // by position among gpus_of_type(node, any)
+using GpuMask = std::bitset<kGpusPerNodeMax>;   // by position among all_gpus(node)
 
 struct NodeKind {
   NodeHello like;  // one of them

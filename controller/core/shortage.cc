@@ -22,11 +22,15 @@ std::string cores(int64_t milli) {
   return fmt::format("{:g} cores", static_cast<double>(milli) / 1000.0);
 }
 
+// Of a share, `n` is in thousandths.
 std::string gpus(const Resources& of, int64_t n) {
   const std::string memory =
       of.gpu_memory_bytes == 0 ? "" : fmt::format(" with {}", format_size(of.gpu_memory_bytes));
-  return fmt::format("{} {}GPU{}{}", n, of.gpu_type.empty() ? "" : of.gpu_type + " ",
-                     n == 1 ? "" : "s", memory);
+  const std::string type = of.gpu_type.empty() ? "" : of.gpu_type + " ";
+  if (of.gpu_milli != 0) {
+    return fmt::format("{:g} {}GPU{}", static_cast<double>(n) / 1000, type, memory);
+  }
+  return fmt::format("{} {}GPU{}{}", n, type, n == 1 ? "" : "s", memory);
 }
 
 // A node that may run the shape's jobs, and what of its GPUs they may have.
@@ -42,6 +46,15 @@ struct Dimension {
   std::function<std::string(int64_t)> say;
 };
 
+// In thousandths of one GPU: all of one of `whole`, or what is left of one that is shared.
+int64_t largest_share(const Candidate& c, const GpuMask& whole) {
+  int64_t out = whole.any() ? 1000 : 0;
+  for (const auto& [position, left] : c.room->gpu_shares) {
+    if (c.match.gpus.test(position)) out = std::max<int64_t>(out, left);
+  }
+  return out;
+}
+
 std::vector<Dimension> dimensions(const Resources& need) {
   std::vector<Dimension> out{
       {need.cpu_milli,
@@ -54,10 +67,10 @@ std::vector<Dimension> dimensions(const Resources& need) {
          return free ? c.room->free.memory_bytes : c.room->total.memory_bytes;
        },
        [](int64_t n) { return format_size(n) + " of memory"; }},
-      {need.gpus,
-       [](const Candidate& c, bool free) {
+      {need.gpu_milli != 0 ? need.gpu_milli : need.gpus,
+       [share = need.gpu_milli != 0](const Candidate& c, bool free) {
          const GpuMask have = free ? c.match.gpus & c.room->gpus_free : c.match.gpus;
-         return static_cast<int64_t>(have.count());
+         return share ? largest_share(c, have) : static_cast<int64_t>(have.count());
        },
        [need](int64_t n) { return gpus(need, n); }},
   };
@@ -155,6 +168,24 @@ Shortage without_nodes(const State& state, const Shape& shape, size_t unusable,
           true};
 }
 
+// GPUs that the shape's jobs could have if they were well: the first one's trouble, and how many there are; empty: none.
+std::string of_bad_gpus(const State& state, const std::vector<Candidate>& right) {
+  std::string first;
+  size_t bad = 0;
+  for (const Candidate& candidate : right) {
+    const GpuMask mask = candidate.match.gpus & ~candidate.room->gpus_well;
+    if (mask.none()) continue;
+    const std::vector<Gpu> gpus = all_gpus(state.nodes.at(candidate.room->name).hello);
+    for (size_t i = 0; i < std::min(gpus.size(), kGpusPerNodeMax); ++i) {
+      if (!mask.test(i)) continue;
+      if (++bad > 1) continue;
+      first = fmt::format("GPU {} of {} is set aside: {}", gpus[i].index, candidate.room->name,
+                          why_set_aside(state.policy, gpus[i]));
+    }
+  }
+  return bad < 2 ? first : fmt::format("{} ({} more are, too)", first, bad - 1);
+}
+
 // A gang that cannot start before a node is added, however long it waits; empty if that is not so.
 std::string too_few_nodes(const Shape& shape, size_t known, size_t large) {
   if (large >= shape.nodes) return {};
@@ -213,6 +244,8 @@ Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId>
   const std::string troubled = of_unusable(state, unusable, now);
   const auto with_troubles = [&](Shortage what) {
     if (!troubled.empty()) what.words += "; " + troubled;
+    const std::string bad = shape.need.gpus == 0 ? "" : of_bad_gpus(state, right);
+    if (!bad.empty()) what.words += "; " + bad;
     return what;
   };
   if (right.empty()) {

@@ -22,11 +22,19 @@ struct NodePresence {
   std::map<AttemptKey, std::string> waits;  // why what is STARTING there cannot go on just now
 };
 
+// Of an attempt: how long none of its GPUs has done anything, and what of their memory it holds.
+struct IdleGpus {
+  Duration idle;
+  uint32_t gpus = 0;
+  int64_t memory_bytes = 0;
+};
+
 struct Presence {
   Time started;    // of this controller
   Time last_tick;  // 0: none yet
   std::map<std::string, NodePresence> nodes;
   std::set<Deriving> deriving;  // asked for and not answered
+  std::map<AttemptKey, IdleGpus> gpus_idle;
 };
 
 struct State : Ledger {

@@ -2,6 +2,7 @@
 
 #include "controller/core/apply.h"
 #include "controller/core/archive.h"
+#include "controller/core/gpu_news.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -56,6 +57,10 @@ struct Dispatch {
   }
   Result<Reply> operator()(const Recall& input) {
     recall(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const GpusIdle& input) {
+    gpus_idle(turn, input);
     return Reply{};
   }
   Result<Reply> operator()(const Tick&) {

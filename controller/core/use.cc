@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/model/resources.h"
+
 namespace devrun::controller {
 
 namespace {
@@ -17,7 +19,7 @@ void add_attempt(const JobSpec& spec, const std::vector<Rank>& ranks, Time from,
   const double all = hours(from, to);
   if (counted <= 0) return;
   out.core_hours += counted * spec.nodes * static_cast<double>(spec.per_node.cpu_milli) / 1000;
-  out.gpu_hours += counted * spec.nodes * spec.per_node.gpus;
+  out.gpu_hours += counted * spec.nodes * gpus_held(spec.per_node);
   for (const Rank& rank : ranks) {
     if (!rank.usage) continue;
     out.cpu_hours_used += static_cast<double>(rank.usage->cpu.us) / 3.6e9 * counted / all;

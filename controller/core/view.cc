@@ -8,6 +8,7 @@
 #include "common/base/units.h"
 #include "common/model/sweep.h"
 #include "controller/core/explain.h"
+#include "controller/core/gpu_news.h"
 #include "controller/core/group.h"
 
 namespace devrun::controller {
@@ -90,6 +91,7 @@ std::string job_reason(const State& state, const Job& job, Time now, Explained* 
     }
     if (std::string wait = say_wait(state, {job.id, index}, task); !wait.empty()) return wait;
     if (std::string wait = say_group_wait(state, job, task); !wait.empty()) return wait;
+    if (std::string news = say_gpus(state, {job.id, index}, task); !news.empty()) return news;
   }
   return explain(state, job, now, known);
 }
@@ -205,6 +207,8 @@ std::optional<TaskView> view_task(const State& state, TaskKey key, Time now) {
     view.reason = say_wait(state, key, *task);
   } else if (view.state == JobState::kSettingUp) {
     view.reason = say_group_wait(state, *job, *task);
+  } else if (view.state == JobState::kRunning) {
+    view.reason = say_gpus(state, key, *task);
   }
   return view;
 }

@@ -81,6 +81,10 @@ void add_gpus(Text& out, const std::vector<NodeSample>& samples) {
        [](const GpuSample& gpu) { return static_cast<double>(gpu.memory_bytes); }},
       {"devrun_gpu_memory_total_bytes", "Memory of the GPU.",
        [](const GpuSample& gpu) { return static_cast<double>(gpu.memory_total_bytes); }},
+      {"devrun_gpu_power_watts", "Power that the GPU draws; 0: not told.",
+       [](const GpuSample& gpu) { return gpu.power_mw / 1000.0; }},
+      {"devrun_gpu_temperature_celsius", "Temperature of the GPU; 0: not told.",
+       [](const GpuSample& gpu) { return static_cast<double>(gpu.temperature_c); }},
   };
   for (const Gauge& gauge : kGauges) {
     out.head(gauge.name, gauge.help);

@@ -121,6 +121,25 @@ std::vector<NodeSample> SampleBook::newest(Time now) const {
   return out;
 }
 
+std::vector<AttemptSample> SampleBook::idle_gpus(Time now) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<AttemptSample> out;
+  for (const auto& [name, node] : nodes_) {
+    if (now - node.told > kSampleIsOldAfter) continue;
+    for (const AttemptSample& attempt : node.newest.attempts) {
+      if (attempt.gpu_idle_s >= kGpusIdleFromS) out.push_back(attempt);
+    }
+  }
+  return out;
+}
+
+std::vector<GpuSample> SampleBook::gpus_of(const std::string& name, Time now) const {
+  const std::scoped_lock lock(mutex_);
+  const auto node = nodes_.find(name);
+  if (node == nodes_.end() || now - node->second.told > kSampleIsOldAfter) return {};
+  return node->second.newest.gpus;
+}
+
 std::vector<LoadSeries> SampleBook::node_series(const std::string& wanted, bool days,
                                                 size_t points_max) const {
   const std::scoped_lock lock(mutex_);

@@ -25,6 +25,7 @@ inline constexpr uint32_t kFoldsPerCoarsePoint = 300;
 inline constexpr size_t kJobPointsMax = 180;
 inline constexpr size_t kJobSeriesMax = 10'000;
 inline constexpr Duration kSampleIsOldAfter = seconds(15);
+inline constexpr uint32_t kGpusIdleFromS = 10;
 inline constexpr Duration kJobSeriesKept = seconds(6 * 3600);  // after its last sample
 
 class SampleBook {
@@ -36,6 +37,9 @@ class SampleBook {
   // Of the nodes that told something after `after`, which becomes the number of the newest.
   std::vector<NodeSample> newer_than(uint64_t& after) const;
   std::vector<NodeSample> newest(Time now) const;  // those that are not old
+  // Of the samples that are not old, those of attempts whose GPUs have all been idle for at least kGpusIdleFromS.
+  std::vector<AttemptSample> idle_gpus(Time now) const;
+  std::vector<GpuSample> gpus_of(const std::string& node, Time now) const;  // likewise not old
   // `node` empty: of all.
   std::vector<LoadSeries> node_series(const std::string& node, bool days, size_t points_max) const;
   std::optional<LoadSeries> job_series(JobId job, size_t points_max) const;

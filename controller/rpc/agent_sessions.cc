@@ -158,9 +158,25 @@ void RpcEdge::perform(const State& state, std::span<const Effect> effects, Time 
   }
 }
 
+// By ten seconds, and from the first minute on by minutes.
+std::optional<GpusIdle> IdleNews::look(const SampleBook& samples, Time now) {
+  GpusIdle news;
+  std::map<AttemptKey, Duration> seen;
+  for (const AttemptSample& one : samples.idle_gpus(now)) {
+    const uint32_t grain = one.gpu_idle_s < 60 ? 10 : 60;
+    const Duration idle = seconds(one.gpu_idle_s / grain * grain);
+    news.attempts[one.key] = {idle, one.gpus, one.gpu_memory_bytes};
+    seen[one.key] = idle;
+  }
+  if (seen == told_) return std::nullopt;
+  told_ = std::move(seen);
+  return news;
+}
+
 // What changes with time alone: reasons to wait, silence of nodes.
 void RpcEdge::ticked(const State& state, Time now) {
   samples_.fold(now);
+  if (std::optional<GpusIdle> idle = idle_news_.look(samples_, now)) idle_(std::move(*idle));
   watches_.ticked(state, now);
   for (const JobId job : attendance_.abandoned(state, now)) cancel_(job);
   for (const TaskKey& task : hub_.watched()) {

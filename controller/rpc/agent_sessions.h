@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -78,20 +79,30 @@ class AgentSessions {
   std::map<std::string, std::shared_ptr<DesiredStream>> streams_;
 };
 
+// Which attempts' GPUs do nothing, from samples: told when it has changed by so much that people would see it.
+class IdleNews {
+ public:
+  std::optional<GpusIdle> look(const SampleBook& samples, Time now);
+
+ private:
+  std::map<AttemptKey, Duration> told_;
+};
+
 class RpcEdge final : public Edge {
  public:
   // `cancel` ends a job that nobody is attached to any more; `derive` has a tree made, and must not
-  // block.
+  // block; `idle` hands on which attempts' GPUs do nothing, whenever that has changed.
   RpcEdge(AgentSessions& agents, StreamHub& hub, Watches& watches, SampleBook& samples,
           Attendance& attendance, std::function<void(JobId)> cancel,
-          std::function<void(const DeriveRoot&)> derive)
+          std::function<void(const DeriveRoot&)> derive, std::function<void(GpusIdle)> idle)
       : agents_(agents),
         hub_(hub),
         watches_(watches),
         samples_(samples),
         attendance_(attendance),
         cancel_(std::move(cancel)),
-        derive_(std::move(derive)) {}
+        derive_(std::move(derive)),
+        idle_(std::move(idle)) {}
   void perform(const State& state, std::span<const Effect> effects, Time now) override;
   void ticked(const State& state, Time now) override;
 
@@ -103,6 +114,8 @@ class RpcEdge final : public Edge {
   Attendance& attendance_;
   const std::function<void(JobId)> cancel_;
   const std::function<void(const DeriveRoot&)> derive_;
+  const std::function<void(GpusIdle)> idle_;
+  IdleNews idle_news_;
 };
 
 }  // namespace devrun::controller

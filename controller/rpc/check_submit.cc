@@ -115,6 +115,10 @@ Status check_resources(const JobSpec& spec) {
   if (need.gpus == 0 && !need.gpu_type.empty()) {
     return invalid("a GPU type without GPUs: expected --gpus N:{}", need.gpu_type);
   }
+  if (need.gpu_milli < 0 || need.gpu_milli > 999 || (need.gpu_milli != 0 && need.gpus != 1)) {
+    return invalid("a share of {} thousandths of {} GPUs: expected 1 to 999 of one", need.gpu_milli,
+                   need.gpus);
+  }
   if (need.gpu_memory_bytes < 0 || (need.gpus == 0 && need.gpu_memory_bytes != 0)) {
     return invalid("memory of GPUs without GPUs: expected --gpus N with --gpu-memory");
   }

@@ -4,6 +4,7 @@
 #include "common/base/suggest.h"
 #include "common/base/utf8.h"
 #include "common/wire/job.h"
+#include "common/wire/sample.h"
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/status.h"
@@ -45,7 +46,7 @@ grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
                                                    const pb::ListNodesRequest* request,
                                                    pb::ListNodesReply* reply) {
   return with_jobs(
-      context, "ListNodes", {}, [=](const State& state, const Who&, Time now) -> Status {
+      context, "ListNodes", {}, [=, this](const State& state, const Who&, Time now) -> Status {
         if (!request->node().empty()) {
           const auto found = state.nodes.find(request->node());
           if (found == state.nodes.end() || found->second.lost)
@@ -57,6 +58,9 @@ grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
             pb::NamedCount& count = *info.add_files();
             count.set_name(name);
             count.set_value(value);
+          }
+          for (const GpuSample& sample : parts_.samples.gpus_of(request->node(), now)) {
+            *info.add_gpu_samples() = wire::to_proto(sample);
           }
           return ok();
         }

@@ -139,6 +139,21 @@ void read_fair_share(const YAML::Node& node, FairShare& out) {
                      }}});
 }
 
+bool yes_or_no(const YAML::Node& node) {
+  bool out = false;
+  if (!YAML::convert<bool>::decode(node, out)) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is neither true nor false", word(node))};
+  }
+  return out;
+}
+
+void read_gpus(const YAML::Node& node, Policy& out) {
+  each_field(node, {{"avoid_used_by_others",
+                     [&](const YAML::Node& n) { out.avoid_gpus_of_others = yes_or_no(n); }},
+                    {"idle_warn", [&](const YAML::Node& n) { out.idle_gpus_warned = span_of(n); }},
+                    {"idle_end", [&](const YAML::Node& n) { out.idle_gpus_ended = span_of(n); }}});
+}
+
 void read_limits(const YAML::Node& node, Policy& out) {
   YAML::Node users(YAML::NodeType::Map);
   each_field(node, {{"user", [&](const YAML::Node& n) { out.user_limits = limits_of(n, {}); }},
@@ -175,6 +190,7 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
           [&](const YAML::Node& n) { out.priority_step = span_of(n, kPriorityStepMax); }},
          {"fair_share", [&](const YAML::Node& n) { read_fair_share(n, out.fair_share); }},
          {"limits", [&](const YAML::Node& n) { read_limits(n, out); }},
+         {"gpus", [&](const YAML::Node& n) { read_gpus(n, out); }},
          {"reservations", [&](const YAML::Node& n) { out.reservations_max = count_of(n); }},
          {"reserve_blindly_after",
           [&](const YAML::Node& n) { out.reserve_blindly_after = span_of(n); }},

@@ -107,7 +107,8 @@ class ServerParts final : public Server {
             [this](JobId job) {
               core_.post(Cancel{{job, kNoTask}, 0, kNobodyAttached});
             },
-            [this](const DeriveRoot& wanted) { derive(wanted); }),
+            [this](const DeriveRoot& wanted) { derive(wanted); },
+            [this](GpusIdle idle) { core_.post(std::move(idle)); }),
         core_(std::move(opened.state), *journal_, edge_, *archive_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),

@@ -1,34 +1,10 @@
 """`-g N` on nodes whose GPUs are a double's: device nodes that no driver serves, a libnvidia-ml of the tests' own."""
 import os
 import re
-import shutil
-import stat
 import subprocess
 
+from gpu_double import MINORS, make_driver
 from harness import own_cluster, wait_until
-
-MINORS = (240, 241, 242, 243)
-TYPES = ("NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-40GB", "NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-40GB")
-
-
-def make_driver(cluster):
-    """A driver root: the double, what it is to say, device nodes, and files that are bound into jobs."""
-    root = os.path.join(cluster.home, "driver")
-    libraries = os.path.join(root, "usr/lib/x86_64-linux-gnu")
-    for folder in (libraries, os.path.join(root, "usr/bin"), os.path.join(root, "dev"), os.path.join(root, "etc/cdi")):
-        os.makedirs(folder)
-    shutil.copy(os.path.join(os.path.dirname(cluster.bin), "double/libnvidia-ml.so.1"), libraries)
-    with open(os.path.join(libraries, "gpus"), "w", encoding="ascii") as file:
-        for index, (minor, name) in enumerate(zip(MINORS, TYPES)):
-            file.write(f"{minor}\t{80 << 30}\tGPU-0000-{index}\t{name}\n")
-    for minor in MINORS:
-        os.mknod(os.path.join(root, f"dev/nvidia{minor}"), stat.S_IFCHR | 0o666, os.makedev(195, minor))
-    for name, minor in (("nvidiactl", 255), ("nvidia-uvm", 254)):
-        os.mknod(os.path.join(root, "dev", name), stat.S_IFCHR | 0o666, os.makedev(195, minor))
-    shutil.copy(os.path.join(libraries, "libnvidia-ml.so.1"), os.path.join(libraries, "libcuda.so.1"))
-    shutil.copy("/bin/busybox", os.path.join(root, "usr/bin/nvidia-smi"))
-    return root
-
 
 LOOK = ("echo visible $CUDA_VISIBLE_DEVICES; echo path $LD_LIBRARY_PATH; ls /dev | grep nvidia | tr '\\n' ' '; echo; "
         "ls /run/nvidia/lib /run/nvidia/bin 2>/dev/null | tr '\\n' ' '; echo; "
@@ -119,7 +95,7 @@ def test_a_driver_that_does_not_answer_leaves_a_node_without_gpus(cluster):
     assert done.status == 0, done
     assert cluster.sh("true").status == 0
     assert "no GPU is offered" in cluster.logs(), "the agent's log says so"
-    probe = subprocess.run([os.path.join(cluster.bin, "devrun-gpus"),
+    probe = subprocess.run([os.path.join(cluster.bin, "devrun-gpus"), "--library",
                             os.path.join(root, "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1")],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     assert probe.returncode == 4, probe

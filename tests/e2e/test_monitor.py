@@ -5,7 +5,7 @@ import re
 import urllib.request
 
 from harness import own_cluster, wait_until, with_flags
-from test_gpu import make_driver
+from gpu_double import make_driver
 from test_top import ENTER, ESCAPE, Pane, select_alone
 
 BUSY = "while :; do :; done"

@@ -91,6 +91,18 @@ void Faults::of_nodes() {
                       clocks.set_by =
                           clocks.set_by + world_.random.between(seconds(-300), seconds(300));
                     }});
+  kinds_.push_back({"GPU fails", [this] {
+                      Node& node = world_.any_node();
+                      if (node.hello.gpus.empty()) return;
+                      const int64_t which =
+                          world_.random.below(static_cast<int64_t>(node.hello.gpus.size()));
+                      const auto say = [&node, which](const std::string& trouble) {
+                        node.hello.gpus.at(static_cast<size_t>(which)).trouble = trouble;
+                        if (node.has_agent()) node.agent()->hello_changed();
+                      };
+                      say("XID 79: it has fallen off the bus");
+                      world_.queue.after(outage(), [say] { say(""); });
+                    }});
   kinds_.push_back({"devrun-fs away", [this] {
                       Node& node = world_.any_node();
                       node.files_in_trouble = true;

@@ -83,6 +83,10 @@ Submit Users::make_job() {
     spec.per_node.gpus = static_cast<int32_t>(random.between(1, 4));
     if (random.chance(500)) spec.per_node.gpu_type = "H100";
     if (random.chance(200)) spec.per_node.gpu_memory_bytes = random.between(40, 90) << 30;
+    if (random.chance(250)) {
+      spec.per_node.gpus = 1;
+      spec.per_node.gpu_milli = static_cast<int32_t>(random.between(1, 9)) * 100;
+    }
   }
   if (random.chance(200)) spec.priority = static_cast<int32_t>(random.between(-2, 5));
   if (!spec.dev_container && random.chance(250)) {

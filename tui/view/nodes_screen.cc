@@ -146,7 +146,12 @@ void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int l
                              format_size(sample.memory_total_bytes)),
                  Style::kPlain);
     }
-    canvas.put(row++, 60, holder_of(model, node, gpu.index), Style::kPlain);
+    const int used = canvas.put(row, 60, holder_of(model, node, gpu.index), Style::kPlain);
+    if (!gpu.trouble.empty() || !gpu.others.empty()) {
+      canvas.put(row, 62 + used, gpu.trouble.empty() ? "also used by " + gpu.others : gpu.trouble,
+                 Style::kBad);
+    }
+    ++row;
   }
 }
 

@@ -133,20 +133,61 @@ TEST(Cdi, WhatCannotBeReadIsAnErrorWithItsPlace) {
   EXPECT_NE(bad.error().message.find("line "), std::string::npos);
 }
 
-TEST(Found, LinesOfTheProbe) {
-  const auto gpus = parse_gpus(
-      "0\t3\t85899345920\tGPU-a\tNVIDIA A100-SXM4-80GB\n"
-      "GPU 1 does not answer\n"
-      "2\t5\t150754820096\tGPU-c\tNVIDIA H200\n");
-  ASSERT_TRUE(gpus);
-  ASSERT_EQ(gpus->size(), 2u);
-  EXPECT_EQ((*gpus)[0].minor, 3u);
-  EXPECT_EQ((*gpus)[0].gpu.type, "A100-80GB");
-  EXPECT_EQ((*gpus)[1].gpu.index, 2u);
-  EXPECT_EQ((*gpus)[1].gpu.type, "H200");
-  EXPECT_FALSE(parse_gpus("x\ty\tz\n"));
-  EXPECT_EQ(share_of(*gpus, 1, 2).size(), 2u);
-  EXPECT_TRUE(share_of(*gpus, 2, 2).empty());
+TEST_F(Grants, ASliceIsItsGpusNodeAndTheTwoThatOpenIt) {
+  fs::create_directories(root_ / "proc/driver/nvidia-caps");
+  fs::create_directories(root_ / "dev/nvidia-caps");
+  std::ofstream(root_ / "proc/driver/nvidia-caps/mig-minors")
+      << "config 1\ngpu4/gi1/access 12\ngpu4/gi1/ci0/access 13\ngpu4/gi11/access 99\n"
+         "gpu4/gi2/access 21\ngpu4/gi2/ci0/access 22\n";
+  for (const unsigned minor : {12u, 13u, 21u, 22u}) {
+    node("nvidia-caps/nvidia-cap" + std::to_string(minor), minor);
+  }
+  FoundGpu slice = driver_.gpus[0];
+  slice.gpu.index = 101;
+  slice.gpu.uuid = "MIG-b";
+  slice.gpu.slice = "1g.10gb";
+  slice.gpu_instance = 2;
+  driver_.gpus.push_back(slice);
+  const auto grant = grant_gpus(driver_, {101});
+  ASSERT_TRUE(grant) << grant.error().message;
+  EXPECT_EQ(paths(*grant),
+            (std::vector<std::string>{"/dev/nvidia4", "/dev/nvidia-caps/nvidia-cap21",
+                                      "/dev/nvidia-caps/nvidia-cap22", "/dev/nvidiactl"}));
+  EXPECT_EQ(gpu_variables(driver_, {101}),
+            (std::vector<std::string>{"CUDA_VISIBLE_DEVICES=MIG-b"}));
+  EXPECT_EQ(gpu_variables(driver_, {2, 0}), (std::vector<std::string>{"CUDA_VISIBLE_DEVICES=0,1"}));
+  EXPECT_TRUE(gpu_variables(driver_, {}).empty());
+  driver_.gpus.back().gpu_instance = 3;
+  EXPECT_EQ(grant_gpus(driver_, {101}).error().code, Code::kNotFound);
+}
+
+TEST_F(Grants, AmdsGpusAreRenderNodesAndTheirComputeNode) {
+  fs::create_directories(root_ / "dev/dri");
+  node("dri/renderD128", 128);
+  node("dri/renderD129", 129);
+  node("kfd", 9);
+  for (FoundGpu& found : driver_.gpus) found.maker = Maker::kAmd;
+  driver_.gpus[1].minor = 129;
+  const auto grant = grant_gpus(driver_, {1});
+  ASSERT_TRUE(grant) << grant.error().message;
+  EXPECT_EQ(paths(*grant), (std::vector<std::string>{"/dev/dri/renderD129", "/dev/kfd"}));
+  EXPECT_TRUE(grant->files.empty());  // its libraries are the volume's own
+  EXPECT_EQ(gpu_variables(driver_, {1}), (std::vector<std::string>{"ROCR_VISIBLE_DEVICES=0"}));
+}
+
+TEST_F(Grants, TheNetworkBetweenMachinesComesAlong) {
+  fs::create_directories(root_ / "dev/infiniband");
+  for (const char* name : {"uverbs0", "uverbs1", "rdma_cm", "umad0", "issm0"}) {
+    node(std::string("infiniband/") + name, 1);
+  }
+  node("gdrdrv", 2);
+  const auto grant = grant_gpus(driver_, {0});
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(paths(*grant),
+            (std::vector<std::string>{"/dev/nvidia4", "/dev/nvidiactl", "/dev/infiniband/rdma_cm",
+                                      "/dev/infiniband/uverbs0", "/dev/infiniband/uverbs1",
+                                      "/dev/gdrdrv"}));
+  EXPECT_TRUE(grant_gpus(driver_, {})->devices.empty());
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ class MemoryNode final : public sandbox::Sandboxes {
 
   Status start(const AttemptSpec& spec, const std::string& container_socket, Time now,
                const sandbox::StartWatch& watch) override;
+  void set_gpus(std::vector<gpu::FoundGpu> gpus) override { gpus_ = std::move(gpus); }
   Result<std::vector<sandbox::Found>> find() override;
   Status add_hosts(const AttemptKey&, const std::vector<std::string>&) override { return ok(); }
   Status kill(const AttemptKey& key) override;
@@ -93,6 +94,7 @@ class MemoryNode final : public sandbox::Sandboxes {
   void tell(const AttemptKey& key);  // under mutex_
 
   const std::string folder_;
+  std::vector<gpu::FoundGpu> gpus_;
   std::recursive_mutex mutex_;
   std::condition_variable_any changed_;
   bool hold_starts_ = false;

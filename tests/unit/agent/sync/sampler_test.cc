@@ -68,16 +68,5 @@ TEST(Rates, GpusOfAnAttemptAreAdded) {
   EXPECT_EQ(out.gpu_memory_bytes, 30);
 }
 
-TEST(Busy, LinesAreReadAndGarbageIsNot) {
-  const auto line = gpu::parse_busy("1\t50\t1024\t4096");
-  ASSERT_TRUE(line.has_value());
-  EXPECT_EQ(line->index, 1u);
-  EXPECT_EQ(line->busy_percent, 50u);
-  EXPECT_EQ(line->memory_total_bytes, 4096);
-  for (const char* bad : {"", "1", "1\t50\t1024", "1\t150\t1\t1", "x\t1\t1\t1", "1\t1\t1\t1\tz"}) {
-    EXPECT_FALSE(gpu::parse_busy(bad).has_value()) << bad;
-  }
-}
-
 }  // namespace
 }  // namespace devrun::agent

@@ -120,12 +120,14 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: --name: a name is one line of text, without control characters. Try: devrun "
              "help run"},
         Case{"-g H100:8 true",
-             "devrun: -g: 'H100:8' is not a number of GPUs such as 2 or 2:a100, did you mean "
+             "devrun: -g: 'H100:8' is not a number of GPUs such as 2, 2:a100 or 0.5, did you mean "
              "8:H100? Try: devrun help run"},
         Case{"-g x true",
-             "devrun: -g: 'x' is not a number of GPUs such as 2 or 2:a100. Try: devrun help run"},
+             "devrun: -g: 'x' is not a number of GPUs such as 2, 2:a100 or 0.5. Try: devrun help "
+             "run"},
         Case{"--gpus 1: true",
-             "devrun: --gpus: '1:' is not a number of GPUs such as 2 or 2:a100. Try: devrun help "
+             "devrun: --gpus: '1:' is not a number of GPUs such as 2, 2:a100 or 0.5. Try: devrun "
+             "help "
              "run"},
         Case{"--nodes 0 true",
              "devrun: --nodes: '0' is not a number of nodes from 1 to 1024. Try: devrun help run"},

@@ -24,6 +24,7 @@ limits:
     ada: {gpus: 16}
   pools:
     a100: {gpus: 64}
+gpus: {avoid_used_by_others: true, idle_warn: 30m, idle_end: 4h}
 )",
                                              "policy.yaml", {});
   ASSERT_TRUE(policy) << policy.error().message;
@@ -37,6 +38,9 @@ limits:
   EXPECT_EQ(policy->limits_of_user.at("ada").gpus, 16u);
   EXPECT_EQ(policy->limits_of_user.at("ada").running, 100u);
   EXPECT_EQ(policy->limits_of_pool.at("a100").running, 0u);
+  EXPECT_TRUE(policy->avoid_gpus_of_others);
+  EXPECT_EQ(policy->idle_gpus_warned, seconds(30 * 60));
+  EXPECT_EQ(policy->idle_gpus_ended, seconds(4 * 3600));
 }
 
 TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
@@ -46,6 +50,8 @@ TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
   };
   EXPECT_EQ(said(""), "");
   EXPECT_EQ(said("limit: {}"), "policy.yaml:1:1: there is no 'limit', did you mean 'limits'?");
+  EXPECT_EQ(said("gpus: {avoid_used_by_others: perhaps}"),
+            "policy.yaml:1:30: 'perhaps' is neither true nor false");
   EXPECT_EQ(said("limits:\n  user: {running: many}"),
             "policy.yaml:2:19: 'many' is no number from 0");
   EXPECT_EQ(said("fair_share: {half_life: soon}"),
