@@ -89,9 +89,14 @@ Daemon nfs_server(const Layout& layout, const Programs& programs, const Record& 
 }
 
 Daemon controller(const Layout& layout, const Programs& programs, const Record& record) {
+  std::vector<std::string> more = {"--ca-key",       key_files(layout, "ca").key,
+                                   "--join-listen",  endpoint(record.join_port),
+                                   "--join-address", endpoint(record.join_port),
+                                   "--address",      endpoint(record.controller_port)};
+  more.insert(more.end(), record.controller_flags.begin(), record.controller_flags.end());
   Daemon out = controller_daemon(layout, programs,
                                  {layout.store(), endpoint(record.controller_port), layout.shared(),
-                                  layout.policy(), record.controller_flags});
+                                  layout.policy(), std::move(more)});
   out.ready = [port = record.controller_port] { return port_accepts(port); };
   return out;
 }

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint16_t kControllerPort = 7443;
 constexpr uint16_t kNfsPort = 7449;
+constexpr uint16_t kJoinPort = 7444;
 constexpr const char* kLock = "/run/devrun-ports.lock";
 constexpr Duration kLockPatience = seconds(60);
 // Of a process that is about to end, or a connection that is.
@@ -51,10 +52,14 @@ Status choose(const Layout& layout, const char* daemon, uint16_t& port, uint16_t
 }  // namespace
 
 Result<UniqueFd> choose_ports(const Layout& layout, Record& record, bool move) {
-  if (is_running(layout, "controller") && is_running(layout, "nfs")) return UniqueFd();
+  const bool all_chosen = record.join_port != 0;  // not in clusters of older versions
+  if (all_chosen && is_running(layout, "controller") && is_running(layout, "nfs")) {
+    return UniqueFd();
+  }
   UniqueFd lock = TRY(lock_ports());
   TRY(choose(layout, "controller", record.controller_port, kControllerPort, move));
   TRY(choose(layout, "nfs", record.nfs_port, kNfsPort, move));
+  TRY(choose(layout, "controller", record.join_port, kJoinPort, move));
   return lock;
 }
 

@@ -57,6 +57,7 @@ std::string to_json(const Record& record) {
                                  {"nodes", record.nodes},
                                  {"controller_port", record.controller_port},
                                  {"nfs_port", record.nfs_port},
+                                 {"join_port", record.join_port},
                                  {"store_is_image", record.store_is_image},
                                  {"output_bytes_max", record.output_bytes_max},
                                  {"gpu_root", record.gpu_root},
@@ -84,6 +85,9 @@ Result<Record> parse_record(std::string_view text) {
   }
   out.store_is_image = image->get<bool>();
   // These came later than the first clusters.
+  if (json.contains("join_port")) {
+    out.join_port = static_cast<uint16_t>(TRY(number(json, "join_port", 0, 65535)));
+  }
   if (json.contains("output_bytes_max")) {
     out.output_bytes_max = TRY(number(json, "output_bytes_max", 0, INT64_MAX));
   }

@@ -15,6 +15,7 @@ struct Record {
   int nodes = 1;
   uint16_t controller_port = 0;
   uint16_t nfs_port = 0;
+  uint16_t join_port = 0;  // where tokens of `devrun user add` are good
   bool store_is_image = false;
   int64_t output_bytes_max = 0;             // of a job's output on a node; 0: the agent's default
   std::string gpu_root = "/";               // where the GPUs' driver is installed

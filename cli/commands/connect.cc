@@ -5,13 +5,21 @@
 #include <chrono>
 #include <ctime>
 
+#include "cli/client/identity_file.h"
+#include "cli/commands/own_target.h"
 #include "common/base/parse_number.h"
 #include "common/base/units.h"
 
 namespace devrun::cli {
 
+Result<Target> target_of(const Context& context) {
+  Target out = TRY(find_target(context.surroundings));
+  TRY(keep_certificate(context.surroundings, out, wall_clock()));
+  return out;
+}
+
 Result<std::unique_ptr<Controller>> controller_of(const Context& context) {
-  return std::make_unique<Controller>(TRY(find_target(context.surroundings)));
+  return std::make_unique<Controller>(TRY(target_of(context)));
 }
 
 Result<std::vector<AttemptKey>> some_jobs(const Arguments& arguments) {

@@ -15,6 +15,7 @@
 #include "cli/commands/progress_words.h"
 #include "cli/commands/verbs.h"
 #include "cli/commands/volume_paths.h"
+#include "cli/commands/volume_share.h"
 #include "cli/output/job_json.h"
 #include "cli/output/job_text.h"
 #include "cli/output/snapshot_output.h"
@@ -80,8 +81,13 @@ constexpr Option kOptions[] = {
      .value = "PATH",
      .meaning = "paths: as if nothing had been set for it",
      .example = "--unset /root/data"},
+    {.name = "read", .meaning = "share: to run jobs in snapshots of it, fork it, read its files"},
+    {.name = "write", .meaning = "share: that, and to change it: results of their jobs come home"},
+    {.name = "none", .meaning = "share: not any more"},
     {.name = "yes", .meaning = "rm: without asking", .example = "--yes"},
-    {.name = "json", .meaning = "create, ls, du, paths: one JSON record", .example = "--json"},
+    {.name = "json",
+     .meaning = "create, ls, du, paths, share: one JSON record",
+     .example = "--json"},
     {.letter = 'q', .name = "quiet", .meaning = "create, import: no progress", .example = "-q"},
     kHelpOption,
 };
@@ -92,13 +98,13 @@ constexpr Example kExamples[] = {
     {"devrun volume import ~/miniconda3 ada", "a folder from here, to the same path in the volume"},
     {"devrun volume ls", "all that you may see, with their newest snapshot"},
     {"devrun volume paths ada --home /srv/results", "what jobs write there comes home, too"},
+    {"devrun volume share ada bob --read", "bob runs jobs in snapshots of it; nobody else sees it"},
     {"devrun volume du", "whose bytes the store holds"},
     {"devrun volume rm ada", "asks for the name; kept for 7 days, see restore"}};
 
 constexpr size_t kNamesMax = 100;  // of one rm
-constexpr std::array<std::string_view, 9> kVerbs{"create", "fork", "import",  "ls",   "du",
-                                                 "quota",  "rm",   "restore", "paths"};
-constexpr std::array<std::string_view, 1> kLaterVerbs{"share"};
+constexpr std::array<std::string_view, 10> kVerbs{"create", "fork", "import",  "ls",    "du",
+                                                  "quota",  "rm",   "restore", "paths", "share"};
 
 std::vector<std::string> split_commas(std::string_view text) {
   std::vector<std::string> out;
@@ -312,10 +318,6 @@ Result<int> set_quota(const std::string& name, int64_t bytes, Context& context) 
 }
 
 Error unknown_verb(const std::string& verb) {
-  if (std::ranges::find(kLaterVerbs, verb) != kLaterVerbs.end()) {
-    return {
-        Code::kUnsupported, fmt::format("`devrun volume {}` is not in this version yet", verb), {}};
-  }
   const auto nearest = nearest_word(verb, kVerbs);
   return {Code::kInvalid,
           fmt::format("'{}' is not {}{}", verb, fmt::join(kVerbs, ", "),
@@ -336,6 +338,7 @@ Result<Action> parse_verb(const Arguments& arguments, const std::string& verb) {
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");
   if (verb == "paths") return parse_volume_paths(arguments);
+  if (verb == "share") return parse_volume_share(arguments);
   if (verb == "ls") {
     TRY(expect_words(arguments, 0, 0, "no name"));
     const bool removed = arguments.has("removed");
@@ -398,6 +401,7 @@ Command volume_command() {
                  "volume fork V NEW", "volume import SRC[:DST] V", "volume ls [--removed] [--json]",
                  "volume du [V] [--json]", "volume quota V SIZE|none", "volume rm [--yes] NAME…",
                  "volume restore NAME",
+                 "volume share V [USER|@GROUP --read|--write|--none] [--json]",
                  "volume paths [V] [--home|--node|--kept|--live|--unset PATH]… [--json]"},
        .purpose = "volumes: the root file systems that developers work in",
        .text =

@@ -158,8 +158,18 @@ std::string_view role_name(Role role) {
       return "admin";
     case Role::kController:
       return "controller";
+    case Role::kReader:
+      return "read-only";
   }
   return "unknown";
+}
+
+std::optional<Role> role_named(std::string_view name) {
+  for (const Role role :
+       {Role::kNode, Role::kUser, Role::kAdmin, Role::kController, Role::kReader}) {
+    if (role_name(role) == name) return role;
+  }
+  return std::nullopt;
 }
 
 Result<Pem> make_authority(const std::string& common_name, int days) {
@@ -208,17 +218,15 @@ std::optional<Certified> parse_certificate_uri(std::string_view uri) {
   constexpr std::string_view kScheme = "devrun:";
   if (!uri.starts_with(kScheme)) return std::nullopt;
   uri.remove_prefix(kScheme.size());
-  for (const Role role : {Role::kNode, Role::kUser, Role::kAdmin, Role::kController}) {
-    const std::string_view word = role_name(role);
-    if (!uri.starts_with(word) || uri.size() < word.size() + 2 || uri[word.size()] != ':') continue;
-    const std::string_view name = uri.substr(word.size() + 1);
-    // A NUL or a slash would let one name pass for another, or for a path.
-    if (name.find_first_of(std::string_view("\0/\n", 3)) != std::string_view::npos) {
-      return std::nullopt;
-    }
-    return Certified{role, std::string(name)};
+  const size_t colon = uri.find(':');
+  if (colon == std::string_view::npos || colon + 1 == uri.size()) return std::nullopt;
+  const std::optional<Role> role = role_named(uri.substr(0, colon));
+  const std::string_view name = uri.substr(colon + 1);
+  // A NUL or a slash would let one name pass for another, or for a path.
+  if (!role || name.find_first_of(std::string_view("\0/\n", 3)) != std::string_view::npos) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return Certified{*role, std::string(name)};
 }
 
 namespace {

@@ -12,8 +12,9 @@
 
 namespace devrun {
 
-enum class Role { kNode, kUser, kAdmin, kController };
-std::string_view role_name(Role role);
+enum class Role { kNode, kUser, kAdmin, kController, kReader };
+std::string_view role_name(Role role);  // "node" … "read-only"
+std::optional<Role> role_named(std::string_view name);
 
 struct Pem {
   std::string certificate;

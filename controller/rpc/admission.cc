@@ -25,16 +25,23 @@ Said read(const grpc::AuthContext& context) {
 
 class Admission final : public grpc::AuthMetadataProcessor {
  public:
-  explicit Admission(const Enrolment& enrolment) : enrolment_(enrolment) {}
+  Admission(const Enrolment& enrolment, const Accounts& accounts)
+      : enrolment_(enrolment), accounts_(accounts) {}
 
-  // A look into a map.
+  // Looks into maps.
   bool IsBlocking() const override { return false; }
 
   grpc::Status Process(const InputMetadata&, grpc::AuthContext* context, OutputMetadata*,
                        OutputMetadata*) override {
     const Said said = read(*context);
     // Whoever says no name is refused by the call itself.
-    if (!said.who || enrolment_.admits(*said.who, said.issued)) return grpc::Status::OK;
+    if (!said.who) return grpc::Status::OK;
+    if (!accounts_.knows(*said.who)) {
+      return {grpc::StatusCode::PERMISSION_DENIED,
+              fmt::format("there is no {} '{}' in this cluster", role_name(said.who->role),
+                          said.who->name)};
+    }
+    if (enrolment_.admits(*said.who, said.issued)) return grpc::Status::OK;
     return {grpc::StatusCode::PERMISSION_DENIED,
             fmt::format("the certificate of {} '{}' is revoked", role_name(said.who->role),
                         said.who->name)};
@@ -42,12 +49,14 @@ class Admission final : public grpc::AuthMetadataProcessor {
 
  private:
   const Enrolment& enrolment_;
+  const Accounts& accounts_;
 };
 
 }  // namespace
 
-std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolment) {
-  return std::make_shared<Admission>(enrolment);
+std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolment,
+                                                       const Accounts& accounts) {
+  return std::make_shared<Admission>(enrolment, accounts);
 }
 
 bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context) {
@@ -55,7 +64,7 @@ bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context) {
   return said.who && enrolment.admits(*said.who, said.issued);
 }
 
-HeldCalls::Hold::Hold(HeldCalls& calls, std::string who, grpc::CallbackServerContext* context)
+HeldCalls::Hold::Hold(HeldCalls& calls, std::string who, grpc::ServerContextBase* context)
     : calls_(&calls), who_(std::move(who)), context_(context) {
   const std::lock_guard lock(calls.mutex_);
   calls.calls_[who_].insert(context);
@@ -82,7 +91,7 @@ void HeldCalls::end_all(const std::string& who) {
   const std::lock_guard lock(mutex_);
   const auto found = calls_.find(who);
   if (found == calls_.end()) return;
-  for (grpc::CallbackServerContext* context : found->second) context->TryCancel();
+  for (const grpc::ServerContextBase* context : found->second) context->TryCancel();
 }
 
 }  // namespace devrun::controller

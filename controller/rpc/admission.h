@@ -1,5 +1,5 @@
-// Looks at the certificate of every call before the call begins: one that was revoked (enrolment.h) is refused, whatever it
-// calls. And the calls that last, so that they end when their caller's certificate is revoked.
+// Looks at the certificate of every call before the call begins: one that was revoked (enrolment.h), or whose user is no
+// more (accounts.h), is refused, whatever it calls. And the calls that last, so that they end when their caller's certificate is revoked.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -10,12 +10,14 @@
 #include <set>
 #include <string>
 
+#include "controller/access/accounts.h"
 #include "controller/rpc/enrolment.h"
 
 namespace devrun::controller {
 
 // For grpc::ServerCredentials::SetAuthMetadataProcessor.
-std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolment);
+std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolment,
+                                                       const Accounts& accounts);
 
 // Whether the caller's certificate counts, as it did when the call began.
 bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context);
@@ -27,24 +29,25 @@ class HeldCalls {
   class Hold {
    public:
     Hold() = default;
-    Hold(HeldCalls& calls, std::string who, grpc::CallbackServerContext* context);
+    Hold(HeldCalls& calls, std::string who, grpc::ServerContextBase* context);
     Hold(Hold&& other) noexcept { *this = std::move(other); }
     Hold& operator=(Hold&& other) noexcept;
     ~Hold() { reset(); }
     void reset();
+    bool is_held() const { return calls_ != nullptr; }
 
    private:
     HeldCalls* calls_ = nullptr;
     std::string who_;
-    grpc::CallbackServerContext* context_ = nullptr;
+    grpc::ServerContextBase* context_ = nullptr;
   };
 
-  // `who`: a certificate's URI name.
+  // `who`: a certificate's URI name. Not from a thread of gRPC's own: what ends may be told there.
   void end_all(const std::string& who);
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::set<grpc::CallbackServerContext*>> calls_;
+  std::map<std::string, std::set<grpc::ServerContextBase*>> calls_;
 };
 
 }  // namespace devrun::controller

@@ -9,6 +9,7 @@
 #include "common/wire/job.h"
 #include "controller/core/view.h"
 #include "controller/rpc/home_wire.h"
+#include "controller/rpc/volume_access.h"
 
 namespace devrun::controller {
 
@@ -25,6 +26,15 @@ pb::HomeDown wanted_message(const std::vector<uint64_t>& entries) {
   list->Add(entries.begin(), entries.end());
   out.mutable_wanted()->set_zeros(true);
   return out;
+}
+
+// A share may have been taken back since the job was submitted.
+bool may_change(const Parts& parts, const std::string& user, const std::string& volume) {
+  const auto found = parts.storage.volume(volume);
+  if (!found) return true;  // the round says what of it is wrong
+  const Accounts& accounts = parts.accounts;
+  const Who who{accounts.is_admin(user), user, {}, accounts.groups_of(user)};
+  return level_on(who, *found) >= Level::kWrite;
 }
 
 Error agent_has_gone() {
@@ -135,7 +145,9 @@ void BringHomeCall::begin() {
     const Result<storage::HomeStart> start =
         home_start(state, self->node_, *key, self->start_.final());
     if (!start) return self->end(start.error());
-    const bool queued = self->parts_.home_work.run([self, start = *start] {
+    const std::string user = find_job(state, key->job)->spec.user;
+    const bool queued = self->parts_.home_work.run([self, start = *start, user]() mutable {
+      start.applies = start.applies && may_change(self->parts_, user, start.volume);
       self->parts_.round_news.began(start.key);
       const Status done = self->work(start);
       if (!done) {

@@ -147,8 +147,7 @@ struct Trees {
 
   Result<Digest> find(const pb::TreeName& name) const {
     if (name.kind_case() == pb::TreeName::kJob) return of_job(name);
-    const std::string volume =
-        TRY(volume_of_request(storage, who, name.snapshot().volume(), Need::kFiles));
+    const std::string volume = TRY(volume_of_request(storage, who, name.snapshot().volume()));
     if (name.snapshot().snapshot().empty()) return TRY(storage.take_snapshot(volume)).tree;
     return TRY(storage.find_snapshot({volume, name.snapshot().snapshot()})).tree;
   }
@@ -156,7 +155,7 @@ struct Trees {
  private:
   Result<Digest> of_job(const pb::TreeName& name) const {
     const Meant meant = TRY(find_meant(core, who, name.job()));
-    TRY(volume_of_request(storage, who, meant.volume, Need::kFiles));
+    TRY(volume_of_request(storage, who, meant.volume));
     const std::vector<MeantAttempt> newest = newest_of(meant, name.job());
     if (newest.empty()) return meant.root;
     const auto set = storage.change_set(newest[0].key);
@@ -198,6 +197,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::TakeChanges(
           return Error{Code::kInvalid, "beside and over do not go together", {}};
         }
         Meant meant = TRY(find_meant(parts.core, who, request.of()));
+        TRY(check_volume(parts.storage, who, meant.volume));
         meant.attempts = newest_of(meant, request.of());
         const std::vector<std::string> paths = TRY(paths_of(request.paths()));
         if (paths.empty()) TRY(fetch_missing(parts, meant.attempts, work));
@@ -220,6 +220,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::UndoChanges(
       [parts = parts_, request = *request](const Who& who, storage::Work& work,
                                            pb::Progress& last) -> Status {
         const Meant meant = TRY(find_meant(parts.core, who, request.of()));
+        TRY(check_volume(parts.storage, who, meant.volume));
         for (const MeantAttempt& one : meant.attempts) {
           if (!one.runs) continue;
           return Error{

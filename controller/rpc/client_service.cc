@@ -59,25 +59,9 @@ Status check_unused(const State& state, const std::string& volume) {
 grpc::ServerUnaryReactor* ClientService::with_jobs(Context* context, const char* call,
                                                    std::vector<JobId> jobs, WithState work) {
   return for_caller(
-      parts_.core, context, call, std::move(jobs),
+      parts_, context, call, std::move(jobs),
       [work = std::move(work)](const State& state, const Who& who, Time now, Unary& reactor) {
         reactor.Finish(to_status(work(state, who, now)));
-      });
-}
-
-grpc::ServerUnaryReactor* ClientService::on_worker(Context* context, const char* call,
-                                                   WithState first, WithWho then) {
-  return for_caller(
-      parts_.core, context, call, {},
-      [&workers = parts_.volume_work, first = std::move(first), then = std::move(then)](
-          const State& state, const Who& who, Time now, Unary& reactor) {
-        const Status checked = first(state, who, now);
-        if (!checked) return reactor.Finish(to_status(checked));
-        const bool queued =
-            workers.run([&reactor, then, who] { reactor.Finish(to_status(then(who))); });
-        if (queued) return;
-        reactor.Finish(to_status(
-            Error{Code::kExhausted, "too many requests about volumes wait", "try again"}));
       });
 }
 
@@ -85,7 +69,7 @@ grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::Clien
                                                pb::ControllerHello* reply) {
   return with_jobs(context, "Hello", {}, [request, reply](const State&, const Who& who, Time) {
     reply->set_version(std::string(kVersion));
-    reply->set_role(who.admin ? "admin" : "user");
+    reply->set_role(who.admin ? "admin" : who.reader ? "read-only" : "user");
     reply->set_user(who.user);
     if (who.from) {
       reply->set_volume(who.from->volume);
@@ -97,20 +81,20 @@ grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::Clien
 
 grpc::ServerUnaryReactor* ClientService::Submit(Context* context, const pb::SubmitRequest* request,
                                                 pb::SubmitReply* reply) {
-  return for_peer(context, "Submit", [&](Peer peer, Unary& reactor) {
+  return for_peer(parts_.accounts, context, "Submit", [&](Peer peer, Unary& reactor) {
     std::make_shared<SubmitCall>(parts_, std::move(peer), *request, *reply, reactor)->start();
   });
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Attach(
     Context* context) {
-  Result<Peer> peer = identify(*context, "Attach");
+  Result<Peer> peer = identify(parts_.accounts, *context, "Attach");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
   return AttachCall::start(parts_.core, parts_.hub, parts_.attendance, std::move(*peer));
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec(Context* context) {
-  Result<Peer> peer = identify(*context, "Exec");
+  Result<Peer> peer = identify(parts_.accounts, *context, "Exec");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
   return ExecCall::start({parts_.core, parts_.hub, parts_.agents, parts_.sessions},
                          std::move(*peer));
@@ -131,7 +115,7 @@ grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
                                                   const pb::ListJobsRequest* request,
                                                   pb::ListJobsReply* reply) {
-  return for_peer(context, "ListJobs", [&](Peer peer, Unary& reactor) {
+  return for_peer(parts_.accounts, context, "ListJobs", [&](Peer peer, Unary& reactor) {
     list_jobs(parts_, std::move(peer), *request, *reply, reactor);
   });
 }
@@ -164,7 +148,7 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
                                                    const pb::CancelJobRequest* request,
                                                    pb::CancelJobReply* reply) {
   return for_caller(
-      parts_.core, context, "CancelJob", {request->job()},
+      parts_, context, "CancelJob", {request->job()},
       [=, &core = parts_.core](const State& state, const Who& who, Time, Unary& answered) {
         Unary* const reactor = &answered;
         const auto job = visible_job(state, who, request->job());
@@ -184,7 +168,7 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
 
 grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
                                                                const pb::ReadLogRequest* request) {
-  Result<Peer> peer = identify(*context, "ReadLog");
+  Result<Peer> peer = identify(parts_.accounts, *context, "ReadLog");
   if (!peer) return new RefuseWrite<pb::LogChunk>(to_status(peer.error()));
   return LogCall::start(parts_.core, parts_.hub, std::move(*peer), *request);
 }
@@ -192,30 +176,38 @@ grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListVolumes(Context* context,
                                                      const pb::ListVolumesRequest* request,
                                                      pb::ListVolumesReply* reply) {
-  return on_worker(
-      context, "ListVolumes", [](const State&, const Who&, Time) { return ok(); },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
-        if (request->removed()) {
-          for (const storage::RemovedVolume& volume : TRY(storage.removed_volumes())) {
-            if (who.admin || volume.owner == who.user) *reply->add_volumes() = volume_info(volume);
-          }
-          return ok();
-        }
-        for (const storage::VolumeInfo& volume : TRY(storage.volumes())) {
-          if (who.admin || volume.owner == who.user) *reply->add_volumes() = volume_info(volume);
-        }
-        return ok();
-      });
+  return on_worker(parts_, context, "ListVolumes",
+                   [=, &storage = parts_.storage](const Who& who) -> Status {
+                     if (request->removed()) {
+                       for (const storage::RemovedVolume& volume : TRY(storage.removed_volumes())) {
+                         if (who.sees_all() || volume.owner == who.user) {
+                           *reply->add_volumes() = volume_info(volume);
+                         }
+                       }
+                       return ok();
+                     }
+                     for (const storage::VolumeInfo& volume : TRY(storage.volumes())) {
+                       const Level level = level_on(who, volume);
+                       if (level >= Level::kSee) *reply->add_volumes() = volume_info(volume, level);
+                     }
+                     return ok();
+                   });
 }
 
 grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
                                                       const pb::RemoveVolumeRequest* request,
                                                       pb::RemoveVolumeReply* reply) {
+  // Told after the right to it has been looked at.
+  const auto unused = std::make_shared<Status>(ok());
   return on_worker(
-      context, "RemoveVolume",
-      [=](const State& state, const Who&, Time) { return check_unused(state, request->name()); },
+      parts_, context, "RemoveVolume",
+      [=](const State& state, const Who&, Time) {
+        *unused = check_unused(state, request->name());
+        return ok();
+      },
       [=, &storage = parts_.storage](const Who& who) -> Status {
-        TRY(check_owner(storage, who, request->name()));
+        TRY(check_volume(storage, who, request->name()));
+        if (!*unused) return *unused;
         reply->set_kept_until_us(TRY(storage.remove_volume(request->name())).us);
         return ok();
       });

@@ -7,6 +7,7 @@
 
 #include "controller/rpc/identity.h"
 #include "controller/rpc/services.h"
+#include "controller/rpc/unary_call.h"
 #include "controller/rpc/worker_stream.h"
 #include "devrun/v1/client.grpc.pb.h"
 
@@ -65,11 +66,7 @@ class ClientService final : public pb::Client::CallbackService {
  private:
   // On the core's thread, for a caller who may make the call; answers what it returns. The jobs that are named are known,
   // also those that have left the ledger.
-  using WithState = std::function<Status(const State& state, const Who& who, Time now)>;
   Unary* with_jobs(Context* context, const char* call, std::vector<JobId> jobs, WithState work);
-  // The same, and then on a worker.
-  using WithWho = std::function<Status(const Who& who)>;
-  Unary* on_worker(Context* context, const char* call, WithState first, WithWho then);
 
   // A worker's, for a caller who may make the call; answered with a stream.
   template <typename Reply>

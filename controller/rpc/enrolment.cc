@@ -47,7 +47,8 @@ Status Enrolment::keep(Book book) {
   return ok();
 }
 
-Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration valid, Time now) {
+Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration valid, Time now,
+                                             Again again) {
   if (valid < kValidMin || valid > kValidMax) {
     return Error{Code::kInvalid, "a token is good for 1 minute to 7 days", "--valid 1h"};
   }
@@ -58,7 +59,7 @@ Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration vali
     return entry.second.until < now || certificate_uri(entry.second.who) == uri;
   });
   const auto member = book.members.find(uri);
-  if (member != book.members.end() && member->second > now) {
+  if (again == Again::kNo && member != book.members.end() && member->second > now) {
     return Error{Code::kExists,
                  fmt::format("{} '{}' is in the cluster already", role_name(who.role), who.name),
                  fmt::format("another name, or devrun nodes revoke {} if that one is not to come "
@@ -145,6 +146,12 @@ Result<Enrolment::Revoked> Enrolment::revoke(const Certified& who, bool known, T
   TRY(keep(std::move(book)));
   log::info("{} is revoked", uri);
   return out;
+}
+
+Time Enrolment::valid_until(const Certified& who) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = book_.members.find(certificate_uri(who));
+  return found == book_.members.end() ? Time{} : found->second;
 }
 
 bool Enrolment::admits(const Certified& who, std::optional<Time> issued) const {

@@ -38,8 +38,9 @@ class Enrolment {
     std::string token;
     Time until;
   };
-  // kExists: the name is a member's whose certificate is still good.
-  Result<Invited> invite(const Certified& who, Duration valid, Time now);
+  // kExists: the name is a member's whose certificate is still good, and it is not to get one again.
+  enum class Again { kNo, kYes };
+  Result<Invited> invite(const Certified& who, Duration valid, Time now, Again again = Again::kNo);
 
   struct Joined {
     Certified who;
@@ -54,6 +55,9 @@ class Enrolment {
   };
   // A name that was never invited can be revoked if it is `known` otherwise.
   Result<Revoked> revoke(const Certified& who, bool known, Time now);
+
+  // Of the newest certificate that was granted; 0: none was.
+  Time valid_until(const Certified& who) const;
 
   // `issued`: as its certificate says; none: it is of before certificates said so.
   bool admits(const Certified& who, std::optional<Time> issued) const;

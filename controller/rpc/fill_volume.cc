@@ -111,7 +111,7 @@ bool FillVolumeCall::feed(int pipe) {
 Status FillVolumeCall::work(const Who& who, storage::Work& work) {
   std::string folder;
   if (!start_.create()) {
-    TRY(check_owner(parts_.storage, who, start_.volume()));
+    TRY(check_volume(parts_.storage, who, start_.volume()));
     if (!start_.folder().empty()) folder = TRY(storage::path_in_volume(start_.folder()));
   }
   Pipe pipe = TRY(make_pipe());

@@ -11,46 +11,40 @@ namespace devrun::controller {
 
 namespace {
 
-enum Kind : unsigned { kNodeItself = 1, kUserCall = 2, kAdminCall = 4, kForwardedCall = 8 };
-constexpr unsigned kPeople = kUserCall | kAdminCall;
-constexpr unsigned kAnyClient = kPeople | kForwardedCall;
-
-struct Access {
-  std::string_view call;
-  unsigned kinds;
-};
-constexpr Access kAccess[] = {
-    {"Synchronize", kNodeItself},   {"Report", kNodeItself},
-    {"Streams", kNodeItself},       {"Hello", kAnyClient},
-    {"Submit", kAnyClient},         {"Attach", kAnyClient},
-    {"ListJobs", kAnyClient},       {"GetJob", kAnyClient},
-    {"CancelJob", kAnyClient},      {"ReadLog", kAnyClient},
-    {"Watch", kAnyClient},          {"ListVolumes", kAnyClient},
-    {"ListNodes", kAnyClient},      {"CreateVolume", kAnyClient},
-    {"RemoveVolume", kPeople},      {"DeclareNodeLost", kAdminCall},
-    {"DrainNode", kAdminCall},      {"ForeseeJob", kAnyClient},
-    {"ReturnVolume", kPeople},      {"FillVolume", kPeople},
-    {"GetUsage", kAnyClient},       {"SetQuota", kAdminCall},
-    {"ListSnapshots", kAnyClient},  {"CreateSnapshot", kAnyClient},
-    {"RemoveSnapshot", kAnyClient}, {"RestoreSnapshot", kAnyClient},
-    {"DiffSnapshots", kAnyClient},  {"ReadSnapshotFile", kAnyClient},
-    {"Session", kNodeItself},       {"Exec", kAnyClient},
-    {"ListSessions", kAnyClient},   {"KeepTrace", kNodeItself},
-    {"BringHome", kNodeItself},     {"GetVolumePaths", kAnyClient},
-    {"SetVolumePaths", kAnyClient}, {"ListChanges", kAnyClient},
-    {"TakeChanges", kAnyClient},    {"UndoChanges", kAnyClient},
-    {"CompareTrees", kAnyClient},   {"ReadTreeFile", kAnyClient},
-    {"ReadSeries", kAnyClient},     {"ReadQueue", kAnyClient},
-    {"ReadUse", kAnyClient},        {"TellSample", kNodeItself},
-    {"Invite", kAdminCall},         {"Revoke", kAdminCall},
-    {"Renew", kNodeItself},
-};
-
-unsigned allowed(std::string_view call) {
-  for (const Access& access : kAccess) {
-    if (access.call == call) return access.kinds;
+unsigned kind_of(const Peer& peer) {
+  if (peer.certified.role != Role::kNode && peer.forwarded) return 0;  // only nodes forward
+  switch (peer.certified.role) {
+    case Role::kAdmin:
+      return kByAdmin;
+    case Role::kUser:
+      return kByUser;
+    case Role::kReader:
+      return kByReader;
+    case Role::kNode:
+      if (!peer.forwarded) return kByNode;
+      return kByContainer | (peer.forwarded->uid == 0 ? kByContainerRoot : 0u);
+    case Role::kController:
+      break;
   }
-  CHECK_MSG(false, "a call without a line in the access table");
+  return 0;
+}
+
+Error refusal(const Peer& peer, std::string_view call) {
+  if (peer.forwarded && (peer.right->by & kByContainerRoot) != 0) {
+    return {
+        Code::kDenied,
+        fmt::format("{} is only for root of this container: it reaches every user's files", call),
+        "the same as root"};
+  }
+  if (peer.forwarded) {
+    return {Code::kDenied,
+            fmt::format("this is a dev container or a job, and {} is not for those", call),
+            "the same on the host, outside of the container"};
+  }
+  return {Code::kDenied,
+          fmt::format("{} is not for {} '{}'", call, role_name(peer.certified.role),
+                      peer.certified.name),
+          {}};
 }
 
 std::optional<Certified> certified_of(const grpc::CallbackServerContext& context) {
@@ -124,35 +118,37 @@ Status Forwarded::check_ids(const Caller& claimed, std::string_view doing) const
   return ok();
 }
 
+Level Who::level_on(const std::string& owner, const std::string& volume, uint32_t uid) const {
+  if (admin) return Level::kOwn;
+  const bool is_theirs = !from || from->uid == 0 || (volume == from->volume && uid == from->uid);
+  if (owner == user && is_theirs) return Level::kOwn;
+  return reader ? Level::kSee : Level::kNone;
+}
+
 Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call) {
   const auto certified = certified_of(context);
   if (!certified) {
     return Error{Code::kDenied, "the certificate does not say who calls",
                  "use a certificate that `devrun up` or `devrun nodes add` issued"};
   }
-  Peer peer{*certified, TRY(forwarded_of(context))};
-  unsigned kind = 0;
-  if (certified->role == Role::kAdmin) kind = kAdminCall;
-  if (certified->role == Role::kUser) kind = kUserCall;
-  if (certified->role == Role::kNode) kind = peer.forwarded ? kForwardedCall : kNodeItself;
-  if (certified->role != Role::kNode && peer.forwarded) kind = 0;  // only nodes forward
-  if ((allowed(call) & kind) == 0 && peer.forwarded) {
-    return Error{Code::kDenied,
-                 fmt::format("this is a dev container or a job, and {} is not for those", call),
-                 "the same on the host, outside of the container"};
-  }
-  if ((allowed(call) & kind) == 0) {
-    return Error{
-        Code::kDenied,
-        fmt::format("{} is not for {} '{}'", call, role_name(certified->role), certified->name),
-        {}};
-  }
+  Peer peer{*certified, TRY(forwarded_of(context)), &right_of(call)};
+  if ((peer.right->by & kind_of(peer)) == 0) return refusal(peer, call);
+  return peer;
+}
+
+Result<Peer> identify(const Accounts& accounts, const grpc::CallbackServerContext& context,
+                      std::string_view call) {
+  Peer peer = TRY(identify(context, call));
+  peer.accounts = &accounts;
   return peer;
 }
 
 Result<Who> resolve(const State& state, const Peer& peer) {
+  CHECK(peer.accounts != nullptr);
   if (!peer.forwarded) {
-    return Who{peer.certified.role == Role::kAdmin, peer.certified.name, std::nullopt};
+    const auto& [role, name] = peer.certified;
+    return Who{role == Role::kAdmin,  name,      {}, peer.accounts->groups_of(name),
+               role == Role::kReader, peer.right};
   }
   const auto node = state.nodes.find(peer.certified.name);
   const Job* job = find_job(state, peer.forwarded->job);
@@ -166,7 +162,12 @@ Result<Who> resolve(const State& state, const Peer& peer) {
                              peer.forwarded->job, peer.certified.name),
                  {}};
   }
-  return Who{false, job->spec.user, peer.forwarded};
+  const std::string& user = job->spec.user;
+  if (!peer.accounts->is_there(user)) {
+    return Error{Code::kDenied, fmt::format("'{}' is no user of this cluster any more", user),
+                 "an administrator: devrun user ls"};
+  }
+  return Who{false, user, peer.forwarded, peer.accounts->groups_of(user), false, peer.right};
 }
 
 }  // namespace devrun::controller

@@ -1,18 +1,22 @@
 // Who calls, and what they may. The certificate of the connection says role and name. A node may also forward the call
 // of a program in one of its containers: the metadata `devrun-forwarded-*` name the volume, job and ids that the socket
 // told it, and are believed only while that node has a live attempt of that job and volume; the caller is then the
-// owner of that job.
+// owner of that job. Which kinds of callers may make a call, and what they must be to what it names, stands in
+// controller/access/rights.cc alone.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
 #include "common/runtime/pki.h"
+#include "controller/access/accounts.h"
+#include "controller/access/rights.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -32,30 +36,38 @@ struct Forwarded {
 struct Peer {
   Certified certified;
   std::optional<Forwarded> forwarded;
+  const Right* right = nullptr;        // to the call that it makes
+  const Accounts* accounts = nullptr;  // for `resolve`
 };
 
 // A caller of the client service.
 struct Who {
   bool admin = false;
   std::string user;
-  std::optional<Forwarded> from;  // the container that they call from
-  // Seeing a job is acting on it (logs, stdin, cancel). A volume's root is its owner; another uid of it is only itself.
-  bool may_see(const Job& job) const {
-    return may_see(job.spec.user, job.spec.root.volume, job.spec.program.caller.uid);
+  std::optional<Forwarded> from = {};  // the container that they call from
+  std::set<std::string> groups = {};   // that they are in
+  bool reader = false;                 // sees whatever an administrator sees, and no more
+  const Right* right = nullptr;        // to the call that they make
+
+  bool sees_all() const { return admin || reader; }
+  // A volume's root is its owner; another uid of it is only itself.
+  Level level_on(const Job& job) const {
+    return level_on(job.spec.user, job.spec.root.volume, job.spec.program.caller.uid);
   }
   // A job of that owner, volume and uid.
-  bool may_see(const std::string& owner, const std::string& volume, uint32_t uid) const {
-    if (admin) return true;
-    if (owner != user) return false;
-    if (!from || from->uid == 0) return true;
-    return volume == from->volume && uid == from->uid;
-  }
+  Level level_on(const std::string& owner, const std::string& volume, uint32_t uid) const;
+  bool may_see(const Job& job) const { return level_on(job) >= Level::kSee; }
+  // The table's word for the call that is made.
+  bool may_call_about(const Job& job) const { return level_on(job) >= right->job; }
 };
 
-// Finds out who calls, and refuses if that kind of caller may not make this call (the table is in identity.cc).
+// Finds out who calls, and refuses if that kind of caller may not make this call.
 Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call);
+// The same of a call whose peer will be resolved.
+Result<Peer> identify(const Accounts& accounts, const grpc::CallbackServerContext& context,
+                      std::string_view call);
 
-// kDenied if the node has no such attempt.
+// kDenied if the node has no such attempt, or the job's owner is no user any more.
 Result<Who> resolve(const State& state, const Peer& peer);
 
 }  // namespace devrun::controller

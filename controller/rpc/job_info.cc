@@ -216,7 +216,7 @@ Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter,
 
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id) {
   const Job* job = find_job(state, id);
-  if (job == nullptr || !who.may_see(*job)) return no_job(fmt::format("{}", id));
+  if (job == nullptr || !who.may_call_about(*job)) return no_job(fmt::format("{}", id));
   return job;
 }
 

@@ -45,7 +45,7 @@ struct Listed {
 };
 Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now);
 
-// kNotFound if there is none that the caller may see.
+// kNotFound if there is none about which the caller may make this call.
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id);
 // A job in which the caller may open a session. As visible_job; a dev container is also there for the other users of
 // its volume, each as themselves (exec_call.cc checks that).

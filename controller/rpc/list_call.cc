@@ -61,7 +61,7 @@ bool has_words(const Listing& listing, const pb::JobInfo& row) {
 Status narrow(Listing& listing, const pb::ListJobsRequest& request, Time now) {
   JobFilter& filter = listing.filter;
   const Who& who = listing.who;
-  if (!who.admin || (!request.all() && filter.user.empty())) {
+  if (!who.sees_all() || (!request.all() && filter.user.empty())) {
     if (!filter.user.empty() && filter.user != who.user) {
       return Error{Code::kDenied,
                    fmt::format("only an administrator sees the jobs of '{}'", filter.user),

@@ -113,7 +113,7 @@ void answer(const Counting& counting, pb::UseReply& reply) {
 
 grpc::ServerWriteReactor<pb::WatchUpdate>* MonitorService::Watch(Context* context,
                                                                  const pb::WatchRequest* request) {
-  Result<Peer> peer = identify(*context, "Watch");
+  Result<Peer> peer = identify(parts_.accounts, *context, "Watch");
   if (!peer) return new RefuseWrite<pb::WatchUpdate>(to_status(peer.error()));
   Watches& watches = parts_.watches;
   const auto ready = [&watches, &core = parts_.core] {
@@ -147,7 +147,7 @@ grpc::ServerUnaryReactor* MonitorService::ReadSeries(Context* context,
   };
   std::vector<JobId> jobs;
   if (request->job() != 0) jobs.push_back(request->job());
-  return for_caller(parts_.core, context, "ReadSeries", std::move(jobs),
+  return for_caller(parts_, context, "ReadSeries", std::move(jobs),
                     [work](const State& state, const Who& who, Time, Unary& reactor) {
                       reactor.Finish(to_status(work(state, who)));
                     });
@@ -156,7 +156,7 @@ grpc::ServerUnaryReactor* MonitorService::ReadSeries(Context* context,
 grpc::ServerUnaryReactor* MonitorService::ReadQueue(Context* context,
                                                     const pb::QueueRequest* request,
                                                     pb::QueueReply* reply) {
-  return for_caller(parts_.core, context, "ReadQueue", {},
+  return for_caller(parts_, context, "ReadQueue", {},
                     [=](const State& state, const Who& who, Time now, Unary& reactor) {
                       const uint32_t limit = request->limit() == 0
                                                  ? kQueueShown
@@ -168,7 +168,7 @@ grpc::ServerUnaryReactor* MonitorService::ReadQueue(Context* context,
 
 grpc::ServerUnaryReactor* MonitorService::ReadUse(Context* context, const pb::UseRequest* request,
                                                   pb::UseReply* reply) {
-  return for_caller(parts_.core, context, "ReadUse", {},
+  return for_caller(parts_, context, "ReadUse", {},
                     [=, &archive = parts_.archive](const State& state, const Who& who, Time now,
                                                    Unary& answered) {
                       Unary* const reactor = &answered;
@@ -176,7 +176,7 @@ grpc::ServerUnaryReactor* MonitorService::ReadUse(Context* context, const pb::Us
                       counting->who = who;
                       counting->since = Time{std::max<int64_t>(0, request->since_us())};
                       counting->now = now;
-                      counting->all = request->all() && who.admin;
+                      counting->all = request->all() && who.sees_all();
                       count_ledger(*counting, state);
                       const bool queued = archive.read([=](History& history) {
                         const Status counted = count_history(*counting, history);

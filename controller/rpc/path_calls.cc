@@ -32,14 +32,13 @@ grpc::ServerUnaryReactor* ClientService::GetVolumePaths(Context* context,
                                                         const pb::GetVolumePathsRequest* request,
                                                         pb::VolumePaths* reply) {
   return on_worker(
-      context, "GetVolumePaths",
+      parts_, context, "GetVolumePaths",
       [=](const State& state, const Who&, Time) {
         fill_sites(*reply, state);
         return ok();
       },
       [=, &storage = parts_.storage](const Who& who) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request->volume(), Need::kNames));
+        const std::string volume = TRY(volume_of_request(storage, who, request->volume()));
         const PathRules set = TRY(storage.volume_paths(volume));
         fill(*reply, volume, set, request->home(), request->cwd());
         return ok();
@@ -50,14 +49,13 @@ grpc::ServerUnaryReactor* ClientService::SetVolumePaths(Context* context,
                                                         const pb::SetVolumePathsRequest* request,
                                                         pb::VolumePaths* reply) {
   return on_worker(
-      context, "SetVolumePaths",
+      parts_, context, "SetVolumePaths",
       [=](const State& state, const Who&, Time) {
         fill_sites(*reply, state);
         return ok();
       },
       [=, this, &storage = parts_.storage](const Who& who) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request->volume(), Need::kFiles));
+        const std::string volume = TRY(volume_of_request(storage, who, request->volume()));
         const PathRules set = TRY(wire::path_rules_from(request->set()));
         const PathRules unset = TRY(wire::path_rules_from(request->unset()));
         const std::lock_guard one_at_a_time(paths_mutex_);

@@ -10,7 +10,9 @@
 #include "common/runtime/file.h"
 #include "controller/core/apply.h"
 #include "controller/metrics/http_text.h"
+#include "controller/rpc/access_service.h"
 #include "controller/rpc/agent_service.h"
+#include "controller/rpc/call_witness.h"
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/cluster_numbers.h"
@@ -37,6 +39,8 @@ constexpr auto kMetricsPatience = std::chrono::seconds(5);
 
 struct Opened {
   std::unique_ptr<Enrolment> enrolment;
+  std::unique_ptr<Accounts> accounts;
+  std::unique_ptr<AuditLog> audit;
   Sealer sealer;
   std::unique_ptr<Journal> journal;
   std::unique_ptr<Archive> archive;
@@ -50,6 +54,8 @@ Result<Opened> open_state(const ServerOptions& options) {
       TRY(Enrolment::open({{options.authority_pem, options.joining.authority_key},
                            folder + "/enrolment.json",
                            options.joining.certificate_life}));
+  std::unique_ptr<Accounts> accounts = TRY(Accounts::open(folder + "/accounts.json"));
+  std::unique_ptr<AuditLog> audit = TRY(AuditLog::open(folder + "/audit.jsonl"));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
   std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
   State state;
@@ -62,17 +68,18 @@ Result<Opened> open_state(const ServerOptions& options) {
   std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
   TRY(archive->recall_dependencies(state, state.presence.started));
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
-  return Opened{std::move(enrolment), std::move(sealer), std::move(journal), std::move(archive),
-                std::move(state)};
+  return Opened{std::move(enrolment), std::move(accounts), std::move(audit), std::move(sealer),
+                std::move(journal),   std::move(archive),  std::move(state)};
 }
 
 std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options,
-                                                     const Enrolment& enrolment) {
+                                                     const Enrolment& enrolment,
+                                                     const Accounts& accounts) {
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = options.authority_pem;
   tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
   std::shared_ptr<grpc::ServerCredentials> out = grpc::SslServerCredentials(tls);
-  out->SetAuthMetadataProcessor(admission(enrolment));
+  out->SetAuthMetadataProcessor(admission(enrolment, accounts));
   return out;
 }
 
@@ -92,6 +99,8 @@ class ServerParts final : public Server {
               const CollectOptions& collect)
       : storage_(std::move(storage)),
         enrolment_(std::move(opened.enrolment)),
+        accounts_(std::move(opened.accounts)),
+        audit_(std::move(opened.audit)),
         sealer_(std::move(opened.sealer)),
         journal_(std::move(opened.journal)),
         archive_(std::move(opened.archive)),
@@ -118,22 +127,30 @@ class ServerParts final : public Server {
         client_service_(parts()),
         monitor_service_(parts()),
         samples_service_(samples_),
-        enrolment_service_(core_, *enrolment_, held_) {}
+        enrolment_service_(core_, *enrolment_, held_),
+        access_service_(parts(), *enrolment_, held_) {}
 
   ~ServerParts() override { stop(); }
 
   Status listen(const ServerOptions& options) {
-    if (!options.joining.listen.empty()) enrolment_service_.say_where(options.joining.address);
+    if (!options.joining.listen.empty()) {
+      enrolment_service_.say_where(options.joining.address);
+      access_service_.say_where(options.joining.address);
+    }
     core_.start();
     archive_->start(core_);
     collecting_.start();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.listen, credentials(options, *enrolment_), &port_);
+    builder.AddListeningPort(options.listen, credentials(options, *enrolment_, *accounts_), &port_);
     builder.RegisterService(&agent_service_);
     builder.RegisterService(&client_service_);
     builder.RegisterService(&monitor_service_);
     builder.RegisterService(&samples_service_);
     builder.RegisterService(&enrolment_service_);
+    builder.RegisterService(&access_service_);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> witnesses;
+    witnesses.push_back(call_witnesses({*audit_, held_, *enrolment_, *accounts_}));
+    builder.experimental().SetInterceptorCreators(std::move(witnesses));
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.SetMaxSendMessageSize(-1);
     // A silent peer is found out within 10 s. Agents ask every 5 s themselves (agent/sync/channel.cc), and who has just
@@ -205,8 +222,9 @@ class ServerParts final : public Server {
   }
 
   Parts parts() {
-    return {core_,     *archive_, hub_,       sessions_,    agents_,    watches_,    attendance_,
-            *storage_, sealer_,   snapshots_, volume_work_, home_work_, round_news_, samples_};
+    return {core_,        *archive_,   hub_,        sessions_, agents_,
+            watches_,     attendance_, *storage_,   sealer_,   snapshots_,
+            volume_work_, home_work_,  round_news_, samples_,  *accounts_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -219,6 +237,8 @@ class ServerParts final : public Server {
 
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<Enrolment> enrolment_;
+  std::unique_ptr<Accounts> accounts_;
+  std::unique_ptr<AuditLog> audit_;
   HeldCalls held_;
   Sealer sealer_;
   std::unique_ptr<Journal> journal_;
@@ -242,6 +262,7 @@ class ServerParts final : public Server {
   MonitorService monitor_service_;
   SamplesService samples_service_;
   EnrolmentService enrolment_service_;
+  AccessService access_service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpText> metrics_;

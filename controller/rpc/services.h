@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/runtime/seal.h"
+#include "controller/access/accounts.h"
 #include "controller/rpc/agent_sessions.h"
 #include "controller/rpc/archive.h"
 #include "controller/rpc/attendance.h"
@@ -30,6 +31,7 @@ struct Parts {
   WorkerPool& home_work;    // what agents bring home
   RoundNews& round_news;
   SampleBook& samples;  // any thread
+  Accounts& accounts;   // any thread
 };
 
 // Versions speak with each other if they agree in what a release may break.

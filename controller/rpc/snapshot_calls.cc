@@ -84,7 +84,7 @@ Result<storage::VolumeSource> source_of(storage::Storage& storage,
   // A container's root makes what its task files ask for: shared folders, and volumes of images.
   const bool for_task_files = request.source_case() == pb::CreateVolumeRequest::kEmpty ||
                               request.source_case() == pb::CreateVolumeRequest::kImage;
-  if (who.from && (who.from->uid != 0 || !for_task_files)) {
+  if (who.from && !for_task_files) {
     return Error{
         Code::kDenied,
         "from a container only its root makes volumes, and only empty ones or ones of images",
@@ -115,8 +115,7 @@ Result<storage::VolumeSource> source_of(storage::Storage& storage,
       return storage::VolumeSource{storage::FromImage{image}};
     }
     case pb::CreateVolumeRequest::kVolume: {
-      const std::string from =
-          TRY(volume_of_request(storage, who, request.volume().volume(), Need::kFiles));
+      const std::string from = TRY(volume_of_request(storage, who, request.volume().volume()));
       return storage::VolumeSource{storage::FromVolume{name_of(from, request.volume())}};
     }
     case pb::CreateVolumeRequest::SOURCE_NOT_SET:
@@ -138,14 +137,14 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
         if (request.quota_bytes() < 0) return Error{Code::kInvalid, "a quota below 0", {}};
         TRY(storage.create_volume(
             {request.name(), who.user, std::move(source), request.quota_bytes()}, work));
-        *last.mutable_volume() = volume_info(TRY(storage.volume(request.name())));
+        *last.mutable_volume() = volume_info(TRY(storage.volume(request.name())), Level::kOwn);
         return ok();
       });
 }
 
 grpc::ServerBidiReactor<pb::FillVolumeRequest, pb::Progress>* ClientService::FillVolume(
     Context* context) {
-  Result<Peer> peer = identify(*context, "FillVolume");
+  Result<Peer> peer = identify(parts_.accounts, *context, "FillVolume");
   if (!peer) return new RefuseBidi<pb::FillVolumeRequest, pb::Progress>(to_status(peer.error()));
   return FillVolumeCall::start(parts_, std::move(*peer));
 }
@@ -154,8 +153,7 @@ grpc::ServerUnaryReactor* ClientService::ReturnVolume(Context* context,
                                                       const pb::ReturnVolumeRequest* request,
                                                       pb::VolumeInfo* reply) {
   return on_worker(
-      context, "ReturnVolume", [](const State&, const Who&, Time) { return ok(); },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
+      parts_, context, "ReturnVolume", [=, &storage = parts_.storage](const Who& who) -> Status {
         std::string owner;
         for (const storage::RemovedVolume& removed : TRY(storage.removed_volumes())) {
           if (removed.name == request->name()) owner = removed.owner;
@@ -166,7 +164,7 @@ grpc::ServerUnaryReactor* ClientService::ReturnVolume(Context* context,
                        "devrun volume ls --removed"};
         }
         TRY(storage.return_volume(request->name()));
-        *reply = volume_info(TRY(storage.volume(request->name())));
+        *reply = volume_info(TRY(storage.volume(request->name())), Level::kOwn);
         return ok();
       });
 }
@@ -174,40 +172,40 @@ grpc::ServerUnaryReactor* ClientService::ReturnVolume(Context* context,
 grpc::ServerUnaryReactor* ClientService::GetUsage(Context* context,
                                                   const pb::GetUsageRequest* request,
                                                   pb::GetUsageReply* reply) {
-  return on_worker(
-      context, "GetUsage", [](const State&, const Who&, Time) { return ok(); },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
-        if (!request->volume().empty()) TRY(check_owner(storage, who, request->volume()));
-        const storage::StoreUsage usage = TRY(storage.usage());
-        reply->set_store_bytes(usage.store_bytes);
-        reply->set_store_free_bytes(usage.store_free_bytes);
-        for (const storage::VolumeUsage& one : usage.volumes) {
-          if (!request->volume().empty() && one.name != request->volume()) continue;
-          if (!check_owner(storage, who, one.name)) continue;
-          pb::VolumeUsage* out = reply->add_volumes();
-          out->set_name(one.name);
-          out->set_live_bytes(one.live_bytes);
-          out->set_own_bytes(one.own_bytes);
-          out->set_shared_bytes(one.shared_bytes);
-          out->set_snapshots(one.snapshots);
-          out->set_quota_bytes(one.quota_bytes);
-        }
-        return ok();
-      });
+  return on_worker(parts_, context, "GetUsage",
+                   [=, &storage = parts_.storage](const Who& who) -> Status {
+                     if (!request->volume().empty())
+                       TRY(check_volume(storage, who, request->volume()));
+                     const storage::StoreUsage usage = TRY(storage.usage());
+                     reply->set_store_bytes(usage.store_bytes);
+                     reply->set_store_free_bytes(usage.store_free_bytes);
+                     for (const storage::VolumeUsage& one : usage.volumes) {
+                       if (!request->volume().empty() && one.name != request->volume()) continue;
+                       if (!check_volume(storage, who, one.name)) continue;
+                       pb::VolumeUsage* out = reply->add_volumes();
+                       out->set_name(one.name);
+                       out->set_live_bytes(one.live_bytes);
+                       out->set_own_bytes(one.own_bytes);
+                       out->set_shared_bytes(one.shared_bytes);
+                       out->set_snapshots(one.snapshots);
+                       out->set_quota_bytes(one.quota_bytes);
+                     }
+                     return ok();
+                   });
 }
 
 grpc::ServerUnaryReactor* ClientService::SetQuota(Context* context,
                                                   const pb::SetQuotaRequest* request,
                                                   pb::VolumeInfo* reply) {
-  return on_worker(
-      context, "SetQuota", [](const State&, const Who&, Time) { return ok(); },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
-        if (request->quota_bytes() < 0) return Error{Code::kInvalid, "a quota below 0", {}};
-        TRY(check_owner(storage, who, request->volume()));
-        TRY(storage.set_quota(request->volume(), request->quota_bytes()));
-        *reply = volume_info(TRY(storage.volume(request->volume())));
-        return ok();
-      });
+  return on_worker(parts_, context, "SetQuota",
+                   [=, &storage = parts_.storage](const Who& who) -> Status {
+                     if (request->quota_bytes() < 0)
+                       return Error{Code::kInvalid, "a quota below 0", {}};
+                     TRY(check_volume(storage, who, request->volume()));
+                     TRY(storage.set_quota(request->volume(), request->quota_bytes()));
+                     *reply = volume_info(TRY(storage.volume(request->volume())), Level::kOwn);
+                     return ok();
+                   });
 }
 
 grpc::ServerUnaryReactor* ClientService::ListSnapshots(Context* context,
@@ -215,16 +213,19 @@ grpc::ServerUnaryReactor* ClientService::ListSnapshots(Context* context,
                                                        pb::ListSnapshotsReply* reply) {
   const auto jobs = std::make_shared<JobsOfTrees>();
   return on_worker(
-      context, "ListSnapshots",
+      parts_, context, "ListSnapshots",
       [=](const State& state, const Who& who, Time) {
         *jobs = jobs_of_volume(
-            state, request->volume().empty() && who.from ? who.from->volume : request->volume());
+            state, who,
+            request->volume().empty() && who.from ? who.from->volume : request->volume());
         return ok();
       },
       [=, &storage = parts_.storage, &archive = parts_.archive](const Who& who) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request->volume(), Need::kNames));
-        add_jobs(*jobs, TRY(archive.trees(volume, {}, kArchivedJobsMax)));
+        const std::string volume = TRY(volume_of_request(storage, who, request->volume()));
+        // Those are told by number alone: whose they are is not known here.
+        if (check_volume(storage, who, volume, Level::kOwn)) {
+          add_jobs(*jobs, TRY(archive.trees(volume, {}, kArchivedJobsMax)));
+        }
         for (const storage::SnapshotRecord& record : TRY(storage.snapshots(volume))) {
           *reply->add_snapshots() = snapshot_info(volume, record, *jobs);
         }
@@ -236,11 +237,10 @@ grpc::ServerUnaryReactor* ClientService::CreateSnapshot(Context* context,
                                                         const pb::CreateSnapshotRequest* request,
                                                         pb::SnapshotInfo* reply) {
   return on_worker(
-      context, "CreateSnapshot",
+      parts_, context, "CreateSnapshot",
       [=](const State&, const Who&, Time) { return check_message(request->message()); },
       [=, &storage = parts_.storage](const Who& who) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request->volume(), Need::kNames));
+        const std::string volume = TRY(volume_of_request(storage, who, request->volume()));
         *reply = snapshot_info(volume, TRY(storage.keep_snapshot(volume, request->message())));
         return ok();
       });
@@ -251,7 +251,7 @@ grpc::ServerUnaryReactor* ClientService::RemoveSnapshot(Context* context,
                                                         pb::SnapshotInfo* reply) {
   const auto unended = std::make_shared<std::vector<std::pair<JobId, Root>>>();
   return on_worker(
-      context, "RemoveSnapshot",
+      parts_, context, "RemoveSnapshot",
       [=](const State& state, const Who&, Time) {
         for (const auto& [id, job] : state.jobs) {
           if (!job.outcome) unended->emplace_back(id, job.spec.root);
@@ -259,8 +259,7 @@ grpc::ServerUnaryReactor* ClientService::RemoveSnapshot(Context* context,
         return ok();
       },
       [=, &storage = parts_.storage](const Who& who) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request->name().volume(), Need::kFiles));
+        const std::string volume = TRY(volume_of_request(storage, who, request->name().volume()));
         const storage::SnapshotName name = name_of(volume, request->name());
         const storage::SnapshotRecord record = TRY(storage.find_snapshot(name));
         for (const auto& [id, root] : *unended) {
@@ -281,8 +280,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::RestoreSnapshot(
       context, "RestoreSnapshot",
       [&storage = parts_.storage, request = *request](const Who& who, storage::Work& work,
                                                       pb::Progress& last) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request.name().volume(), Need::kFiles));
+        const std::string volume = TRY(volume_of_request(storage, who, request.name().volume()));
         if (request.name().snapshot().empty()) {
           return Error{Code::kInvalid, "restore which snapshot?", "devrun snapshot ls " + volume};
         }
@@ -304,10 +302,8 @@ grpc::ServerWriteReactor<pb::DiffSnapshotsReply>* ClientService::DiffSnapshots(
       context, "DiffSnapshots",
       [&storage = parts_.storage, request = *request](
           const Who& who, WorkerStream<pb::DiffSnapshotsReply>& stream) -> Status {
-        const std::string before =
-            TRY(volume_of_request(storage, who, request.before().volume(), Need::kFiles));
-        const std::string after =
-            TRY(volume_of_request(storage, who, request.after().volume(), Need::kFiles));
+        const std::string before = TRY(volume_of_request(storage, who, request.before().volume()));
+        const std::string after = TRY(volume_of_request(storage, who, request.after().volume()));
         pb::DiffSnapshotsReply reply;
         const auto begin = [&](const storage::SnapshotRecord& one,
                                const storage::SnapshotRecord& other) -> Status {
@@ -335,8 +331,7 @@ grpc::ServerWriteReactor<pb::FileBytes>* ClientService::ReadSnapshotFile(
       context, "ReadSnapshotFile",
       [&storage = parts_.storage, request = *request](
           const Who& who, WorkerStream<pb::FileBytes>& stream) -> Status {
-        const std::string volume =
-            TRY(volume_of_request(storage, who, request.name().volume(), Need::kFiles));
+        const std::string volume = TRY(volume_of_request(storage, who, request.name().volume()));
         const std::string path = TRY(storage::path_in_volume(request.path()));
         const uint64_t bytes_max =
             request.bytes_max() == 0 ? kFileBytesMax : std::min(request.bytes_max(), kFileBytesMax);

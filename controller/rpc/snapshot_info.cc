@@ -8,11 +8,12 @@ namespace {
 constexpr size_t kJobsNamedMax = 100;
 }
 
-JobsOfTrees jobs_of_volume(const State& state, const std::string& volume) {
+JobsOfTrees jobs_of_volume(const State& state, const Who& who, const std::string& volume) {
   JobsOfTrees out;
   for (const auto& [id, job] : state.jobs) {
     const Root& root = job.spec.root;
-    if (root.volume == volume && !root.tree.is_zero()) out[root.tree].push_back(id);
+    if (root.volume != volume || root.tree.is_zero() || !who.may_see(job)) continue;
+    out[root.tree].push_back(id);
   }
   return out;
 }
@@ -26,7 +27,7 @@ void add_jobs(JobsOfTrees& jobs, const std::vector<HistoryTrees>& archived) {
   }
 }
 
-pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
+pb::VolumeInfo volume_info(const storage::VolumeInfo& in, Level level) {
   pb::VolumeInfo out;
   out.set_name(in.name);
   out.set_owner(in.owner);
@@ -40,6 +41,14 @@ pb::VolumeInfo volume_info(const storage::VolumeInfo& in) {
   out.set_damage(in.damage);
   out.set_quota_bytes(in.quota_bytes);
   out.set_snapshots(in.snapshots);
+  if (level == Level::kRead) out.set_access(pb::SHARE_FOR_READING);
+  if (level == Level::kWrite) out.set_access(pb::SHARE_FOR_WRITING);
+  if (level < Level::kOwn) return out;
+  for (const auto& [with, access] : in.shares) {
+    pb::Share& share = *out.add_shares();
+    share.set_with(with);
+    share.set_access(static_cast<pb::ShareFor>(access));
+  }
   return out;
 }
 

@@ -114,19 +114,47 @@ Status SubmitCall::look(const State& state) {
   return ok();
 }
 
-Status SubmitCall::check_volume() {
-  if (spec_.root.volume.empty()) {
-    return Error{Code::kInvalid, "no volume to run in: this is no dev container",
-                 "devrun --volume V …, or set DEVRUN_VOLUME; devrun volume ls"};
+// Whoever starts it, it is the volume's: its owner finds it, and is who calls from inside. So nobody else gets into one.
+Status SubmitCall::check_dev_container() {
+  if (!spec_.dev_container) return ok();
+  const storage::VolumeInfo volume = TRY(parts_.storage.volume(spec_.root.volume));
+  if (level_on(who_, volume) < Level::kOwn) {
+    return Error{
+        Code::kDenied,
+        fmt::format("the dev container of volume '{}' is for '{}', whose volume it is", volume.name,
+                    volume.owner),
+        fmt::format(
+            "devrun --volume {} -- CMD, which runs in a snapshot; devrun volume fork {} NEW",
+            volume.name, volume.name)};
   }
-  TRY(check_owner(parts_.storage, who_, spec_.root.volume));
-  // Whoever starts it, it is the volume's: its owner finds it, and is who calls from inside.
-  if (spec_.dev_container) spec_.user = TRY(parts_.storage.volume(spec_.root.volume)).owner;
+  spec_.user = volume.owner;
+  return ok();
+}
+
+Status SubmitCall::stay_within_rights() {
+  storage::Storage& storage = parts_.storage;
+  for (const PathRule& rule : spec_.paths) {
+    if (rule.volume.empty() || rule.volume == spec_.root.volume) continue;
+    TRY(volume_of_request(storage, who_, rule.volume, Level::kWrite));
+  }
+  const storage::VolumeInfo volume = TRY(storage.volume(spec_.root.volume));
+  if (level_on(who_, volume) >= Level::kWrite) return ok();
+  if (spec_.results == Results::kHome) spec_.results = Results::kKeep;
+  for (const PathRule& rule : spec_.paths) {
+    if (rule.kind != PathKind::kLive || !(rule.volume.empty() || rule.volume == volume.name)) {
+      continue;
+    }
+    return Error{
+        Code::kDenied,
+        fmt::format("'{}' would be the live folder of volume '{}' of '{}', which is shared "
+                    "with '{}' for reading alone",
+                    rule.path, volume.name, volume.owner, who_.user),
+        "devrun without --live; devrun volume paths"};
+  }
   return ok();
 }
 
 Status SubmitCall::check_tree() {
-  TRY(check_owner(parts_.storage, who_, spec_.root.volume));
   const auto found = parts_.storage.find_snapshot({spec_.root.volume, spec_.root.tree.hex()});
   if (found) return ok();
   if (found.error().code != Code::kNotFound) return found.error();
@@ -140,18 +168,31 @@ Status SubmitCall::check_tree() {
 
 Status SubmitCall::settle_paths() {
   if (spec_.dev_container) return ok();
-  for (const PathRule& rule : spec_.paths) {
-    if (!rule.volume.empty() && rule.volume != spec_.root.volume) {
-      TRY(volume_of_request(parts_.storage, who_, rule.volume, Need::kNames));
+  PathRules of_volume = TRY(parts_.storage.volume_paths(spec_.root.volume));
+  const storage::VolumeInfo volume = TRY(parts_.storage.volume(spec_.root.volume));
+  if (level_on(who_, volume) < Level::kWrite) {
+    // What is live for its owner is what the snapshot has of it for others.
+    for (PathRule& rule : of_volume) {
+      if (rule.kind == PathKind::kLive) rule.kind = PathKind::kKept;
     }
   }
-  const PathRules of_volume = TRY(parts_.storage.volume_paths(spec_.root.volume));
   spec_.paths = effective_paths(spec_.program, of_volume, sites_, spec_.paths);
   return ok();
 }
 
 Status SubmitCall::prepare() {
-  if (request_.has_again()) return check_tree();
+  if (spec_.root.volume.empty()) {
+    return Error{Code::kInvalid, "no volume to run in: this is no dev container",
+                 "devrun --volume V …, or set DEVRUN_VOLUME; devrun volume ls"};
+  }
+  // Inside a job its own tree is there to it, whoever else's the volume is.
+  const bool is_own_tree = root_is_set_ && !request_.has_again();
+  if (!is_own_tree) TRY(check_volume(parts_.storage, who_, spec_.root.volume));
+  TRY(check_dev_container());
+  if (request_.has_again()) {
+    TRY(stay_within_rights());
+    return check_tree();
+  }
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   TRY(prepare_root());
   spec_.setup_once = setup_keys(spec_, request_.env(), gpu_types_, parts_.sealer);
@@ -169,9 +210,9 @@ void SubmitCall::look_for_setup() {
 }
 
 Status SubmitCall::prepare_root() {
-  if (root_is_set_) return settle_paths();
-  TRY(check_volume());
   TRY(settle_paths());
+  TRY(stay_within_rights());
+  if (root_is_set_) return ok();
   if (!request_.snapshot().empty()) {
     if (spec_.dev_container) {
       return Error{Code::kInvalid, "a dev container runs in the live volume, not in a snapshot",

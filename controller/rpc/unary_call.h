@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "controller/rpc/core_loop.h"
 #include "controller/rpc/identity.h"
+#include "controller/rpc/services.h"
 #include "controller/rpc/status.h"
 
 namespace devrun::controller {
@@ -26,10 +26,28 @@ grpc::ServerUnaryReactor* for_peer(grpc::CallbackServerContext* context, const c
   return reactor;
 }
 
+// The same for one that will be resolved.
+template <typename Work>
+grpc::ServerUnaryReactor* for_peer(const Accounts& accounts, grpc::CallbackServerContext* context,
+                                   const char* call, Work&& work) {
+  return for_peer(context, call, [&](Peer peer, grpc::ServerUnaryReactor& reactor) {
+    peer.accounts = &accounts;
+    work(std::move(peer), reactor);
+  });
+}
+
 // `work` runs on the core's thread, after all that was posted before, and once find_job has `jobs`, if there are such.
 using ForCaller = std::function<void(const State& state, const Who& who, Time now,
                                      grpc::ServerUnaryReactor& reactor)>;
-grpc::ServerUnaryReactor* for_caller(CoreLoop& core, grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* for_caller(const Parts& parts, grpc::CallbackServerContext* context,
                                      const char* call, std::vector<JobId> jobs, ForCaller work);
+
+// `first` on the core's thread, and if it succeeds `then` on a worker, which may block; answers what it returns.
+using WithState = std::function<Status(const State& state, const Who& who, Time now)>;
+using WithWho = std::function<Status(const Who& who)>;
+grpc::ServerUnaryReactor* on_worker(const Parts& parts, grpc::CallbackServerContext* context,
+                                    const char* call, WithState first, WithWho then);
+grpc::ServerUnaryReactor* on_worker(const Parts& parts, grpc::CallbackServerContext* context,
+                                    const char* call, WithWho work);
 
 }  // namespace devrun::controller

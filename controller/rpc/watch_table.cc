@@ -171,7 +171,8 @@ WatchTable::Place WatchTable::place_of(const std::string& epoch, uint64_t sequen
 }
 
 bool WatchTable::may_see(const Who& who, bool all, const JobRow& row) {
-  return who.may_see(row.user, row.volume, row.uid) && (all || row.user == who.user);
+  return who.level_on(row.user, row.volume, row.uid) >= Level::kSee &&
+         (all || row.user == who.user);
 }
 
 bool WatchTable::may_see(const Who& who, bool all, JobId job) const {

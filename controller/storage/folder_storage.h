@@ -42,6 +42,8 @@ class FolderStorage final : public Storage {
   Result<std::vector<RemovedVolume>> removed_volumes() override;
   Status return_volume(const std::string& name) override;
   Status set_quota(const std::string& volume, int64_t bytes) override;
+  Status share(const std::string& volume, const std::string& with,
+               std::optional<ShareFor> access) override;
   Result<PathRules> volume_paths(const std::string& volume) override;
   Status set_volume_paths(const std::string& volume, const PathRules& rules) override;
   Result<std::vector<VolumeInfo>> volumes() override;

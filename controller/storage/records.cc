@@ -73,15 +73,34 @@ Error wrong_field(const std::string& path, const std::string& field) {
   return Error{Code::kCorrupt, fmt::format("{}: '{}' is missing or wrong", path, field), {}};
 }
 
+constexpr std::string_view kReading = "read";
+constexpr std::string_view kWriting = "write";
+
+// Whatever cannot be read is shared with nobody: kCorrupt, and the volume is used by nobody.
+Result<Shares> shares_of(const std::string& path, const Json& json) {
+  Shares out;
+  const auto list = json.find("shares");
+  if (list == json.end()) return out;
+  if (!list->is_object()) return wrong_field(path, "shares");
+  for (const auto& [with, access] : list->items()) {
+    if (access != Json(kReading) && access != Json(kWriting)) return wrong_field(path, "shares");
+    out[with] = access == Json(kWriting) ? ShareFor::kWriting : ShareFor::kReading;
+  }
+  return out;
+}
+
 }  // namespace
 
 Status write_volume_record(const std::string& folder, const VolumeRecord& record) {
-  const Json json = {{"version", kVersion},
-                     {"name", record.name},
-                     {"owner", record.owner},
-                     {"lineage", to_hex(record.lineage)},
-                     {"created_us", record.created.us},
-                     {"quota_bytes", record.quota_bytes}};
+  Json json = {{"version", kVersion},
+               {"name", record.name},
+               {"owner", record.owner},
+               {"lineage", to_hex(record.lineage)},
+               {"created_us", record.created.us},
+               {"quota_bytes", record.quota_bytes}};
+  for (const auto& [with, access] : record.shares) {
+    json["shares"][with] = access == ShareFor::kWriting ? kWriting : kReading;
+  }
   return write_file_durably(folder + "/volume.json", json.dump(2) + "\n", 0600);
 }
 
@@ -90,9 +109,12 @@ Result<VolumeRecord> read_volume_record(const std::string& folder) {
   Json json;
   TRY(read_json(path, json));
   Fields fields{json, {}};
-  VolumeRecord out{fields.text("name"), fields.text("owner"), fields.bytes16("lineage"),
+  VolumeRecord out{fields.text("name"),
+                   fields.text("owner"),
+                   fields.bytes16("lineage"),
                    Time{fields.number("created_us")},
-                   json.contains("quota_bytes") ? fields.number("quota_bytes") : 0};
+                   json.contains("quota_bytes") ? fields.number("quota_bytes") : 0,
+                   TRY(shares_of(path, json))};
   if (!fields.wrong.empty()) return wrong_field(path, fields.wrong);
   return out;
 }

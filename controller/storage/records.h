@@ -1,9 +1,10 @@
 // What a volume's folder says about it, as small JSON files.
-//   volume.json   what it is; replaced when its quota changes
+//   volume.json   what it is; replaced when its quota changes, or with whom it is shared
 //   newest.json   its newest settled snapshot; replaced durably
 //   paths.json    the kinds of paths that somebody has set; likewise; missing if nobody has
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -16,12 +17,18 @@
 
 namespace devrun::storage {
 
+// With whom a volume is shared, beside its owner: users, and groups as "@name".
+enum class ShareFor : uint8_t { kReading = 1, kWriting = 2 };
+using Shares = std::map<std::string, ShareFor>;
+inline constexpr size_t kSharesMax = 256;
+
 struct VolumeRecord {
   std::string name;
   std::string owner;
   tree::Lineage lineage{};
   Time created;
   int64_t quota_bytes = {};  // of the files in a snapshot; 0: none
+  Shares shares = {};
   bool operator==(const VolumeRecord&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,7 @@
 #include "controller/storage/collector.h"
 #include "controller/storage/fault.h"
 #include "controller/storage/home.h"
+#include "controller/storage/records.h"
 #include "controller/storage/setups.h"
 #include "controller/storage/work.h"
 
@@ -44,6 +46,7 @@ struct VolumeInfo {
   std::string damage = {};  // why it cannot be used; empty: it can
   int64_t quota_bytes = 0;  // of the files in a snapshot, by each name; 0: none
   uint64_t snapshots = 0;
+  Shares shares = {};
 };
 
 struct FromDebootstrap {
@@ -134,6 +137,9 @@ class Storage {
   // The one of this name that was removed last. kExists if the name is taken meanwhile.
   virtual Status return_volume(const std::string& name) = 0;
   virtual Status set_quota(const std::string& volume, int64_t bytes) = 0;
+  // nullopt: not with them any more. Durable when it returns; kExhausted beyond kSharesMax.
+  virtual Status share(const std::string& volume, const std::string& with,
+                       std::optional<ShareFor> access) = 0;
   // The kinds of paths that somebody has set for a volume (common/model/path_rules.h); durable when
   // it returns. kCorrupt: they cannot be read.
   virtual Result<PathRules> volume_paths(const std::string& volume) = 0;

@@ -212,6 +212,11 @@ Status FolderStorage::set_quota(const std::string& volume, int64_t bytes) {
   return TRY(find(volume))->set_quota(bytes);
 }
 
+Status FolderStorage::share(const std::string& volume, const std::string& with,
+                            std::optional<ShareFor> access) {
+  return TRY(find(volume))->share(with, access);
+}
+
 Result<PathRules> FolderStorage::volume_paths(const std::string& volume) {
   TRY(find(volume));
   return read_path_rules(volume_folder(volume));

@@ -91,6 +91,7 @@ Result<std::unique_ptr<Volume>> Volume::open(std::string folder, const Driver& d
 Status Volume::load() {
   record_ = TRY(read_volume_record(folder_));
   quota_bytes_ = record_.quota_bytes;
+  shares_ = record_.shares;
   known_record_ = TRY(read_newest_record(folder_));
   catalog_ = TRY(Catalog::open(folder_));
   last_number_ = catalog_->last_number();
@@ -352,8 +353,8 @@ Status Volume::replace_base(const std::string& name) {
 
 VolumeInfo Volume::info() const {
   const std::lock_guard lock(state_mutex_);
-  return {record_.name, record_.owner,    std::string(driver_.name()), record_.created, newest_, {},
-          quota_bytes_, catalog_->count()};
+  return {record_.name, record_.owner, std::string(driver_.name()), record_.created, newest_,
+          {},           quota_bytes_,  catalog_->count(),           shares_};
 }
 
 Status Volume::close() {

@@ -64,8 +64,10 @@ class Volume {
   // Makes every acknowledged snapshot durable without its pending subvolume.
   Status settle();
   VolumeInfo info() const;
+  // As it was when the volume was opened, but for what `info` knows better.
   const VolumeRecord& record() const { return record_; }
   Status set_quota(int64_t bytes);
+  Status share(const std::string& with, std::optional<ShareFor> access);
 
   // ── the catalog (volume_snapshots.cc) ──
   const Catalog& catalog() const { return *catalog_; }
@@ -120,6 +122,7 @@ class Volume {
   ExpectedBodies take_expected(int64_t taken_ns);
   Status make_durable(const Pending& done);
   void remove_or_leave(int folder, const std::string& name) const;
+  VolumeRecord record_now() const;
   Status refuse_beyond_quota(const TreeChange& change) const;
   // The number of a snapshot, and its record if it is new; with build_mutex_.
   uint64_t number_of(const Instant& instant, const SnapshotRecord& wanted, Pending& pending);
@@ -165,6 +168,7 @@ class Volume {
   Snapshot newest_;
   size_t known_tree_bytes_ = 0;
   int64_t quota_bytes_ = 0;
+  Shares shares_;
   std::map<uint64_t, Time> asked_for_;  // snapshots, by number
   ExpectedBodies expected_;             // by inode
 };

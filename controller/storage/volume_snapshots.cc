@@ -157,13 +157,38 @@ std::vector<Digest> Volume::trees_in_hand() const {
   return out;
 }
 
+VolumeRecord Volume::record_now() const {
+  const std::lock_guard lock(state_mutex_);
+  VolumeRecord out = record_;
+  out.quota_bytes = quota_bytes_;
+  out.shares = shares_;
+  return out;
+}
+
 Status Volume::set_quota(int64_t bytes) {
   const std::lock_guard building(build_mutex_);
-  VolumeRecord record = record_;
+  VolumeRecord record = record_now();
   record.quota_bytes = bytes;
   TRY(write_volume_record(folder_, record));
   const std::lock_guard lock(state_mutex_);
   quota_bytes_ = bytes;
+  return ok();
+}
+
+Status Volume::share(const std::string& with, std::optional<ShareFor> access) {
+  const std::lock_guard building(build_mutex_);
+  VolumeRecord record = record_now();
+  record.shares.erase(with);
+  if (access) record.shares[with] = *access;
+  if (record.shares.size() > kSharesMax) {
+    return Error{Code::kExhausted,
+                 fmt::format("volume '{}' is shared with {} users and groups, which is the most",
+                             record_.name, kSharesMax),
+                 "a group for them: devrun user join USER GROUP"};
+  }
+  TRY(write_volume_record(folder_, record));
+  const std::lock_guard lock(state_mutex_);
+  shares_ = record.shares;
   return ok();
 }
 

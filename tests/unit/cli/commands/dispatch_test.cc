@@ -225,19 +225,42 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: usage: --by: expected user or volume, not 'pool'. Try: devrun help usage; or "
              "devrun -- usage --by pool, to run a program of that name"},
         Case{"volume",
-             "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore, paths. "
-             "Try: "
+             "devrun: volume: expected create, fork, import, ls, du, quota, rm, restore, paths, "
+             "share. Try: "
              "devrun "
              "help volume; or devrun -- volume, to run a program of that name"},
         Case{"volume creat a",
              "devrun: volume: 'creat' is not create, fork, import, ls, du, quota, rm, restore, "
-             "paths: did "
+             "paths, share: did "
              "you mean create? Try: devrun help volume; or devrun -- "
              "volume creat a, to run a program of that name"},
-        Case{"volume share a",
-             "devrun: volume: `devrun volume share` is not in this version yet. Try: devrun help "
-             "volume; or devrun -- volume "
-             "share a, to run a program of that name"},
+        Case{"volume share a", "action"}, Case{"volume share a b --read", "action"},
+        Case{"volume share a @g --none --json", "action"},
+        Case{"volume share a b",
+             "devrun: volume: share: expected one of --read, --write and --none. Try: devrun "
+             "volume share a b --read; or devrun -- volume share a b, to run a program of that "
+             "name"},
+        Case{"volume share a --write",
+             "devrun: volume: share: with whom? Expected a user or @GROUP. Try: devrun volume "
+             "share a USER --read; or devrun -- volume share a --write, to run a program of that "
+             "name"},
+        Case{"user", "action"}, Case{"user ls --json", "action"},
+        Case{"user add --role admin --group a --group b --valid 1d ada", "action"},
+        Case{"user token --revoke ada", "action"}, Case{"user rm ada", "action"},
+        Case{"user join ada vision speech", "action"},
+        Case{"user join ada",
+             "devrun: user: join: expected a user and groups. Try: devrun user join ada vision; or "
+             "devrun -- user join ada, to run a program of that name"},
+        Case{"user tokn ada",
+             "devrun: user: 'tokn' is not add, token, rm, join, leave, ls: did you mean token? "
+             "Try: devrun help user; or devrun -- user tokn ada, to run a program of that name"},
+        Case{"user rm --role admin ada",
+             "devrun: user: --role goes with add, not with rm. Try: devrun help user; or devrun "
+             "-- user rm --role admin ada, to run a program of that name"},
+        Case{"login 10.0.0.1:7444", "action"},
+        Case{"login",
+             "devrun: login: expected HOST:PORT and a token. Try: the whole line that `devrun user "
+             "add` has printed; or devrun -- login, to run a program of that name"},
         Case{
             "snapshot restore a",
             "devrun: snapshot: restore: expected VOLUME@SNAPSHOT, such as ada@12. Try: devrun help "

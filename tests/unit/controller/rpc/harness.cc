@@ -2,10 +2,12 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
+#include "controller/access/accounts.h"
 
 namespace devrun::controller::testing {
 
@@ -32,6 +34,13 @@ class MemoryStorage final : public storage::Storage {
   Result<std::vector<storage::RemovedVolume>> removed_volumes() override { return absent(); }
   Status return_volume(const std::string&) override { return absent(); }
   Status set_quota(const std::string&, int64_t) override { return absent(); }
+  Status share(const std::string& volume, const std::string& with,
+               std::optional<storage::ShareFor> access) override {
+    const std::lock_guard lock(volumes_->mutex);
+    volumes_->shares[volume].erase(with);
+    if (access) volumes_->shares[volume][with] = *access;
+    return ok();
+  }
   Result<PathRules> volume_paths(const std::string& volume) override {
     const std::lock_guard lock(volumes_->mutex);
     return volumes_->paths[volume];
@@ -116,15 +125,14 @@ class MemoryStorage final : public storage::Storage {
   Result<std::vector<storage::VolumeInfo>> volumes() override {
     const std::lock_guard lock(volumes_->mutex);
     std::vector<storage::VolumeInfo> out;
-    for (const auto& [name, owner] : volumes_->owners)
-      out.push_back({name, owner, "memory", {}, {}, {}, 0, 0});
+    for (const auto& [name, owner] : volumes_->owners) out.push_back(info_of(name, owner));
     return out;
   }
   Result<storage::VolumeInfo> volume(const std::string& name) override {
     const std::lock_guard lock(volumes_->mutex);
     const auto it = volumes_->owners.find(name);
     if (it == volumes_->owners.end()) return Error{Code::kNotFound, "no volume " + name, {}};
-    return storage::VolumeInfo{name, it->second, "memory", {}, {}, {}, 0, 0};
+    return info_of(name, it->second);
   }
   Result<storage::Snapshot> take_snapshot(const std::string&) override {
     const std::lock_guard lock(volumes_->mutex);
@@ -139,6 +147,13 @@ class MemoryStorage final : public storage::Storage {
   std::string jobs_path() const override { return folder_ + "/jobs"; }
 
  private:
+  // With the mutex.
+  storage::VolumeInfo info_of(const std::string& name, const std::string& owner) const {
+    storage::VolumeInfo out{name, owner, "memory", {}, {}, {}, 0, 0};
+    const auto shares = volumes_->shares.find(name);
+    if (shares != volumes_->shares.end()) out.shares = shares->second;
+    return out;
+  }
   static Error absent() { return {Code::kUnsupported, "not in memory", {}}; }
 
   std::shared_ptr<Volumes> volumes_;
@@ -180,7 +195,24 @@ TestCluster::~TestCluster() {
   std::filesystem::remove_all(folder_);
 }
 
+namespace {
+
+void make_users(const std::string& folder) {
+  if (!make_folders(folder, 0700)) std::abort();
+  const auto accounts = *Accounts::open(folder + "/accounts.json");
+  const std::vector<std::pair<std::string, UserAccount>> users = {
+      {"ada", {}}, {"bob", {Role::kUser, {"vision"}}}, {"carol", {}},           {"mallory", {}},
+      {"eve", {}}, {"rita", {Role::kReader}},          {"olga", {Role::kAdmin}}};
+  for (const auto& [name, account] : users) {
+    if (!accounts->is_there(name) && !accounts->add(name, account)) std::abort();
+  }
+}
+
+}  // namespace
+
 void TestCluster::start() {
+  // Once: a user who was removed stays away.
+  if (!std::filesystem::exists(folder_ + "/state")) make_users(folder_ + "/state");
   ServerOptions options;
   options.state_folder = folder_ + "/state";
   options.listen = "127.0.0.1:0";
@@ -199,6 +231,13 @@ void TestCluster::start() {
     std::abort();
   }
   server_ = std::move(*server);
+}
+
+std::vector<std::string> TestCluster::audit() const {
+  std::vector<std::string> out;
+  std::stringstream lines(*read_file(folder_ + "/state/audit.jsonl"));
+  for (std::string line; std::getline(lines, line);) out.push_back(line);
+  return out;
 }
 
 void TestCluster::stop() {

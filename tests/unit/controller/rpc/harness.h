@@ -30,6 +30,7 @@ bool eventually(const std::function<bool()>& condition);
 struct Volumes {
   std::mutex mutex;
   std::map<std::string, std::string> owners{{"work", "ada"}};
+  std::map<std::string, storage::Shares> shares;
   bool snapshots_fail = false;
   uint64_t snapshots_taken = 0;
   bool snapshots_are_gone = false;
@@ -40,6 +41,7 @@ struct Call : grpc::ClientContext {
   Call() { set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30)); }
 };
 
+// Its users: ada, bob (of the group vision), carol, mallory, eve; rita, who is read-only; olga, an administrator.
 class TestCluster {
  public:
   TestCluster();
@@ -58,6 +60,8 @@ class TestCluster {
   // Where machines without a certificate join.
   std::shared_ptr<grpc::Channel> join_channel();
   const Pem& authority() const { return authority_; }
+  // The lines of the audit log.
+  std::vector<std::string> audit() const;
 
  private:
   std::string folder_;

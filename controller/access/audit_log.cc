@@ -1,0 +1,94 @@
+#include "controller/access/audit_log.h"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "common/base/log.h"
+#include "common/base/utf8.h"
+#include "common/runtime/file.h"
+
+namespace devrun::controller {
+
+namespace {
+
+std::string shown(Time at) {
+  const auto seconds = static_cast<std::time_t>(at.us / 1'000'000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, at.us % 1'000'000 / 1000);
+}
+
+}  // namespace
+
+std::string audit_line(const AuditEntry& entry) {
+  nlohmann::ordered_json json = {{"time", shown(entry.at)},
+                                 {"who", in_utf8(entry.who)},
+                                 {"role", entry.role},
+                                 {"from", in_utf8(entry.from)},
+                                 {"call", entry.call}};
+  if (!entry.via.empty()) json["via"] = in_utf8(entry.via);
+  nlohmann::ordered_json about = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : entry.about) {
+    auto parsed = nlohmann::ordered_json::parse(value, nullptr, false);
+    about[name] =
+        parsed.is_discarded() ? nlohmann::ordered_json(in_utf8(value)) : std::move(parsed);
+  }
+  json["about"] = std::move(about);
+  json["result"] = entry.begun ? "begun" : entry.error.empty() ? "ok" : "failed";
+  if (!entry.error.empty()) json["error"] = in_utf8(entry.error);
+  json["ms"] = entry.took.us / 1000;
+  return json.dump() + "\n";
+}
+
+Result<std::unique_ptr<AuditLog>> AuditLog::open(std::string file, AuditLimits limits) {
+  std::unique_ptr<AuditLog> out(new AuditLog(std::move(file), limits));
+  TRY(out->begin_file());
+  return out;
+}
+
+Status AuditLog::begin_file() {
+  fd_ = TRY(open_file(file_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+  struct stat st {};
+  if (::fstat(fd_.get(), &st) != 0) return errno_error(file_, errno);
+  bytes_ = static_cast<size_t>(st.st_size);
+  return ok();
+}
+
+// A name that cannot be moved stays: then the file grows beyond its bound rather than lose a line.
+void AuditLog::rotate() {
+  for (int n = limits_.files_max - 1; n >= 1; --n) {
+    const std::string from = n == 1 ? file_ : fmt::format("{}.{}", file_, n - 1);
+    if (::rename(from.c_str(), fmt::format("{}.{}", file_, n).c_str()) != 0 && errno != ENOENT) {
+      log::error("{}: {}", from, errno_error("rename", errno).message);
+    }
+  }
+}
+
+Status AuditLog::append(const std::string& line) {
+  if (!fd_) TRY(begin_file());
+  if (bytes_ > 0 && bytes_ + line.size() > limits_.file_bytes_max) {
+    rotate();
+    TRY(begin_file());
+  }
+  TRY(write_all(fd_.get(), line));
+  bytes_ += line.size();
+  return ok();
+}
+
+void AuditLog::write(const AuditEntry& entry) {
+  const std::string line = audit_line(entry);
+  const std::lock_guard lock(mutex_);
+  const Status written = append(line);
+  if (!written && !failed_) {
+    log::error("{}: {}; what is changed is not recorded", file_, written.error().message);
+  }
+  failed_ = !written;
+}
+
+}  // namespace devrun::controller

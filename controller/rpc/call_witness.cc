@@ -1,0 +1,167 @@
+#include "controller/rpc/call_witness.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "controller/access/rights.h"
+#include "controller/rpc/audited_fields.h"
+#include "controller/rpc/clock.h"
+
+namespace devrun::controller {
+
+namespace {
+
+using grpc::experimental::InterceptionHookPoints;
+using grpc::experimental::InterceptorBatchMethods;
+using grpc::experimental::ServerRpcInfo;
+
+std::optional<Certified> caller_of(const grpc::ServerContextBase& context) {
+  const auto auth = context.auth_context();
+  if (!auth) return std::nullopt;
+  for (const grpc::string_ref& uri : auth->FindPropertyValues("peer_uri")) {
+    if (auto found = parse_certificate_uri({uri.data(), uri.size()})) return found;
+  }
+  return std::nullopt;
+}
+
+std::string metadata(const grpc::ServerContextBase& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+class CallWitness final : public grpc::experimental::Interceptor {
+ public:
+  CallWitness(WitnessParts parts, const Right& right, ServerRpcInfo& info)
+      : parts_(parts), right_(right), context_(info.server_context()) {
+    const auto who = caller_of(*context_);
+    if (right.changes) begin_entry(who);
+    lasts_ = info.type() != ServerRpcInfo::Type::UNARY;
+    if (lasts_ && who && who->role != Role::kNode) {
+      hold_ = HeldCalls::Hold(parts_.held, certificate_uri(*who), context_);
+    }
+  }
+
+  void Intercept(InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_CANCEL)) {
+      return methods->Proceed();
+    }
+    if (look(*methods) == Verdict::kRevoked) context_->TryCancel();
+    methods->Proceed();  // which may end the call, and us
+  }
+
+ private:
+  enum class Verdict { kGood, kRevoked };
+  // A read and the ending may come at once.
+  Verdict look(InterceptorBatchMethods& batch) {
+    const std::lock_guard lock(mutex_);
+    if (batch.QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE)) {
+      take_request(static_cast<const google::protobuf::Message*>(batch.GetRecvMessage()));
+    }
+    if (batch.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) {
+      take_reply(static_cast<const google::protobuf::Message*>(batch.GetSendMessage()));
+    }
+    if (batch.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      hold_.reset();  // while the call is sure to live
+      end_entry(batch.GetSendStatus());
+    }
+    // The revocation may have come after the call had been let in, and before it could be found.
+    const bool begins =
+        batch.QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA);
+    const bool is_revoked = begins && hold_.is_held() && !is_admitted(parts_, *context_);
+    return is_revoked ? Verdict::kRevoked : Verdict::kGood;
+  }
+
+  static bool is_admitted(const WitnessParts& parts, const grpc::ServerContextBase& context) {
+    const auto who = caller_of(context);
+    return who && parts.accounts.knows(*who) &&
+           controller::is_admitted(parts.enrolment, *context.auth_context());
+  }
+
+  void begin_entry(const std::optional<Certified>& who) {
+    entry_ = std::make_unique<AuditEntry>();
+    entry_->at = clock_now();
+    entry_->call = std::string(right_.call);
+    entry_->from = context_->peer();
+    if (!who) return;
+    entry_->who = who->name;
+    entry_->role = std::string(role_name(who->role));
+    const std::string volume = metadata(*context_, "devrun-forwarded-volume");
+    if (who->role != Role::kNode || volume.empty()) return;
+    entry_->who = metadata(*context_, "devrun-forwarded-user");
+    entry_->role = "container";
+    entry_->via = fmt::format("job {} of volume '{}' on {}, uid {}",
+                              metadata(*context_, "devrun-forwarded-job"), volume, who->name,
+                              metadata(*context_, "devrun-forwarded-uid"));
+  }
+
+  // The first is what the call is about.
+  void take_request(const google::protobuf::Message* request) {
+    if (!entry_ || has_request_ || request == nullptr) return;
+    has_request_ = true;
+    entry_->about = audited_fields(*request);
+    const auto writes = [](const auto& field) { return field.first == "start.write_stdin"; };
+    // Who attaches to look on changes nothing.
+    if (right_.call == "Attach" && std::ranges::none_of(entry_->about, writes)) entry_.reset();
+    if (!entry_ || !lasts_) return;
+    entry_->begun = true;
+    parts_.audit.write(*entry_);
+    entry_->begun = false;
+  }
+
+  // Of a submission the job's number.
+  void take_reply(const google::protobuf::Message* reply) {
+    if (!entry_ || reply == nullptr || right_.call != "Submit") return;
+    for (auto& field : audited_fields(*reply)) {
+      if (field.first == "job") entry_->about.push_back(std::move(field));
+    }
+  }
+
+  void end_entry(const grpc::Status& status) {
+    if (!entry_) return;
+    entry_->took = clock_now() - entry_->at;
+    if (!status.ok()) {
+      entry_->error = status.error_message().empty() ? "failed" : status.error_message();
+    }
+    parts_.audit.write(*entry_);
+    entry_.reset();
+  }
+
+  const WitnessParts parts_;
+  const Right& right_;
+  grpc::ServerContextBase* const context_;
+  std::mutex mutex_;  // guards what follows
+  HeldCalls::Hold hold_;
+  std::unique_ptr<AuditEntry> entry_;
+  bool has_request_ = false;
+  bool lasts_ = false;
+};
+
+class Witnesses final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit Witnesses(WitnessParts parts) : parts_(parts) {}
+
+  // None for what agents call, which is the most: nothing is to be done there.
+  grpc::experimental::Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
+    const Right* right = right_of_path(info->method());
+    if (right == nullptr || right->by == kByNode) return nullptr;
+    const bool lasts = info->type() != ServerRpcInfo::Type::UNARY;
+    if (!right->changes && !lasts) return nullptr;
+    return new CallWitness(parts_, *right, *info);
+  }
+
+ private:
+  const WitnessParts parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> call_witnesses(
+    WitnessParts parts) {
+  return std::make_unique<Witnesses>(parts);
+}
+
+}  // namespace devrun::controller
