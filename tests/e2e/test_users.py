@@ -135,7 +135,7 @@ volume du adas
 volume paths adas
 volume paths adas --home /secret
 volume quota adas 1G
-volume import /etc/hostname adas
+volume import /etc/skel adas
 volume rm --yes adas
 volume restore adas
 volume share adas
