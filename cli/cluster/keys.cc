@@ -29,6 +29,16 @@ Status write_pair(const KeyFiles& files, const Pem& pem) {
 Result<Pem> ensure_authority(const Layout& layout, bool& made) {
   const KeyFiles files = key_files(layout, "ca");
   made = !both_exist(files);
+  // The certificate comes last: alone, it is a node's, or the key was put away. A new authority would lock everybody out.
+  std::error_code failed;
+  if (made && std::filesystem::exists(files.certificate, failed)) {
+    return Error{
+        Code::kConflict,
+        fmt::format("{} is there without its key: this machine belongs to another cluster, or "
+                    "the key was put away",
+                    files.certificate),
+        "devrun up --store DIR for a cluster of its own, or bring back the key"};
+  }
   if (made) {
     Pem pem = TRY(make_authority("devrun cluster " + layout.folder.substr(0, 40), kAuthorityDays));
     TRY(write_pair(files, pem));

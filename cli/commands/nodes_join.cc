@@ -146,6 +146,14 @@ Status settle_config(const Join& wish, const Joined& joined) {
 Result<int> join_cluster(const Join& wish, Context& context) {
   std::string state = start::kStateFolder;
   TRY(check_machine(wish, state));
+  // Its authority would be written over.
+  std::error_code unknown;
+  const fs::path of_cluster = fs::path(start::authority_file(state)).replace_extension(".key");
+  if (fs::exists(of_cluster, unknown)) {
+    return Error{
+        Code::kConflict, fmt::format("{} has a cluster of its own", state),
+        "devrun down and remove it, or `state:` in " + wish.config + " names another folder"};
+  }
   const std::string pki = fs::path(start::authority_file(state)).parent_path().string();
   TRY(make_folders(pki, 0700));
   const std::string pending = pki + "/joining.pem";

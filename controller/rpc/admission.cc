@@ -64,6 +64,10 @@ bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context) {
   return said.who && enrolment.admits(*said.who, said.issued);
 }
 
+std::optional<Time> issued_of(const grpc::AuthContext& context) {
+  return read(context).issued;
+}
+
 HeldCalls::Hold::Hold(HeldCalls& calls, std::string who, grpc::ServerContextBase* context)
     : calls_(&calls), who_(std::move(who)), context_(context) {
   const std::lock_guard lock(calls.mutex_);

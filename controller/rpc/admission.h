@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -21,6 +22,9 @@ std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolmen
 
 // Whether the caller's certificate counts, as it did when the call began.
 bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context);
+
+// When the caller's certificate says that it was granted.
+std::optional<Time> issued_of(const grpc::AuthContext& context);
 
 // Calls that are held open, by who has opened them. Any thread. Outlives the calls.
 class HeldCalls {

@@ -112,8 +112,15 @@ Result<Enrolment::Joined> Enrolment::join(const std::string& secret, const std::
   return Joined{who, std::move(certificate)};
 }
 
-Result<std::string> Enrolment::renew(const Certified& who, const std::string& request, Time now) {
+Result<std::string> Enrolment::renew(const Certified& who, std::optional<Time> issued,
+                                     const std::string& request, Time now) {
   const std::lock_guard lock(mutex_);
+  if (!is_good(who, issued)) {
+    return Error{
+        Code::kDenied,
+        fmt::format("the certificate of {} '{}' is revoked", role_name(who.role), who.name),
+        {}};
+  }
   Book book = book_;
   std::string certificate = TRY(grant(who, request, now, book));
   TRY(keep(std::move(book)));
@@ -156,6 +163,10 @@ Time Enrolment::valid_until(const Certified& who) const {
 
 bool Enrolment::admits(const Certified& who, std::optional<Time> issued) const {
   const std::lock_guard lock(mutex_);
+  return is_good(who, issued);
+}
+
+bool Enrolment::is_good(const Certified& who, std::optional<Time> issued) const {
   if (book_.revoked.empty()) return true;
   const auto found = book_.revoked.find(certificate_uri(who));
   return found == book_.revoked.end() || (issued && *issued > found->second);

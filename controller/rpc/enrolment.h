@@ -47,7 +47,10 @@ class Enrolment {
     std::string certificate;
   };
   Result<Joined> join(const std::string& secret, const std::string& request, Time now);
-  Result<std::string> renew(const Certified& who, const std::string& request, Time now);
+  // `issued`: as the certificate says with which it is asked for. kDenied if that has been revoked: it is looked at here
+  // once more, since a call may have been let in before.
+  Result<std::string> renew(const Certified& who, std::optional<Time> issued,
+                            const std::string& request, Time now);
 
   struct Revoked {
     bool had_token = false;
@@ -75,6 +78,7 @@ class Enrolment {
   };
 
   explicit Enrolment(EnrolmentOptions options) : options_(std::move(options)) {}
+  bool is_good(const Certified& who, std::optional<Time> issued) const;  // with mutex_
   // With mutex_: the book is this one from now on, once it is on disk.
   Status keep(Book book);
   // With mutex_: a moment after any revocation of that name.

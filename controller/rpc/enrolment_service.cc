@@ -85,7 +85,8 @@ grpc::ServerUnaryReactor* EnrolmentService::Renew(Context* context, const pb::Re
       return reactor.Finish(
           to_status(Error{Code::kUnsupported, "this controller grants no certificates", {}}));
     }
-    const auto renewed = enrolment_.renew(peer.certified, request->request(), clock_now());
+    const auto renewed = enrolment_.renew(peer.certified, issued_of(*context->auth_context()),
+                                          request->request(), clock_now());
     if (renewed) reply->set_certificate(*renewed);
     reactor.Finish(renewed ? grpc::Status::OK : to_status(renewed.error()));
   });

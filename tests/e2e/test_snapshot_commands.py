@@ -75,7 +75,7 @@ def test_inside_a_dev_container_the_volume_needs_no_name(cluster):
     assert done.out == b"inner@1\nM /work/version\none\n", done
     denied = cluster.devrun("shell", "inner", "--", "sh", "-c",
                             "exec busybox start-stop-daemon -S -c ada -x /run/devrun/bin/devrun -- snapshot restore @1")
-    assert denied.status == 125 and "only root" in denied.err, denied
+    assert denied.status == 125 and "only for root" in denied.err, denied
     remove(cluster, "inner")
 
 

@@ -238,11 +238,13 @@ TEST(Plan, FlagsChangeNodesNameAndGpus) {
   EXPECT_EQ(task.alternatives, 1u);
 }
 
-TEST(Plan, SharesOfGpusAreRoundedUpAndRemembered) {
+TEST(Plan, SharesOfGpusAreOfOneGpuAndRemembered) {
   const Outcome outcome =
       plan_of("resources: {accelerators: T4:0.5, cpus: 0.5+, memory: 2}\nrun: x\n");
   const TaskPlan& task = outcome.plan->tasks[0];
-  EXPECT_EQ(task.per_node, (Resources{500, int64_t{2} << 30, 1, "T4"}));
+  Resources half{500, int64_t{2} << 30, 1, "T4"};
+  half.gpu_milli = 500;
+  EXPECT_EQ(task.per_node, half);
   EXPECT_EQ(task.gpus_exact, 0.5);
   EXPECT_TRUE(task.cpus_at_least);
 }

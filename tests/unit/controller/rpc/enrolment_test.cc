@@ -57,6 +57,15 @@ TEST_F(EnrolmentBook, ATokenIsGoodForOneKey) {
   EXPECT_EQ(book_->join("something else", request_, kNow).error().code, Code::kDenied);
 }
 
+// The call may have been let in before the revocation.
+TEST_F(EnrolmentBook, WhatWasRevokedMeanwhileIsNotRenewed) {
+  ASSERT_TRUE(book_->join(invite(), request_, kNow));
+  EXPECT_TRUE(book_->renew(kNode, kNow, request_, kNow + seconds(1)));
+  ASSERT_TRUE(book_->revoke(kNode, false, kNow + seconds(5)));
+  EXPECT_EQ(book_->renew(kNode, kNow, request_, kNow + seconds(6)).error().code, Code::kDenied);
+  EXPECT_FALSE(book_->renew(kNode, std::nullopt, request_, kNow + seconds(6)));
+}
+
 TEST_F(EnrolmentBook, ATokenEndsWithItsTime) {
   const std::string secret = invite();
   EXPECT_EQ(book_->join(secret, request_, kNow + kHour + seconds(1)).error().code, Code::kDenied);
