@@ -238,8 +238,8 @@ struct Attempt {
   bool went = false;                   // over the present link
   bool told_first_rank_ended = false;  // likewise
   bool shim_gone = false;              // of the present link
-  bool stays = false;          // ended with 0, but for rank 0\'s sake: no time limit ends it
-  std::optional<Ending> exit;  // as the exit record says
+  bool stays = false;                  // ended with 0, but for rank 0's sake: no time limit ends it
+  std::optional<Ending> exit;          // as the exit record says
   Stage stage;
   ObservedAttempt observed;
 };

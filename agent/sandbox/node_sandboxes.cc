@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/sandbox/environment.h"
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/seccomp.h"
@@ -126,6 +127,8 @@ Status NodeSandboxes::start(const AttemptSpec& asked, const std::string& contain
               .container_socket = container_socket,
               .timeline = timeline,
               .watch = watch};
+  setup.environment =
+      container_environment(spec, ground_.options.node, !ground_.options.shared_folder.empty());
   if (done) {
     Result<gpu::Grant> grant = gpu::grant_gpus(driver, spec.gpus);
     if (grant) setup.grant = std::move(*grant);

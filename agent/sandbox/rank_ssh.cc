@@ -9,21 +9,15 @@
 #include <memory>
 #include <set>
 
+#include "common/base/base64.h"
+#include "common/base/shell_words.h"
+
 namespace devrun::sandbox {
 
 namespace {
 
 constexpr size_t kKeyBytes = 32;
 constexpr std::string_view kKeyType = "ssh-ed25519";
-
-std::string base64(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int n = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                reinterpret_cast<const unsigned char*>(bytes.data()),
-                                static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(n));
-  return out;
-}
 
 void put_number(std::string& out, uint32_t number) {
   for (const int shift : {24, 16, 8, 0}) out.push_back(static_cast<char>(number >> shift));
@@ -70,26 +64,12 @@ std::string pem(std::string_view blob) {
   return out + "-----END OPENSSH PRIVATE KEY-----\n";
 }
 
-bool is_name(std::string_view name) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, fits);
-}
-
-// For a shell: anything but a single quote stands for itself within such quotes.
-std::string single_quoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 // What a session runs first: the rank's environment, then what was asked for, by the shell that the caller has.
 std::string session_script(const std::vector<std::string>& environment) {
   std::string out;
   for (const std::string& variable : environment) {
     const size_t equals = variable.find('=');
-    if (equals == variable.npos || !is_name(variable.substr(0, equals))) continue;
+    if (equals == variable.npos || !is_variable_name(variable.substr(0, equals))) continue;
     out += fmt::format("export {}={}\n", variable.substr(0, equals),
                        single_quoted(variable.substr(equals + 1)));
   }

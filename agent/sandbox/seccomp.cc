@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/sandbox/config.h"
+#include "common/base/base64.h"
 #include "common/runtime/file.h"
 
 namespace devrun::sandbox {
@@ -142,23 +143,6 @@ Result<std::string> program_of(const Filter& filter) {
   const ssize_t n = ::pread(file.get(), out.data(), out.size(), 0);
   if (n <= 0) return errno_error("read the seccomp filter", errno);
   out.resize(static_cast<size_t>(n));
-  return out;
-}
-
-std::string base64(std::string_view in) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t at = 0; at < in.size(); at += 3) {
-    uint32_t bits = 0;
-    const size_t count = std::min<size_t>(3, in.size() - at);
-    for (size_t i = 0; i < 3; ++i) {
-      bits = bits << 8 | (i < count ? static_cast<unsigned char>(in[at + i]) : 0u);
-    }
-    for (size_t i = 0; i < 4; ++i) {
-      out.push_back(i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=');
-    }
-  }
   return out;
 }
 

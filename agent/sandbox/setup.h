@@ -51,7 +51,8 @@ struct Setup {
   std::string container_socket;  // empty: none
   Timeline& timeline;
   const StartWatch& watch;
-  gpu::Grant grant{};                // filled in before the first step
+  gpu::Grant grant{};  // this and the program's environment: filled in before the first step
+  std::vector<std::string> environment{};
   std::vector<BoundFolder> bound{};  // from step_bound and step_node_paths to step_config
   UniqueFd shim_ready{};             // from step_shim to step_go
   UniqueFd shim_go{};

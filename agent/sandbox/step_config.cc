@@ -17,21 +17,21 @@ namespace devrun::sandbox {
 
 namespace {
 
-bool is_there(int root, const std::string& path) {
+bool opens(int root, const std::string& path, uint64_t flags, uint64_t resolve) {
   open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  how.flags = O_PATH | O_CLOEXEC | flags;
+  how.resolve = RESOLVE_IN_ROOT | resolve;
   const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
   return static_cast<bool>(fd);
 }
 
+bool is_there(int root, const std::string& path) {
+  return opens(root, path, 0, RESOLVE_NO_MAGICLINKS);
+}
+
 // A folder of the tree's own, which crun can make a mount point in.
 bool is_plain_folder(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
-  const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-  return static_cast<bool>(fd);
+  return opens(root, path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 }
 
 Status run(Setup& setup) {

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "agent/sandbox/environment.h"
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/names.h"
 #include "agent/sandbox/rank_ssh.h"
@@ -59,9 +58,7 @@ Status make_rank_files(const Setup& setup, const std::string& run_folder) {
   const Caller& caller = spec.program.caller;
   const std::string folder = run_folder + "/" + std::string(file_name(kSshFolder));
   TRY(make_folders(folder));
-  const std::vector<std::string> environment = container_environment(
-      spec, setup.ground.options.node, !setup.ground.options.shared_folder.empty());
-  for (const SmallFile& file : TRY(rank_ssh_files(spec, environment))) {
+  for (const SmallFile& file : TRY(rank_ssh_files(spec, setup.environment))) {
     const std::string path = folder + "/" + file.name;
     TRY(write_file_atomically(path, file.content, file.mode));
     if (::chown(path.c_str(), caller.uid, caller.gid) != 0) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "agent/sandbox/environment.h"
 #include "agent/sandbox/lines.h"
 #include "agent/sandbox/rank_ssh.h"
 #include "agent/sandbox/remove_tree.h"
@@ -41,8 +40,7 @@ Status write_order(const Setup& setup) {
   order.cwd = program.cwd;
   order.setup = program.setup;
   order.argv = program.argv;
-  order.env = container_environment(setup.spec, setup.ground.options.node,
-                                    !setup.ground.options.shared_folder.empty());
+  order.env = setup.environment;
   order.tty = program.tty;
   order.terminal = program.terminal;
   order.reads_stdin = program.reads_stdin;

@@ -2,9 +2,11 @@
 // getenv.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace devrun::cli {
@@ -22,6 +24,12 @@ struct Surroundings {
       if (same) return entry.substr(name.size() + 1);
     }
     return std::nullopt;
+  }
+
+  // Whether this is a dev container or a job, which has neither a cluster nor keys of its own.
+  bool is_in_container() const {
+    std::error_code failed;
+    return !socket.empty() && std::filesystem::exists(socket, failed);
   }
 };
 

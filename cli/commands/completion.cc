@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/commands/connect.h"
+#include "common/base/shell_words.h"
 
 namespace devrun::cli {
 
@@ -60,12 +61,6 @@ std::string bash() {
 complete -o filenames -F _devrun devrun
 )",
                      command_words(), cases, option_words(run_command().help));
-}
-
-std::string single_quoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 std::string zsh() {

@@ -25,9 +25,7 @@ constexpr Example kExamples[] = {
     {"devrun login 10.0.0.1:7444", "asks for the token, which then is in no history of a shell"}};
 
 Status only_outside(const Context& context) {
-  std::error_code failed;
-  const std::string& socket = context.surroundings.socket;
-  if (socket.empty() || !std::filesystem::exists(socket, failed)) return ok();
+  if (!context.surroundings.is_in_container()) return ok();
   return Error{Code::kDenied,
                "this is a dev container or a job: who you are is known here, and no key lies here",
                "devrun login on your own machine"};

@@ -178,9 +178,7 @@ Result<int> join_cluster(const Join& wish, Context& context) {
 }
 
 Status only_on_a_host(const Context& context) {
-  std::error_code failed;
-  const std::string& socket = context.surroundings.socket;
-  if (socket.empty() || !fs::exists(socket, failed)) return ok();
+  if (!context.surroundings.is_in_container()) return ok();
   return Error{Code::kDenied, "this is a dev container or a job, and no machine of its own",
                "the line on the machine that shall be a node"};
 }

@@ -232,8 +232,7 @@ Result<int> run(const RunOptions& options, Context& context) {
   if (options.per_node.gpu_milli != 0 && !options.quiet) {
     context.console.say(
         "a share of a GPU is a share by count: others compute on the same one, and nothing fences "
-        "its "
-        "memory",
+        "its memory",
         "a whole one (-g 1), or a MIG slice, whose memory is its own (devrun nodes show NODE)");
   }
   Sending sending;

@@ -134,9 +134,7 @@ void node_left(const std::string& config_path, const std::string& node) {
 
 // Inside there is neither the cluster nor what it needs, and each answer would be about the wrong machine.
 Status only_on_the_host(const Context& context, std::string_view command) {
-  std::error_code failed;
-  const std::string& socket = context.surroundings.socket;
-  if (socket.empty() || !std::filesystem::exists(socket, failed)) return ok();
+  if (!context.surroundings.is_in_container()) return ok();
   return Error{
       Code::kDenied,
       fmt::format("this is a dev container or a job, and `devrun {}` is about the host", command),

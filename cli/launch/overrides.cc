@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/launch/variable_name.h"
+#include "common/base/shell_words.h"
 
 namespace devrun::launch {
 

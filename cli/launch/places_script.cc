@@ -1,5 +1,7 @@
 #include "cli/launch/places_script.h"
 
+#include "common/base/shell_words.h"
+
 namespace devrun::launch {
 
 namespace {
@@ -81,12 +83,6 @@ unset -f __devrun_fail __devrun_make __devrun_need __devrun_aws __devrun_gsutil 
   __devrun_get __devrun_get_once __devrun_fill
 )bash";
 
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 }  // namespace
 
 std::string places_script(const std::vector<PlaceStep>& places) {
@@ -96,13 +92,13 @@ std::string places_script(const std::vector<PlaceStep>& places) {
     switch (place.kind) {
       case PlaceStep::Kind::kFetch:
         out += place.shared ? "__devrun_get_once " : "__devrun_get ";
-        out += quoted(place.from) + " " + quoted(place.to) + "\n";
+        out += single_quoted(place.from) + " " + single_quoted(place.to) + "\n";
         break;
       case PlaceStep::Kind::kFill:
-        out += "__devrun_fill " + quoted(place.from) + " " + quoted(place.to) + "\n";
+        out += "__devrun_fill " + single_quoted(place.from) + " " + single_quoted(place.to) + "\n";
         break;
       case PlaceStep::Kind::kFolder:
-        out += "__devrun_make " + quoted(place.to) + "\n";
+        out += "__devrun_make " + single_quoted(place.to) + "\n";
         break;
     }
   }

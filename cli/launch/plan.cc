@@ -8,7 +8,7 @@
 #include "cli/launch/plan_mounts.h"
 #include "cli/launch/readers.h"
 #include "cli/launch/substitute.h"
-#include "cli/launch/variable_name.h"
+#include "common/base/shell_words.h"
 #include "common/base/suggest.h"
 
 namespace devrun::launch {

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "cli/launch/readers.h"
-#include "cli/launch/variable_name.h"
 #include "common/base/parse_number.h"
+#include "common/base/shell_words.h"
 
 namespace devrun::launch {
 

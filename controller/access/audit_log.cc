@@ -1,7 +1,6 @@
 #include "controller/access/audit_log.h"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -21,7 +20,9 @@ std::string shown(Time at) {
   const auto seconds = static_cast<std::time_t>(at.us / 1'000'000);
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, at.us % 1'000'000 / 1000);
+  char text[32];
+  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:03}Z", std::string_view(text, n), at.us % 1'000'000 / 1000);
 }
 
 }  // namespace

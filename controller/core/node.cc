@@ -68,8 +68,7 @@ void synchronize(Turn& turn, const Synchronized& input) {
     known.insert(observed.key);
     report(turn, name, observed, true);
   }
-  for (const AttemptKey& key : presence.retained) awaited.erase(key);
-  for (const AttemptKey& key : presence.strays) awaited.erase(key);
+  std::erase_if(awaited, [&](const AttemptKey& key) { return has_output(presence, key); });
   forget_output(turn, awaited);
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
   for (const AttemptKey& key : live) {

@@ -87,6 +87,10 @@ std::optional<Deriving> root_to_derive(const Job& job, TaskKey key) {
   return Deriving{key, task->second.attempt + 1};
 }
 
+bool has_output(const NodePresence& presence, const AttemptKey& key) {
+  return presence.retained.count(key) != 0 || presence.strays.count(key) != 0;
+}
+
 bool is_connected(const State& state, const std::string& node) {
   const auto it = state.presence.nodes.find(node);
   return it != state.presence.nodes.end() && it->second.session != 0;

@@ -43,6 +43,10 @@ struct State : Ledger {
   Schedule schedule;
 };
 
+// Whether more of that attempt's output may come from a node that is here: it has said that it has it, or is to say once
+// more how the attempt ended.
+bool has_output(const NodePresence& presence, const AttemptKey& key);
+
 inline constexpr Duration kSilentAfter = seconds(15);
 inline constexpr Duration kTickCountsAtMost = seconds(2);
 inline constexpr size_t kAttemptsPerNodeMax = 1024;

@@ -140,13 +140,9 @@ Timeline rank_timeline(const Job& job, const Task& task, const Rank& rank) {
 
 namespace {
 
-// A node that is away may come back with what it has, unless it was declared lost; one that is here has said what it has,
-// or is to say once more how it ended.
+// A node that is away may come back with what it has, unless it was declared lost.
 bool may_send_output(const State& state, const std::string& node, const AttemptKey& key) {
-  if (is_connected(state, node)) {
-    const NodePresence& presence = state.presence.nodes.at(node);
-    return presence.retained.count(key) != 0 || presence.strays.count(key) != 0;
-  }
+  if (is_connected(state, node)) return has_output(state.presence.nodes.at(node), key);
   const auto known = state.nodes.find(node);
   return known != state.nodes.end() && !known->second.lost;
 }
@@ -154,7 +150,7 @@ bool may_send_output(const State& state, const std::string& node, const AttemptK
 void note_closed_logs(const State& state, AttemptKey key, const std::vector<Rank>& ranks,
                       TaskView& view) {
   for (const Rank& rank : ranks) {
-    if (rank.ending && !may_send_output(state, rank.node, key)) {
+    if (rank.ending && rank.output_bytes > 0 && !may_send_output(state, rank.node, key)) {
       view.closed_logs.insert({key.attempt, key.rank});
     }
     ++key.rank;

@@ -24,7 +24,7 @@ struct TaskView {
   std::vector<std::vector<int64_t>> past_output = {};  // of those before it, by rank; final
   std::optional<Ending> ending;
   std::vector<int64_t> output_bytes;  // by rank; final once the task has ended
-  // Ended attempts whose log is as long as it will be, as (attempt, rank): all of it is stored, or their node is gone.
+  // Ended attempts that wrote something and whose log is as long as it will be, as (attempt, rank): all of it is stored, or their node is gone.
   std::set<std::pair<uint32_t, uint32_t>> closed_logs = {};
   std::optional<WrittenSummary> wrote;  // of rank 0
   Timeline timeline;                    // the controller's and rank 0's

@@ -197,23 +197,6 @@ LogStart from_proto(const pb::LogStart& in) {
   return out;
 }
 
-Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now) {
-  const auto wanted = [&](const Job& job) {
-    if (!who.may_see(job) || (job.spec.user != who.user && !filter.all)) return false;
-    if (!job.outcome) return true;
-    if (job.outcome->at < filter.since) return false;
-    return filter.all || filter.since.us != 0 || now - job.outcome->at < kRecent;
-  };
-  Listed out;
-  for (auto it = state.jobs.rbegin(); it != state.jobs.rend() && !out.truncated; ++it) {
-    if (!wanted(it->second)) continue;
-    out.truncated = out.jobs.size() == filter.limit;
-    if (!out.truncated) out.jobs.push_back(&it->second);
-  }
-  std::reverse(out.jobs.begin(), out.jobs.end());
-  return out;
-}
-
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id) {
   const Job* job = find_job(state, id);
   if (job == nullptr || !who.may_call_about(*job)) return no_job(fmt::format("{}", id));

@@ -34,17 +34,6 @@ LogStart from_proto(const pb::LogStart& in);
 inline constexpr size_t kListedMax = 1000;
 inline constexpr Duration kRecent = seconds(3600);
 
-struct ListFilter {
-  bool all = false;  // also those that ended long ago, and, for an administrator, other users'
-  Time since;        // those that live or ended since
-  size_t limit = kListedMax;
-};
-struct Listed {
-  std::vector<const Job*> jobs;  // newest last
-  bool truncated = false;
-};
-Listed listed_jobs(const State& state, const Who& who, const ListFilter& filter, Time now);
-
 // kNotFound if there is none about which the caller may make this call.
 Result<const Job*> visible_job(const State& state, const Who& who, JobId id);
 // A job in which the caller may open a session. As visible_job; a dev container is also there for the other users of

@@ -16,6 +16,8 @@
 #include <string>
 #include <utility>
 
+#include "common/base/base64.h"
+
 namespace devrun::tui {
 
 namespace {
@@ -88,22 +90,6 @@ std::optional<Event> mouse_event() {
     out.what = Mouse::What::kWheelDown;
   } else if ((event.bstate & BUTTON1_PRESSED) == 0) {
     return std::nullopt;
-  }
-  return out;
-}
-
-std::string base64(const std::string& text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      out += i + j > text.size() ? '=' : kDigits[bits >> (18 - 6 * j) & 63];
-    }
   }
   return out;
 }
