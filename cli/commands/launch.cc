@@ -7,6 +7,7 @@
 #include "cli/commands/connect.h"
 #include "cli/commands/launch_job.h"
 #include "cli/commands/launch_several.h"
+#include "cli/commands/own_target.h"
 #include "cli/launch/plan.h"
 #include "cli/launch/schema.h"
 #include "common/runtime/file.h"
@@ -194,7 +195,7 @@ void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, C
   bool answered = false;
   // Of what would be brought and made nothing is needed for that.
   const auto asked = [&]() -> Result<ForesightRecord> {
-    const Target target = TRY(find_target(context.surroundings));
+    const Target target = TRY(target_of(context));
     const launch::TaskPlan& task = plan.tasks[0];
     const std::string volume = options.volume.empty() ? target.volume : options.volume;
     const TaskWish wish{task, task.name.empty() ? name_of_file(options.file) : task.name,
@@ -226,7 +227,7 @@ Result<int> launch_file(const LaunchOptions& options, Context& context) {
     say_what_would_be(options, *plan, context);
     return 0;
   }
-  const Target target = TRY(find_target(context.surroundings));
+  const Target target = TRY(target_of(context));
   const LaunchWish wish{*plan,          options.file, options.volume, options.no_setup,
                         options.detach, options.json, options.quiet,  options.fresh_setup};
   return launch_plan(wish, target, context);

@@ -9,6 +9,7 @@
 
 #include "cli/client/enrolment.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/own_target.h"
 #include "cli/start/plans.h"
 #include "common/base/units.h"
 #include "common/runtime/certificate_request.h"
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr Duration kValid = seconds(3600);
 
 Result<int> add(const std::string& name, Duration valid, Context& context) {
-  const Target target = TRY(find_target(context.surroundings));
+  const Target target = TRY(target_of(context));
   const Invitation invitation = TRY(invite_node(target, name, valid));
   TRY(context.console.data(
       fmt::format("devrun nodes join {} {}\n", invitation.join, invitation.token)));
@@ -38,7 +39,7 @@ Result<int> add(const std::string& name, Duration valid, Context& context) {
 }
 
 Result<int> revoke(const std::string& name, Context& context) {
-  const Target target = TRY(find_target(context.surroundings));
+  const Target target = TRY(target_of(context));
   const Revocation revoked = TRY(revoke_node(target, name));
   if (revoked.had_certificate) {
     context.console.say(

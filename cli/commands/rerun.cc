@@ -6,6 +6,7 @@
 #include "cli/client/terminal.h"
 #include "cli/commands/attached_run.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/own_target.h"
 
 namespace devrun::cli {
 
@@ -58,7 +59,7 @@ Result<Submission> submission_for(const Wish& wish, const JobRecord& old, const 
 }
 
 Result<int> rerun(Wish wish, Context& context) {
-  const Target target = TRY(find_target(context.surroundings));
+  const Target target = TRY(target_of(context));
   Controller controller(target);
   const JobRecord old = TRY(controller.get_job(wish.key.job));
   // Its tasks have no common stdout.

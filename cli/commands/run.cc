@@ -8,6 +8,7 @@
 #include "cli/client/terminal.h"
 #include "cli/commands/attached_run.h"
 #include "cli/commands/command.h"
+#include "cli/commands/own_target.h"
 #include "cli/commands/program_path.h"
 #include "cli/commands/run_options.h"
 #include "cli/output/job_text.h"
@@ -217,7 +218,7 @@ Result<int> run(const RunOptions& options, Context& context) {
     return Error{Code::kInvalid, "-t needs a terminal, and stdin is none", "the same without -t"};
   }
   const std::string near = near_command(options.command[0]);
-  const Result<Target> found = find_target(context.surroundings);
+  const Result<Target> found = target_of(context);
   if (is_slip(options, near, found, context.surroundings))
     return say_slip(context.console, options.command[0], near);
   const std::string_view unread = unread_stdin(options, context.in);

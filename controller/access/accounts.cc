@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include "common/base/suggest.h"
 #include "common/runtime/file.h"
@@ -72,6 +71,7 @@ Result<std::unique_ptr<Accounts>> Accounts::open(std::string file) {
 
 Status Accounts::keep(AccountMap people) {
   TRY(write_file_durably(file_, accounts_to_json(people), 0600));
+  const std::lock_guard lock(mutex_);
   people_ = std::move(people);
   return ok();
 }
@@ -95,7 +95,7 @@ Status Accounts::add(const std::string& name, const UserAccount& account) {
                  {}};
   }
   TRY(check_groups(account.groups));
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   if (people_.contains(name)) {
     return Error{Code::kExists, fmt::format("there is a user '{}' already", name),
                  fmt::format("devrun user token {}, for a further machine", name)};
@@ -109,7 +109,7 @@ Status Accounts::add(const std::string& name, const UserAccount& account) {
 }
 
 Status Accounts::remove(const std::string& name) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   AccountMap people = people_;
   if (people.erase(name) == 0) return no_user(people_, name);
   return keep(std::move(people));
@@ -118,7 +118,7 @@ Status Accounts::remove(const std::string& name) {
 Result<UserAccount> Accounts::change_groups(const std::string& name,
                                             const std::set<std::string>& join,
                                             const std::set<std::string>& leave) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   AccountMap people = people_;
   const auto found = people.find(name);
   if (found == people.end()) return no_user(people_, name);
@@ -168,10 +168,17 @@ bool Accounts::is_there(const std::string& name) const {
 }
 
 bool Accounts::is_admin(const std::string& name) const {
-  if (name == kBuiltInAdmin) return true;
+  return name == kBuiltInAdmin || has_role(name, Role::kAdmin);
+}
+
+bool Accounts::is_reader(const std::string& name) const {
+  return has_role(name, Role::kReader);
+}
+
+bool Accounts::has_role(const std::string& name, Role role) const {
   const std::shared_lock lock(mutex_);
   const auto found = people_.find(name);
-  return found != people_.end() && found->second.role == Role::kAdmin;
+  return found != people_.end() && found->second.role == role;
 }
 
 }  // namespace devrun::controller

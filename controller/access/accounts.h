@@ -4,11 +4,12 @@
 //
 // The administrator whom `devrun up` makes, `root`, is none of them: whoever has that key has the authority's, too.
 //
-// Any thread.
+// Any thread: who only looks waits for no disk.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -52,14 +53,17 @@ class Accounts {
   bool knows(const Certified& who) const;
   bool is_there(const std::string& name) const;
   bool is_admin(const std::string& name) const;
+  bool is_reader(const std::string& name) const;
 
  private:
   explicit Accounts(std::string file) : file_(std::move(file)) {}
-  Status keep(AccountMap people);  // with mutex_
+  bool has_role(const std::string& name, Role role) const;
+  Status keep(AccountMap people);  // with changing_
 
   const std::string file_;
+  std::mutex changing_;  // held while the file is written; before mutex_
   mutable std::shared_mutex mutex_;
-  AccountMap people_;
+  AccountMap people_;  // written with both
 };
 
 // [a-z0-9][a-z0-9._-]{0,31}: of users and groups.

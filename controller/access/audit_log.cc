@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <ctime>
@@ -47,13 +48,13 @@ std::string audit_line(const AuditEntry& entry) {
   return json.dump() + "\n";
 }
 
-Result<std::unique_ptr<AuditLog>> AuditLog::open(std::string file, AuditLimits limits) {
-  std::unique_ptr<AuditLog> out(new AuditLog(std::move(file), limits));
+Result<std::unique_ptr<AuditFiles>> AuditFiles::open(std::string file, AuditLimits limits) {
+  std::unique_ptr<AuditFiles> out(new AuditFiles(std::move(file), limits));
   TRY(out->begin_file());
   return out;
 }
 
-Status AuditLog::begin_file() {
+Status AuditFiles::begin_file() {
   fd_ = TRY(open_file(file_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
   struct stat st {};
   if (::fstat(fd_.get(), &st) != 0) return errno_error(file_, errno);
@@ -62,7 +63,7 @@ Status AuditLog::begin_file() {
 }
 
 // A name that cannot be moved stays: then the file grows beyond its bound rather than lose a line.
-void AuditLog::rotate() {
+void AuditFiles::rotate() {
   for (int n = limits_.files_max - 1; n >= 1; --n) {
     const std::string from = n == 1 ? file_ : fmt::format("{}.{}", file_, n - 1);
     if (::rename(from.c_str(), fmt::format("{}.{}", file_, n).c_str()) != 0 && errno != ENOENT) {
@@ -71,25 +72,39 @@ void AuditLog::rotate() {
   }
 }
 
-Status AuditLog::append(const std::string& line) {
+Status AuditFiles::write(const std::string& line) {
   if (!fd_) TRY(begin_file());
   if (bytes_ > 0 && bytes_ + line.size() > limits_.file_bytes_max) {
     rotate();
     TRY(begin_file());
   }
-  TRY(write_all(fd_.get(), line));
-  bytes_ += line.size();
-  return ok();
+  const Status written = write_all(fd_.get(), line);
+  if (written) {
+    bytes_ += line.size();
+  } else if (::ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) {
+    fd_.reset();
+  }
+  return written;
 }
 
-void AuditLog::write(const AuditEntry& entry) {
-  const std::string line = audit_line(entry);
+void AuditFiles::append(const std::string& line) {
   const std::lock_guard lock(mutex_);
-  const Status written = append(line);
+  const Status written = write(line);
   if (!written && !failed_) {
     log::error("{}: {}; what is changed is not recorded", file_, written.error().message);
   }
   failed_ = !written;
+}
+
+Result<std::unique_ptr<AuditLog>> AuditLog::open(const std::string& folder, AuditLimits limits) {
+  auto out = std::make_unique<AuditLog>();
+  out->done_ = TRY(AuditFiles::open(folder + "/audit.jsonl", limits));
+  out->refused_ = TRY(AuditFiles::open(folder + "/audit-refused.jsonl", limits));
+  return out;
+}
+
+void AuditLog::write(const AuditEntry& entry) {
+  (entry.refused ? refused_ : done_)->append(audit_line(entry));
 }
 
 }  // namespace devrun::controller

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <future>
+
 #include "common/base/log.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/snapshot_info.h"
@@ -97,8 +99,25 @@ Status AccessService::remove_user(const std::string& name, pb::RemoveUserReply& 
   TRY(enrolment_.revoke(who, true, clock_now()));
   TRY(parts_.accounts.remove(name));
   held_.end_all(certificate_uri(who));
+  for (const JobId job : live_jobs_of(name)) {
+    held_.end_all(held_name(job));
+    if (reply.jobs_size() < kJobsNamedMax) reply.add_jobs(job);
+  }
   for (const std::string& volume : TRY(volumes_of(name))) reply.add_volumes(volume);
   return ok();
+}
+
+// Blocks; the core outlives the workers.
+std::vector<JobId> AccessService::live_jobs_of(const std::string& name) {
+  std::promise<std::vector<JobId>> jobs;
+  parts_.core.read([&](const State& state, Time) {
+    std::vector<JobId> out;
+    for (const auto& [id, job] : state.jobs) {
+      if (!job.outcome && job.spec.user == name) out.push_back(id);
+    }
+    jobs.set_value(std::move(out));
+  });
+  return jobs.get_future().get();
 }
 
 Status AccessService::share(const Who& who, const pb::ShareVolumeRequest& request,
@@ -126,35 +145,27 @@ Status AccessService::share(const Who& who, const pb::ShareVolumeRequest& reques
 grpc::ServerUnaryReactor* AccessService::AddUser(Context* context,
                                                  const pb::AddUserRequest* request,
                                                  pb::UserToken* reply) {
-  return on_worker(parts_, context, "AddUser",
-                   [=, this](const Who&) { return add_user(*request, *reply); });
+  return on_access_worker(parts_, context, "AddUser",
+                          [=, this](const Who&) { return add_user(*request, *reply); });
 }
 
 grpc::ServerUnaryReactor* AccessService::GiveToken(Context* context,
                                                    const pb::GiveTokenRequest* request,
                                                    pb::UserToken* reply) {
-  return on_worker(parts_, context, "GiveToken",
-                   [=, this](const Who&) { return give_token(*request, *reply); });
+  return on_access_worker(parts_, context, "GiveToken",
+                          [=, this](const Who&) { return give_token(*request, *reply); });
 }
 
 grpc::ServerUnaryReactor* AccessService::RemoveUser(Context* context,
                                                     const pb::RemoveUserRequest* request,
                                                     pb::RemoveUserReply* reply) {
-  return on_worker(
-      parts_, context, "RemoveUser",
-      [=](const State& state, const Who&, Time) {
-        for (const auto& [id, job] : state.jobs) {
-          if (job.outcome || job.spec.user != request->name()) continue;
-          if (reply->jobs_size() < kJobsNamedMax) reply->add_jobs(id);
-        }
-        return ok();
-      },
-      [=, this](const Who&) { return remove_user(request->name(), *reply); });
+  return on_access_worker(parts_, context, "RemoveUser",
+                          [=, this](const Who&) { return remove_user(request->name(), *reply); });
 }
 
 grpc::ServerUnaryReactor* AccessService::ListUsers(Context* context, const pb::ListUsersRequest*,
                                                    pb::ListUsersReply* reply) {
-  return on_worker(parts_, context, "ListUsers", [=, this](const Who&) -> Status {
+  return on_access_worker(parts_, context, "ListUsers", [=, this](const Who&) -> Status {
     for (const auto& [name, account] : parts_.accounts.all()) {
       *reply->add_users() = user_info(name, account, enrolment_);
     }
@@ -165,7 +176,7 @@ grpc::ServerUnaryReactor* AccessService::ListUsers(Context* context, const pb::L
 grpc::ServerUnaryReactor* AccessService::ChangeGroups(Context* context,
                                                       const pb::ChangeGroupsRequest* request,
                                                       pb::UserInfo* reply) {
-  return on_worker(parts_, context, "ChangeGroups", [=, this](const Who&) -> Status {
+  return on_access_worker(parts_, context, "ChangeGroups", [=, this](const Who&) -> Status {
     const UserAccount changed = TRY(parts_.accounts.change_groups(
         request->name(), {request->join().begin(), request->join().end()},
         {request->leave().begin(), request->leave().end()}));

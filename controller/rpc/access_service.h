@@ -19,7 +19,7 @@ class AccessService final : public pb::Access::CallbackService {
   // `held`: the calls that end with their caller's account.
   AccessService(Parts parts, Enrolment& enrolment, HeldCalls& held)
       : parts_(parts), enrolment_(enrolment), held_(held) {}
-  // HOST:PORT where tokens are good. Before the first call; without it nobody can be invited.
+  // HOST:PORT where tokens are good, empty: nobody can be invited. Before the first call.
   void say_where(const std::string& join_address) { join_address_ = join_address; }
 
   Unary* AddUser(Context*, const pb::AddUserRequest*, pb::UserToken*) override;
@@ -38,6 +38,7 @@ class AccessService final : public pb::Access::CallbackService {
   Status remove_user(const std::string& name, pb::RemoveUserReply& reply);
   Status share(const Who& who, const pb::ShareVolumeRequest& request, pb::VolumeInfo& reply);
   Result<std::vector<std::string>> volumes_of(const std::string& name);
+  std::vector<JobId> live_jobs_of(const std::string& name);
 
   Parts parts_;
   Enrolment& enrolment_;

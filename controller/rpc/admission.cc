@@ -2,82 +2,54 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <utility>
 
 namespace devrun::controller {
 
 namespace {
 
-struct Said {
-  std::optional<Certified> who;
-  std::optional<Time> issued;
-};
-Said read(const grpc::AuthContext& context) {
-  Said out;
-  for (const grpc::string_ref& uri : context.FindPropertyValues("peer_uri")) {
-    const std::string_view text(uri.data(), uri.size());
-    if (!out.who) out.who = parse_certificate_uri(text);
-    if (!out.issued) out.issued = parse_issued_uri(text);
-  }
-  return out;
-}
-
 class Admission final : public grpc::AuthMetadataProcessor {
  public:
-  Admission(const Enrolment& enrolment, const Accounts& accounts)
-      : enrolment_(enrolment), accounts_(accounts) {}
+  explicit Admission(const Gate& gate) : gate_(gate) {}
 
   // Looks into maps.
   bool IsBlocking() const override { return false; }
 
   grpc::Status Process(const InputMetadata&, grpc::AuthContext* context, OutputMetadata*,
                        OutputMetadata*) override {
-    const Said said = read(*context);
+    const Presented said = presented_by(*context);
     // Whoever says no name is refused by the call itself.
     if (!said.who) return grpc::Status::OK;
-    if (!accounts_.knows(*said.who)) {
-      return {grpc::StatusCode::PERMISSION_DENIED,
-              fmt::format("there is no {} '{}' in this cluster", role_name(said.who->role),
-                          said.who->name)};
-    }
-    if (enrolment_.admits(*said.who, said.issued)) return grpc::Status::OK;
-    return {grpc::StatusCode::PERMISSION_DENIED,
-            fmt::format("the certificate of {} '{}' is revoked", role_name(said.who->role),
-                        said.who->name)};
+    const Status admitted = gate_.admits(*said.who, said.issued);
+    if (admitted) return grpc::Status::OK;
+    return {grpc::StatusCode::PERMISSION_DENIED, admitted.error().message};
   }
 
  private:
-  const Enrolment& enrolment_;
-  const Accounts& accounts_;
+  const Gate& gate_;
 };
 
 }  // namespace
 
-std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Enrolment& enrolment,
-                                                       const Accounts& accounts) {
-  return std::make_shared<Admission>(enrolment, accounts);
+std::shared_ptr<grpc::AuthMetadataProcessor> admission(const Gate& gate) {
+  return std::make_shared<Admission>(gate);
 }
 
-bool is_admitted(const Enrolment& enrolment, const grpc::AuthContext& context) {
-  const Said said = read(context);
-  return said.who && enrolment.admits(*said.who, said.issued);
+std::string held_name(JobId job) {
+  return fmt::format("job:{}", job);
 }
 
-std::optional<Time> issued_of(const grpc::AuthContext& context) {
-  return read(context).issued;
-}
-
-HeldCalls::Hold::Hold(HeldCalls& calls, std::string who, grpc::ServerContextBase* context)
-    : calls_(&calls), who_(std::move(who)), context_(context) {
+HeldCalls::Hold::Hold(HeldCalls& calls, std::vector<std::string> whose,
+                      grpc::ServerContextBase* context)
+    : calls_(&calls), whose_(std::move(whose)), context_(context) {
   const std::lock_guard lock(calls.mutex_);
-  calls.calls_[who_].insert(context);
+  for (const std::string& one : whose_) calls.calls_[one].insert(context);
 }
 
 HeldCalls::Hold& HeldCalls::Hold::operator=(Hold&& other) noexcept {
   reset();
   calls_ = std::exchange(other.calls_, nullptr);
-  who_ = std::move(other.who_);
+  whose_ = std::move(other.whose_);
   context_ = std::exchange(other.context_, nullptr);
   return *this;
 }
@@ -86,14 +58,16 @@ void HeldCalls::Hold::reset() {
   HeldCalls* const calls = std::exchange(calls_, nullptr);
   if (calls == nullptr) return;
   const std::lock_guard lock(calls->mutex_);
-  const auto found = calls->calls_.find(who_);
-  found->second.erase(context_);
-  if (found->second.empty()) calls->calls_.erase(found);
+  for (const std::string& one : whose_) {
+    const auto found = calls->calls_.find(one);
+    found->second.erase(context_);
+    if (found->second.empty()) calls->calls_.erase(found);
+  }
 }
 
-void HeldCalls::end_all(const std::string& who) {
+void HeldCalls::end_all(const std::string& whose) {
   const std::lock_guard lock(mutex_);
-  const auto found = calls_.find(who);
+  const auto found = calls_.find(whose);
   if (found == calls_.end()) return;
   for (const grpc::ServerContextBase* context : found->second) context->TryCancel();
 }

@@ -72,9 +72,9 @@ Status check_name(const Peer& peer, const std::string& claimed) {
       "start devrun-agent with the name that its certificate carries"};
 }
 
-Result<Synchronized> read(const grpc::CallbackServerContext& context,
+Result<Synchronized> read(const Gate& gate, const grpc::CallbackServerContext& context,
                           const pb::SynchronizeRequest& request) {
-  const Peer peer = TRY(identify(context, "Synchronize"));
+  const Peer peer = TRY(identify(gate, context, "Synchronize"));
   Synchronized input;
   input.hello = wire::from_proto(request.hello());
   TRY(check_name(peer, input.hello.name));
@@ -88,9 +88,9 @@ Result<Synchronized> read(const grpc::CallbackServerContext& context,
   return input;
 }
 
-Result<Reported> read(const grpc::CallbackServerContext& context,
+Result<Reported> read(const Gate& gate, const grpc::CallbackServerContext& context,
                       const pb::ReportRequest& request) {
-  const Peer peer = TRY(identify(context, "Report"));
+  const Peer peer = TRY(identify(gate, context, "Report"));
   TRY(check_name(peer, request.node()));
   Reported input{request.node(), observed_of(request.node(), request.observed()), {}};
   if (request.has_condition() && !request.condition().only_files()) {
@@ -104,14 +104,14 @@ Result<Reported> read(const grpc::CallbackServerContext& context,
 
 // Looks again, once the call can be found: the revocation may have come after the call had been let in.
 HeldCalls::Hold AgentService::hold(const std::string& node, grpc::CallbackServerContext* context) {
-  HeldCalls::Hold out(held_, certificate_uri({Role::kNode, node}), context);
-  if (!is_admitted(enrolment_, *context->auth_context())) context->TryCancel();
+  HeldCalls::Hold out(held_, {certificate_uri({Role::kNode, node})}, context);
+  if (!parts_.gate.admits(*context->auth_context())) context->TryCancel();
   return out;
 }
 
 grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
     grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) {
-  Result<Synchronized> input = read(*context, *request);
+  Result<Synchronized> input = read(parts_.gate, *context, *request);
   if (!input) {
     log::warning("Synchronize refused: {}", input.error().message);
     return new RefuseWrite<pb::DesiredState>(to_status(input.error()));
@@ -147,7 +147,7 @@ grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
 grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* context,
                                                const pb::ReportRequest* request, pb::ReportReply*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  Result<Reported> input = read(*context, *request);
+  Result<Reported> input = read(parts_.gate, *context, *request);
   if (!input) {
     log::warning("Report refused: {}", input.error().message);
     reactor->Finish(to_status(input.error()));
@@ -164,7 +164,7 @@ grpc::ServerUnaryReactor* AgentService::KeepTrace(grpc::CallbackServerContext* c
                                                   const pb::KeepTraceRequest* request,
                                                   pb::KeepTraceReply*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const Result<Peer> peer = identify(*context, "KeepTrace");
+  const Result<Peer> peer = identify(parts_.gate, *context, "KeepTrace");
   const Result<AttemptKey> key = wire::from_proto(request->key());
   if (!peer || !key) {
     reactor->Finish(to_status(peer ? key.error() : peer.error()));
@@ -191,7 +191,7 @@ grpc::ServerUnaryReactor* AgentService::KeepTrace(grpc::CallbackServerContext* c
 
 grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
     grpc::CallbackServerContext* context) {
-  const Result<Peer> peer = identify(*context, "Streams");
+  const Result<Peer> peer = identify(parts_.gate, *context, "Streams");
   if (!peer) return new RefuseBidi<pb::StreamsUp, pb::StreamsDown>(to_status(peer.error()));
   const std::string& node = peer->certified.name;
   return AgentStreams::start(parts_.core, parts_.hub, node, hold(node, context));
@@ -199,7 +199,7 @@ grpc::ServerBidiReactor<pb::StreamsUp, pb::StreamsDown>* AgentService::Streams(
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::BringHome(
     grpc::CallbackServerContext* context) {
-  const Result<Peer> peer = identify(*context, "BringHome");
+  const Result<Peer> peer = identify(parts_.gate, *context, "BringHome");
   if (!peer) return new RefuseBidi<grpc::ByteBuffer, grpc::ByteBuffer>(to_status(peer.error()));
   const std::string& node = peer->certified.name;
   return BringHomeCall::start(parts_, node, hold(node, context));
@@ -207,7 +207,7 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::Bring
 
 grpc::ServerBidiReactor<pb::SessionUp, pb::AttachRequest>* AgentService::Session(
     grpc::CallbackServerContext* context) {
-  const Result<Peer> peer = identify(*context, "Session");
+  const Result<Peer> peer = identify(parts_.gate, *context, "Session");
   if (!peer) return new RefuseBidi<pb::SessionUp, pb::AttachRequest>(to_status(peer.error()));
   const std::string& node = peer->certified.name;
   AgentReactor* const call = parts_.sessions.agent_call(node);

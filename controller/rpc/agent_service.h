@@ -18,8 +18,7 @@ using AgentCalls = pb::Agent::WithCallbackMethod_Synchronize<
 class AgentService final : public AgentCalls {
  public:
   // `held`: of the calls that agents hold open.
-  AgentService(Parts parts, const Enrolment& enrolment, HeldCalls& held)
-      : parts_(parts), enrolment_(enrolment), held_(held) {}
+  AgentService(Parts parts, HeldCalls& held) : parts_(parts), held_(held) {}
 
   grpc::ServerWriteReactor<pb::DesiredState>* Synchronize(
       grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) override;
@@ -40,7 +39,6 @@ class AgentService final : public AgentCalls {
   HeldCalls::Hold hold(const std::string& node, grpc::CallbackServerContext* context);
 
   Parts parts_;
-  const Enrolment& enrolment_;
   HeldCalls& held_;
   std::atomic<uint64_t> sessions_{0};
 };

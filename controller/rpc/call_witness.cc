@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "common/base/parse_number.h"
 #include "controller/access/rights.h"
 #include "controller/rpc/audited_fields.h"
 #include "controller/rpc/clock.h"
@@ -20,17 +21,29 @@ using grpc::experimental::ServerRpcInfo;
 
 std::optional<Certified> caller_of(const grpc::ServerContextBase& context) {
   const auto auth = context.auth_context();
-  if (!auth) return std::nullopt;
-  for (const grpc::string_ref& uri : auth->FindPropertyValues("peer_uri")) {
-    if (auto found = parse_certificate_uri({uri.data(), uri.size()})) return found;
-  }
-  return std::nullopt;
+  return auth ? presented_by(*auth).who : std::nullopt;
 }
 
 std::string metadata(const grpc::ServerContextBase& context, const char* name) {
   const auto found = context.client_metadata().find(name);
   if (found == context.client_metadata().end()) return {};
   return {found->second.data(), found->second.size()};
+}
+
+// What a call answers with that was refused before it did anything.
+bool changed_nothing(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::NOT_FOUND:
+    case grpc::StatusCode::ALREADY_EXISTS:
+    case grpc::StatusCode::UNIMPLEMENTED:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return true;
+    default:
+      return false;
+  }
 }
 
 class CallWitness final : public grpc::experimental::Interceptor {
@@ -40,9 +53,11 @@ class CallWitness final : public grpc::experimental::Interceptor {
     const auto who = caller_of(*context_);
     if (right.changes) begin_entry(who);
     lasts_ = info.type() != ServerRpcInfo::Type::UNARY;
-    if (lasts_ && who && who->role != Role::kNode) {
-      hold_ = HeldCalls::Hold(parts_.held, certificate_uri(*who), context_);
-    }
+    if (lasts_ && who) hold(*who);
+  }
+
+  ~CallWitness() override {
+    if (name_) parts_.gate.callers().end(*context_);
   }
 
   void Intercept(InterceptorBatchMethods* methods) override {
@@ -71,14 +86,17 @@ class CallWitness final : public grpc::experimental::Interceptor {
     // The revocation may have come after the call had been let in, and before it could be found.
     const bool begins =
         batch.QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA);
-    const bool is_revoked = begins && hold_.is_held() && !is_admitted(parts_, *context_);
+    const bool is_revoked =
+        begins && hold_.is_held() && !parts_.gate.admits(*context_->auth_context());
     return is_revoked ? Verdict::kRevoked : Verdict::kGood;
   }
 
-  static bool is_admitted(const WitnessParts& parts, const grpc::ServerContextBase& context) {
-    const auto who = caller_of(context);
-    return who && parts.accounts.knows(*who) &&
-           controller::is_admitted(parts.enrolment, *context.auth_context());
+  // What a node forwards ends with the node's certificate, and with the user whose job it comes from.
+  void hold(const Certified& who) {
+    std::vector<std::string> whose = {certificate_uri(who)};
+    const std::string job = metadata(*context_, "devrun-forwarded-job");
+    if (const auto id = parse_number<JobId>(job)) whose.push_back(held_name(*id));
+    hold_ = HeldCalls::Hold(parts_.held, std::move(whose), context_);
   }
 
   void begin_entry(const std::optional<Certified>& who) {
@@ -91,7 +109,8 @@ class CallWitness final : public grpc::experimental::Interceptor {
     entry_->role = std::string(role_name(who->role));
     const std::string volume = metadata(*context_, "devrun-forwarded-volume");
     if (who->role != Role::kNode || volume.empty()) return;
-    entry_->who = metadata(*context_, "devrun-forwarded-user");
+    name_ = parts_.gate.callers().begin(*context_);
+    entry_->who.clear();
     entry_->role = "container";
     entry_->via = fmt::format("job {} of volume '{}' on {}, uid {}",
                               metadata(*context_, "devrun-forwarded-job"), volume, who->name,
@@ -122,9 +141,11 @@ class CallWitness final : public grpc::experimental::Interceptor {
 
   void end_entry(const grpc::Status& status) {
     if (!entry_) return;
+    if (name_) entry_->who = name_->get();
     entry_->took = clock_now() - entry_->at;
     if (!status.ok()) {
       entry_->error = status.error_message().empty() ? "failed" : status.error_message();
+      entry_->refused = changed_nothing(status.error_code());
     }
     parts_.audit.write(*entry_);
     entry_.reset();
@@ -136,6 +157,7 @@ class CallWitness final : public grpc::experimental::Interceptor {
   std::mutex mutex_;  // guards what follows
   HeldCalls::Hold hold_;
   std::unique_ptr<AuditEntry> entry_;
+  std::shared_ptr<CallerName> name_;
   bool has_request_ = false;
   bool lasts_ = false;
 };

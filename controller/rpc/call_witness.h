@@ -15,8 +15,7 @@ namespace devrun::controller {
 struct WitnessParts {
   AuditLog& audit;
   HeldCalls& held;
-  const Enrolment& enrolment;
-  const Accounts& accounts;
+  const Gate& gate;
 };
 
 // All of `parts` outlive the server.

@@ -81,20 +81,20 @@ grpc::ServerUnaryReactor* ClientService::Hello(Context* context, const pb::Clien
 
 grpc::ServerUnaryReactor* ClientService::Submit(Context* context, const pb::SubmitRequest* request,
                                                 pb::SubmitReply* reply) {
-  return for_peer(parts_.accounts, context, "Submit", [&](Peer peer, Unary& reactor) {
+  return for_peer(parts_.gate, context, "Submit", [&](Peer peer, Unary& reactor) {
     std::make_shared<SubmitCall>(parts_, std::move(peer), *request, *reply, reactor)->start();
   });
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Attach(
     Context* context) {
-  Result<Peer> peer = identify(parts_.accounts, *context, "Attach");
+  Result<Peer> peer = identify(parts_.gate, *context, "Attach");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
   return AttachCall::start(parts_.core, parts_.hub, parts_.attendance, std::move(*peer));
 }
 
 grpc::ServerBidiReactor<pb::AttachRequest, pb::AttachReply>* ClientService::Exec(Context* context) {
-  Result<Peer> peer = identify(parts_.accounts, *context, "Exec");
+  Result<Peer> peer = identify(parts_.gate, *context, "Exec");
   if (!peer) return new RefuseBidi<pb::AttachRequest, pb::AttachReply>(to_status(peer.error()));
   return ExecCall::start({parts_.core, parts_.hub, parts_.agents, parts_.sessions},
                          std::move(*peer));
@@ -115,7 +115,7 @@ grpc::ServerUnaryReactor* ClientService::ListSessions(Context* context,
 grpc::ServerUnaryReactor* ClientService::ListJobs(Context* context,
                                                   const pb::ListJobsRequest* request,
                                                   pb::ListJobsReply* reply) {
-  return for_peer(parts_.accounts, context, "ListJobs", [&](Peer peer, Unary& reactor) {
+  return for_peer(parts_.gate, context, "ListJobs", [&](Peer peer, Unary& reactor) {
     list_jobs(parts_, std::move(peer), *request, *reply, reactor);
   });
 }
@@ -168,7 +168,7 @@ grpc::ServerUnaryReactor* ClientService::CancelJob(Context* context,
 
 grpc::ServerWriteReactor<pb::LogChunk>* ClientService::ReadLog(Context* context,
                                                                const pb::ReadLogRequest* request) {
-  Result<Peer> peer = identify(parts_.accounts, *context, "ReadLog");
+  Result<Peer> peer = identify(parts_.gate, *context, "ReadLog");
   if (!peer) return new RefuseWrite<pb::LogChunk>(to_status(peer.error()));
   return LogCall::start(parts_.core, parts_.hub, std::move(*peer), *request);
 }

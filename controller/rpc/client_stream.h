@@ -9,7 +9,7 @@ namespace devrun::controller {
 template <typename Reply>
 grpc::ServerWriteReactor<Reply>* ClientService::stream(Context* context, const char* call,
                                                        StreamWork<Reply> work) {
-  Result<Peer> peer = identify(parts_.accounts, *context, call);
+  Result<Peer> peer = identify(parts_.gate, *context, call);
   if (!peer) return new RefuseWrite<Reply>(to_status(peer.error()));
   auto made = std::make_shared<WorkerStream<Reply>>();
   made->hold(made);

@@ -15,6 +15,9 @@ namespace {
 constexpr Duration kValidMin = seconds(60);
 constexpr Duration kValidMax = seconds(7 * 86'400);
 constexpr size_t kInvitationsMax = 1000;
+// Each is a file written and synced: enough for all machines of a user at once, and no load from one that asks for ever.
+constexpr double kRenewalsAtOnce = 30;
+constexpr double kRenewalsPerSecond = 1;
 
 std::string hex(std::string_view bytes) {
   std::string out;
@@ -33,16 +36,23 @@ Error denied(std::string why) {
 
 }  // namespace
 
+Error revoked_error(const Certified& who) {
+  return {Code::kDenied,
+          fmt::format("the certificate of {} '{}' is revoked", role_name(who.role), who.name),
+          {}};
+}
+
 Result<std::unique_ptr<Enrolment>> Enrolment::open(EnrolmentOptions options) {
   std::unique_ptr<Enrolment> out(new Enrolment(std::move(options)));
   const Result<std::string> text = read_file(out->options_.file);
   if (!text && text.error().code != Code::kNotFound) return text.error();
-  if (text) out->book_ = TRY(parse(*text, out->options_.file));
+  if (text) out->book_ = TRY(out->parse(*text, out->options_.file));
   return out;
 }
 
 Status Enrolment::keep(Book book) {
   TRY(write_file_durably(options_.file, to_json(book), 0600));
+  const std::lock_guard lock(mutex_);
   book_ = std::move(book);
   return ok();
 }
@@ -53,13 +63,13 @@ Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration vali
     return Error{Code::kInvalid, "a token is good for 1 minute to 7 days", "--valid 1h"};
   }
   const std::string uri = certificate_uri(who);
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   Book book = book_;
   std::erase_if(book.invitations, [&](const auto& entry) {
     return entry.second.until < now || certificate_uri(entry.second.who) == uri;
   });
   const auto member = book.members.find(uri);
-  if (again == Again::kNo && member != book.members.end() && member->second > now) {
+  if (again == Again::kNo && member != book.members.end() && member->second.until > now) {
     return Error{Code::kExists,
                  fmt::format("{} '{}' is in the cluster already", role_name(who.role), who.name),
                  fmt::format("another name, or devrun nodes revoke {} if that one is not to come "
@@ -87,14 +97,15 @@ Result<std::string> Enrolment::grant(const Certified& who, const std::string& re
   }
   std::string certificate =
       TRY(certify_request(options_.authority, request, who, issued, options_.certificate_life));
-  book.members[uri] = now + options_.certificate_life;
+  Member& member = book.members[uri];
+  member = {now + options_.certificate_life, std::max(member.issued, issued)};
   return certificate;
 }
 
 Result<Enrolment::Joined> Enrolment::join(const std::string& secret, const std::string& request,
                                           Time now) {
   const std::string key = name_of_request(request);
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   Book book = book_;
   const auto found = book.invitations.find(hex(hash_of_secret(secret)));
   if (found == book.invitations.end()) return denied("this token is not, or no longer, good");
@@ -114,12 +125,13 @@ Result<Enrolment::Joined> Enrolment::join(const std::string& secret, const std::
 
 Result<std::string> Enrolment::renew(const Certified& who, std::optional<Time> issued,
                                      const std::string& request, Time now) {
-  const std::lock_guard lock(mutex_);
-  if (!is_good(who, issued)) {
-    return Error{
-        Code::kDenied,
-        fmt::format("the certificate of {} '{}' is revoked", role_name(who.role), who.name),
-        {}};
+  const std::lock_guard lock(changing_);
+  if (!is_good(who, issued)) return revoked_error(who);
+  if (!may_renew(certificate_uri(who), now)) {
+    return Error{Code::kExhausted,
+                 fmt::format("{} '{}' has had {} certificates within a minute", role_name(who.role),
+                             who.name, kRenewalsAtOnce),
+                 "again in some seconds"};
   }
   Book book = book_;
   std::string certificate = TRY(grant(who, request, now, book));
@@ -130,7 +142,7 @@ Result<std::string> Enrolment::renew(const Certified& who, std::optional<Time> i
 
 Result<Enrolment::Revoked> Enrolment::revoke(const Certified& who, bool known, Time now) {
   const std::string uri = certificate_uri(who);
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(changing_);
   Book book = book_;
   Revoked out;
   std::erase_if(book.invitations, [&](const auto& entry) {
@@ -139,30 +151,52 @@ Result<Enrolment::Revoked> Enrolment::revoke(const Certified& who, bool known, T
     return true;
   });
   const auto member = book.members.find(uri);
-  out.had_certificate = known || (member != book.members.end() && member->second >= now);
+  out.had_certificate = known || (member != book.members.end() && member->second.until >= now);
   if (member == book.members.end() && !known && !out.had_token) {
     return Error{
         Code::kNotFound,
         fmt::format("there is no {} '{}', and no token for it", role_name(who.role), who.name),
         "devrun nodes"};
   }
-  book.members.erase(uri);
   // A clock that was set back must not let in again what was granted before.
   Time& moment = book.revoked[uri];
   moment = std::max(moment, now);
+  if (member != book.members.end()) {
+    moment = std::max(moment, member->second.issued);
+    book.members.erase(member);
+  }
   TRY(keep(std::move(book)));
   log::info("{} is revoked", uri);
   return out;
 }
 
+bool Enrolment::may_renew(const std::string& uri, Time now) {
+  const auto [found, is_new] = renewals_.try_emplace(uri, Allowance{kRenewalsAtOnce, now});
+  Allowance& allowance = found->second;
+  const double passed = std::max(0.0, static_cast<double>((now - allowance.at).us) / 1e6);
+  allowance = {std::min(kRenewalsAtOnce, allowance.left + passed * kRenewalsPerSecond), now};
+  if (allowance.left < 1) return false;
+  allowance.left -= 1;
+  return true;
+}
+
+bool Enrolment::has_heard_of(const Certified& who) const {
+  const std::string uri = certificate_uri(who);
+  const std::shared_lock lock(mutex_);
+  return book_.members.contains(uri) || book_.revoked.contains(uri) ||
+         std::ranges::any_of(book_.invitations, [&](const auto& entry) {
+           return certificate_uri(entry.second.who) == uri;
+         });
+}
+
 Time Enrolment::valid_until(const Certified& who) const {
-  const std::lock_guard lock(mutex_);
+  const std::shared_lock lock(mutex_);
   const auto found = book_.members.find(certificate_uri(who));
-  return found == book_.members.end() ? Time{} : found->second;
+  return found == book_.members.end() ? Time{} : found->second.until;
 }
 
 bool Enrolment::admits(const Certified& who, std::optional<Time> issued) const {
-  const std::lock_guard lock(mutex_);
+  const std::shared_lock lock(mutex_);
   return is_good(who, issued);
 }
 

@@ -7,13 +7,14 @@
 //              nothing            nothing; may be invited anew
 //
 // A revocation is a moment, as a certificate has one (pki.h, issued_uri): a name that comes back gets certificates of
-// after it. Any thread.
+// after it. Any thread: who only looks waits for no disk, who changes something waits for whoever changes something.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 
 #include "common/base/result.h"
@@ -48,7 +49,7 @@ class Enrolment {
   };
   Result<Joined> join(const std::string& secret, const std::string& request, Time now);
   // `issued`: as the certificate says with which it is asked for. kDenied if that has been revoked: it is looked at here
-  // once more, since a call may have been let in before.
+  // once more, since a call may have been let in before. kExhausted if that name has had too many of late.
   Result<std::string> renew(const Certified& who, std::optional<Time> issued,
                             const std::string& request, Time now);
 
@@ -58,6 +59,9 @@ class Enrolment {
   };
   // A name that was never invited can be revoked if it is `known` otherwise.
   Result<Revoked> revoke(const Certified& who, bool known, Time now);
+
+  // Whether a name was invited, got a certificate here, or was revoked.
+  bool has_heard_of(const Certified& who) const;
 
   // Of the newest certificate that was granted; 0: none was.
   Time valid_until(const Certified& who) const;
@@ -71,25 +75,40 @@ class Enrolment {
     Time until;
     std::string key;  // fingerprint of the request's key that has used it; empty: nobody has
   };
+  struct Member {
+    Time until;   // of the newest certificate
+    Time issued;  // the latest that any certificate says, which the clock of now may be behind
+  };
   struct Book {
     std::map<std::string, Invitation> invitations;  // by the hash of the secret, in hexadecimal
-    std::map<std::string, Time> members;  // by URI name: until when the newest certificate is valid
+    std::map<std::string, Member> members;          // by URI name
     std::map<std::string, Time> revoked;  // by URI name: certificates of until then are refused
+  };
+  // Of one name: what it may have at once, and how fast that comes back.
+  struct Allowance {
+    double left = 0;
+    Time at;
   };
 
   explicit Enrolment(EnrolmentOptions options) : options_(std::move(options)) {}
-  bool is_good(const Certified& who, std::optional<Time> issued) const;  // with mutex_
-  // With mutex_: the book is this one from now on, once it is on disk.
+  bool is_good(const Certified& who, std::optional<Time> issued) const;  // with either mutex
+  // With changing_: the book is this one from now on, once it is on disk.
   Status keep(Book book);
-  // With mutex_: a moment after any revocation of that name.
+  // With changing_: a moment after any revocation of that name.
   Result<std::string> grant(const Certified& who, const std::string& request, Time now, Book& book);
+  bool may_renew(const std::string& uri, Time now);  // with changing_
 
   static std::string to_json(const Book& book);
-  static Result<Book> parse(const std::string& text, const std::string& file);
+  Result<Book> parse(const std::string& text, const std::string& file) const;
 
   const EnrolmentOptions options_;
-  mutable std::mutex mutex_;
-  Book book_;
+  std::mutex changing_;  // held while the file is written; before mutex_
+  std::map<std::string, Allowance> renewals_;
+  mutable std::shared_mutex mutex_;
+  Book book_;  // written with both
 };
+
+// What somebody is told whose certificate does not count any more.
+Error revoked_error(const Certified& who);
 
 }  // namespace devrun::controller

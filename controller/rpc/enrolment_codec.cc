@@ -34,15 +34,22 @@ std::string Enrolment::to_json(const Book& book) {
                          {"until_us", invitation.until.us},
                          {"key", invitation.key}};
   }
+  Json untils = Json::object();
+  Json issued = Json::object();
+  for (const auto& [name, member] : book.members) {
+    untils[name] = member.until.us;
+    issued[name] = member.issued.us;
+  }
   const Json json = {{"version", kVersion},
                      {"tokens", invitations},
-                     {"members", times(book.members)},
+                     {"members", untils},
+                     {"issued", issued},
                      {"revoked", times(book.revoked)}};
   return json.dump(1) + "\n";
 }
 
 // Nobody is let in, or kept out, by a file that is not understood.
-Result<Enrolment::Book> Enrolment::parse(const std::string& text, const std::string& file) {
+Result<Enrolment::Book> Enrolment::parse(const std::string& text, const std::string& file) const {
   const auto damaged = [&](std::string_view what) {
     return Error{Code::kCorrupt, fmt::format("{} cannot be read: {}", file, what),
                  "restore it from a backup; without it, revoked certificates would count again"};
@@ -57,7 +64,14 @@ Result<Enrolment::Book> Enrolment::parse(const std::string& text, const std::str
       out.invitations[hash] = {*who, Time{one.at("until_us").get<int64_t>()},
                                one.at("key").get<std::string>()};
     }
-    out.members = times_of(json.at("members"));
+    // Older files do not say when the newest was issued.
+    const auto issued = times_of(json.value("issued", Json::object()));
+    for (const auto& [name, until] : times_of(json.at("members"))) {
+      const auto known = issued.find(name);
+      out.members[name] = {until, known != issued.end()
+                                      ? known->second
+                                      : until + Duration{-options_.certificate_life.us}};
+    }
     out.revoked = times_of(json.at("revoked"));
     return out;
   } catch (const nlohmann::json::exception& e) {

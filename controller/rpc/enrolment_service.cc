@@ -27,6 +27,15 @@ Result<Certified> certified_of(const std::string& role, const std::string& name)
   return Certified{Role::kNode, name};
 }
 
+// Such a certificate says no moment, so that none of the name would ever count again, and it hides nothing from anybody.
+Error made_by_up(const std::string& node) {
+  return {Code::kUnsupported,
+          fmt::format("{} is a node of the controller's own machine, where its key lies beside the "
+                      "authority's, with which whoever has stolen it makes others",
+                      node),
+          fmt::format("devrun nodes drain {} REASON, or devrun down on that machine", node)};
+}
+
 bool is_known(const State& state, const std::string& node) {
   const auto found = state.nodes.find(node);
   return found != state.nodes.end() && !found->second.lost;
@@ -37,58 +46,55 @@ bool is_known(const State& state, const std::string& node) {
 grpc::ServerUnaryReactor* EnrolmentService::Invite(Context* context,
                                                    const pb::InviteRequest* request,
                                                    pb::InviteReply* reply) {
-  return for_peer(context, "Invite", [&](const Peer& peer, Unary& reactor) {
-    const auto invite = [this, request, reply]() -> Status {
-      const Certified who = TRY(certified_of(request->role(), request->name()));
-      if (join_address_.empty() || !enrolment_.may_invite()) {
-        return Error{Code::kUnsupported,
-                     "nobody can join this cluster: its controller has no port for that",
-                     "docs/install.md, which says how a cluster of several machines is made"};
-      }
-      const auto invited = TRY(enrolment_.invite(who, {request->valid_us()}, clock_now()));
-      reply->set_token(invited.token);
-      reply->set_join(join_address_);
-      reply->set_until_us(invited.until.us);
-      return ok();
-    };
-    const Status invited = invite();
-    if (invited) log::info("{} has made a token for {}", peer.certified.name, request->name());
-    reactor.Finish(to_status(invited));
+  return on_access_worker(parts_, context, "Invite", [=, this](const Who& by) -> Status {
+    const Certified who = TRY(certified_of(request->role(), request->name()));
+    if (join_address_.empty() || !enrolment_.may_invite()) {
+      return Error{Code::kUnsupported,
+                   "nobody can join this cluster: its controller has no port for that",
+                   "docs/install.md, which says how a cluster of several machines is made; the "
+                   "controller's log, if it has one"};
+    }
+    const auto invited = TRY(enrolment_.invite(who, {request->valid_us()}, clock_now()));
+    reply->set_token(invited.token);
+    reply->set_join(join_address_);
+    reply->set_until_us(invited.until.us);
+    log::info("{} has made a token for {}", by.user, request->name());
+    return ok();
   });
 }
 
 grpc::ServerUnaryReactor* EnrolmentService::Revoke(Context* context,
                                                    const pb::RevokeRequest* request,
                                                    pb::RevokeReply* reply) {
-  return for_peer(context, "Revoke", [&](const Peer& peer, Unary& reactor) {
-    core_.read([this, request, reply, by = peer.certified.name, unary = &reactor](
-                   const State& state, Time now) {
-      const auto revoke = [&]() -> Status {
+  auto known = std::make_shared<bool>(false);
+  return on_access_worker(
+      parts_, context, "Revoke",
+      [known, request](const State& state, const Who&, Time) {
+        *known = is_known(state, request->name());
+        return ok();
+      },
+      [=, this](const Who& by) -> Status {
         const Certified who = TRY(certified_of(request->role(), request->name()));
-        const auto revoked = TRY(enrolment_.revoke(who, is_known(state, who.name), now));
+        if (*known && !enrolment_.has_heard_of(who)) return made_by_up(who.name);
+        const auto revoked = TRY(enrolment_.revoke(who, *known, clock_now()));
         reply->set_had_token(revoked.had_token);
         reply->set_had_certificate(revoked.had_certificate);
         held_.end_all(certificate_uri(who));
+        log::info("{} has revoked {}", by.user, request->name());
         return ok();
-      };
-      const Status revoked = revoke();
-      if (revoked) log::info("{} has revoked {}", by, request->name());
-      unary->Finish(to_status(revoked));
-    });
-  });
+      });
 }
 
 grpc::ServerUnaryReactor* EnrolmentService::Renew(Context* context, const pb::RenewRequest* request,
                                                   pb::RenewReply* reply) {
-  return for_peer(context, "Renew", [&](const Peer& peer, Unary& reactor) {
+  const Presented said = presented_by(*context->auth_context());
+  return on_access_worker(parts_, context, "Renew", [=, this](const Who&) -> Status {
     if (!enrolment_.may_invite()) {
-      return reactor.Finish(
-          to_status(Error{Code::kUnsupported, "this controller grants no certificates", {}}));
+      return Error{Code::kUnsupported, "this controller grants no certificates", {}};
     }
-    const auto renewed = enrolment_.renew(peer.certified, issued_of(*context->auth_context()),
-                                          request->request(), clock_now());
-    if (renewed) reply->set_certificate(*renewed);
-    reactor.Finish(renewed ? grpc::Status::OK : to_status(renewed.error()));
+    reply->set_certificate(
+        TRY(enrolment_.renew(*said.who, said.issued, request->request(), clock_now())));
+    return ok();
   });
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "controller/rpc/admission.h"
-#include "controller/rpc/core_loop.h"
+#include "controller/rpc/services.h"
 #include "devrun/v1/enrolment.grpc.pb.h"
 
 namespace devrun::controller {
@@ -15,10 +15,10 @@ class EnrolmentService final : public pb::Enrolment::CallbackService {
  public:
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
-  EnrolmentService(CoreLoop& core, Enrolment& enrolment, HeldCalls& held)
-      : core_(core), enrolment_(enrolment), held_(held) {}
+  EnrolmentService(Parts parts, Enrolment& enrolment, HeldCalls& held)
+      : parts_(parts), enrolment_(enrolment), held_(held) {}
 
-  // HOST:PORT where tokens are good; before the server starts.
+  // HOST:PORT where tokens are good, empty: nowhere; before the server starts.
   void say_where(std::string address) { join_address_ = std::move(address); }
 
   Unary* Invite(Context*, const pb::InviteRequest*, pb::InviteReply*) override;
@@ -26,7 +26,7 @@ class EnrolmentService final : public pb::Enrolment::CallbackService {
   Unary* Renew(Context*, const pb::RenewRequest*, pb::RenewReply*) override;
 
  private:
-  CoreLoop& core_;
+  Parts parts_;
   Enrolment& enrolment_;
   HeldCalls& held_;
   std::string join_address_;

@@ -47,15 +47,6 @@ Error refusal(const Peer& peer, std::string_view call) {
           {}};
 }
 
-std::optional<Certified> certified_of(const grpc::CallbackServerContext& context) {
-  const auto auth = context.auth_context();
-  if (!auth || !auth->IsPeerAuthenticated()) return std::nullopt;
-  for (const grpc::string_ref& uri : auth->FindPropertyValues("peer_uri")) {
-    if (auto found = parse_certificate_uri({uri.data(), uri.size()})) return found;
-  }
-  return std::nullopt;
-}
-
 std::optional<std::string_view> metadata(const grpc::CallbackServerContext& context,
                                          const char* name) {
   const auto it = context.client_metadata().find(name);
@@ -125,29 +116,28 @@ Level Who::level_on(const std::string& owner, const std::string& volume, uint32_
   return reader ? Level::kSee : Level::kNone;
 }
 
-Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call) {
-  const auto certified = certified_of(context);
-  if (!certified) {
+Result<Peer> identify(const Gate& gate, const grpc::CallbackServerContext& context,
+                      std::string_view call) {
+  const auto auth = context.auth_context();
+  const Presented said = auth && auth->IsPeerAuthenticated() ? presented_by(*auth) : Presented{};
+  if (!said.who) {
     return Error{Code::kDenied, "the certificate does not say who calls",
                  "use a certificate that `devrun up` or `devrun nodes add` issued"};
   }
-  Peer peer{*certified, TRY(forwarded_of(context)), &right_of(call)};
+  TRY(gate.admits(*said.who, said.issued));
+  Peer peer{*said.who, TRY(forwarded_of(context)), &right_of(call), said.issued,
+            &gate,     gate.callers().of(context)};
   if ((peer.right->by & kind_of(peer)) == 0) return refusal(peer, call);
   return peer;
 }
 
-Result<Peer> identify(const Accounts& accounts, const grpc::CallbackServerContext& context,
-                      std::string_view call) {
-  Peer peer = TRY(identify(context, call));
-  peer.accounts = &accounts;
-  return peer;
-}
-
 Result<Who> resolve(const State& state, const Peer& peer) {
-  CHECK(peer.accounts != nullptr);
+  CHECK(peer.gate != nullptr);
+  TRY(peer.gate->admits(peer.certified, peer.issued));
+  const Accounts& accounts = peer.gate->accounts();
   if (!peer.forwarded) {
     const auto& [role, name] = peer.certified;
-    return Who{role == Role::kAdmin,  name,      {}, peer.accounts->groups_of(name),
+    return Who{role == Role::kAdmin,  name,      {}, accounts.groups_of(name),
                role == Role::kReader, peer.right};
   }
   const auto node = state.nodes.find(peer.certified.name);
@@ -163,11 +153,17 @@ Result<Who> resolve(const State& state, const Peer& peer) {
                  {}};
   }
   const std::string& user = job->spec.user;
-  if (!peer.accounts->is_there(user)) {
+  if (peer.name) peer.name->set(user);
+  if (!accounts.is_there(user)) {
     return Error{Code::kDenied, fmt::format("'{}' is no user of this cluster any more", user),
                  "an administrator: devrun user ls"};
   }
-  return Who{false, user, peer.forwarded, peer.accounts->groups_of(user), false, peer.right};
+  if (accounts.is_reader(user) && (peer.right->by & kByReader) == 0) {
+    return Error{Code::kDenied,
+                 fmt::format("{} is not for '{}', who may only look", peer.right->call, user),
+                 {}};
+  }
+  return Who{false, user, peer.forwarded, accounts.groups_of(user), false, peer.right};
 }
 
 }  // namespace devrun::controller

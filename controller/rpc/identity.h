@@ -15,9 +15,9 @@
 
 #include "common/base/result.h"
 #include "common/runtime/pki.h"
-#include "controller/access/accounts.h"
 #include "controller/access/rights.h"
 #include "controller/core/state.h"
+#include "controller/rpc/gate.h"
 
 namespace devrun::controller {
 
@@ -36,8 +36,10 @@ struct Forwarded {
 struct Peer {
   Certified certified;
   std::optional<Forwarded> forwarded;
-  const Right* right = nullptr;        // to the call that it makes
-  const Accounts* accounts = nullptr;  // for `resolve`
+  const Right* right = nullptr;  // to the call that it makes
+  std::optional<Time> issued;    // its certificate
+  const Gate* gate = nullptr;
+  std::shared_ptr<CallerName> name;  // null, or where `resolve` says who it is
 };
 
 // A caller of the client service.
@@ -61,13 +63,13 @@ struct Who {
   bool may_call_about(const Job& job) const { return level_on(job) >= right->job; }
 };
 
-// Finds out who calls, and refuses if that kind of caller may not make this call.
-Result<Peer> identify(const grpc::CallbackServerContext& context, std::string_view call);
-// The same of a call whose peer will be resolved.
-Result<Peer> identify(const Accounts& accounts, const grpc::CallbackServerContext& context,
+// Finds out who calls, and refuses if that kind of caller may not make this call, or their certificate counts no more.
+// `gate` outlives the peer.
+Result<Peer> identify(const Gate& gate, const grpc::CallbackServerContext& context,
                       std::string_view call);
 
-// kDenied if the node has no such attempt, or the job's owner is no user any more.
+// kDenied if the certificate counts no more, the node has no such attempt, or the job's owner is no user any more or may
+// not make this call.
 Result<Who> resolve(const State& state, const Peer& peer);
 
 }  // namespace devrun::controller

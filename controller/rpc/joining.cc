@@ -10,6 +10,7 @@
 #include "controller/rpc/clock.h"
 #include "controller/rpc/services.h"
 #include "controller/rpc/status.h"
+#include "controller/rpc/worker_pool.h"
 #include "devrun/v1/enrolment.grpc.pb.h"
 
 namespace devrun::controller {
@@ -19,22 +20,45 @@ namespace {
 constexpr int kMessageBytesMax = 64 << 10;
 constexpr size_t kMemoryBytesMax = 32 << 20;
 constexpr int kStreamsMax = 16;  // of a connection
+constexpr size_t kWaitingMax = 256;
 
 class JoiningService final : public pb::Joining::CallbackService {
  public:
-  JoiningService(const JoiningOptions& options, Enrolment& enrolment)
-      : options_(options), enrolment_(enrolment) {}
+  JoiningService(const JoiningOptions& options, Enrolment& enrolment, AuditLog& audit)
+      : options_(options), enrolment_(enrolment), audit_(audit), workers_(1, kWaitingMax) {}
 
   grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context,
                                  const pb::JoinRequest* request, pb::JoinReply* reply) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const Status joined = join(*request, *reply);
-    if (!joined) log::warning("{} may not join: {}", context->peer(), joined.error().message);
-    reactor->Finish(to_status(joined));
+    const bool queued = workers_.run([this, reactor, context, request, reply] {
+      const Time begun = clock_now();
+      const Status joined = join(*request, *reply);
+      if (!joined) log::warning("{} may not join: {}", context->peer(), joined.error().message);
+      note(begun, context->peer(), joined, *reply);
+      reactor->Finish(to_status(joined));
+    });
+    if (!queued) {
+      reactor->Finish(to_status(Error{Code::kExhausted, "too many machines join", "try again"}));
+    }
     return reactor;
   }
 
  private:
+  void note(Time begun, std::string from, const Status& joined, const pb::JoinReply& reply) {
+    AuditEntry entry;
+    entry.at = begun;
+    entry.who = reply.name();
+    entry.role = reply.role();
+    entry.from = std::move(from);
+    entry.call = "Join";
+    entry.took = clock_now() - begun;
+    if (!joined) {
+      entry.error = joined.error().message;
+      entry.refused = true;
+    }
+    audit_.write(entry);
+  }
+
   Status join(const pb::JoinRequest& request, pb::JoinReply& reply) {
     TRY(check_version("this machine's devrun", request.version()));
     Enrolment::Joined joined =
@@ -49,12 +73,14 @@ class JoiningService final : public pb::Joining::CallbackService {
 
   const JoiningOptions options_;
   Enrolment& enrolment_;
+  AuditLog& audit_;
+  WorkerPool workers_;  // what is granted is synced to disk
 };
 
 class JoiningServer final : public Joining {
  public:
-  JoiningServer(const JoiningOptions& options, Enrolment& enrolment)
-      : service_(options, enrolment) {}
+  JoiningServer(const JoiningOptions& options, Enrolment& enrolment, AuditLog& audit)
+      : service_(options, enrolment, audit) {}
   ~JoiningServer() override {
     if (!server_) return;
     server_->Shutdown(std::chrono::system_clock::now());
@@ -94,9 +120,9 @@ class JoiningServer final : public Joining {
 }  // namespace
 
 Result<std::unique_ptr<Joining>> Joining::listen(const JoiningOptions& options, const Pem& own,
-                                                 const std::string& authority,
-                                                 Enrolment& enrolment) {
-  auto out = std::make_unique<JoiningServer>(options, enrolment);
+                                                 const std::string& authority, Enrolment& enrolment,
+                                                 AuditLog& audit) {
+  auto out = std::make_unique<JoiningServer>(options, enrolment, audit);
   TRY(out->begin(options.listen, own, authority));
   return std::unique_ptr<Joining>(std::move(out));
 }

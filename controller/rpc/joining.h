@@ -7,6 +7,7 @@
 
 #include "common/base/result.h"
 #include "common/runtime/pki.h"
+#include "controller/access/audit_log.h"
 #include "controller/rpc/enrolment.h"
 
 namespace devrun::controller {
@@ -22,10 +23,10 @@ struct JoiningOptions {
 
 class Joining {
  public:
-  // `own`: the controller's certificate and key.
+  // `own`: the controller's certificate and key. Who joined, and who was refused, is written to `audit`.
   static Result<std::unique_ptr<Joining>> listen(const JoiningOptions& options, const Pem& own,
-                                                 const std::string& authority,
-                                                 Enrolment& enrolment);
+                                                 const std::string& authority, Enrolment& enrolment,
+                                                 AuditLog& audit);
   virtual ~Joining() = default;  // ends all calls
   virtual int port() const = 0;
 };

@@ -113,7 +113,7 @@ void answer(const Counting& counting, pb::UseReply& reply) {
 
 grpc::ServerWriteReactor<pb::WatchUpdate>* MonitorService::Watch(Context* context,
                                                                  const pb::WatchRequest* request) {
-  Result<Peer> peer = identify(parts_.accounts, *context, "Watch");
+  Result<Peer> peer = identify(parts_.gate, *context, "Watch");
   if (!peer) return new RefuseWrite<pb::WatchUpdate>(to_status(peer.error()));
   Watches& watches = parts_.watches;
   const auto ready = [&watches, &core = parts_.core] {

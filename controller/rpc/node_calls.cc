@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* ClientService::ListNodes(Context* context,
 grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
                                                          const pb::DeclareNodeLostRequest* request,
                                                          pb::DeclareNodeLostReply* reply) {
-  return for_peer(context, "DeclareNodeLost", [&](const Peer& peer, Unary& reactor) {
+  return for_peer(parts_.gate, context, "DeclareNodeLost", [&](const Peer& peer, Unary& reactor) {
     const std::string reason =
         fmt::format("{} was declared lost by {}", request->node(), peer.certified.name);
     step_of_node(parts_.core, &reactor, request->node(), DeclareLost{request->node(), reason},
@@ -89,7 +89,7 @@ grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
 grpc::ServerUnaryReactor* ClientService::DrainNode(Context* context,
                                                    const pb::DrainNodeRequest* request,
                                                    pb::NodeInfo* reply) {
-  return for_peer(context, "DrainNode", [&](const Peer& peer, Unary& reactor) {
+  return for_peer(parts_.gate, context, "DrainNode", [&](const Peer& peer, Unary& reactor) {
     if (request->drained() &&
         (request->reason().empty() || request->reason().size() > kReasonBytesMax)) {
       return reactor.Finish(to_status(

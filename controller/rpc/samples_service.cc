@@ -11,7 +11,7 @@ grpc::ServerUnaryReactor* SamplesService::TellSample(grpc::CallbackServerContext
                                                      const devrun::v1::NodeSample* request,
                                                      devrun::v1::TellSampleReply*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const Result<Peer> peer = identify(*context, "TellSample");
+  const Result<Peer> peer = identify(gate_, *context, "TellSample");
   Result<NodeSample> sample = wire::from_proto(*request);
   if (!peer || !sample) {
     reactor->Finish(to_status(peer ? sample.error() : peer.error()));

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "controller/metrics/sample_book.h"
+#include "controller/rpc/gate.h"
 #include "devrun/v1/monitor.grpc.pb.h"
 
 namespace devrun::controller {
 
 class SamplesService final : public devrun::v1::Samples::CallbackService {
  public:
-  explicit SamplesService(SampleBook& book) : book_(book) {}
+  SamplesService(SampleBook& book, const Gate& gate) : book_(book), gate_(gate) {}
 
   grpc::ServerUnaryReactor* TellSample(grpc::CallbackServerContext* context,
                                        const devrun::v1::NodeSample* request,
@@ -16,6 +17,7 @@ class SamplesService final : public devrun::v1::Samples::CallbackService {
 
  private:
   SampleBook& book_;
+  const Gate& gate_;
 };
 
 }  // namespace devrun::controller

@@ -32,6 +32,7 @@ constexpr size_t kVolumeQueueMax = 100;
 // Each serves one agent's round at a time, at the speed of that agent.
 constexpr size_t kHomeThreads = 8;
 constexpr size_t kHomeQueueMax = 10'000;
+constexpr size_t kAccessQueueMax = 1000;
 constexpr size_t kSyncThreads = 2;
 constexpr size_t kSyncQueueMax = 100'000;
 constexpr int kMessageBytesMax = 16 << 20;
@@ -55,7 +56,7 @@ Result<Opened> open_state(const ServerOptions& options) {
                            folder + "/enrolment.json",
                            options.joining.certificate_life}));
   std::unique_ptr<Accounts> accounts = TRY(Accounts::open(folder + "/accounts.json"));
-  std::unique_ptr<AuditLog> audit = TRY(AuditLog::open(folder + "/audit.jsonl"));
+  std::unique_ptr<AuditLog> audit = TRY(AuditLog::open(folder));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
   std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
   State state;
@@ -73,13 +74,12 @@ Result<Opened> open_state(const ServerOptions& options) {
 }
 
 std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options,
-                                                     const Enrolment& enrolment,
-                                                     const Accounts& accounts) {
+                                                     const Gate& gate) {
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = options.authority_pem;
   tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
   std::shared_ptr<grpc::ServerCredentials> out = grpc::SslServerCredentials(tls);
-  out->SetAuthMetadataProcessor(admission(enrolment, accounts));
+  out->SetAuthMetadataProcessor(admission(gate));
   return out;
 }
 
@@ -101,6 +101,7 @@ class ServerParts final : public Server {
         enrolment_(std::move(opened.enrolment)),
         accounts_(std::move(opened.accounts)),
         audit_(std::move(opened.audit)),
+        gate_(*enrolment_, *accounts_),
         sealer_(std::move(opened.sealer)),
         journal_(std::move(opened.journal)),
         archive_(std::move(opened.archive)),
@@ -122,26 +123,26 @@ class ServerParts final : public Server {
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
         home_work_(kHomeThreads, kHomeQueueMax),
+        access_work_(1, kAccessQueueMax),
         collecting_(*storage_, core_, *archive_, collect),
-        agent_service_(parts(), *enrolment_, held_),
+        agent_service_(parts(), held_),
         client_service_(parts()),
         monitor_service_(parts()),
-        samples_service_(samples_),
-        enrolment_service_(core_, *enrolment_, held_),
+        samples_service_(samples_, gate_),
+        enrolment_service_(parts(), *enrolment_, held_),
         access_service_(parts(), *enrolment_, held_) {}
 
   ~ServerParts() override { stop(); }
 
   Status listen(const ServerOptions& options) {
-    if (!options.joining.listen.empty()) {
-      enrolment_service_.say_where(options.joining.address);
-      access_service_.say_where(options.joining.address);
-    }
+    const std::string join_address = begin_joining(options);
+    enrolment_service_.say_where(join_address);
+    access_service_.say_where(join_address);
     core_.start();
     archive_->start(core_);
     collecting_.start();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.listen, credentials(options, *enrolment_, *accounts_), &port_);
+    builder.AddListeningPort(options.listen, credentials(options, gate_), &port_);
     builder.RegisterService(&agent_service_);
     builder.RegisterService(&client_service_);
     builder.RegisterService(&monitor_service_);
@@ -149,7 +150,7 @@ class ServerParts final : public Server {
     builder.RegisterService(&enrolment_service_);
     builder.RegisterService(&access_service_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> witnesses;
-    witnesses.push_back(call_witnesses({*audit_, held_, *enrolment_, *accounts_}));
+    witnesses.push_back(call_witnesses({*audit_, held_, gate_}));
     builder.experimental().SetInterceptorCreators(std::move(witnesses));
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.SetMaxSendMessageSize(-1);
@@ -170,10 +171,6 @@ class ServerParts final : public Server {
                    "ss -ltnp"};
     }
     serve_metrics(options.metrics);
-    if (options.joining.listen.empty()) return ok();
-    joining_ = TRY(Joining::listen(options.joining, {options.certificate_pem, options.key_pem},
-                                   options.authority_pem, *enrolment_));
-    log::info("new machines join at port {}", joining_->port());
     return ok();
   }
 
@@ -193,6 +190,7 @@ class ServerParts final : public Server {
     // Each before what it still posts to.
     collecting_.stop();
     home_work_.stop();
+    access_work_.stop();
     volume_work_.stop();
     snapshots_.stop();
     archive_->stop();
@@ -201,6 +199,21 @@ class ServerParts final : public Server {
   }
 
  private:
+  // Where others join; empty: nowhere. Jobs go on without that port, so it keeps no controller from starting.
+  std::string begin_joining(const ServerOptions& options) {
+    if (options.joining.listen.empty()) return {};
+    auto listening = Joining::listen(options.joining, {options.certificate_pem, options.key_pem},
+                                     options.authority_pem, *enrolment_, *audit_);
+    if (!listening) {
+      log::error("{}: nobody can join until the controller is started again",
+                 listening.error().message);
+      return {};
+    }
+    joining_ = std::move(*listening);
+    log::info("new machines join at port {}", joining_->port());
+    return options.joining.address;
+  }
+
   // A page is worth no controller that does not start.
   void serve_metrics(const std::string& address) {
     if (address == "none") return;
@@ -222,9 +235,9 @@ class ServerParts final : public Server {
   }
 
   Parts parts() {
-    return {core_,        *archive_,   hub_,        sessions_, agents_,
-            watches_,     attendance_, *storage_,   sealer_,   snapshots_,
-            volume_work_, home_work_,  round_news_, samples_,  *accounts_};
+    return {core_,       *archive_, hub_,       sessions_,  agents_,      watches_,
+            attendance_, *storage_, sealer_,    snapshots_, volume_work_, home_work_,
+            round_news_, samples_,  *accounts_, gate_,      access_work_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -239,6 +252,7 @@ class ServerParts final : public Server {
   std::unique_ptr<Enrolment> enrolment_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<AuditLog> audit_;
+  Gate gate_;
   HeldCalls held_;
   Sealer sealer_;
   std::unique_ptr<Journal> journal_;
@@ -256,6 +270,7 @@ class ServerParts final : public Server {
   WorkerPool volume_work_;
   RoundNews round_news_;
   WorkerPool home_work_;
+  WorkerPool access_work_;
   Collecting collecting_;
   AgentService agent_service_;
   ClientService client_service_;

@@ -7,6 +7,7 @@
 #include "controller/rpc/archive.h"
 #include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
+#include "controller/rpc/gate.h"
 #include "controller/rpc/round_news.h"
 #include "controller/rpc/session_hub.h"
 #include "controller/rpc/stream_hub.h"
@@ -30,8 +31,10 @@ struct Parts {
   WorkerPool& volume_work;  // creating and removing: minutes
   WorkerPool& home_work;    // what agents bring home
   RoundNews& round_news;
-  SampleBook& samples;  // any thread
-  Accounts& accounts;   // any thread
+  SampleBook& samples;      // any thread
+  Accounts& accounts;       // any thread
+  const Gate& gate;         // any thread
+  WorkerPool& access_work;  // changes of accounts, groups and certificates, one after the other
 };
 
 // Versions speak with each other if they agree in what a release may break.

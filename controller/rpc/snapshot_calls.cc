@@ -144,7 +144,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
 
 grpc::ServerBidiReactor<pb::FillVolumeRequest, pb::Progress>* ClientService::FillVolume(
     Context* context) {
-  Result<Peer> peer = identify(parts_.accounts, *context, "FillVolume");
+  Result<Peer> peer = identify(parts_.gate, *context, "FillVolume");
   if (!peer) return new RefuseBidi<pb::FillVolumeRequest, pb::Progress>(to_status(peer.error()));
   return FillVolumeCall::start(parts_, std::move(*peer));
 }

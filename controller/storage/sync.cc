@@ -35,6 +35,12 @@ bool exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }
 
+std::set<std::string> folders_of(const std::vector<std::string>& paths) {
+  std::set<std::string> out;
+  for (const std::string& path : paths) out.insert(path.substr(0, path.rfind('/')));
+  return out;
+}
+
 }  // namespace
 
 Status sync_files(const std::vector<std::string>& paths) {
@@ -61,14 +67,16 @@ Status sync_files(const std::vector<std::string>& paths) {
 }
 
 Status sync_folders_of(const std::vector<std::string>& paths) {
-  std::set<std::string> folders;
-  for (const std::string& path : paths) folders.insert(path.substr(0, path.rfind('/')));
+  const std::set<std::string> folders = folders_of(paths);
   return sync_files({folders.begin(), folders.end()});
 }
 
+// In no order, since nothing counts before all have returned.
 Status sync_with_folders(const std::vector<std::string>& paths) {
-  TRY(sync_files(paths));
-  return sync_folders_of(paths);
+  std::vector<std::string> all = paths;
+  const std::set<std::string> folders = folders_of(paths);
+  all.insert(all.end(), folders.begin(), folders.end());
+  return sync_files(all);
 }
 
 }  // namespace devrun::storage

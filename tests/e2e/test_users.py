@@ -89,8 +89,11 @@ def users(cluster, *names):
 
 
 def audit(cluster):
-    with open(os.path.join(cluster.folder, "controller", "audit.jsonl"), encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+    lines = []
+    for name in ("audit.jsonl", "audit-refused.jsonl"):
+        with open(os.path.join(cluster.folder, "controller", name), encoding="utf-8") as file:
+            lines += [json.loads(line) for line in file]
+    return lines
 
 
 def test_a_token_makes_a_user_who_works(cluster):

@@ -2,6 +2,7 @@
 #include "controller/access/audit_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -46,7 +47,7 @@ TEST(AuditLog, IsAppendedToAndRotated) {
   const std::string file = folder + "/audit.jsonl";
   const size_t line = audit_line(entry("a")).size();
   for (int i = 0; i < 10; ++i) {  // opened anew for each line
-    const auto log = *AuditLog::open(file, {2 * line, 3});
+    const auto log = *AuditLog::open(folder, {2 * line, 3});
     log->write(entry(std::string(1, static_cast<char>('a' + i))));
   }
   EXPECT_EQ(*read_file(file), audit_line(entry("i")) + audit_line(entry("j")));
@@ -55,6 +56,37 @@ TEST(AuditLog, IsAppendedToAndRotated) {
   EXPECT_FALSE(std::filesystem::exists(file + ".3"));
   EXPECT_EQ(std::filesystem::status(file).permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(AuditLog, RefusalsPushOutNothingThatWasDone) {
+  std::string pattern = std::filesystem::temp_directory_path() / "devrun-audit-XXXXXX";
+  const std::string folder = ::mkdtemp(pattern.data());
+  const auto log = *AuditLog::open(folder, {1, 2});
+  log->write(entry("done"));
+  AuditEntry refused = entry("refused");
+  refused.error = "no";
+  refused.refused = true;
+  for (int i = 0; i < 10; ++i) log->write(refused);
+  EXPECT_EQ(*read_file(folder + "/audit.jsonl"), audit_line(entry("done")));
+  EXPECT_EQ(*read_file(folder + "/audit-refused.jsonl.1"), audit_line(refused));
+  std::filesystem::remove_all(folder);
+}
+
+// A file system of two pages, so that half of the second line fits.
+TEST(AuditLog, HalfALineOfAFullDiskIsTakenBack) {
+  std::string pattern = std::filesystem::temp_directory_path() / "devrun-audit-XXXXXX";
+  const std::string folder = ::mkdtemp(pattern.data());
+  if (::mount("none", folder.c_str(), "tmpfs", 0, "size=8k") != 0) GTEST_SKIP() << "no mounts";
+  const auto log = *AuditLog::open(folder);
+  const std::string long_name(5000, 'x');
+  log->write(entry(long_name));
+  log->write(entry(long_name));
+  log->write(entry("short"));
+  const std::string text = *read_file(folder + "/audit.jsonl");
+  EXPECT_TRUE(text == audit_line(entry(long_name)) + audit_line(entry("short")))
+      << text.size() << " bytes";
+  ::umount2(folder.c_str(), MNT_DETACH);
   std::filesystem::remove_all(folder);
 }
 

@@ -88,6 +88,14 @@ class Access : public ::testing::Test {
     return error;
   }
 
+  // Whatever the node says: from root of job 1's container.
+  static void from_job_1(grpc::ClientContext& call) {
+    call.AddMetadata("devrun-forwarded-volume", "work");
+    call.AddMetadata("devrun-forwarded-job", "1");
+    call.AddMetadata("devrun-forwarded-uid", "0");
+    call.AddMetadata("devrun-forwarded-gid", "0");
+  }
+
   TestCluster cluster_;
 };
 
@@ -258,20 +266,57 @@ TEST_F(Access, TheContainersOfARemovedUserAreRefused) {
   const auto inside = [&] {
     const auto node = cluster_.client(Role::kNode, "node1");
     Call call;
-    call.AddMetadata("devrun-forwarded-volume", "work");
-    call.AddMetadata("devrun-forwarded-job", "1");
-    call.AddMetadata("devrun-forwarded-uid", "0");
-    call.AddMetadata("devrun-forwarded-gid", "0");
+    from_job_1(call);
     pb::ListJobsReply jobs;
     const grpc::Status status = node->ListJobs(&call, {}, &jobs);
     return status.ok() ? "" : error_of(status).message;
   };
   EXPECT_EQ(inside(), "");
+  const auto monitor = pb::Monitor::NewStub(cluster_.channel(Role::kNode, "node1"));
+  Call standing;
+  from_job_1(standing);
+  const auto watch = monitor->Watch(&standing, pb::WatchRequest());
+  pb::WatchUpdate page;
+  ASSERT_TRUE(watch->Read(&page));
   pb::RemoveUserReply removed;
   EXPECT_EQ(remove("ada", &removed).message, "");
   ASSERT_EQ(removed.jobs_size(), 1);
   EXPECT_EQ(removed.jobs(0), 1u);
   EXPECT_EQ(inside(), "'ada' is no user of this cluster any more");
+  while (watch->Read(&page)) {
+  }
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED) << "not by its deadline";
+
+  add("ada", "read-only");
+  EXPECT_EQ(inside(), "");
+  pb::CancelJobRequest cancel;
+  cancel.set_job(1);
+  cancel.set_task(-1);
+  pb::CancelJobReply cancelled;
+  Call call;
+  from_job_1(call);
+  EXPECT_EQ(
+      error_of(cluster_.client(Role::kNode, "node1")->CancelJob(&call, cancel, &cancelled)).message,
+      "CancelJob is not for 'ada', who may only look");
+}
+
+TEST_F(Access, TheAuditLogTakesNoNodesWordForTheUser) {
+  FakeAgent agent(cluster_, "node1");
+  agent.connect();
+  ASSERT_EQ(submit("ada", request("a1")).message, "");
+  ASSERT_TRUE(agent.wait_desired({1, kNoTask, 0, 1}));
+  pb::CancelJobRequest cancel;
+  cancel.set_job(1);
+  cancel.set_task(-1);
+  pb::CancelJobReply cancelled;
+  Call call;
+  from_job_1(call);
+  call.AddMetadata("devrun-forwarded-user", "bob");
+  ASSERT_TRUE(cluster_.client(Role::kNode, "node1")->CancelJob(&call, cancel, &cancelled).ok());
+  ASSERT_TRUE(eventually([&] { return cluster_.audit().size() == 2; }));
+  const std::string line = cluster_.audit()[1];
+  EXPECT_NE(line.find(R"("who":"ada","role":"container")"), std::string::npos) << line;
+  EXPECT_EQ(line.find("bob"), std::string::npos) << line;
 }
 
 TEST_F(Access, WhoOnlyLooksSeesAllRows) {
@@ -305,8 +350,11 @@ TEST_F(Access, EveryChangeHasItsLineAndNoSecretIsInOne) {
   const pb::UserToken token = add("dora");
 
   // A line is written once its call has been answered.
-  ASSERT_TRUE(eventually([&] { return cluster_.audit().size() == 3; }));
-  const std::vector<std::string> lines = cluster_.audit();
+  ASSERT_TRUE(eventually([&] {
+    return cluster_.audit().size() == 2 && cluster_.audit("audit-refused.jsonl").size() == 1;
+  }));
+  std::vector<std::string> lines = cluster_.audit();
+  lines.insert(lines.begin() + 1, cluster_.audit("audit-refused.jsonl").front());
   const auto has = [&](size_t line, std::string_view part) {
     EXPECT_NE(lines[line].find(part), std::string::npos) << part << " in " << lines[line];
   };

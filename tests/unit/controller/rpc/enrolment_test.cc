@@ -109,6 +109,28 @@ TEST_F(EnrolmentBook, ARevocationIsForWhatWasGrantedBefore) {
   EXPECT_FALSE(book_->admits(kNode, later));
 }
 
+TEST_F(EnrolmentBook, ARevocationHoldsAlsoIfTheClockWasSetBackSinceTheCertificate) {
+  const Time ahead = kNow + kHour;
+  ASSERT_TRUE(book_->join(invite(kNow + seconds(60)), request_, ahead));
+  reopen();
+  ASSERT_TRUE(book_->revoke(kNode, false, kNow));
+  EXPECT_FALSE(book_->admits(kNode, ahead));
+  ASSERT_TRUE(book_->join(invite(kNow), request_, kNow));
+  EXPECT_TRUE(book_->admits(kNode, ahead + Duration{1})) << "what is granted later is later";
+}
+
+TEST_F(EnrolmentBook, WhoRenewsForEverIsSlowedDown) {
+  ASSERT_TRUE(book_->join(invite(), request_, kNow));
+  int granted = 0;
+  while (granted < 1000 && book_->renew(kNode, kNow, request_, kNow)) ++granted;
+  EXPECT_GE(granted, 10);
+  EXPECT_LE(granted, 60);
+  EXPECT_EQ(book_->renew(kNode, kNow, request_, kNow).error().code, Code::kExhausted);
+  EXPECT_TRUE(book_->renew(kNode, kNow, request_, kNow + seconds(5)));
+  const Certified other{Role::kUser, "ada"};
+  EXPECT_TRUE(book_->renew(other, kNow, request_, kNow)) << "each has an allowance of its own";
+}
+
 TEST_F(EnrolmentBook, ATokenIsRevokedBeforeAnybodyUsesIt) {
   const std::string secret = invite();
   const auto revoked = book_->revoke(kNode, false, kNow);

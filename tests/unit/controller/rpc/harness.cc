@@ -233,9 +233,9 @@ void TestCluster::start() {
   server_ = std::move(*server);
 }
 
-std::vector<std::string> TestCluster::audit() const {
+std::vector<std::string> TestCluster::audit(const std::string& file) const {
   std::vector<std::string> out;
-  std::stringstream lines(*read_file(folder_ + "/state/audit.jsonl"));
+  std::stringstream lines(*read_file(folder_ + "/state/" + file));
   for (std::string line; std::getline(lines, line);) out.push_back(line);
   return out;
 }

@@ -61,7 +61,7 @@ class TestCluster {
   std::shared_ptr<grpc::Channel> join_channel();
   const Pem& authority() const { return authority_; }
   // The lines of the audit log.
-  std::vector<std::string> audit() const;
+  std::vector<std::string> audit(const std::string& file = "audit.jsonl") const;
 
  private:
   std::string folder_;
