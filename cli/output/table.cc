@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "cli/output/console.h"
+#include "common/base/text_width.h"
 
 namespace devrun::cli {
 
 namespace {
 
-bool begins_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(width_of(text));
 }
 
 // One line: what would break a row is shown as an escape.
@@ -22,19 +23,17 @@ std::string cell(std::string_view text) {
 
 }  // namespace
 
-size_t character_count(std::string_view text) {
-  return static_cast<size_t>(std::ranges::count_if(text, begins_character));
-}
-
-std::string shortened(std::string_view text, size_t characters_max) {
-  if (character_count(text) <= characters_max) return std::string(text);
-  std::string out;
-  size_t count = 0;
-  for (const char c : text) {
-    if (begins_character(c) && ++count == characters_max) break;
-    out += c;
+std::string shortened(std::string_view text, size_t columns_max) {
+  if (columns_of(text) <= columns_max) return std::string(text);
+  std::string_view rest = text;
+  size_t used = 0;
+  while (!rest.empty()) {
+    std::string_view after = rest;
+    used += static_cast<size_t>(take_glyph(after).width);
+    if (used >= columns_max) break;
+    rest = after;
   }
-  return out + "…";
+  return std::string(text.substr(0, text.size() - rest.size())) + "…";
 }
 
 std::string Table::render() const {
@@ -42,7 +41,7 @@ std::string Table::render() const {
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], character_count(cell(row[i])));
+      widths[i] = std::max(widths[i], columns_of(cell(row[i])));
   }
   std::string out;
   for (size_t r = 0; r < rows_.size(); ++r) {
@@ -52,7 +51,7 @@ std::string Table::render() const {
       const std::string text = cell(row[i]);
       const auto paint = painted_.find({r, i});
       line += paint == painted_.end() ? text : "\x1b[" + paint->second + "m" + text + "\x1b[0m";
-      if (i + 1 < row.size()) line.append(widths[i] - character_count(text) + 2, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - columns_of(text) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";

@@ -1,4 +1,4 @@
-// Aligned columns for people. The last column is not padded; widths count characters, not bytes.
+// Aligned columns for people. The last column is not padded; widths are what a terminal makes of the text, not bytes.
 // Pure.
 #pragma once
 
@@ -25,10 +25,7 @@ class Table {
   std::map<std::pair<size_t, size_t>, std::string> painted_;  // by row and column
 };
 
-// The number of characters of a UTF-8 text.
-size_t character_count(std::string_view text);
-
-// At most `characters_max`, the last one '…' if something was cut off.
-std::string shortened(std::string_view text, size_t characters_max);
+// At most so many columns of a terminal, the last one '…' if something was cut off.
+std::string shortened(std::string_view text, size_t columns_max);
 
 }  // namespace devrun::cli

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "common/base/text_width.h"
+
 namespace devrun::tui {
 
 namespace {
@@ -11,10 +13,19 @@ namespace {
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kRecordBytesMax = 64 << 10;
 constexpr size_t kSequenceBytesMax = 32;
-constexpr size_t kCharacterBytesMax = 8;
+constexpr size_t kCharacterBytesMax = 20;  // with what combines with it
 
 bool continues_character(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+// Of the character that begins so; 1 for a byte that begins none.
+size_t character_bytes(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  return byte >= 0xf0 && byte < 0xf5   ? 4
+         : byte >= 0xe0 && byte < 0xf0 ? 3
+         : byte >= 0xc2 && byte < 0xe0 ? 2
+                                       : 1;
 }
 
 }  // namespace
@@ -51,9 +62,10 @@ void LogText::new_line(LogStream stream) {
   up_ = 0;
   overwriting_ = false;
   column_ = 0;
+  character_.clear();
   if (lines_.size() <= kLogLinesMax) return;
+  ++dropped_[static_cast<size_t>(lines_.front().stream)];
   lines_.pop_front();
-  ++dropped_lines_;
 }
 
 // A line belongs to one stream: the other one begins a line of its own.
@@ -77,6 +89,7 @@ void LogText::line_feed() {
 }
 
 void LogText::take_character(LogStream stream, char c) {
+  if (!continues_character(c)) end_character();
   if (c == '\n') {
     if (!line_open_ || lines_.back().stream != stream) need_line(stream);
     return line_feed();
@@ -95,19 +108,18 @@ void LogText::take_character(LogStream stream, char c) {
   put(c);
 }
 
-// Overwriting is by characters: the line as a row of them.
+// Overwriting is by columns, as a terminal does it.
 void LogText::open_cells() {
   if (overwriting_) return;
   overwriting_ = true;
   cells_.clear();
-  for (const char c : line()) {
-    if (!cells_.empty() && continues_character(c)) {
-      cells_.back() += c;
-    } else {
-      cells_.emplace_back(1, c);
-    }
+  column_ = 0;
+  const std::string text = line();
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view before = rest;
+    const int wide = width_of(take_code_point(rest));
+    place(before.substr(0, before.size() - rest.size()), static_cast<size_t>(wide));
   }
-  column_ = cells_.size();
 }
 
 void LogText::close_cells() {
@@ -118,33 +130,64 @@ void LogText::close_cells() {
 }
 
 void LogText::put(char c) {
-  std::string plain(1, c);
-  if (c == '\t') {
-    plain = " ";
-  } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-    plain = {'^', static_cast<char>(c ^ 0x40)};
+  const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  if (!control) return put_plain(c);
+  if (c != '\t') {
+    put_plain('^');
+    return put_plain(static_cast<char>(c ^ 0x40));
   }
-  if (!overwriting_) {
-    std::string& text = line();
-    if (text.size() >= kLogLineBytesMax) return;
-    if (c == '\t') plain.assign(8 - text.size() % 8, ' ');
-    text += plain;
+  if (overwriting_) {
+    column_ = std::min(column_ + 8 - column_ % 8, kLogLineBytesMax);
     return;
   }
-  if (continues_character(c) && column_ > 0 && column_ <= cells_.size()) {
-    if (cells_[column_ - 1].size() < kCharacterBytesMax) cells_[column_ - 1] += c;
+  for (int at = width_of(line()) % 8; at < 8; ++at) put_plain(' ');
+}
+
+void LogText::put_plain(char c) {
+  if (overwriting_) return overwrite(c);
+  std::string& text = line();
+  if (text.size() < kLogLineBytesMax) text += c;
+}
+
+// How wide a character is shows only with its last byte.
+void LogText::overwrite(char c) {
+  if (!continues_character(c)) end_character();
+  character_ += c;
+  if (character_.size() >= character_bytes(character_[0])) end_character();
+}
+
+void LogText::end_character() {
+  if (character_.empty()) return;
+  std::string_view bytes = character_;
+  const int wide = width_of(take_code_point(bytes));
+  place(character_, bytes.empty() ? static_cast<size_t>(wide) : 1);
+  character_.clear();
+}
+
+void LogText::place(std::string_view bytes, size_t columns) {
+  if (columns == 0) {
+    size_t at = std::min(column_, cells_.size());
+    while (at > 0 && cells_[at - 1].empty()) --at;
+    if (at > 0 && cells_[at - 1].size() + bytes.size() <= kCharacterBytesMax)
+      cells_[at - 1] += bytes;
     return;
   }
-  if (column_ >= kLogLineBytesMax) return;
-  while (cells_.size() < column_) cells_.emplace_back(" ");
-  if (column_ == cells_.size()) cells_.emplace_back();
-  cells_[column_++] = plain;
+  if (column_ + columns > kLogLineBytesMax) return;
+  while (cells_.size() < column_ + columns) cells_.emplace_back(" ");
+  // Of what is covered by half the other half goes.
+  if (column_ > 0 && cells_[column_].empty()) cells_[column_ - 1] = " ";
+  const size_t after = column_ + columns;
+  if (after < cells_.size() && cells_[after].empty()) cells_[after] = " ";
+  cells_[column_] = bytes;
+  if (columns == 2) cells_[column_ + 1].clear();
+  column_ = after;
 }
 
 bool LogText::take_escape(char c) {
   switch (escape_) {
     case Escape::kNone:
       if (c != '\x1b') return false;
+      end_character();
       escape_ = Escape::kStarted;
       return true;
     case Escape::kStarted:
@@ -194,7 +237,11 @@ void LogText::perform_sequence(char final) {
   if (final == 'C') column_ = std::min(column_ + count, kLogLineBytesMax);
   if (final == 'D') column_ -= std::min(column_, count);
   if (final == 'G') column_ = count - 1;
-  if (final == 'K' && (!given || number == 0)) cells_.resize(std::min(column_, cells_.size()));
+  if (final == 'K' && (!given || number == 0)) {
+    const size_t keep = std::min(column_, cells_.size());
+    if (keep > 0 && keep < cells_.size() && cells_[keep].empty()) cells_[keep - 1] = " ";
+    cells_.resize(keep);
+  }
   if (final == 'K' && given && number == 2) cells_.clear();
 }
 

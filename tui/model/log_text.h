@@ -3,6 +3,7 @@
 // lines, erasing; colours and the rest are dropped, other control characters shown. Bounded: the oldest lines go first.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,7 +28,9 @@ class LogText {
   void append(std::string_view record_bytes);
   const std::deque<LogLine>& lines() const { return lines_; }
   bool damaged() const { return damaged_; }  // the bytes were no records: nothing more is decoded
-  size_t dropped_lines() const { return dropped_lines_; }
+  // That went first to keep it bounded, in all and of one stream.
+  size_t dropped_lines() const { return dropped_[1] + dropped_[2] + dropped_[3]; }
+  size_t dropped_lines(LogStream stream) const { return dropped_[static_cast<size_t>(stream)]; }
 
  private:
   enum class Escape { kNone, kStarted, kSequence, kTitle };
@@ -40,6 +43,10 @@ class LogText {
   void new_line(LogStream stream);
   void line_feed();
   void put(char c);
+  void put_plain(char c);
+  void overwrite(char c);
+  void place(std::string_view bytes, size_t columns);
+  void end_character();
   void open_cells();
   void close_cells();
   std::string& line() { return lines_[lines_.size() - 1 - up_].text; }
@@ -48,14 +55,16 @@ class LogText {
   std::deque<LogLine> lines_;
   bool line_open_ = false;  // what comes goes on in the last line
   size_t up_ = 0;           // lines that the cursor is above the last one
-  // The cursor's column, in characters, while it is not simply at the end of the line.
+  // The cursor's column, while it is not simply at the end of the line.
   bool overwriting_ = false;
   size_t column_ = 0;
-  std::vector<std::string> cells_;  // of that line, one character each
+  // Of that line: a column each; what a character of two columns is followed by is empty.
+  std::vector<std::string> cells_;
+  std::string character_;  // the bytes that have come of one that will be put there
   Escape escape_ = Escape::kNone;
   std::string sequence_;
   bool damaged_ = false;
-  size_t dropped_lines_ = 0;
+  std::array<size_t, 4> dropped_{};  // by stream
 };
 
 }  // namespace devrun::tui

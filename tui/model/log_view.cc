@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
+#include "common/base/text_width.h"
+
 namespace devrun::tui {
 
 namespace {
-
-size_t characters(const std::string& text) {
-  return static_cast<size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
 
 std::vector<size_t> shown_lines(const LogView& log) {
   std::vector<size_t> out;
@@ -33,9 +30,36 @@ size_t shown_count(const LogView& log) {
       log.text.lines(), [&](const LogLine& line) { return is_shown(log, line); }));
 }
 
+size_t dropped_count(const LogView& log) {
+  const size_t marks = log.text.dropped_lines(LogStream::kMark);
+  if (log.shown == LogShown::kAll) return log.text.dropped_lines();
+  return marks +
+         log.text.dropped_lines(log.shown == LogShown::kOut ? LogStream::kOut : LogStream::kErr);
+}
+
+void append(LogView& log, const std::string& record_bytes) {
+  const size_t before = dropped_count(log);
+  log.text.append(record_bytes);
+  log.top -= std::min(log.top, dropped_count(log) - before);
+}
+
+std::string_view take_row(std::string_view& text, size_t columns) {
+  const std::string_view before = text;
+  size_t used = 0;
+  while (!text.empty()) {
+    std::string_view rest = text;
+    used += static_cast<size_t>(take_glyph(rest).width);
+    if (used > columns && text.size() != before.size()) break;
+    text = rest;
+  }
+  return before.substr(0, before.size() - text.size());
+}
+
 size_t rows_of(const LogView& log, const LogLine& line, size_t columns) {
-  if (!log.wrap || columns == 0) return 1;
-  return std::max<size_t>(1, (characters(line.text) + columns - 1) / columns);
+  if (!log.wrap || line.text.size() <= columns) return 1;
+  size_t rows = 0;
+  for (std::string_view rest = line.text; !rest.empty(); ++rows) take_row(rest, columns);
+  return rows;
 }
 
 size_t first_on_screen(const LogView& log, size_t rows, size_t columns) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/ids.h"
@@ -29,6 +30,12 @@ struct LogView {
 bool is_shown(const LogView& log, const LogLine& line);
 // Indices into text.lines(), in order. With everything shown it is all of them.
 size_t shown_count(const LogView& log);
+// Of the lines that went first to keep the text bounded, those that would be shown.
+size_t dropped_count(const LogView& log);
+// More output. Who has scrolled back goes on seeing the same lines, as long as they are there.
+void append(LogView& log, const std::string& record_bytes);
+// The next row of a line that is wrapped at that width, taken off its front.
+std::string_view take_row(std::string_view& text, size_t columns);
 // Rows of the screen that a line takes, at that width.
 size_t rows_of(const LogView& log, const LogLine& line, size_t columns);
 // The part of the lines that fits: indices into text.lines(), from `top` or up to the end.

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/text_width.h"
+
 namespace devrun::tui {
 
 enum class Style {
@@ -49,6 +51,7 @@ class Canvas {
   int put(int row, int column, std::string_view text, Style style, int width = 1 << 20);
   // The style of a whole row, its glyphs kept.
   void paint_row(int row, Style style);
+  bool same_row(const Canvas& other, int row) const;  // of the same size
   // One line for each row, without trailing blanks.
   std::string text() const;
 
@@ -62,14 +65,7 @@ class Canvas {
   std::vector<Cell> cells_;
 };
 
-// Columns that a code point takes: 0 (combining), 1 or 2 (East Asian wide, emoji), after UAX #11.
-int width_of(char32_t c);
-int width_of(std::string_view utf8);
-
 // The nearest to a glyph that a terminal without UTF-8 can show, as wide: of a wide one, two characters.
 std::string plain_ascii(const std::string& glyph);
-
-// The next code point; bad bytes come out as U+FFFD, one each.
-char32_t take_code_point(std::string_view& utf8);
 
 }  // namespace devrun::tui

@@ -10,27 +10,10 @@ namespace devrun::tui {
 namespace {
 
 // From a column on; what would be half of a wide character is a blank.
-std::string_view without_left(std::string_view text, size_t left) {
+std::string without_left(std::string_view text, size_t left) {
   size_t gone = 0;
-  while (!text.empty() && gone < left) gone += static_cast<size_t>(width_of(take_code_point(text)));
-  return text;
-}
-
-// The next part of a wrapped line.
-std::string_view take_row(std::string_view& text, int columns) {
-  std::string_view rest = text;
-  int used = 0;
-  while (!rest.empty()) {
-    std::string_view next = rest;
-    const int wide = width_of(take_code_point(next));
-    if (used + wide > columns) break;
-    used += wide;
-    rest = next;
-  }
-  if (rest.size() == text.size()) take_code_point(rest);
-  const std::string_view row = text.substr(0, text.size() - rest.size());
-  text = rest;
-  return row;
+  while (!text.empty() && gone < left) gone += static_cast<size_t>(take_glyph(text).width);
+  return std::string(gone - std::min(gone, left), ' ') + std::string(text);
 }
 
 std::string place_of(const Model& model) {
@@ -43,7 +26,9 @@ std::string place_of(const Model& model) {
   std::string out;
   if (log.shown != LogShown::kAll) out = log.shown == LogShown::kOut ? "stdout, " : "stderr, ";
   if (log.follow) return out + (log.ended ? "ended" : "following");
-  return out + fmt::format("line {} of {}{}", top + 1, count, log.ended ? ", ended" : "");
+  const size_t dropped = dropped_count(log);  // the first lines keep their numbers
+  return out + fmt::format("line {} of {}{}", dropped + top + 1, dropped + count,
+                           log.ended ? ", ended" : "");
 }
 
 }  // namespace
@@ -60,20 +45,20 @@ void draw_log(const Model& model, Canvas& canvas) {
   const auto& lines = log.text.lines();
   const auto rows = static_cast<size_t>(body_rows(model));
   const Pattern search(log.search);
+  const auto columns = static_cast<size_t>(canvas.columns());
   const int last = canvas.rows() - 1;
   int row = 1;
-  for (const size_t i : lines_on_screen(log, rows, static_cast<size_t>(canvas.columns()))) {
+  for (const size_t i : lines_on_screen(log, rows, columns)) {
     Style style = lines[i].stream == LogStream::kErr ? Style::kWarn : Style::kPlain;
     if (lines[i].stream == LogStream::kMark) style = Style::kDim;
     std::string_view text = lines[i].text;
     if (!log.wrap) {
-      if (row < last)
-        put_searched(canvas, row++, 0, std::string(without_left(text, log.left)), style, search);
+      if (row < last) put_searched(canvas, row++, 0, without_left(text, log.left), style, search);
       continue;
     }
     do {
       if (row >= last) break;
-      put_searched(canvas, row++, 0, std::string(take_row(text, canvas.columns())), style, search);
+      put_searched(canvas, row++, 0, std::string(take_row(text, columns)), style, search);
     } while (!text.empty());
   }
   if (lines.empty() && log.failure.empty()) {

@@ -236,6 +236,13 @@ TEST(Table, CountsCharacters) {
   EXPECT_EQ(table.render(), "ä     b\nlong\né     x\\x1by\n");
   EXPECT_EQ(shortened("grüße", 4), "grü…");
   EXPECT_EQ(shortened("grüße", 5), "grüße");
+  EXPECT_EQ(shortened("進捗進捗", 8), "進捗進捗") << "two columns each";
+  EXPECT_EQ(shortened("進捗進捗", 7), "進捗進…");
+  EXPECT_EQ(shortened("進捗進捗", 6), "進捗…") << "no half of a character";
+  Table wide({"NAME", "X"});
+  wide.add({"李明", "1"});
+  wide.add({"plain", "2"});
+  EXPECT_EQ(wide.render(), "NAME   X\n李明   1\nplain  2\n");
 }
 
 TEST(LinePrefixer, WholeLinesOnly) {

@@ -74,6 +74,32 @@ TEST(LogText, WideCharactersAreOverwrittenWhole) {
   EXPECT_EQ(lines_of(log), "1:完捗 1\n");
 }
 
+TEST(LogText, OverwritingIsByColumns) {
+  LogText log;
+  log.append(record(1, "進捗\rab\n"));
+  log.append(record(1, "進捗\rx\n"));
+  log.append(record(1, "abcd\r\x1b[1C進\n"));
+  log.append(record(1, "進捗\x1b[1D\x1b[K!\n"));
+  EXPECT_EQ(lines_of(log), "1:ab捗\n1:x 捗\n1:a進d\n1:進 !\n");
+}
+
+TEST(LogText, ACharacterMayComeInPiecesWhileItOverwrites) {
+  LogText log;
+  log.append(record(1, "12345\r\xe9\x80"));
+  log.append(record(1, "\xb2|e"));
+  log.append(record(1, "\xcc"));
+  log.append(record(1, "\x81\n"));
+  log.append(record(1, "ab\r\xe9X\n"));
+  EXPECT_EQ(lines_of(log), "1:進|e\u03015\n1:\xe9X\n") << "bytes that are no character stay";
+}
+
+TEST(LogText, TabsGoToColumnsNotToBytes) {
+  LogText log;
+  log.append(record(1, "進\tx\n"));
+  log.append(record(1, "進\ty\r\tz\n"));
+  EXPECT_EQ(lines_of(log), "1:進      x\n1:進      z\n");
+}
+
 TEST(LogText, IsBounded) {
   LogText log;
   for (size_t i = 0; i < kLogLinesMax + 10; ++i) log.append(record(1, "x\n"));

@@ -1,0 +1,70 @@
+// How an output is looked at: wrapped rows, and what stays in sight while more comes.
+#include "tui/model/log_view.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace devrun::tui {
+namespace {
+
+std::string record(int stream, std::string_view text) {
+  std::string out(16, '\0');
+  out[0] = static_cast<char>(stream);
+  const auto size = static_cast<uint32_t>(text.size());
+  std::memcpy(out.data() + 4, &size, sizeof size);
+  return out + std::string(text);
+}
+
+std::string first_line(const LogView& log) {
+  return log.text.lines()[lines_on_screen(log, 10, 80).at(0)].text;
+}
+
+TEST(LogView, WideCharactersTakeTwoColumnsOfAWrappedRow) {
+  LogView log;
+  log.wrap = true;
+  const LogLine wide{LogStream::kOut, "進捗進捗進捗"};
+  EXPECT_EQ(rows_of(log, wide, 12), 1u);
+  EXPECT_EQ(rows_of(log, wide, 6), 2u);
+  EXPECT_EQ(rows_of(log, wide, 5), 3u) << "no half of a character at a row's end";
+  EXPECT_EQ(rows_of(log, wide, 1), 6u) << "wider than the screen, and yet each has its row";
+  EXPECT_EQ(rows_of(log, {LogStream::kOut, "e\u0301e\u0301e\u0301"}, 3), 1u);
+  std::string_view rest = wide.text;
+  EXPECT_EQ(take_row(rest, 5), "進捗");
+  EXPECT_EQ(take_row(rest, 80), "進捗進捗");
+  EXPECT_TRUE(rest.empty());
+}
+
+TEST(LogView, WhoHasScrolledBackSeesTheSameLinesAtTheBound) {
+  LogView log;
+  for (size_t i = 0; i < kLogLinesMax; ++i) {
+    append(log, record(i % 4 == 0 ? 2 : 1, "line " + std::to_string(i) + "\n"));
+  }
+  log.follow = false;
+  log.top = 1000;
+  ASSERT_EQ(first_line(log), "line 1000");
+  for (int i = 0; i < 400; ++i) append(log, record(1, "more\n"));
+  EXPECT_EQ(first_line(log), "line 1000");
+  EXPECT_EQ(log.top, 600u);
+  EXPECT_EQ(dropped_count(log), 400u);
+  for (int i = 0; i < 1000; ++i) append(log, record(1, "more\n"));
+  EXPECT_EQ(first_line(log), "line 1400") << "the oldest that is there: line 1000 has gone";
+}
+
+TEST(LogView, OfOneStreamItsOwnLinesCount) {
+  LogView log;
+  for (size_t i = 0; i < kLogLinesMax; ++i) {
+    append(log, record(i % 4 == 0 ? 2 : 1, "line " + std::to_string(i) + "\n"));
+  }
+  log.shown = LogShown::kErr;
+  log.follow = false;
+  log.top = 500;
+  ASSERT_EQ(first_line(log), "line 2000");
+  for (int i = 0; i < 400; ++i) append(log, record(1, "more\n"));
+  EXPECT_EQ(dropped_count(log), 100u);
+  EXPECT_EQ(first_line(log), "line 2000");
+}
+
+}  // namespace
+}  // namespace devrun::tui
