@@ -15,16 +15,33 @@ bool refuse_read_only(Model& model) {
   return model.read_only;
 }
 
-std::string named(const std::vector<JobId>& jobs) {
-  if (jobs.size() == 1) return fmt::format("job {}", jobs.front());
-  if (jobs.size() > 4) return fmt::format("{} jobs", jobs.size());
-  return fmt::format("jobs {}", fmt::join(jobs, ", "));
+std::string named(const std::vector<TaskKey>& keys) {
+  if (keys.size() == 1) {
+    return fmt::format("{} {}", keys[0].task == kNoTask ? "job" : "task", to_string(keys[0]));
+  }
+  if (keys.size() > 4) return fmt::format("{} jobs", keys.size());
+  std::vector<std::string> names;
+  for (const TaskKey& key : keys) names.push_back(to_string(key));
+  return fmt::format("jobs {}", fmt::join(names, ", "));
 }
 
-// Of a job or its selected part, as commands take it.
+// The chosen job or task, as commands take it.
 std::string word_for(const Model& model) {
-  if (!model.part) return fmt::format("{}", model.selected);
-  return to_string(model.part->task_key());
+  const auto part = chosen_part(model);
+  return to_string(part ? part->task_key() : TaskKey{model.selected, kNoTask});
+}
+
+// The option that names the chosen rank, if the job has several.
+std::vector<std::string> rank_option(const Model& model, const JobRow& job) {
+  const auto part = chosen_part(model);
+  if (!part || job.ranks < 2) return {};
+  return {"--rank", fmt::format("{}", part->rank)};
+}
+
+std::vector<std::string> joined(std::vector<std::string> words,
+                                const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 // Elsewhere than in the list they are not seen, and keys are about the job that is.
@@ -44,6 +61,15 @@ std::vector<JobId> chosen_jobs(const Model& model) {
   }
   if (model.selected == 0) return {};
   return {model.selected};
+}
+
+std::optional<AttemptKey> chosen_part(const Model& model) {
+  if (model.screen != Screen::kLog) return model.part;
+  const AttemptKey& of = model.log.of;
+  const JobRow* job = job_of(model, model.selected);
+  const bool has_parts = job != nullptr && (of.task != kNoTask || job->ranks > 1);
+  if (!has_parts || of.job != model.selected) return std::nullopt;
+  return of;
 }
 
 void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands) {
@@ -70,41 +96,54 @@ void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Com
   commands.push_back(FetchJob{model.selected});  // for its other ranks and attempts
 }
 
-void ask_to_cancel(Model& model) {
+namespace {
+
+// What is chosen, as jobs and tasks: a rank is not cancelled or run again without the others.
+std::vector<TaskKey> chosen_tasks(const Model& model) {
+  const auto part = chosen_part(model);
+  if (!has_marks(model) && part && part->task != kNoTask) return {part->task_key()};
+  std::vector<TaskKey> out;
+  for (const JobId id : chosen_jobs(model)) out.push_back({id, kNoTask});
+  return out;
+}
+
+}  // namespace
+
+void ask_to_cancel(Model& model, std::vector<TaskKey> named_ones) {
   if (refuse_read_only(model)) return;
-  if (!has_marks(model) && model.part && model.part->task != kNoTask) {
-    const TaskKey task = model.part->task_key();
-    model.question = {
-        fmt::format("Cancel task {}? y to cancel it, any other key to keep it", to_string(task)),
-        {CancelJob{task}}};
-    return;
-  }
-  std::vector<JobId> jobs = chosen_jobs(model);
-  std::erase_if(jobs, [&](JobId id) {
-    const auto job = model.jobs.find(id);
+  const bool of_marked = named_ones.empty() && has_marks(model);
+  std::vector<TaskKey> keys = named_ones.empty() ? chosen_tasks(model) : std::move(named_ones);
+  const bool any = !keys.empty();
+  std::erase_if(keys, [&](const TaskKey& key) {
+    const auto job = model.jobs.find(key.job);
     return job != model.jobs.end() && is_final(job->second.state);
   });
-  if (jobs.empty()) {
-    if (model.selected != 0) say(model, "the job has ended");
+  if (keys.empty()) {
+    if (any) say(model, "the job has ended");
     return;
   }
-  const char* it = jobs.size() == 1 ? "it" : "them";
+  const char* it = keys.size() == 1 ? "it" : "them";
   Question question{
-      fmt::format("Cancel {}? y to cancel {}, any other key to keep {}", named(jobs), it, it), {}};
-  for (const JobId id : jobs) question.commands.push_back(CancelJob{{id, kNoTask}});
+      fmt::format("Cancel {}? y to cancel {}, any other key to keep {}", named(keys), it, it),
+      {},
+      of_marked};
+  for (const TaskKey& key : keys) question.commands.push_back(CancelJob{key});
   model.question = std::move(question);
 }
 
-void ask_to_rerun(Model& model) {
+void ask_to_rerun(Model& model, std::vector<TaskKey> named_ones) {
   if (refuse_read_only(model)) return;
-  const std::vector<JobId> jobs = chosen_jobs(model);
-  if (jobs.empty()) return;
+  const bool of_marked = named_ones.empty() && has_marks(model);
+  const std::vector<TaskKey> keys =
+      named_ones.empty() ? chosen_tasks(model) : std::move(named_ones);
+  if (keys.empty()) return;
   Question question{
       fmt::format("Run {} again, in the same snapshot? y to run, any other key not to",
-                  named(jobs)),
-      {}};
-  for (const JobId id : jobs) {
-    question.commands.push_back(RunAndTell{{"rerun", "-d", fmt::format("{}", id)}});
+                  named(keys)),
+      {},
+      of_marked};
+  for (const TaskKey& key : keys) {
+    question.commands.push_back(RunAndTell{{"rerun", "-d", to_string(key)}});
   }
   model.question = std::move(question);
 }
@@ -127,6 +166,7 @@ void act_on_job(Model& model, char32_t c, std::vector<Command>& commands) {
   const JobRow* job = job_of(model, model.selected);
   if (job == nullptr) return;
   const std::string word = word_for(model);
+  const std::vector<std::string> rank = rank_option(model, *job);
   const std::string whole = fmt::format("{}", job->id);
   if (c == U'e') show_text(model, "explain " + whole, {"explain", whole}, commands);
   if (c == U'd') {
@@ -134,20 +174,21 @@ void act_on_job(Model& model, char32_t c, std::vector<Command>& commands) {
     show_text(model, fmt::format("diff of job {} and {} now", whole, job->volume),
               {"diff", whole, job->volume}, commands);
   }
-  if (c == U'c') show_text(model, "changes of " + whole, {"changes", whole}, commands);
-  if (c == U'y') copy(model, word, commands);
+  if (c == U'c') show_text(model, "changes of " + word, {"changes", word}, commands);
+  if (c == U'y') copy(model, rank.empty() ? word : word + "." + rank.back(), commands);
   if (c != U'a' && c != U's' && c != U'f') return;
   if (refuse_read_only(model)) return;
   if (is_final(job->state)) return say(model, "the job has ended");
-  if (c == U'a') commands.push_back(RunInTerminal{{"attach", word}});
+  if (c == U'a') commands.push_back(RunInTerminal{joined(joined({"attach"}, rank), {word})});
   if (c == U's') {
     if (job->state != JobState::kRunning) return say(model, "the job does not run yet");
-    commands.push_back(
-        RunInTerminal{{"exec", "-t", word, "/bin/sh", "-c", "exec \"${SHELL:-/bin/sh}\""}});
+    commands.push_back(RunInTerminal{joined(
+        joined({"exec", "-t"}, rank), {word, "/bin/sh", "-c", "exec \"${SHELL:-/bin/sh}\""})});
   }
   if (c == U'f') {
     open_prompt(model, Prompt::Kind::kCommand);
-    model.prompt.text = fmt::format("port-forward {} ", word);
+    model.prompt.text =
+        fmt::format("{} ", fmt::join(joined(joined({"port-forward"}, rank), {word}), " "));
   }
 }
 

@@ -50,4 +50,17 @@ std::vector<Column> job_columns(const Model& model) {
   return out;
 }
 
+NodeHistories node_histories(const Model& model) {
+  constexpr int kAtLeast = 16, kAloneAtLeast = 12, kAtMost = 72;
+  const bool gpus = any_gpus(model);
+  NodeHistories out;
+  out.at = 2 + kNodeName + kNodeState + kNodeJobs + 2 * kNodeShare + (gpus ? kNodeGpus : 0);
+  out.in_all = gpus ? 3 : 2;
+  const int room = std::max(0, model.columns - out.at - 1);
+  const int each = (room - 2 * (out.in_all - 1)) / out.in_all;
+  out.shown = each >= kAtLeast ? out.in_all : room >= kAloneAtLeast ? 1 : 0;
+  out.width = std::min(kAtMost, out.shown == 1 ? room : each);
+  return out;
+}
+
 }  // namespace devrun::tui

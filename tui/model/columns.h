@@ -17,4 +17,16 @@ struct Column {
 };
 std::vector<Column> job_columns(const Model& model);
 
+// Of the list of nodes: how wide its columns are, and how many of the histories (CPU, memory, GPU) have one. The others
+// are below the list, of the selected node.
+inline constexpr int kNodeName = 14, kNodeState = 9, kNodeJobs = 6, kNodeBar = 10, kNodeShare = 17,
+                     kNodeGpus = 10;
+struct NodeHistories {
+  int at = 0;
+  int width = 0;  // of each, with a gap of two after it
+  int shown = 1;
+  int in_all = 2;
+};
+NodeHistories node_histories(const Model& model);
+
 }  // namespace devrun::tui

@@ -32,6 +32,13 @@ struct Key {
   char32_t character = 0;  // 0 with a special key
   Special special = Special::kNone;
 };
+// Text that was pasted, as the terminal told (bracketed paste); bounded by kPasteBytesMax.
+struct Pasted {
+  std::string text;
+};
+inline constexpr size_t kPasteBytesMax = 4096;
+// The terminal shows the question that was drawn last: keys from here on were pressed by somebody who could see it.
+struct QuestionShown {};
 struct Mouse {
   enum class What { kPress, kWheelUp, kWheelDown };
   int row = 0;
@@ -104,9 +111,10 @@ struct TextFetched {
 struct Ticked {
   Time now;  // so that ages move
 };
-using Event = std::variant<Key, Mouse, Resized, Pushed, ConnectionLost, LogBytes, LogFailed,
-                           Answered, JobFetched, SeriesFetched, NodeSeriesFetched, QueueFetched,
-                           VolumesFetched, SnapshotsFetched, TextFetched, Ticked>;
+using Event =
+    std::variant<Key, Mouse, Pasted, QuestionShown, Resized, Pushed, ConnectionLost, LogBytes,
+                 LogFailed, Answered, JobFetched, SeriesFetched, NodeSeriesFetched, QueueFetched,
+                 VolumesFetched, SnapshotsFetched, TextFetched, Ticked>;
 
 struct OpenLog {
   AttemptKey of;
@@ -145,9 +153,13 @@ struct RunAndTell {
 struct CopyText {
   std::string text;
 };
+// The whole screen anew, whatever has become of it.
+struct Redraw {};
+// Ctrl-Z: stop as programs do, until the shell lets us go on.
+struct Suspend {};
 struct Quit {};
 using Command = std::variant<OpenLog, CloseLog, FetchJob, FetchSeries, FetchNodeSeries, FetchQueue,
                              FetchVolumes, FetchSnapshots, CancelJob, RunForText, RunInTerminal,
-                             RunAndTell, CopyText, Quit>;
+                             RunAndTell, CopyText, Redraw, Suspend, Quit>;
 
 }  // namespace devrun::tui

@@ -22,12 +22,12 @@ constexpr std::array kJobHelp{
 };
 constexpr std::array kAboutJobHelp{
     KeyHelp{"l", "its output, followed"},
-    KeyHelp{"x", "cancel it (asks first)"},
+    KeyHelp{"x", "cancel it, or the selected task alone (asks first)"},
     KeyHelp{"r", "run it again in the same snapshot (asks first)"},
     KeyHelp{"e", "explain: why it waits, and what would let it start"},
     KeyHelp{"d", "diff: what differs between its file system and the volume now"},
     KeyHelp{"c", "changes: what it wrote"},
-    KeyHelp{"a s f", "attach to it; a shell in it; forward a port to it"},
+    KeyHelp{"a s f", "attach; a shell in it; forward a port: of a gang to that rank"},
     KeyHelp{"y", "copy its number to the clipboard"},
 };
 constexpr std::array kLogHelp{
@@ -65,7 +65,7 @@ constexpr std::array kTextHelp{
 constexpr std::array kEverywhereHelp{
     KeyHelp{"1 2 3 4 Tab", "jobs, nodes, queue, volumes"},
     KeyHelp{":", "a command; Tab completes: sort, filter, cancel, show, usage, …"},
-    KeyHelp{"Esc", "back"},
+    KeyHelp{"Esc ^L ^Z", "back; draw everything anew; stop, until `fg`"},
     KeyHelp{"? q", "this help; quit"},
 };
 

@@ -190,11 +190,12 @@ bool press_in_overlay(Model& model, const Key& key, std::vector<Command>& comman
     return true;
   }
   if (model.question) {
+    if (!model.question->shown) return true;
     const Question question = std::move(*model.question);
     model.question.reset();
     if (key.character == U'y') {
       commands.insert(commands.end(), question.commands.begin(), question.commands.end());
-      model.marked.clear();
+      if (question.of_marked) model.marked.clear();
     }
     return true;
   }
@@ -225,7 +226,7 @@ void press_anywhere(Model& model, char32_t c, std::vector<Command>& commands) {
   if (!about_job) return;
   if (c == U'x') ask_to_cancel(model);
   if (c == U'r') ask_to_rerun(model);
-  if (c == U'l' && model.screen != Screen::kLog) open_log(model, model.part, commands);
+  if (c == U'l' && model.screen != Screen::kLog) open_log(model, chosen_part(model), commands);
   act_on_job(model, c, commands);
 }
 
@@ -233,11 +234,10 @@ void press_anywhere(Model& model, char32_t c, std::vector<Command>& commands) {
 
 void press(Model& model, const Key& key, std::vector<Command>& commands) {
   if (key.character == 0 && key.special == Special::kNone) return;
+  if (key.character == kRedrawKey) return commands.push_back(Redraw{});
+  if (key.character == kSuspendKey) return commands.push_back(Suspend{});
   model.notice.clear();
-  if (key.character == 0x03) {  // Ctrl-C
-    commands.push_back(Quit{});
-    return;
-  }
+  if (key.character == kInterruptKey) return commands.push_back(Quit{});
   if (press_in_overlay(model, key, commands)) return;
   const char32_t c = meaning(key);
   bool taken = false;
@@ -268,6 +268,11 @@ void press(Model& model, const Key& key, std::vector<Command>& commands) {
       break;
   }
   if (!taken) press_anywhere(model, c, commands);
+}
+
+void paste(Model& model, const std::string& text) {
+  if (model.prompt.kind != Prompt::Kind::kNone) return type_in(model, text);
+  if (!model.question && !model.showing_help) say(model, "pasted text goes into : and / alone");
 }
 
 namespace {

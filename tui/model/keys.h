@@ -11,6 +11,8 @@
 namespace devrun::tui {
 
 void press(Model& model, const Key& key, std::vector<Command>& commands);
+// Into the line of typing, if one is open; anywhere else it does nothing.
+void paste(Model& model, const std::string& text);
 void click(Model& model, const Mouse& mouse, std::vector<Command>& commands);
 
 struct KeyHelp {
@@ -26,7 +28,8 @@ size_t help_rows(const Model& model);
 // The keys that mean the same everywhere, as one character each.
 inline constexpr char32_t kPageDownKey = U'\x06', kPageUpKey = U'\x02', kEnterKey = U'\r',
                           kEscapeKey = U'\x1b', kEraseKey = U'\x7f', kTabKey = U'\t',
-                          kBackTabKey = U'\x19';
+                          kBackTabKey = U'\x19', kInterruptKey = U'\x03', kRedrawKey = U'\x0c',
+                          kSuspendKey = U'\x1a';
 char32_t meaning(const Key& key);
 
 void say(Model& model, std::string words, bool bad = false);
@@ -37,9 +40,12 @@ bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room);
 
 // What is done to jobs (actions.cc). Those that are marked, else the selected one.
 std::vector<JobId> chosen_jobs(const Model& model);
+// The task or rank that keys are about: the selected row's, or the one whose output is shown.
+std::optional<AttemptKey> chosen_part(const Model& model);
 void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands);
-void ask_to_cancel(Model& model);
-void ask_to_rerun(Model& model);
+// About jobs and tasks that are named; none: those that are chosen.
+void ask_to_cancel(Model& model, std::vector<TaskKey> named = {});
+void ask_to_rerun(Model& model, std::vector<TaskKey> named = {});
 // a s f d e: with the job that is selected.
 void act_on_job(Model& model, char32_t c, std::vector<Command>& commands);
 void show_text(Model& model, std::string title, std::vector<std::string> words,
@@ -57,6 +63,7 @@ bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands);
 // Typing (prompt.cc).
 void open_prompt(Model& model, Prompt::Kind kind);
 void edit_prompt(Model& model, const Key& key, std::vector<Command>& commands);
+void type_in(Model& model, std::string_view text);
 // What Tab would make of a `:` command; empty: nothing.
 std::vector<std::string> completions(const Model& model, const std::string& text);
 void run_command(Model& model, const std::string& text, std::vector<Command>& commands);

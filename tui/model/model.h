@@ -31,10 +31,12 @@ struct Prompt {
   std::string before;  // what Esc restores
 };
 
-// Asked at the bottom: `y` does it, any other key does not.
+// Asked at the bottom: `y` does it, any other key does not. Keys that were pressed before it was shown answer nothing.
 struct Question {
   std::string words;
   std::vector<Command> commands;
+  bool of_marked = false;  // is about the marked jobs
+  bool shown = false;
 };
 
 // Where somebody is in a list of rows.

@@ -5,6 +5,7 @@
 #include <array>
 #include <sstream>
 
+#include "common/base/text_width.h"
 #include "tui/model/keys.h"
 
 namespace devrun::tui {
@@ -23,22 +24,8 @@ constexpr std::array<std::string_view, 9> kReading{"changes", "diff", "explain",
 // Those that want the terminal, or change something.
 constexpr std::array<std::string_view, 4> kInTerminal{"attach", "exec", "port-forward", "shell"};
 
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xc0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xe0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  }
+bool is_text(char32_t c) {
+  return c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && c <= 0x10ffff;
 }
 
 void erase_character(std::string& text) {
@@ -131,10 +118,20 @@ void edit_prompt(Model& model, const Key& key, std::vector<Command>& commands) {
     erase_word(prompt.text);
   } else if (c == kTabKey) {
     complete(model);
-  } else if (key.special == Special::kNone && c >= 0x20 && c <= 0x10ffff &&
-             prompt.text.size() < kPromptBytesMax) {
-    append_utf8(prompt.text, c);
+  } else if (key.special == Special::kNone && is_text(c) && prompt.text.size() < kPromptBytesMax) {
+    append_code_point(prompt.text, c);
   }
+  show_as_typed(model);
+}
+
+// Ends of lines are blanks: what is pasted is never as good as Enter.
+void type_in(Model& model, std::string_view text) {
+  Prompt& prompt = model.prompt;
+  while (!text.empty() && prompt.text.size() < kPromptBytesMax) {
+    const char32_t c = take_code_point(text);
+    append_code_point(prompt.text, is_text(c) ? c : U' ');
+  }
+  while (prompt.text.ends_with(' ')) prompt.text.pop_back();
   show_as_typed(model);
 }
 
@@ -170,18 +167,81 @@ std::vector<std::string> completions(const Model& model, const std::string& text
 
 namespace {
 
-// A job that a command names; none: the selected one.
-bool select_named(Model& model, const std::vector<std::string>& words) {
-  if (words.size() < 2) return model.selected != 0;
-  const auto key = parse_attempt_key(words[1]);
-  if (!key || model.jobs.count(key->job) == 0) {
-    say(model, fmt::format("there is no job '{}' here", words[1]), true);
-    return false;
+// What a command names: jobs, tasks, ranks. Nothing if one of them is none of ours, which is said.
+std::optional<std::vector<AttemptKey>> named_parts(Model& model,
+                                                   const std::vector<std::string>& words) {
+  std::vector<AttemptKey> out;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const auto key = parse_attempt_key(words[i]);
+    const auto job = model.jobs.find(key ? key->job : 0);
+    if (job == model.jobs.end()) {
+      say(model, fmt::format("there is no job '{}' here", words[i]), true);
+      return std::nullopt;
+    }
+    if (key->task != kNoTask && job->second.tasks == 0) {
+      say(model, fmt::format("job {} is no array: it has no task {}", key->job, key->task), true);
+      return std::nullopt;
+    }
+    if (std::ranges::find(out, *key) == out.end()) out.push_back(*key);
   }
-  model.selected = key->job;
+  return out;
+}
+
+// Of several ranks or attempts none is cancelled or run again alone.
+std::optional<std::vector<TaskKey>> named_tasks(Model& model,
+                                                const std::vector<std::string>& words) {
+  const auto parts = named_parts(model, words);
+  if (!parts) return std::nullopt;
+  std::vector<TaskKey> out;
+  for (size_t i = 0; i < parts->size(); ++i) {
+    if (words[i + 1].find_first_of(".#") != std::string::npos) {
+      say(model,
+          fmt::format(":{} is about jobs and tasks, not about ranks or attempts: :{} {}", words[0],
+                      words[0], to_string((*parts)[i].task_key())),
+          true);
+      return std::nullopt;
+    }
+    out.push_back((*parts)[i].task_key());
+  }
+  return out;
+}
+
+// The newest attempt that is known of a task's rank; the first if none is.
+AttemptKey newest_of(const Model& model, AttemptKey part) {
+  for (const JobRow* from : {details_of(model, part.job), job_of(model, part.job)}) {
+    if (from == nullptr) continue;
+    for (const AttemptRow& attempt : from->attempts) {
+      const AttemptKey& key = attempt.key;
+      const bool same = key.task == part.task && key.rank == part.rank;
+      if (same) part.attempt = std::max(part.attempt, key.attempt);
+    }
+  }
+  return part;
+}
+
+void open_named_log(Model& model, const std::vector<std::string>& words,
+                    std::vector<Command>& commands) {
+  const auto parts = named_parts(model, words);
+  if (!parts) return;
+  if (parts->empty()) return open_log(model, chosen_part(model), commands);
+  const AttemptKey& part = parts->front();
+  const bool of_whole = words[1].find_first_of("_.#") == std::string::npos;
+  model.selected = part.job;
   model.part.reset();
-  model.marked.clear();
-  return true;
+  open_log(model, of_whole ? std::nullopt : std::optional(newest_of(model, part)), commands);
+}
+
+void unfold_named(Model& model, const std::vector<std::string>& words,
+                  std::vector<Command>& commands) {
+  const auto parts = named_parts(model, words);
+  if (!parts) return;
+  if (!parts->empty()) {
+    model.selected = parts->front().job;
+    model.part.reset();
+  }
+  if (model.selected == 0 || !model.unfolded.insert(model.selected).second) return;
+  model.list.stale = true;
+  commands.push_back(FetchJob{model.selected});
 }
 
 void run_own(Model& model, const std::vector<std::string>& words, const std::string& rest,
@@ -211,15 +271,13 @@ void run_own(Model& model, const std::vector<std::string>& words, const std::str
     open_screen(model, Screen::kSnapshots, commands);
     commands.push_back(FetchSnapshots{words[1]});
   }
-  const bool about_job = name == "logs" || name == "cancel" || name == "rerun" || name == "unfold";
-  if (!about_job || !select_named(model, words)) return;
-  if (name == "logs") open_log(model, {}, commands);
-  if (name == "cancel") ask_to_cancel(model);
-  if (name == "rerun") ask_to_rerun(model);
-  if (name == "unfold" && model.unfolded.insert(model.selected).second) {
-    model.list.stale = true;
-    commands.push_back(FetchJob{model.selected});
-  }
+  if (name == "logs") open_named_log(model, words, commands);
+  if (name == "unfold") unfold_named(model, words, commands);
+  if (name != "cancel" && name != "rerun") return;
+  const auto named = named_tasks(model, words);
+  if (!named) return;
+  if (name == "cancel") ask_to_cancel(model, *named);
+  if (name == "rerun") ask_to_rerun(model, *named);
 }
 
 // Of commands that both read and change, what reads.

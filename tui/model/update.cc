@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tui/model/columns.h"
 #include "tui/model/keys.h"
 #include "tui/model/loads.h"
 #include "tui/model/model.h"
@@ -42,6 +43,14 @@ struct Update {
     click(model, mouse, commands);
   }
 
+  void operator()(const Pasted& pasted) const {
+    settle(model);
+    paste(model, pasted.text);
+  }
+  void operator()(const QuestionShown&) const {
+    if (model.question) model.question->shown = true;
+  }
+
   void operator()(const Resized& size) const {
     model.rows = size.rows;
     model.columns = size.columns;
@@ -79,7 +88,7 @@ struct Update {
 
   void operator()(const LogBytes& log) const {
     if (log.of != model.log.of) return;
-    model.log.text.append(log.bytes);
+    append(model.log, log.bytes);
     model.log.ended = log.ended;
     model.log.failure.clear();
   }
@@ -241,7 +250,10 @@ size_t node_detail_rows(const Model& model) {
   if (model.node_cursor.row >= model.nodes.size()) return 0;
   const auto node = std::next(model.nodes.begin(), static_cast<long>(model.node_cursor.row));
   const int most = std::max(0, model.rows / 2 - 2);
-  const int lines = std::min(2 + static_cast<int>(node->second.gpus.size()), most);
+  const NodeHistories histories = node_histories(model);
+  const int all =
+      2 + histories.in_all - histories.shown + static_cast<int>(node->second.gpus.size());
+  const int lines = std::min(all, most);
   return lines < 2 ? 0 : static_cast<size_t>(lines);
 }
 

@@ -1,15 +1,13 @@
 #include "tui/term/monitor.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <deque>
-#include <mutex>
+#include <optional>
 
 #include "tui/model/model.h"
+#include "tui/term/mailbox.h"
 #include "tui/term/terminal.h"
 #include "tui/view/draw.h"
 
@@ -20,46 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kFrame = std::chrono::milliseconds(33);  // 30 frames a second at most
 constexpr auto kTick = std::chrono::seconds(1);
-constexpr size_t kPostedMax = 4096;
-
-// Events from the feed's threads, waiting for the one loop. Bounded: a feed that posts faster than the screen can take
-// waits in post().
-class Mailbox {
- public:
-  Mailbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  ~Mailbox() { ::close(wake_); }
-  int descriptor() const { return wake_; }
-
-  void post(Event event) {
-    std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] { return events_.size() < kPostedMax || closed_; });
-    if (closed_) return;
-    events_.push_back(std::move(event));
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = ::write(wake_, &one, sizeof one);
-  }
-
-  std::deque<Event> take() {
-    const std::scoped_lock lock(mutex_);
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t n = ::read(wake_, &count, sizeof count);
-    room_.notify_all();
-    return std::exchange(events_, {});
-  }
-
-  void close() {
-    const std::scoped_lock lock(mutex_);
-    closed_ = true;
-    room_.notify_all();
-  }
-
- private:
-  int wake_;
-  std::mutex mutex_;
-  std::condition_variable room_;
-  std::deque<Event> events_;
-  bool closed_ = false;
-};
+// How long a terminal may take to say that it shows a question; one that never says so has shown it by then.
+constexpr auto kShownWithin = std::chrono::seconds(1);
 
 // The controller's clock goes on between pushes.
 class Ages {
@@ -94,6 +54,7 @@ class Loop {
       if (terminal_.stop_if_asked()) take(terminal_.size());
       for (Event& event : mailbox_.take()) take(event);
       while (const auto event = terminal_.next_event()) take(*event);
+      if (asked_ && Clock::now() - *asked_ >= kShownWithin) take(QuestionShown{});
       if (Clock::now() - last_tick_ >= kTick) tick();
     }
   }
@@ -101,6 +62,7 @@ class Loop {
  private:
   void take(const Event& event) {
     if (const auto* pushed = std::get_if<Pushed>(&event)) ages_.pushed(pushed->now);
+    if (std::holds_alternative<QuestionShown>(event)) asked_.reset();
     std::vector<Command> commands;
     apply(model_, event, commands);
     for (const Command& command : commands) perform(command);
@@ -116,6 +78,11 @@ class Loop {
       terminal_.give_away();
       if (options_.run_in_terminal) options_.run_in_terminal(run->words);
       terminal_.take_back();
+    } else if (std::holds_alternative<Redraw>(command)) {
+      terminal_.redraw();
+    } else if (std::holds_alternative<Suspend>(command)) {
+      terminal_.stop();
+      take(terminal_.size());
     } else {
       feed_.perform(command);
     }
@@ -123,6 +90,7 @@ class Loop {
 
   void tick() {
     last_tick_ = Clock::now();
+    if (const auto pasted = terminal_.end_silent_paste()) take(*pasted);
     const Resized size = terminal_.size();  // a resize that came without a signal
     if (size.rows != model_.rows || size.columns != model_.columns) take(size);
     take(Ticked{ages_.now()});
@@ -134,6 +102,9 @@ class Loop {
     terminal_.paint(draw(model_));
     last_frame_ = Clock::now();
     stale_ = false;
+    if (!model_.question || model_.question->shown || asked_) return;
+    terminal_.ask_when_shown();
+    asked_ = Clock::now();
   }
 
   void wait() {
@@ -155,6 +126,7 @@ class Loop {
   Ages ages_;
   bool quit_ = false;
   bool stale_ = true;
+  std::optional<Clock::time_point> asked_;  // the terminal, whether it shows the question
   Clock::time_point last_frame_{};
   Clock::time_point last_tick_{};
 };

@@ -18,7 +18,7 @@ class Feed {
   using Post = std::function<void(Event)>;
   virtual ~Feed() = default;
   virtual void start(Post post) = 0;
-  // Never Quit, CopyText and RunInTerminal, which are the terminal's; must not block.
+  // Never those that are the terminal's: Quit, CopyText, RunInTerminal, Redraw, Suspend. Must not block.
   virtual void perform(const Command& command) = 0;
   virtual void stop() = 0;
 };

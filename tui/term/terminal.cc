@@ -1,13 +1,15 @@
 #include "tui/term/terminal.h"
 
 #include <curses.h>
-#include <langinfo.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <clocale>
@@ -24,9 +26,9 @@ namespace {
 
 // What a dying process needs to put the terminal back with async-signal-safe calls alone.
 termios g_before{};
-// Mouse off, arrows and keypad as they were, the other screen, the title, the cursor, colours.
+// Mouse and paste off, arrows and keypad as they were, the other screen, the title, the cursor, colours.
 constexpr char kLeave[] =
-    "\x1b[?1000;1002;1003;1006l\x1b[?1l\x1b>\x1b[?1049l\x1b[23;0;0t\x1b[?25h\x1b[0m\r";
+    "\x1b[?1000;1002;1003;1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1049l\x1b[23;0;0t\x1b[?25h\x1b[0m\r";
 
 void restore_and_die(int signal_number) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &g_before);
@@ -48,6 +50,40 @@ void ask_to_stop(int) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(g_stop_asked, &one, sizeof one);
   errno = error;
+}
+
+// What ncurses has no names for: where pasted text begins and ends, and the answer to "is all well?".
+constexpr int kPasteBegins = KEY_MAX + 1, kPasteEnds = KEY_MAX + 2, kAllIsWell = KEY_MAX + 3;
+constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l",
+                           kIsAllWell = "\x1b[5n";
+constexpr int kAnswerWaitMs = 10;
+constexpr int kAnswerWaits = 20;
+
+void send(std::string_view sequence) {
+  [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, sequence.data(), sequence.size());
+}
+
+// What ncurses and the canvas do not agree on would move the rest of the row: the C library that ncurses asks may be of
+// another year than our table.
+std::string agreed(const std::string& glyph, int columns) {
+  if (static_cast<unsigned char>(glyph[0]) < 0x80) return glyph;
+  int wide = 0;
+  for (std::string_view rest = glyph; !rest.empty();) {
+    const int one = ::wcwidth(static_cast<wchar_t>(take_code_point(rest)));
+    wide = one < 0 ? -1 : wide + one;
+    if (one < 0) break;
+  }
+  return wide == columns ? glyph : std::string(static_cast<size_t>(columns), '?');
+}
+
+// Scripts that every terminal shows as wide as we count. Of the rest some are of another opinion.
+bool is_sure(const std::string& glyph) {
+  std::string_view rest = glyph;
+  const char32_t c = take_code_point(rest);
+  const auto in = [c](char32_t first, char32_t last) { return c >= first && c <= last; };
+  return rest.empty() && (c < 0x300 || in(0x370, 0x52f) || in(0x2010, 0x2027) ||
+                          in(0x2190, 0x21ff) || in(0x2500, 0x25ff) || in(0x3001, 0x9fff) ||
+                          in(0xac00, 0xd7a3) || in(0xff01, 0xff60) || c == 0xfffd);
 }
 
 Special special_of(int code) {
@@ -138,6 +174,10 @@ Terminal::Terminal() {
   keypad(stdscr, TRUE);
   nodelay(stdscr, TRUE);
   curs_set(0);
+  define_key("\x1b[200~", kPasteBegins);
+  define_key("\x1b[201~", kPasteEnds);
+  define_key("\x1b[0n", kAllIsWell);
+  send(kPasteOn);
   g_stop_asked = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   take_signals();
 }
@@ -150,8 +190,21 @@ void Terminal::take_signals() {
 Terminal::~Terminal() {
   for (const int signal_number : kDeadly) ::signal(signal_number, SIG_DFL);
   ::signal(SIGTSTP, SIG_DFL);
+  forget_answers();
+  send(kPasteOff);
   endwin();
   ::close(std::exchange(g_stop_asked, -1));
+}
+
+// An answer that is still on its way would be read by whoever has the terminal next.
+void Terminal::forget_answers() {
+  for (int i = 0; i < kAnswerWaits && answered_ < asked_; ++i) {
+    pollfd keys{STDIN_FILENO, POLLIN, 0};
+    ::poll(&keys, 1, kAnswerWaitMs);
+    while (next_event()) {
+    }
+  }
+  asked_ = answered_ = 0;
 }
 
 // What the other program is sent is its own affair: signals of the keyboard go to both.
@@ -160,13 +213,25 @@ void Terminal::give_away() {
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGQUIT, SIG_IGN);
   ::signal(SIGTSTP, SIG_DFL);
+  forget_answers();
+  send(kPasteOff);
   endwin();
 }
 
 void Terminal::take_back() {
   take_signals();
-  clearok(curscr, TRUE);
+  send(kPasteOn);
+  redraw();
   refresh();
+}
+
+void Terminal::redraw() {
+  clearok(curscr, TRUE);
+}
+
+void Terminal::ask_when_shown() {
+  ++asked_;
+  send(kIsAllWell);
 }
 
 void Terminal::copy(const std::string& text) {
@@ -178,7 +243,7 @@ void Terminal::copy(const std::string& text) {
       doubled += c == '\x1b' ? std::string("\x1b\x1b") : std::string(1, c);
     sequence += "\x1bPtmux;" + doubled + "\x1b\\";
   }
-  [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, sequence.data(), sequence.size());
+  send(sequence);
 }
 
 int Terminal::stop_descriptor() const {
@@ -188,25 +253,51 @@ int Terminal::stop_descriptor() const {
 bool Terminal::stop_if_asked() {
   uint64_t asked = 0;
   if (::read(g_stop_asked, &asked, sizeof asked) != sizeof asked) return false;
+  stop();
+  return true;
+}
+
+void Terminal::stop() {
+  forget_answers();
+  send(kPasteOff);
   endwin();
   ::signal(SIGTSTP, SIG_DFL);
-  ::raise(SIGTSTP);  // returns when somebody lets the process go on
+  ::raise(SIGTSTP);  // returns when somebody lets the process go on, or at once where nobody could
   ::signal(SIGTSTP, ask_to_stop);
-  clearok(curscr, TRUE);
+  send(kPasteOn);
+  redraw();
   refresh();
-  return true;
+}
+
+std::optional<Event> Terminal::special_event(int code) {
+  if (code == KEY_RESIZE) return size();
+  if (code == kPasteBegins) pasting_ = true;
+  if (code == kPasteEnds && pasting_) return end_paste();
+  if (code == kAllIsWell && ++answered_ == asked_) return QuestionShown{};
+  if (pasting_) return Key{};
+  if (code == KEY_MOUSE) return mouse_event().value_or(Event(Key{}));
+  return Key{0, special_of(code)};
+}
+
+Event Terminal::end_paste() {
+  pasting_ = false;
+  return Pasted{std::exchange(pasted_, {})};
+}
+
+std::optional<Event> Terminal::end_silent_paste() {
+  if (!pasting_ || std::exchange(heard_of_paste_, false)) return std::nullopt;
+  return end_paste();
 }
 
 std::optional<Event> Terminal::next_event() {
   wint_t code = 0;
   const int kind = get_wch(&code);
   if (kind == ERR) return std::nullopt;
-  if (kind == KEY_CODE_YES) {
-    if (code == KEY_RESIZE) return size();
-    if (code == KEY_MOUSE) return mouse_event().value_or(Event(Key{}));
-    const Special special = special_of(static_cast<int>(code));
-    if (special == Special::kNone) return Key{};
-    return Key{0, special};
+  if (kind == KEY_CODE_YES) return special_event(static_cast<int>(code));
+  if (pasting_) {
+    heard_of_paste_ = true;
+    if (pasted_.size() < kPasteBytesMax) append_code_point(pasted_, static_cast<char32_t>(code));
+    return Key{};
   }
   if (code == L'\t') return Key{0, Special::kTab};
   if (code == L'\x1b') return Key{0, Special::kEscape};
@@ -219,18 +310,37 @@ Resized Terminal::size() const {
   return {size.ws_row, size.ws_col};
 }
 
-void Terminal::paint(const Canvas& canvas) {
-  if (LINES != canvas.rows() || COLS != canvas.columns())
+void Terminal::paint(Canvas canvas) {
+  if (LINES != canvas.rows() || COLS != canvas.columns()) {
     resizeterm(canvas.rows(), canvas.columns());
+    shown_.reset();
+  }
+  const bool all =
+      !shown_ || shown_->rows() != canvas.rows() || shown_->columns() != canvas.columns();
+  if (all) unsure_rows_.assign(static_cast<size_t>(canvas.rows()), false);
   for (int row = 0; row < canvas.rows(); ++row) {
-    for (int x = 0; x < canvas.columns(); ++x) {
-      const Cell& cell = canvas.at(row, x);
-      if (cell.glyph.empty()) continue;  // the right half of a wide glyph
-      attrset(attributes(cell.style, colours_));
-      mvaddstr(row, x, ascii_only_ ? plain_ascii(cell.glyph).c_str() : cell.glyph.c_str());
-    }
+    if (all || !canvas.same_row(*shown_, row)) paint_row(canvas, row);
   }
   refresh();
+  shown_ = std::move(canvas);
+}
+
+void Terminal::paint_row(const Canvas& canvas, int row) {
+  bool sure = true;
+  for (int x = 0; x < canvas.columns(); ++x) {
+    const Cell& cell = canvas.at(row, x);
+    if (cell.glyph.empty()) continue;  // the right half of a wide glyph
+    const bool wide = x + 1 < canvas.columns() && canvas.at(row, x + 1).glyph.empty();
+    sure = sure && is_sure(cell.glyph);
+    attrset(attributes(cell.style, colours_));
+    const std::string text =
+        ascii_only_ ? plain_ascii(cell.glyph) : agreed(cell.glyph, wide ? 2 : 1);
+    mvaddstr(row, x, text.c_str());
+  }
+  // A terminal of another opinion has the row's end elsewhere: what is there now is written over as a whole.
+  const auto index = static_cast<size_t>(row);
+  if (!sure || unsure_rows_[index]) wredrawln(stdscr, row, 1);
+  unsure_rows_[index] = !sure;
 }
 
 }  // namespace devrun::tui

@@ -4,14 +4,13 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "tui/model/columns.h"
 #include "tui/view/draw.h"
 #include "tui/view/spark.h"
 
 namespace devrun::tui {
 
 namespace {
-
-constexpr int kName = 14, kState = 9, kJobs = 6, kBar = 10, kShare = 6;
 
 uint32_t percent(int64_t part, int64_t whole) {
   return whole <= 0 ? 0 : static_cast<uint32_t>(std::clamp<int64_t>(part * 100 / whole, 0, 100));
@@ -28,10 +27,16 @@ State state_of(const NodeRow& node) {
   return {"ready", Style::kGood};
 }
 
-// One cell for each GPU, in the colour of what it does; where it belongs to nobody, a dot.
-void put_heat_map(Canvas& canvas, int row, int column, const NodeRow& node, const NodeLoad* load,
-                  int width) {
-  for (int i = 0; i < node.total.gpus && i < width; ++i) {
+// How busy a GPU is as one character, so that it can be told without colours; a dot where it belongs to nobody.
+std::string heat_glyph(bool ascii, bool in_use, uint32_t busy) {
+  if (!in_use) return "·";
+  if (ascii) return fmt::format("{}", std::min(9U, busy / 10));
+  return std::string(bar_of(busy));
+}
+
+void put_heat_map(Canvas& canvas, int row, int column, const Model& model, const NodeRow& node,
+                  const NodeLoad* load) {
+  for (int i = 0; i < node.total.gpus && i < kNodeGpus - 1; ++i) {
     const uint32_t index = static_cast<size_t>(i) < node.gpus.size()
                                ? node.gpus[static_cast<size_t>(i)].index
                                : static_cast<uint32_t>(i);
@@ -44,28 +49,43 @@ void put_heat_map(Canvas& canvas, int row, int column, const NodeRow& node, cons
         if (gpu.index == index) busy = gpu.busy_percent;
       }
     }
-    canvas.put(row, column + i, held || busy != 0 ? "█" : "·",
-               held || busy != 0 ? heat(busy) : Style::kDim, 1);
+    const bool in_use = held || busy != 0;
+    canvas.put(row, column + i, heat_glyph(model.ascii, in_use, busy),
+               in_use ? heat(busy) : Style::kDim, 1);
   }
 }
 
-std::vector<uint8_t> history_of(const Model& model, const std::string& name, const NodeLoad* load) {
-  if (!model.node_days) return load == nullptr ? std::vector<uint8_t>() : load->cpu;
-  std::vector<uint8_t> out;
+struct Histories {
+  std::vector<uint8_t> cpu, memory, gpu;
+  const std::vector<uint8_t>& of(int which) const {
+    return which == 0 ? cpu : which == 1 ? memory : gpu;
+  }
+};
+constexpr const char* kHistoryNames[] = {"CPU", "MEMORY", "GPU"};
+
+Histories histories_of(const Model& model, const std::string& name, const NodeLoad* load) {
+  if (!model.node_days) {
+    return load == nullptr ? Histories{} : Histories{load->cpu, load->memory, load->gpu};
+  }
+  Histories out;
   const auto days = model.node_days_series.find(name);
   if (days == model.node_days_series.end()) return out;
+  const int64_t total_mib = load == nullptr ? 0 : load->newest.memory_total_bytes >> 20;
   for (const Load& point : days->second.points) {
-    out.push_back(static_cast<uint8_t>(std::min(100U, point.cpu_milli / 10)));
+    out.cpu.push_back(static_cast<uint8_t>(std::min(100U, point.cpu_milli / 10)));
+    out.memory.push_back(static_cast<uint8_t>(percent(point.memory_mib, total_mib)));
+    if (!days->second.has_gpus) continue;
+    out.gpu.push_back(static_cast<uint8_t>(std::min(100U, point.gpu_percent)));
   }
   return out;
 }
 
 void put_share(Canvas& canvas, int row, int& x, uint32_t share, bool told) {
   if (told) {
-    put_bar(canvas, row, x, share, kBar);
-    canvas.put(row, x + kBar + 1, fmt::format("{}%", share), Style::kPlain);
+    put_bar(canvas, row, x, share, kNodeBar);
+    canvas.put(row, x + kNodeBar + 1, fmt::format("{}%", share), Style::kPlain);
   }
-  x += kBar + 1 + kShare;
+  x += kNodeShare;
 }
 
 void draw_node(const Model& model, Canvas& canvas, int row, const NodeRow& node, bool gpus) {
@@ -73,25 +93,26 @@ void draw_node(const Model& model, Canvas& canvas, int row, const NodeRow& node,
   const NodeLoad* load =
       node.connected && found != model.node_loads.end() ? &found->second : nullptr;
   const State state = state_of(node);
-  canvas.put(row, 2, node.name, Style::kPlain, kName - 1);
-  canvas.put(row, 2 + kName, state.word, state.style, kState - 1);
-  canvas.put(row, 2 + kName + kState, fmt::format("{}", node.attempts), Style::kPlain);
-  int x = 2 + kName + kState + kJobs;
+  int x = 2;
+  canvas.put(row, x, node.name, Style::kPlain, kNodeName - 1);
+  canvas.put(row, x += kNodeName, state.word, state.style, kNodeState - 1);
+  canvas.put(row, x += kNodeState, fmt::format("{}", node.attempts), Style::kPlain);
+  x += kNodeJobs;
   put_share(canvas, row, x, load == nullptr ? 0 : load->newest.cpu_permille / 10, load != nullptr);
   put_share(
       canvas, row, x,
       load == nullptr ? 0 : percent(load->newest.memory_bytes, load->newest.memory_total_bytes),
       load != nullptr);
-  if (gpus) {
-    put_heat_map(canvas, row, x, node, load, 9);
-    x += 10;
-  }
+  if (gpus) put_heat_map(canvas, row, x, model, node, load);
+  const NodeHistories histories = node_histories(model);
   if (!node.trouble.empty()) {
-    canvas.put(row, x, node.trouble, Style::kWarn);
+    canvas.put(row, histories.at, node.trouble, Style::kWarn);
     return;
   }
-  const int width = std::clamp(canvas.columns() - x - 1, 0, 72);
-  put_spark(canvas, row, x, history_of(model, node.name, load), width);
+  const Histories values = histories_of(model, node.name, load);
+  for (int i = 0; i < histories.shown; ++i) {
+    put_spark(canvas, row, histories.at + i * (histories.width + 2), values.of(i), histories.width);
+  }
 }
 
 std::string holder_of(const Model& model, const NodeRow& node, uint32_t index) {
@@ -134,12 +155,19 @@ void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int l
                          format_size(load->newest.written_bytes_s));
   }
   canvas.put(row++, 2, words + cache_text(node.files), Style::kPlain);
+  const NodeHistories histories = node_histories(model);
+  const Histories values = histories_of(model, node.name, load);
+  for (int i = histories.shown; i < histories.in_all && row + 1 < canvas.rows(); ++i, ++row) {
+    canvas.put(row, 2, fmt::format("{} {}", kHistoryNames[i], model.node_days ? "2d" : "5m"),
+               Style::kDim);
+    put_spark(canvas, row, 12, values.of(i), std::clamp(canvas.columns() - 14, 0, 150));
+  }
   for (const Gpu& gpu : node.gpus) {
     if (row + 1 >= canvas.rows()) break;
     canvas.put(row, 2, fmt::format("GPU {:<2} {}", gpu.index, gpu.type), Style::kPlain, 20);
     for (const GpuSample& sample : load == nullptr ? std::vector<GpuSample>() : load->newest.gpus) {
       if (sample.index != gpu.index) continue;
-      put_bar(canvas, row, 23, sample.busy_percent, kBar);
+      put_bar(canvas, row, 23, sample.busy_percent, kNodeBar);
       canvas.put(row, 34, fmt::format("{}%", sample.busy_percent), Style::kPlain);
       canvas.put(row, 40,
                  fmt::format("{} of {}", format_size(sample.memory_bytes),
@@ -161,16 +189,24 @@ void draw_nodes(const Model& model, Canvas& canvas) {
   const bool gpus = any_gpus(model);
   canvas.paint_row(1, Style::kHead);
   int x = 2;
-  for (const auto& [title, width] : {std::pair("NODE", kName),
-                                     {"STATE", kState},
-                                     {"JOBS", kJobs},
-                                     {"CPU", kBar + 1 + kShare},
-                                     {"MEMORY", kBar + 1 + kShare},
-                                     {gpus ? "GPUS" : "", gpus ? 10 : 0}}) {
+  for (const auto& [title, width] : {std::pair("NODE", kNodeName),
+                                     {"STATE", kNodeState},
+                                     {"JOBS", kNodeJobs},
+                                     {"CPU", kNodeShare},
+                                     {"MEMORY", kNodeShare},
+                                     {gpus ? "GPUS" : "", gpus ? kNodeGpus : 0}}) {
     canvas.put(1, x, title, Style::kHead);
     x += width;
   }
-  canvas.put(1, x, model.node_days ? "CPU, 2 DAYS" : "CPU, 5 MINUTES", Style::kHead);
+  const NodeHistories histories = node_histories(model);
+  for (int i = 0; i < histories.shown; ++i) {
+    canvas.put(1, histories.at + i * (histories.width + 2),
+               fmt::format("{}{}", kHistoryNames[i],
+                           i > 0             ? ""
+                           : model.node_days ? ", 2 DAYS"
+                                             : ", 5 MINUTES"),
+               Style::kHead);
+  }
   if (model.nodes.empty()) {
     if (model.ever_connected) canvas.put(3, 2, "No nodes. Try: devrun nodes add", Style::kDim);
     return;

@@ -7,13 +7,12 @@ namespace devrun::tui {
 
 namespace {
 constexpr std::array<std::string_view, 9> kBars{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+}  // namespace
 
 std::string_view bar_of(uint32_t percent) {
   if (percent == 0) return "▁";
   return kBars[std::min<size_t>(kBars.size() - 1, 1 + percent * 8 / 101)];
 }
-
-}  // namespace
 
 int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& percents,
               int width) {

@@ -10,6 +10,8 @@
 
 namespace devrun::tui {
 
+// The eighths of a block that stand for 0 to 100.
+std::string_view bar_of(uint32_t percent);
 // The newest `width` values of 0 to 100, the newest at the right, each in the colour of its heat. Returns the columns used.
 int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& percents, int width);
 // A share as a bar of that many cells: ███▌ as far as eighths can tell.

@@ -14,7 +14,7 @@ namespace {
 class Monitor : public testing::Test {
  protected:
   void SetUp() override { update(model_, sample_cluster()); }
-  std::vector<Command> press(char32_t c) { return update(model_, key(c)); }
+  std::vector<Command> press(char32_t c) { return tui::press(model_, key(c)); }
   Model model_;
 };
 
@@ -54,6 +54,12 @@ TEST_F(Monitor, EscRestoresTheFilterThatWas) {
   EXPECT_EQ(visible_jobs(model_).size(), 5u);
 }
 
+template <typename T>
+size_t count(const std::vector<Command>& commands) {
+  return static_cast<size_t>(std::ranges::count_if(
+      commands, [](const Command& command) { return std::holds_alternative<T>(command); }));
+}
+
 TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
   EXPECT_TRUE(press(U'x').empty());
   EXPECT_TRUE(press(U'n').empty());
@@ -63,10 +69,88 @@ TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
   EXPECT_EQ(std::get<CancelJob>(commands[0]).task.job, 43u);
 }
 
-template <typename T>
-size_t count(const std::vector<Command>& commands) {
-  return static_cast<size_t>(std::ranges::count_if(
-      commands, [](const Command& command) { return std::holds_alternative<T>(command); }));
+TEST_F(Monitor, KeysThatWerePressedBeforeTheQuestionWasShownAnswerNothing) {
+  for (const char c : std::string("xyy")) {
+    EXPECT_TRUE(update(model_, key(static_cast<char32_t>(c))).empty());
+  }
+  EXPECT_TRUE(model_.question) << "not even a key that would close it";
+  update(model_, QuestionShown{});
+  EXPECT_EQ(count<CancelJob>(press(U'y')), 1u);
+  update(model_, QuestionShown{});  // late, of the one before
+  update(model_, key(U'x'));
+  EXPECT_TRUE(update(model_, key(U'y')).empty());
+}
+
+TEST_F(Monitor, PastedTextGoesIntoPromptsAlone) {
+  update(model_, Pasted{"xy\nq\n"});
+  EXPECT_FALSE(model_.question);
+  EXPECT_EQ(model_.screen, Screen::kJobs);
+  press(U'x');
+  update(model_, Pasted{"y"});
+  EXPECT_TRUE(model_.question) << "it neither confirms nor refuses";
+  press(U'n');
+  press(U'/');
+  update(model_, Pasted{"tra\tin\x1b[A\r\n"});
+  EXPECT_EQ(model_.prompt.text, "tra in [A");
+  EXPECT_EQ(model_.filter, "tra in [A");
+}
+
+TEST_F(Monitor, ARankOfAGangIsWhatKeysAreAbout) {
+  type(model_, "jzjj");
+  ASSERT_EQ(model_.part, (AttemptKey{42, kNoTask, 1, 1}));
+  const auto words = [&](char32_t c) { return std::get<RunInTerminal>(press(c).at(0)).words; };
+  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--rank", "1", "42"}));
+  const auto shell = words(U's');
+  EXPECT_EQ(std::vector<std::string>(shell.begin(), shell.begin() + 5),
+            (std::vector<std::string>{"exec", "-t", "--rank", "1", "42"}));
+  EXPECT_EQ(std::get<CopyText>(press(U'y').at(0)).text, "42.1");
+  press(U'f');
+  EXPECT_EQ(model_.prompt.text, "port-forward --rank 1 42 ");
+  press(U'\x1b');
+  press(U'l');
+  EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 1, 1}));
+  press(U'[');
+  EXPECT_EQ(model_.log.of.rank, 0u);
+  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--rank", "0", "42"}))
+      << "of the rank whose output is shown";
+  press(U'x');
+  EXPECT_EQ(model_.question->words, "Cancel job 42? y to cancel it, any other key to keep it")
+      << "a gang lives as a whole";
+}
+
+TEST_F(Monitor, NamedTasksAreCancelledAloneAndRunAgainAlone) {
+  type(model_, ":cancel 39_6\r");
+  ASSERT_TRUE(model_.question);
+  EXPECT_EQ(model_.question->words, "Cancel task 39_6? y to cancel it, any other key to keep it");
+  EXPECT_EQ(std::get<CancelJob>(press(U'y').at(0)).task, (TaskKey{39, 6}));
+  type(model_, ":cancel 39_6 41 41\r");
+  EXPECT_EQ(model_.question->words,
+            "Cancel jobs 39_6, 41? y to cancel them, any other key to keep them");
+  EXPECT_EQ(count<CancelJob>(press(U'y')), 2u);
+  type(model_, ":rerun 39_3\r");
+  EXPECT_EQ(std::get<RunAndTell>(press(U'y').at(0)).words,
+            (std::vector<std::string>{"rerun", "-d", "39_3"}));
+  for (const char* none : {":cancel 41_2\r", ":cancel 42.1\r", ":cancel 7\r", ":rerun 42#2\r"}) {
+    type(model_, none);
+    EXPECT_FALSE(model_.question) << none;
+    EXPECT_TRUE(model_.notice_is_bad) << none;
+  }
+}
+
+TEST_F(Monitor, NamedLogsAreOfThatTask) {
+  update(model_, JobFetched{sample_array_details()});
+  type(model_, ":logs 39_3\r");
+  EXPECT_EQ(model_.log.of, (AttemptKey{39, 3, 0, 1}));
+  type(model_, "\x1b:logs 42.1\r");
+  EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 1, 1}));
+}
+
+TEST_F(Monitor, TheScreenIsDrawnAnewAndTheMonitorStopsFromAnywhere) {
+  for (const char* where : {"", "x", "/", "?"}) {
+    type(model_, where);
+    EXPECT_EQ(count<Redraw>(press(U'\x0c')), 1u) << where;
+    EXPECT_EQ(count<Suspend>(press(U'\x1a')), 1u) << where;
+  }
 }
 
 TEST_F(Monitor, AnOpenJobIsFetchedAtOnceAndWhileItLives) {

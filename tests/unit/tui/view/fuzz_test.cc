@@ -62,7 +62,7 @@ std::string random_output(Random& random, size_t length) {
 }
 
 Event random_event(Random& random, const Model& model) {
-  switch (random.below(14)) {
+  switch (random.below(16)) {
     case 0:
       return Resized{static_cast<int>(1 + random.below(60)),
                      static_cast<int>(1 + random.below(200))};
@@ -92,6 +92,10 @@ Event random_event(Random& random, const Model& model) {
       return SeriesFetched{model.selected, sample_series()};
     case 8:
       return random.one_in(2) ? Event(Ticked{{1'200'000'000}}) : Event(ConnectionLost{"away"});
+    case 9:
+      return QuestionShown{};
+    case 10:
+      return Pasted{random_output(random, 20)};
     default:
       return random_key(random);
   }

@@ -66,7 +66,7 @@ class Session {
     } else if (name == "keys") {
       type(model_, rest);
     } else if (name == "key") {
-      update(model_, Key{0, special_named(rest)});
+      press(model_, Key{0, special_named(rest)});
     } else if (name == "press") {
       Mouse mouse;
       words >> mouse.row >> mouse.column;

@@ -141,8 +141,14 @@ inline LoadSeries sample_series() {
 inline Key key(char32_t c) {
   return {c, Special::kNone};
 }
+// Each key is pressed when what the one before did has been shown.
+inline std::vector<Command> press(Model& model, const Key& one) {
+  std::vector<Command> out = update(model, one);
+  update(model, QuestionShown{});
+  return out;
+}
 inline void type(Model& model, std::string_view text) {
-  for (const char c : text) update(model, key(static_cast<char32_t>(c)));
+  for (const char c : text) press(model, key(static_cast<char32_t>(c)));
 }
 
 }  // namespace devrun::tui
