@@ -44,8 +44,9 @@ Result<AttachNews> news_of(pb::AttachReply&& in) {
 
 class GrpcAttachStream : public AttachStream {
  public:
-  GrpcAttachStream(pb::Client::Stub& stub, const Target& target, const AttachStart& start)
-      : side_(target) {
+  GrpcAttachStream(pb::Client::Stub& stub, OpenCalls& calls, const Target& target,
+                   const AttachStart& start)
+      : side_(calls, target) {
     grpc::ClientContext* const context = side_.context();
     side_.set_stream(start.session ? stub.Exec(context) : stub.Attach(context));
     pb::AttachRequest request;
@@ -115,9 +116,9 @@ class GrpcAttachStream : public AttachStream {
 
 }  // namespace
 
-std::unique_ptr<AttachStream> open_attach(pb::Client::Stub& stub, const Target& target,
-                                          const AttachStart& start) {
-  return std::make_unique<GrpcAttachStream>(stub, target, start);
+std::unique_ptr<AttachStream> open_attach(pb::Client::Stub& stub, OpenCalls& calls,
+                                          const Target& target, const AttachStart& start) {
+  return std::make_unique<GrpcAttachStream>(stub, calls, target, start);
 }
 
 }  // namespace devrun::cli

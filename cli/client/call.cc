@@ -14,6 +14,12 @@ constexpr int kConnectMs = 3000;
 constexpr int kBackoffMs = 50;
 constexpr int kBackoffMaxMs = 1000;
 constexpr int kReplyBytesMax = 64 << 20;
+// A connection that dies in silence is noticed within the sum of these while a call is open. The controller asks after 6 s
+// of silence itself (controller/rpc/server.cc), and who has just been heard is not asked: so as long as it lives, this costs
+// nothing. Behind a socket there is the node's agent, which cannot go away in silence, and which finds out about the
+// controller in this way.
+constexpr int kKeepaliveAfterMs = 10'000;
+constexpr int kKeepaliveWaitMs = 5'000;
 
 std::string where(const Target& target) {
   return target.through_socket ? fmt::format("the controller, through {}", target.shown)
@@ -34,6 +40,23 @@ Error unreachable(const grpc::Status& status, const Target& target) {
 
 }  // namespace
 
+OpenCalls::One::One(OpenCalls& calls) : calls_(calls) {
+  const std::lock_guard lock(calls_.mutex_);
+  calls_.open_.insert(&context);
+  if (calls_.cancelled_) context.TryCancel();
+}
+
+OpenCalls::One::~One() {
+  const std::lock_guard lock(calls_.mutex_);
+  calls_.open_.erase(&context);
+}
+
+void OpenCalls::cancel_all() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : open_) context->TryCancel();
+}
+
 std::shared_ptr<grpc::Channel> open_channel(const Target& target) {
   grpc::ChannelArguments arguments;
   // One known address: no proxy, no service configuration, and attempts that follow each other
@@ -51,6 +74,9 @@ std::shared_ptr<grpc::Channel> open_channel(const Target& target) {
   if (target.through_socket) {
     return grpc::CreateCustomChannel(target.address, grpc::InsecureChannelCredentials(), arguments);
   }
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveAfterMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveWaitMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = target.ca;
   tls.pem_cert_chain = target.certificate;
@@ -67,6 +93,10 @@ Error call_error(const grpc::Status& status, const Target& target) {
             fmt::format("{} does not know this call: its version differs from {}", where(target),
                         kVersion),
             "the devrun of the controller's version"};
+  }
+  if (!own_words && status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return {Code::kTimeout, fmt::format("{} has not answered in time", where(target)),
+            "again in a moment; else `devrun doctor` on the storage host"};
   }
   return wire::error_of_call(static_cast<int>(status.error_code()), status.error_message(),
                              status.error_details());

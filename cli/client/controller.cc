@@ -17,23 +17,17 @@ namespace pb = devrun::v1;
 
 namespace {
 
-constexpr auto kCallLimit = std::chrono::seconds(60);
 // While the controller restarts; a controller that is down is said to be down after it.
 constexpr auto kSubmitPatience = std::chrono::milliseconds(1200);
 constexpr auto kTryAgainEvery = std::chrono::milliseconds(500);
 constexpr auto kLookAtInterruptsEvery = std::chrono::milliseconds(50);
 
-template <typename Request, typename Reply>
-Result<Reply> call(pb::Client::Stub& stub, const Target& target,
+template <typename Connection, typename Request, typename Reply>
+Result<Reply> call(Connection& connection, const Target& target,
                    grpc::Status (pb::Client::Stub::*method)(grpc::ClientContext*, const Request&,
                                                             Reply*),
                    const Request& request) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallLimit);
-  Reply reply;
-  const grpc::Status status = (stub.*method)(&context, request, &reply);
-  if (!status.ok()) return call_error(status, target);
-  return reply;
+  return unary_call(connection.calls, *connection.stub, target, method, request, kCallLimit);
 }
 
 }  // namespace
@@ -49,7 +43,7 @@ Controller::~Controller() = default;
 Result<WhoAmI> Controller::hello() {
   pb::ClientHello request;
   request.set_version(std::string(kVersion));
-  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::Hello, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::Hello, request));
   return WhoAmI{reply.version(), reply.role(), reply.user(), reply.volume(), reply.job()};
 }
 
@@ -57,7 +51,7 @@ Result<ForesightRecord> Controller::foresee(const Submission& submission) {
   pb::SubmitRequest request;
   request.set_request_id(submission.request_id);
   *request.mutable_spec() = wire::to_proto(submission.spec);
-  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ForeseeJob, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::ForeseeJob, request));
   return ForesightRecord{reply.reason(), reply.queue_place(), Time{reply.expected_start_us()},
                          reply.never()};
 }
@@ -133,15 +127,18 @@ void Controller::interrupt() {
   if (connection_->interruptible != nullptr) connection_->interruptible->TryCancel();
 }
 
+void Controller::cancel_calls() {
+  connection_->calls.cancel_all();
+}
+
 std::unique_ptr<AttachStream> Controller::attach(const AttachStart& start) {
-  return open_attach(*connection_->stub, target_, start);
+  return open_attach(*connection_->stub, connection_->calls, target_, start);
 }
 
 Result<std::vector<SessionRecord>> Controller::list_sessions(JobId job) {
   pb::ListSessionsRequest request;
   request.set_job(job);
-  const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListSessions, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::ListSessions, request));
   std::vector<SessionRecord> out;
   for (const auto& session : reply.sessions()) {
     out.push_back(
@@ -168,7 +165,8 @@ Result<JobList> Controller::list_jobs(const JobQuery& query) {
   for (const std::string& word : query.words) request.add_words(word);
   request.set_before(query.before);
   request.set_limit(query.limit);
-  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListJobs, request));
+  for (const JobId job : query.jobs) request.add_jobs(job);
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::ListJobs, request));
   JobList out;
   out.truncated = reply.truncated();
   out.next_before = reply.next_before();
@@ -184,8 +182,7 @@ Result<JobRecord> Controller::get_job(const TaskKey& task) {
   pb::GetJobRequest request;
   request.set_job(task.job);
   if (task.task != kNoTask) request.set_task(task.task);
-  const pb::JobInfo info =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::GetJob, request));
+  const pb::JobInfo info = TRY(call(*connection_, target_, &pb::Client::Stub::GetJob, request));
   JobRecord out = TRY(from_proto(info));
   out.task = task.task;
   return out;
@@ -197,7 +194,7 @@ Result<JobState> Controller::cancel(const TaskKey& task, int signal) {
   request.set_task(task.task);
   request.set_signal(signal);
   return wire::from_proto(
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::CancelJob, request)).state());
+      TRY(call(*connection_, target_, &pb::Client::Stub::CancelJob, request)).state());
 }
 
 Status Controller::read_log(const LogQuery& query,
@@ -210,7 +207,8 @@ Status Controller::read_log(const LogQuery& query,
   request.set_follow(query.follow);
   if (query.begin) *request.mutable_begin() = to_proto(*query.begin);
   request.set_attempt(query.attempt);
-  grpc::ClientContext context;
+  OpenCalls::One one(connection_->calls);
+  grpc::ClientContext& context = one.context;
   const auto reader = connection_->stub->ReadLog(&context, request);
   pb::LogChunk chunk;
   Status taken = ok();
@@ -229,7 +227,7 @@ Status Controller::read_log(const LogQuery& query,
 
 Result<std::vector<NodeRecord>> Controller::list_nodes() {
   const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListNodes, pb::ListNodesRequest{}));
+      TRY(call(*connection_, target_, &pb::Client::Stub::ListNodes, pb::ListNodesRequest{}));
   std::vector<NodeRecord> out;
   for (const auto& node : reply.nodes()) out.push_back(from_proto(node));
   return out;
@@ -238,7 +236,7 @@ Result<std::vector<NodeRecord>> Controller::list_nodes() {
 Result<NodeRecord> Controller::show_node(const std::string& name) {
   pb::ListNodesRequest request;
   request.set_node(name);
-  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListNodes, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::ListNodes, request));
   if (reply.nodes_size() != 1) {
     return Error{Code::kUnsupported, "the controller is of an older version", "devrun up"};
   }
@@ -251,14 +249,13 @@ Result<NodeRecord> Controller::drain_node(const std::string& name, bool drained,
   request.set_node(name);
   request.set_drained(drained);
   request.set_reason(reason);
-  return from_proto(TRY(call(*connection_->stub, target_, &pb::Client::Stub::DrainNode, request)));
+  return from_proto(TRY(call(*connection_, target_, &pb::Client::Stub::DrainNode, request)));
 }
 
 Result<std::vector<AttemptKey>> Controller::declare_node_lost(const std::string& name) {
   pb::DeclareNodeLostRequest request;
   request.set_node(name);
-  const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::DeclareNodeLost, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Client::Stub::DeclareNodeLost, request));
   std::vector<AttemptKey> out;
   for (const auto& key : reply.attempts()) out.push_back(TRY(wire::from_proto(key)));
   return out;

@@ -62,7 +62,9 @@ struct JobQuery {
   std::vector<std::string> words = {};
   JobId before = 0;
   uint32_t limit = 0;
+  std::vector<JobId> jobs = {};  // of these alone
 };
+inline constexpr size_t kJobsByNumberMax = 1000;
 
 struct LogQuery {
   AttemptKey what;
@@ -92,6 +94,8 @@ class Controller {
   Result<Submitted> submit(const Submission& submission,
                            const std::function<void(const Error&)>& waits = {});
   void interrupt();
+  // Any thread: questions and streams that are under way end soon with kCancelled, and later ones at once. For who leaves.
+  void cancel_calls();
   // Whether it is connected, waiting at most so long. After a break only this brings the connection
   // back: a call on a broken one fails at once, and nobody would drive the new one's handshake.
   bool wait_connected(std::chrono::milliseconds at_most);

@@ -1,7 +1,5 @@
 #include "cli/client/monitor.h"
 
-#include <chrono>
-
 #include "cli/client/call.h"
 #include "common/wire/sample.h"
 #include "devrun/v1/monitor.grpc.pb.h"
@@ -12,20 +10,13 @@ namespace pb = devrun::v1;
 
 namespace {
 
-constexpr auto kCallLimit = std::chrono::seconds(60);
-
-template <typename Request, typename Reply>
-Result<Reply> call(const std::shared_ptr<grpc::Channel>& channel, const Target& target,
+template <typename Connection, typename Request, typename Reply>
+Result<Reply> call(Connection& connection, const Target& target,
                    grpc::Status (pb::Monitor::Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Reply*),
                    const Request& request) {
-  const auto stub = pb::Monitor::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallLimit);
-  Reply reply;
-  const grpc::Status status = (stub.get()->*method)(&context, request, &reply);
-  if (!status.ok()) return call_error(status, target);
-  return reply;
+  const auto stub = pb::Monitor::NewStub(connection.channel);
+  return unary_call(connection.calls, *stub, target, method, request, kCallLimit);
 }
 
 }  // namespace
@@ -36,8 +27,7 @@ Result<std::vector<LoadSeries>> Controller::read_series(const SeriesQuery& query
   request.set_node(query.node);
   request.set_days(query.days);
   request.set_points_max(query.points_max);
-  const auto reply =
-      TRY(call(connection_->channel, target_, &pb::Monitor::Stub::ReadSeries, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Monitor::Stub::ReadSeries, request));
   std::vector<LoadSeries> out;
   for (const pb::Series& series : reply.series()) out.push_back(wire::from_proto(series));
   return out;
@@ -46,8 +36,7 @@ Result<std::vector<LoadSeries>> Controller::read_series(const SeriesQuery& query
 Result<QueueRecord> Controller::read_queue(uint32_t limit) {
   pb::QueueRequest request;
   request.set_limit(limit);
-  const auto reply =
-      TRY(call(connection_->channel, target_, &pb::Monitor::Stub::ReadQueue, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Monitor::Stub::ReadQueue, request));
   QueueRecord out;
   out.waiting = reply.waiting();
   for (const pb::QueuedJob& one : reply.jobs()) {
@@ -61,7 +50,7 @@ Result<UseRecord> Controller::read_use(Time since, bool all) {
   pb::UseRequest request;
   request.set_since_us(since.us);
   request.set_all(all);
-  const auto reply = TRY(call(connection_->channel, target_, &pb::Monitor::Stub::ReadUse, request));
+  const auto reply = TRY(call(*connection_, target_, &pb::Monitor::Stub::ReadUse, request));
   UseRecord out{{}, Time{reply.from_us()}, Time{reply.now_us()}, reply.truncated()};
   for (const pb::Use& use : reply.uses()) {
     out.uses.push_back({use.user(), use.volume(), use.jobs(), use.core_hours(), use.gpu_hours(),

@@ -202,11 +202,8 @@ Result<VolumePathsRecord> Controller::volume_paths(const std::string& volume,
   request.set_volume(volume);
   request.set_home(home);
   request.set_cwd(cwd);
-  grpc::ClientContext context;
-  pb::VolumePaths reply;
-  const grpc::Status status = connection_->stub->GetVolumePaths(&context, request, &reply);
-  if (!status.ok()) return call_error(status, target_);
-  return from_proto(reply);
+  return from_proto(TRY(unary_call(connection_->calls, *connection_->stub, target_,
+                                   &pb::Client::Stub::GetVolumePaths, request, kCallLimit)));
 }
 
 Result<VolumePathsRecord> Controller::set_volume_paths(const PathsChange& change,
@@ -218,11 +215,8 @@ Result<VolumePathsRecord> Controller::set_volume_paths(const PathsChange& change
   for (const PathRule& rule : change.unset) *request.add_unset() = wire::to_proto(rule);
   request.set_home(home);
   request.set_cwd(cwd);
-  grpc::ClientContext context;
-  pb::VolumePaths reply;
-  const grpc::Status status = connection_->stub->SetVolumePaths(&context, request, &reply);
-  if (!status.ok()) return call_error(status, target_);
-  return from_proto(reply);
+  return from_proto(TRY(unary_call(connection_->calls, *connection_->stub, target_,
+                                   &pb::Client::Stub::SetVolumePaths, request, kCallLimit)));
 }
 
 }  // namespace devrun::cli

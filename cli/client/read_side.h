@@ -15,9 +15,9 @@ namespace devrun::cli {
 template <typename Stream, typename Reply>
 class ReadSide {
  public:
-  explicit ReadSide(const Target& target) : target_(target) {}
+  ReadSide(OpenCalls& calls, const Target& target) : target_(target), call_(calls) {}
 
-  grpc::ClientContext* context() { return &context_; }
+  grpc::ClientContext* context() { return &call_.context; }
   void set_stream(std::unique_ptr<Stream> stream) { stream_ = std::move(stream); }
   Stream& stream() { return *stream_; }
 
@@ -29,7 +29,7 @@ class ReadSide {
     Result<News> news = translate(std::move(reply));
     if (news) return std::move(*news);
     failure_ = std::move(news).error();
-    context_.TryCancel();
+    call_.context.TryCancel();
     return std::nullopt;
   }
 
@@ -40,11 +40,11 @@ class ReadSide {
     return call_error(status, target_);
   }
 
-  void cancel() { context_.TryCancel(); }
+  void cancel() { call_.context.TryCancel(); }
 
  private:
   const Target& target_;
-  grpc::ClientContext context_;
+  OpenCalls::One call_;
   std::unique_ptr<Stream> stream_;
   std::optional<Error> failure_;  // a reply that cannot be understood
 };

@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <optional>
 
 #include "cli/client/call.h"
 #include "cli/client/records_wire.h"
@@ -21,18 +23,16 @@ pb::SnapshotName to_proto(const SnapshotName& name) {
   return out;
 }
 
-// No deadline: a snapshot may have to wait for dirty data, and usage reads every tree.
-template <typename Request, typename Reply>
-Result<Reply> call(pb::Client::Stub& stub, const Target& target,
+template <typename Connection, typename Request, typename Reply>
+Result<Reply> call(Connection& connection, const Target& target,
                    grpc::Status (pb::Client::Stub::*method)(grpc::ClientContext*, const Request&,
                                                             Reply*),
-                   const Request& request) {
-  grpc::ClientContext context;
-  Reply reply;
-  const grpc::Status status = (stub.*method)(&context, request, &reply);
-  if (!status.ok()) return call_error(status, target);
-  return reply;
+                   const Request& request, std::optional<std::chrono::seconds> limit) {
+  return unary_call(connection.calls, *connection.stub, target, method, request, limit);
 }
+
+// A snapshot may have to wait for dirty data, what is removed for locks, and usage reads every tree.
+constexpr std::nullopt_t kNoLimit = std::nullopt;
 
 }  // namespace
 
@@ -106,7 +106,7 @@ Result<std::vector<VolumeRecord>> Controller::list_volumes(bool removed) {
   pb::ListVolumesRequest request;
   request.set_removed(removed);
   const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListVolumes, request));
+      TRY(call(*connection_, target_, &pb::Client::Stub::ListVolumes, request, kCallLimit));
   std::vector<VolumeRecord> out;
   for (const auto& volume : reply.volumes()) out.push_back(from_proto(volume));
   return out;
@@ -115,14 +115,14 @@ Result<std::vector<VolumeRecord>> Controller::list_volumes(bool removed) {
 Result<Time> Controller::remove_volume(const std::string& name) {
   pb::RemoveVolumeRequest request;
   request.set_name(name);
-  return Time{TRY(call(*connection_->stub, target_, &pb::Client::Stub::RemoveVolume, request))
+  return Time{TRY(call(*connection_, target_, &pb::Client::Stub::RemoveVolume, request, kNoLimit))
                   .kept_until_us()};
 }
 
 Status Controller::return_volume(const std::string& name) {
   pb::ReturnVolumeRequest request;
   request.set_name(name);
-  TRY(call(*connection_->stub, target_, &pb::Client::Stub::ReturnVolume, request));
+  TRY(call(*connection_, target_, &pb::Client::Stub::ReturnVolume, request, kNoLimit));
   return ok();
 }
 
@@ -130,14 +130,15 @@ Status Controller::set_quota(const std::string& volume, int64_t bytes) {
   pb::SetQuotaRequest request;
   request.set_volume(volume);
   request.set_quota_bytes(bytes);
-  TRY(call(*connection_->stub, target_, &pb::Client::Stub::SetQuota, request));
+  TRY(call(*connection_, target_, &pb::Client::Stub::SetQuota, request, kCallLimit));
   return ok();
 }
 
 Result<UsageRecord> Controller::usage(const std::string& volume) {
   pb::GetUsageRequest request;
   request.set_volume(volume);
-  const auto reply = TRY(call(*connection_->stub, target_, &pb::Client::Stub::GetUsage, request));
+  const auto reply =
+      TRY(call(*connection_, target_, &pb::Client::Stub::GetUsage, request, kNoLimit));
   UsageRecord out;
   out.store_bytes = reply.store_bytes();
   out.store_free_bytes = reply.store_free_bytes();
@@ -152,7 +153,7 @@ Result<std::vector<SnapshotRecord>> Controller::list_snapshots(const std::string
   pb::ListSnapshotsRequest request;
   request.set_volume(volume);
   const auto reply =
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::ListSnapshots, request));
+      TRY(call(*connection_, target_, &pb::Client::Stub::ListSnapshots, request, kCallLimit));
   std::vector<SnapshotRecord> out;
   for (const auto& one : reply.snapshots()) out.push_back(from_proto(one));
   return out;
@@ -164,14 +165,14 @@ Result<SnapshotRecord> Controller::create_snapshot(const std::string& volume,
   request.set_volume(volume);
   request.set_message(message);
   return from_proto(
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::CreateSnapshot, request)));
+      TRY(call(*connection_, target_, &pb::Client::Stub::CreateSnapshot, request, kNoLimit)));
 }
 
 Result<SnapshotRecord> Controller::remove_snapshot(const SnapshotName& name) {
   pb::RemoveSnapshotRequest request;
   *request.mutable_name() = to_proto(name);
   return from_proto(
-      TRY(call(*connection_->stub, target_, &pb::Client::Stub::RemoveSnapshot, request)));
+      TRY(call(*connection_, target_, &pb::Client::Stub::RemoveSnapshot, request, kNoLimit)));
 }
 
 Result<RestoredRecord> Controller::restore_snapshot(const SnapshotName& name,

@@ -41,9 +41,9 @@ Result<WatchNews> news_of(const pb::WatchUpdate& in) {
 
 class GrpcWatchStream : public WatchStream {
  public:
-  GrpcWatchStream(const std::shared_ptr<grpc::Channel>& channel, const Target& target,
-                  const WatchWish& wish)
-      : stub_(pb::Monitor::NewStub(channel)), side_(target) {
+  GrpcWatchStream(const std::shared_ptr<grpc::Channel>& channel, OpenCalls& calls,
+                  const Target& target, const WatchWish& wish)
+      : stub_(pb::Monitor::NewStub(channel)), side_(calls, target) {
     pb::WatchRequest request;
     request.set_all(wish.all);
     request.set_loads(wish.loads);
@@ -66,7 +66,7 @@ class GrpcWatchStream : public WatchStream {
 }  // namespace
 
 std::unique_ptr<WatchStream> Controller::watch(const WatchWish& wish) {
-  return std::make_unique<GrpcWatchStream>(connection_->channel, target_, wish);
+  return std::make_unique<GrpcWatchStream>(connection_->channel, connection_->calls, target_, wish);
 }
 
 }  // namespace devrun::cli

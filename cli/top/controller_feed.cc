@@ -12,23 +12,14 @@ namespace devrun::cli {
 namespace {
 
 constexpr auto kRetryPause = std::chrono::milliseconds(250);
-constexpr size_t kErrandsMax = 1024;
 constexpr uint32_t kQueueShown = 500;
 constexpr size_t kTextPieceBytes = 32 << 10;
 
-// What may be left out if the same waits already.
-bool same_question(const tui::Command& a, const tui::Command& b) {
-  if (a.index() != b.index()) return false;
-  if (const auto* job = std::get_if<tui::FetchJob>(&a)) {
-    return job->job == std::get<tui::FetchJob>(b).job;
-  }
-  if (const auto* series = std::get_if<tui::FetchSeries>(&a)) {
-    return series->job == std::get<tui::FetchSeries>(b).job;
-  }
-  if (const auto* nodes = std::get_if<tui::FetchNodeSeries>(&a)) {
-    return nodes->days == std::get<tui::FetchNodeSeries>(b).days;
-  }
-  return std::holds_alternative<tui::FetchQueue>(a) || std::holds_alternative<tui::FetchVolumes>(a);
+// What the storage may have to be asked for, or another program be run for: nobody who cancels waits for these.
+bool is_slow(const tui::Command& errand) {
+  return std::holds_alternative<tui::FetchVolumes>(errand) ||
+         std::holds_alternative<tui::FetchSnapshots>(errand) ||
+         std::holds_alternative<tui::RunAndTell>(errand);
 }
 
 }  // namespace
@@ -40,7 +31,9 @@ bool ControllerFeed::stopping() {
 void ControllerFeed::start(Post post) {
   post_ = std::move(post);
   watcher_ = std::thread([this] { watch_until_stopped(); });
-  errands_ = std::thread([this] { run_errands(); });
+  const auto run = [this](const tui::Command& errand) { run_errand(errand); };
+  errands_ = std::make_unique<Errands>(run);
+  slow_errands_ = std::make_unique<Errands>(run);
 }
 
 void ControllerFeed::watch_until_stopped() {
@@ -64,19 +57,6 @@ void ControllerFeed::watch_until_stopped() {
     if (!controller_.wait_connected(kRetryPause)) continue;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kRetryPause, [this] { return stopping_.load(); });
-  }
-}
-
-void ControllerFeed::run_errands() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !errands_waiting_.empty(); });
-    if (stopping_) return;
-    const tui::Command errand = std::move(errands_waiting_.front());
-    errands_waiting_.pop_front();
-    lock.unlock();
-    run_errand(errand);
-    lock.lock();
   }
 }
 
@@ -127,19 +107,6 @@ void ControllerFeed::run_errand(const tui::Command& errand) {
   }
 }
 
-void ControllerFeed::add_errand(const tui::Command& errand) {
-  const std::scoped_lock lock(mutex_);
-  const auto same = [&](const tui::Command& other) { return same_question(errand, other); };
-  if (errands_waiting_.size() >= kErrandsMax || std::ranges::any_of(errands_waiting_, same)) return;
-  // Nobody who cancels waits for a list of volumes.
-  if (std::holds_alternative<tui::CancelJob>(errand)) {
-    errands_waiting_.push_front(errand);
-  } else {
-    errands_waiting_.push_back(errand);
-  }
-  changed_.notify_all();
-}
-
 void ControllerFeed::perform(const tui::Command& command) {
   if (const auto* open = std::get_if<tui::OpenLog>(&command)) {
     open_log(open->of);
@@ -148,61 +115,30 @@ void ControllerFeed::perform(const tui::Command& command) {
   } else if (const auto* run = std::get_if<tui::RunForText>(&command)) {
     run_for_text(*run);
   } else {
-    add_errand(command);
+    (is_slow(command) ? *slow_errands_ : *errands_).add(command);
   }
 }
 
 void ControllerFeed::open_log(const AttemptKey& of) {
   close_log();
-  auto reading = std::make_unique<Reading>();
-  reading->of = of;
-  AttachStart start{of, 0, false};
-  start.attempt = of.attempt;
-  reading->stream = controller_.attach(start);
-  Reading* const mine = reading.get();
-  reading->thread = std::thread([this, mine] {
-    while (auto news = mine->stream->read()) {
-      if (auto* output = std::get_if<AttachOutput>(&*news)) {
-        const uint64_t read = output->offset + output->bytes.size();
-        post_(tui::LogBytes{mine->of, std::move(output->bytes), false});
-        mine->stream->send_output_read(read);
-      }
-      const auto* state = std::get_if<AttachState>(&*news);
-      if (state != nullptr && state->attempt > mine->of.attempt) {
-        post_(tui::LogBytes{mine->of, "", true});
-        post_(
-            tui::Answered{fmt::format("attempt {} has begun: ] shows it", state->attempt), false});
-        mine->stream->cancel();
-        break;
-      }
-      if (std::holds_alternative<AttachEnd>(*news)) post_(tui::LogBytes{mine->of, "", true});
-    }
-    const Status ended = mine->stream->finish();
-    if (!ended && ended.error().code != Code::kCancelled) {
-      post_(tui::LogFailed{mine->of, ended.error().message});
-    }
-    mine->over = true;
-  });
   const std::scoped_lock lock(mutex_);
   forget_ended();
-  readings_.push_back(std::move(reading));
+  readings_.push_back(std::make_unique<LogReader>(controller_, of, post_));
 }
 
 // Those whose threads are past their last post; they end at once.
 void ControllerFeed::forget_ended() {
-  const auto join_if_over = [](auto& one) {
-    if (!one->over) return false;
-    one->thread.join();
-    return true;
-  };
-  std::erase_if(readings_, join_if_over);
-  std::erase_if(runs_, join_if_over);
+  std::erase_if(readings_, [](const auto& reading) { return reading->over(); });
+  std::erase_if(runs_, [](const auto& run) {
+    if (run->over) run->thread.join();
+    return run->over.load();
+  });
 }
 
 // Not joined here: the reader may be waiting for the very thread that calls this to take its events.
 void ControllerFeed::close_log() {
   const std::scoped_lock lock(mutex_);
-  if (!readings_.empty()) readings_.back()->stream->cancel();
+  if (!readings_.empty()) readings_.back()->stop();
 }
 
 void ControllerFeed::run_for_text(const tui::RunForText& wish) {
@@ -230,15 +166,15 @@ void ControllerFeed::stop() {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
     if (watch_) watch_->cancel();
-    for (const auto& reading : readings_) reading->stream->cancel();
+    for (const auto& reading : readings_) reading->stop();
     for (const auto& run : runs_) run->stop = true;
     changed_.notify_all();
   }
+  controller_.cancel_calls();  // whatever is under way: nobody waits for its answer any more
   if (watcher_.joinable()) watcher_.join();
-  if (errands_.joinable()) errands_.join();
-  for (const auto& reading : readings_) {
-    if (reading->thread.joinable()) reading->thread.join();
-  }
+  if (errands_) errands_->stop();
+  if (slow_errands_) slow_errands_->stop();
+  readings_.clear();
   for (const auto& run : runs_) {
     if (run->thread.joinable()) run->thread.join();
   }

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +12,8 @@
 #include <vector>
 
 #include "cli/client/controller.h"
+#include "cli/top/errands.h"
+#include "cli/top/log_reader.h"
 #include "tui/term/monitor.h"
 
 namespace devrun::cli {
@@ -27,13 +28,6 @@ class ControllerFeed : public tui::Feed {
   void stop() override;
 
  private:
-  // A log being read; the thread ends soon after `stream` is cancelled.
-  struct Reading {
-    AttemptKey of;
-    std::unique_ptr<AttachStream> stream;
-    std::thread thread;
-    std::atomic<bool> over = false;
-  };
   // A program whose output is read; the thread ends soon after `stop`.
   struct Running {
     std::atomic<bool> stop = false;
@@ -42,9 +36,7 @@ class ControllerFeed : public tui::Feed {
   };
 
   void watch_until_stopped();
-  void run_errands();
   void run_errand(const tui::Command& errand);
-  void add_errand(const tui::Command& errand);
   void open_log(const AttemptKey& of);
   void close_log();
   void run_for_text(const tui::RunForText& wish);
@@ -58,13 +50,12 @@ class ControllerFeed : public tui::Feed {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> stopping_ = false;
-  std::shared_ptr<WatchStream> watch_;  // the call in progress
-  std::deque<tui::Command> errands_waiting_;
-  std::vector<std::unique_ptr<Reading>> readings_;  // the last one is open, the others are ending
-  std::vector<std::unique_ptr<Running>> runs_;      // likewise
+  std::shared_ptr<WatchStream> watch_;                // the call in progress
+  std::vector<std::unique_ptr<LogReader>> readings_;  // the last one is open, the others are ending
+  std::vector<std::unique_ptr<Running>> runs_;        // likewise
 
   std::thread watcher_;
-  std::thread errands_;
+  std::unique_ptr<Errands> errands_, slow_errands_;
 };
 
 }  // namespace devrun::cli
