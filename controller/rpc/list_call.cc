@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "common/wire/job.h"
 #include "controller/journal/job_codec.h"
@@ -26,6 +27,7 @@ struct Listing {
   JobFilter filter;
   size_t limit = kListedMax;
   std::vector<std::string> words = {};
+  std::set<JobId> only = {};               // of these alone; empty: of all
   std::map<JobId, pb::JobInfo> rows = {};  // at most one more than `limit`
   JobId looked_down_to = 0;                // not at those below; 0: at all
 };
@@ -74,22 +76,44 @@ Status narrow(Listing& listing, const pb::ListJobsRequest& request, Time now) {
   return ok();
 }
 
+void take(Listing& listing, const State& state, const Job& job, Time now, Explained& known) {
+  if (!listing.who.may_see(job)) return;
+  JobFacts facts{job.id, &job.spec, {}, {}, job.timeline.submitted, {}};
+  if (job.outcome) {
+    facts.status = job.outcome->ending.status;
+    facts.ended = job.outcome->at;
+  }
+  if (!listing.filter.states.empty()) facts.state = job_state(state, job, now);
+  if (!matches(listing.filter, facts)) return;
+  pb::JobInfo row = job_info(state, job, now, Detail::kRow, {}, &known);
+  if (has_words(listing, row)) listing.rows[job.id] = std::move(row);
+}
+
 void list_ledger(Listing& listing, const State& state, Time now) {
   Explained known;
   for (auto it = state.jobs.rbegin(); it != state.jobs.rend(); ++it) {
-    const Job& job = it->second;
     if (listing.rows.size() > listing.limit) return;
-    if (!listing.who.may_see(job)) continue;
-    JobFacts facts{job.id, &job.spec, {}, {}, job.timeline.submitted, {}};
-    if (job.outcome) {
-      facts.status = job.outcome->ending.status;
-      facts.ended = job.outcome->at;
-    }
-    if (!listing.filter.states.empty()) facts.state = job_state(state, job, now);
-    if (!matches(listing.filter, facts)) continue;
-    pb::JobInfo row = job_info(state, job, now, Detail::kRow, {}, &known);
-    if (has_words(listing, row)) listing.rows[job.id] = std::move(row);
+    take(listing, state, it->second, now, known);
   }
+}
+
+// Those that are asked for by number; what is left of `only` may be in the history.
+void find_in_ledger(Listing& listing, const State& state, Time now) {
+  Explained known;
+  std::erase_if(listing.only, [&](JobId id) {
+    const auto job = state.jobs.find(id);
+    if (job != state.jobs.end()) take(listing, state, job->second, now, known);
+    return job != state.jobs.end();
+  });
+}
+
+Status find_in_history(Listing& listing, History& history) {
+  Explained known;
+  for (const JobId id : listing.only) {
+    const std::optional<Job> job = TRY(history.find(id));
+    if (job && job->outcome) take(listing, {}, *job, job->outcome->at, known);
+  }
+  return ok();
 }
 
 // Nothing if the caller may not see it.
@@ -148,7 +172,8 @@ Result<JobFilter> filter_of(const pb::ListJobsRequest& request) {
   if (request.name().size() > kPatternBytesMax ||
       static_cast<size_t>(request.labels_size()) > kLabelsMax ||
       static_cast<size_t>(request.states_size()) > kStatesMax ||
-      static_cast<size_t>(request.words_size()) > kWordsMax) {
+      static_cast<size_t>(request.words_size()) > kWordsMax ||
+      static_cast<size_t>(request.jobs_size()) > kListedMax) {
     return Error{Code::kInvalid, "too much is asked for at once", "devrun help ps"};
   }
   out.user = request.user();
@@ -176,8 +201,10 @@ void list_jobs(const Parts& parts, Peer peer, const pb::ListJobsRequest& request
   if (!filter) return reactor.Finish(to_status(filter.error()));
   listing->filter = std::move(*filter);
   for (const std::string& word : request.words()) listing->words.push_back(lower(word));
+  listing->only.insert(request.jobs().begin(), request.jobs().end());
+  const bool by_number = !listing->only.empty();
   if (request.limit() != 0) listing->limit = std::min<size_t>(request.limit(), kListedMax);
-  parts.core.read([listing, peer = std::move(peer), &request, &reply, &reactor,
+  parts.core.read([listing, by_number, peer = std::move(peer), &request, &reply, &reactor,
                    &archive = parts.archive](const State& state, Time now) {
     Result<Who> who = resolve(state, peer);
     if (!who) return reactor.Finish(to_status(who.error()));
@@ -185,9 +212,18 @@ void list_jobs(const Parts& parts, Peer peer, const pb::ListJobsRequest& request
     if (const Status narrowed = narrow(*listing, request, now); !narrowed) {
       return reactor.Finish(to_status(narrowed.error()));
     }
-    list_ledger(*listing, state, now);
-    const bool queued = archive.read([listing, &reply, &reactor](History& history) {
-      const Status listed = list_history(*listing, history);
+    if (by_number) {
+      find_in_ledger(*listing, state, now);
+    } else {
+      list_ledger(*listing, state, now);
+    }
+    if (by_number && listing->only.empty()) {
+      answer(*listing, reply);
+      return reactor.Finish(grpc::Status::OK);
+    }
+    const bool queued = archive.read([listing, by_number, &reply, &reactor](History& history) {
+      const Status listed =
+          by_number ? find_in_history(*listing, history) : list_history(*listing, history);
       if (!listed) return reactor.Finish(to_status(listed.error()));
       answer(*listing, reply);
       reactor.Finish(grpc::Status::OK);
