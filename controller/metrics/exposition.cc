@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 namespace devrun::controller {
 
 namespace {
@@ -98,6 +101,75 @@ void add_gpus(Text& out, const std::vector<NodeSample>& samples) {
   }
 }
 
+struct OfJob {
+  int64_t cpu_milli = 0, memory_bytes = 0, gpus = 0, gpu_percents = 0, gpu_memory_bytes = 0;
+};
+using ByJobAndNode = std::map<std::pair<JobId, std::string>, OfJob>;
+
+void add(OfJob& out, const AttemptSample& one) {
+  out.cpu_milli += one.cpu_milli;
+  out.memory_bytes += one.memory_bytes;
+  out.gpus += one.gpus;
+  out.gpu_percents += int64_t{one.gpus} * one.gpu_busy_percent;
+  out.gpu_memory_bytes += one.gpu_memory_bytes;
+}
+
+void add_job_gauges(Text& out, const ClusterNumbers& numbers, const ByJobAndNode& jobs) {
+  struct Gauge {
+    const char* name;
+    const char* help;
+    bool of_gpus;
+    double (*of)(const OfJob& job);
+  };
+  constexpr Gauge kGauges[] = {
+      {"devrun_job_cpu_cores", "Cores that a job's programs keep busy, by node.", false,
+       [](const OfJob& job) { return static_cast<double>(job.cpu_milli) / 1000; }},
+      {"devrun_job_memory_bytes", "Memory of a job's programs, by node.", false,
+       [](const OfJob& job) { return static_cast<double>(job.memory_bytes); }},
+      {"devrun_job_gpu_busy_ratio",
+       "Part of the time in which a job's GPUs ran something, their mean.", true,
+       [](const OfJob& job) {
+         return static_cast<double>(job.gpu_percents) / static_cast<double>(job.gpus) / 100;
+       }},
+      {"devrun_job_gpu_memory_bytes", "Memory of a job's GPUs in use.", true,
+       [](const OfJob& job) { return static_cast<double>(job.gpu_memory_bytes); }},
+  };
+  for (const Gauge& gauge : kGauges) {
+    out.head(gauge.name, gauge.help);
+    for (const auto& [key, job] : jobs) {
+      if (gauge.of_gpus && job.gpus == 0) continue;
+      out.value(gauge.name,
+                label("user", numbers.users.at(key.first)) + "," +
+                    label("job", fmt::format("{}", key.first)) + "," + label("node", key.second),
+                gauge.of(job));
+    }
+  }
+}
+
+// A series for each job without end would be too much for who collects them: the newest have one.
+void add_jobs(Text& out, const ClusterNumbers& numbers) {
+  std::set<JobId> known;
+  for (const NodeSample& node : numbers.samples) {
+    for (const AttemptSample& attempt : node.attempts) {
+      if (numbers.users.count(attempt.key.job) != 0) known.insert(attempt.key.job);
+    }
+  }
+  const size_t left_out = known.size() - std::min(known.size(), kJobsInMetricsMax);
+  const JobId first =
+      known.empty() ? 0 : *std::next(known.begin(), static_cast<std::ptrdiff_t>(left_out));
+  ByJobAndNode jobs;
+  for (const NodeSample& node : numbers.samples) {
+    for (const AttemptSample& attempt : node.attempts) {
+      if (attempt.key.job < first || known.count(attempt.key.job) == 0) continue;
+      add(jobs[{attempt.key.job, node.node}], attempt);
+    }
+  }
+  add_job_gauges(out, numbers, jobs);
+  out.head("devrun_jobs_without_series",
+           "Jobs that run and are too old to have series of their own.");
+  out.value("devrun_jobs_without_series", "", left_out);
+}
+
 }  // namespace
 
 std::string exposition(const ClusterNumbers& numbers) {
@@ -127,6 +199,7 @@ std::string exposition(const ClusterNumbers& numbers) {
   }
   add_nodes(out, numbers.samples);
   add_gpus(out, numbers.samples);
+  add_jobs(out, numbers);
   return out.take();
 }
 

@@ -14,6 +14,8 @@
 
 namespace devrun::controller {
 
+inline constexpr size_t kJobsInMetricsMax = 500;
+
 struct ClusterNumbers {
   std::map<std::string, uint64_t>
       jobs;              // that live, and those in memory that have ended, by state in lower case
@@ -21,8 +23,11 @@ struct ClusterNumbers {
   std::map<std::string, uint64_t> nodes;                        // connected, away, drained
   std::map<std::string, uint64_t> gpus_used;                    // by user
   std::map<std::string, std::pair<int64_t, int64_t>> promised;  // by node: millicores, GPUs
+  std::map<JobId, std::string> users;                           // of the jobs that live
   std::vector<NodeSample> samples;
 };
+
+// Of jobs that run, the newest kJobsInMetricsMax have series of their own; devrun_jobs_without_series counts the others.
 
 std::string exposition(const ClusterNumbers& numbers);
 

@@ -27,6 +27,7 @@ ClusterNumbers cluster_numbers(const State& state, Time now) {
   for (const auto& [id, job] : state.jobs) {
     const JobState now_is = job.outcome ? job.outcome->state : job_state(state, job, now);
     ++out.jobs[in_lower_case(state_name(now_is))];
+    if (!is_final(now_is) && now_is != JobState::kQueued) out.users[id] = job.spec.user;
   }
   out.waiting = state.queue.size();
   for (const auto& [user, account] : state.schedule.users()) {

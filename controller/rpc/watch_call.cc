@@ -1,5 +1,9 @@
 #include "controller/rpc/watch_call.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "common/wire/sample.h"
 
 namespace devrun::controller {
@@ -70,8 +74,16 @@ std::vector<std::shared_ptr<WatchCall>> Watches::alive() {
 }
 
 Status Watches::add(const State& state, Time now, std::shared_ptr<WatchCall> call, Who who) {
-  if (alive().size() >= kWatchCallsMax) {
-    return Error{Code::kExhausted, "too many programs watch the cluster", "close some of them"};
+  const auto calls = alive();
+  const auto own =
+      std::ranges::count_if(calls, [&](const auto& other) { return other->user() == who.user; });
+  if (static_cast<size_t>(own) >= kWatchCallsOfUserMax) {
+    return Error{Code::kExhausted,
+                 fmt::format("{} programs of '{}' watch the cluster already", own, who.user),
+                 "close some of them (devrun top, devrun ps --watch)"};
+  }
+  if (calls.size() >= kWatchCallsMax) {
+    return Error{Code::kExhausted, "too many programs watch the cluster", "again in a while"};
   }
   table_.tick(state, now, true);  // nodes that came while nobody watched
   while (!table_.refresh(state, now)) {

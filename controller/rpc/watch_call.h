@@ -18,6 +18,7 @@
 namespace devrun::controller {
 
 inline constexpr size_t kWatchCallsMax = 256;
+inline constexpr size_t kWatchCallsOfUserMax = 32;  // so that nobody takes them from the others
 
 class WatchCall final : public grpc::ServerWriteReactor<pb::WatchUpdate> {
  public:
@@ -30,6 +31,7 @@ class WatchCall final : public grpc::ServerWriteReactor<pb::WatchUpdate> {
   // Sends what is newer, unless it is still writing: then `ready` will be called.
   void pump(const WatchTable& table, const SampleBook& samples, Time now);
   void close(const grpc::Status& status);
+  const std::string& user() const { return who_.user; }  // after begin()
 
   void OnWriteDone(bool done) override;
   void OnCancel() override { close({grpc::StatusCode::CANCELLED, "the watcher has gone"}); }

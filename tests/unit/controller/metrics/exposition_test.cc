@@ -29,6 +29,52 @@ TEST(Exposition, IsALineForEachNumber) {
   }
 }
 
+TEST(Exposition, JobsThatRunHaveSeriesByNode) {
+  ClusterNumbers numbers;
+  numbers.users = {{41, "ada"}, {42, "eve"}};
+  NodeSample node{"node1", 250, 1024, 4096, 7, 9};
+  const auto attempt = [](AttemptKey key, uint32_t cpu_milli, uint32_t gpus, uint32_t busy) {
+    AttemptSample out;
+    out.key = key;
+    out.cpu_milli = cpu_milli;
+    out.memory_bytes = 100;
+    out.gpus = gpus;
+    out.gpu_busy_percent = busy;
+    return out;
+  };
+  node.attempts = {attempt({41, 1, 0, 1}, 500, 1, 100), attempt({41, 2, 0, 1}, 1000, 3, 20),
+                   attempt({42, kNoTask, 0, 1}, 250, 0, 0), attempt({43, kNoTask, 0, 1}, 9, 0, 0)};
+  numbers.samples = {node};
+  const std::string text = exposition(numbers);
+  for (const char* line :
+       {"devrun_job_cpu_cores{user=\"ada\",job=\"41\",node=\"node1\"} 1.5\n",
+        "devrun_job_memory_bytes{user=\"ada\",job=\"41\",node=\"node1\"} 200\n",
+        "devrun_job_gpu_busy_ratio{user=\"ada\",job=\"41\",node=\"node1\"} 0.4\n",
+        "devrun_job_cpu_cores{user=\"eve\",job=\"42\",node=\"node1\"} 0.25\n",
+        "devrun_jobs_without_series 0\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  EXPECT_EQ(text.find("job=\"43\""), std::string::npos) << "nobody knows whose it is: it has ended";
+  EXPECT_EQ(text.find("gpu_busy_ratio{user=\"eve\""), std::string::npos);
+}
+
+TEST(Exposition, OfVeryManyJobsTheNewestHaveSeries) {
+  ClusterNumbers numbers;
+  NodeSample node;
+  node.node = "node1";
+  for (JobId job = 1; job <= kJobsInMetricsMax + 7; ++job) {
+    numbers.users[job] = "ada";
+    AttemptSample attempt;
+    attempt.key = {job, kNoTask, 0, 1};
+    node.attempts.push_back(attempt);
+  }
+  numbers.samples = {node};
+  const std::string text = exposition(numbers);
+  EXPECT_NE(text.find("devrun_jobs_without_series 7\n"), std::string::npos);
+  EXPECT_EQ(text.find("job=\"7\""), std::string::npos);
+  EXPECT_NE(text.find("job=\"8\""), std::string::npos);
+}
+
 std::string ask(uint16_t port, const std::string& request) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};

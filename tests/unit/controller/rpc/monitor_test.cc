@@ -1,4 +1,5 @@
 // Watching: everything first, then what changes; going on after a break; who sees what. The queue, samples and use.
+#include "controller/rpc/watch_call.h"
 #include "devrun/v1/monitor.grpc.pb.h"
 #include "tests/unit/controller/rpc/harness.h"
 
@@ -132,6 +133,51 @@ TEST(Watch, OthersJobsAreForAdministratorsWhoAskForThem) {
   Watcher admin_of_all(cluster, all, Role::kAdmin, "root");
   ASSERT_TRUE(admin_of_all.read());
   EXPECT_EQ(admin_of_all.jobs.count(job), 1u);
+}
+
+TEST(Watch, NobodyTakesAllTheCallsFromOthers) {
+  TestCluster cluster;
+  std::vector<std::unique_ptr<Watcher>> own;
+  for (size_t i = 0; i < kWatchCallsOfUserMax; ++i) {
+    own.push_back(std::make_unique<Watcher>(cluster, pb::WatchRequest{}));
+    ASSERT_TRUE(own.back()->read());
+  }
+  Watcher one_more(cluster, {});
+  EXPECT_FALSE(one_more.read());
+  Watcher other(cluster, {}, Role::kUser, "eve");
+  EXPECT_TRUE(other.read());
+  own.pop_back();
+  // The controller hears of it soon.
+  bool has_room = false;
+  for (int i = 0; i < 500 && !has_room; ++i) has_room = Watcher(cluster, {}).read();
+  EXPECT_TRUE(has_room);
+}
+
+// ids of ListJobs for these numbers alone.
+std::vector<JobId> listed(TestCluster& cluster, const std::vector<JobId>& jobs,
+                          const std::string& word = {}) {
+  Call call;
+  pb::ListJobsRequest wish;
+  pb::ListJobsReply reply;
+  for (const JobId job : jobs) wish.add_jobs(job);
+  if (!word.empty()) wish.add_words(word);
+  const grpc::Status done = cluster.client(Role::kUser, "ada")->ListJobs(&call, wish, &reply);
+  EXPECT_TRUE(done.ok()) << done.error_message();
+  EXPECT_FALSE(reply.truncated());
+  std::vector<JobId> out;
+  for (const pb::JobInfo& job : reply.jobs()) out.push_back(job.job());
+  return out;
+}
+
+TEST(ListJobs, OfSomeByNumberOnlyThoseThatFit) {
+  TestCluster cluster;
+  cluster.volumes().owners["hers"] = "eve";
+  const JobId first = submit(cluster, "r1");
+  const JobId second = submit(cluster, "r2");
+  EXPECT_EQ(listed(cluster, {second}), std::vector<JobId>{second});
+  EXPECT_EQ(listed(cluster, {second, first, 999}), (std::vector<JobId>{first, second}));
+  EXPECT_EQ(listed(cluster, {first}, "!state:queued"), std::vector<JobId>{});
+  EXPECT_EQ(listed(cluster, {}), (std::vector<JobId>{first, second}));
 }
 
 TEST(Watch, LoadsComeToThoseWhoSeeTheJob) {
