@@ -171,6 +171,8 @@ def test_idle_gpus_are_marked(cluster):
         pane.await_text(rf"^\W*{job} .*64%")
         pane.press("2")
         pane.await_text(rf"GPU {taken} .*64%.*8\.\d GB of 80.* {job}\b.*on-a-gpu")
+        pane.await_text(r"^ +node1 +ready .* [·▆]*▆[·▆]* ")  # height tells, without colours too
+        pane.await_text(r"NODE .*GPUS +CPU, 5 MINUTES +MEMORY|MEMORY .*[▁-█]")
         pane.press("1")
         set_busy(0, 0, 0, 0)
         pane.await_text(rf"^\W*{job} .* 0%")
@@ -206,6 +208,24 @@ def test_ps_watch_tells_each_change_in_a_line(cluster):
             read_lines(child, rf"^{job}\tCANCELLED\t130\t")
         finally:
             child.kill()
+
+
+def test_ps_watch_shows_the_newest_where_not_all_fit(cluster):
+    old = cluster.submit("exec sleep 1000 # fits-not lives")
+    ended = [cluster.submit(f"true # fits-not {number}") for number in range(12)]
+    for job in ended:
+        cluster.await_end(job)
+    with Pane(cluster, 120, 10) as pane:
+        pane.type("devrun ps --watch fits-not")
+        pane.press(ENTER)
+        pane.await_text(rf"^{old} .*\n(.*\n)*{ended[-1]} ")
+        pane.await_text("^… 6 more are not shown$")
+        assert not pane.shows(rf"^{ended[0]} ")
+        newest = cluster.submit("exec sleep 1000 # fits-not either")
+        pane.await_text(rf"^{newest} .*RUNNING")
+        pane.await_text("^… 7 more are not shown$")
+        pane.press("C-c")
+        cluster.devrun("cancel", str(old), str(newest))
 
 
 def test_ps_watch_json_is_a_record_a_line(cluster):
@@ -269,3 +289,6 @@ def test_prometheus_reads_the_numbers(cluster):
     wait_until(lambda: 'devrun_jobs{state="running"} 1' in page(), "the running job")
     wait_until(lambda: re.search(r'devrun_node_cpu_ratio\{node="node1"\} [01]', page()), "the node's load")
     assert 'devrun_nodes{state="ready"}' in page()
+    wait_until(lambda: re.search(rf'devrun_job_memory_bytes\{{user="[^"]+",job="{job}",node="node1"\}} \d', page()),
+               "the job's own series")
+    assert "devrun_jobs_without_series 0" in page()
