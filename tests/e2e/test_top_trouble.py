@@ -135,7 +135,8 @@ def test_ctrl_z_stops_it_and_ctrl_l_draws_everything_anew(cluster):
         pane.await_text(r"^ devrun +jobs .*\d+/\d+ nodes")
         draw_anew(pane)
         pane.await_text(r"^ devrun +jobs .*\d+/\d+ nodes")
-        pane.quit()
+        pane.press("q")
+        wait_until(lambda: pane.alternate() == ["0", "1"], "the end of the monitor")
 
 
 # A crew of three code points, a heart with a selector, a thumb with a tone of skin; a flag; Thai, Devanagari, Hangul in
@@ -147,7 +148,7 @@ WORDS = ["\U0001f469\u200d\U0001f680\u2764\ufe0f\U0001f44d\U0001f3fd", "\U0001f1
 
 def test_no_cell_stays_of_any_script(cluster):
     text = " ".join(WORDS)
-    jobs = [cluster.submit(f"printf '%s\\n' '{text}' '{text * 4}' '{text * 9}'; exec sleep 1000 # {word} END",
+    jobs = [cluster.submit(f": '{word}' END; printf '%s\\n' '{text}' '{text * 4}' '{text * 9}'; exec sleep 1000",
                            "--cpus", "0.2") for word in WORDS[:4]]
     for job in jobs:
         cluster.await_state(job, "RUNNING")
@@ -178,6 +179,7 @@ def test_no_cell_stays_of_any_script(cluster):
             pane.await_text(r"(left.*\n.*){4}")
             is_as_if_drawn_anew(pane)
             pane.press("w", ESCAPE, "j")
+            pane.await_text(r"^ devrun +jobs ")
         is_as_if_drawn_anew(pane)
         pane.quit()
     cluster.devrun("cancel", *map(str, jobs))

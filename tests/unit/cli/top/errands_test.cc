@@ -36,21 +36,23 @@ TEST(Errands, WhatChangesSomethingGoesFirstInItsOrder) {
   EXPECT_EQ(ran, (std::vector<std::string>{"cancel 7", "cancel 8_3", "job 1", "job 2"}));
 }
 
-TEST(Errands, WhatWaitsIsForgottenAtTheEnd) {
+TEST(Errands, StoppingWaitsForWhatIsUnderWay) {
   std::promise<void> begun;
   std::promise<void> go;
-  int ran = 0;
-  Errands errands([&](const tui::Command&) {
-    if (ran++ == 0) begun.set_value();
+  bool done = false;
+  Errands errands([&](const tui::Command& command) {
+    if (!std::holds_alternative<tui::FetchQueue>(command)) return;
+    begun.set_value();
     go.get_future().wait();
+    done = true;
   });
   errands.add(tui::FetchQueue{});
   begun.get_future().wait();
   errands.add(tui::FetchVolumes{});
-  std::thread stopping([&] { errands.stop(); });
-  go.set_value();
-  stopping.join();
-  EXPECT_LE(ran, 2);
+  std::thread letting_go([&] { go.set_value(); });
+  errands.stop();
+  EXPECT_TRUE(done);
+  letting_go.join();
 }
 
 }  // namespace
