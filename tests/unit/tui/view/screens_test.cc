@@ -219,6 +219,15 @@ TEST(Ascii, EveryGlyphHasAPlainOneAsWide) {
   }
 }
 
+TEST(Ascii, HeatIsADigit) {
+  Model model;
+  model.ascii = true;
+  update(model, Resized{24, 80});
+  update(model, sample_cluster());
+  type(model, "2");
+  EXPECT_NE(draw(model).text().find("75%   90 "), std::string::npos) << draw(model).text();
+}
+
 TEST(Cells, ControlCharactersAreShownAndHarmNothing) {
   Canvas canvas(1, 10);
   canvas.put(0, 0, "a\x1b[2Jb\n", Style::kPlain);
