@@ -89,7 +89,7 @@ Result<bool> run(const Flags& flags) {
   }
   NodeHello hello = TRY(hello_of(flags));
   NodeGpus gpus({flags.gpus, flags.driver_root, flags.state + "/gpu_numbers", hello.boot_id,
-                 options.cgroup_parent, flags.gpu_part, flags.gpu_parts});
+                 options.cgroup_parent, flags.gpu_part, flags.gpu_parts, flags.gpu_devices});
   options.driver = {flags.driver_root, gpus.found()};
   set_gpus(hello, gpus.gpus(), gpus.driver());
   const auto sandboxes = TRY(sandbox::Sandboxes::open(options));
@@ -107,6 +107,15 @@ Result<bool> run(const Flags& flags) {
     });
   }
   wait_for_stop_signal();
+  if (flags.leave_grace.us > 0 && !renewed) {
+    std::atomic<bool> left = false;
+    agent.leave(flags.leave_grace, [&left] {
+      left = true;
+      ::eventfd_write(stop_event, 1);
+    });
+    while (!left) wait_for_stop_signal();  // further signals say nothing new
+    return false;
+  }
   renewal.reset();
   log::info("{}; what runs goes on", renewed ? "beginning anew" : "stopping");
   return renewed.load();

@@ -189,6 +189,21 @@ void lose(Attempt& attempt, const std::string& reason, Time now) {
   attempt.desired.stop_grace = {};
 }
 
+void leave(Attempt& attempt, const Leaving& input, Time now) {
+  if (in<Completing>(attempt) || in<Ended>(attempt) || in<Releasing>(attempt)) return;
+  if (Stopping* stopping = std::get_if<Stopping>(&attempt.stage)) {
+    if (!stopping->killed) stopping->kill_at = std::min(stopping->kill_at, now + input.grace);
+    return;  // what it was asked to end for stays its ending
+  }
+  if (attempt.desired.goal == Goal::kStop) return;
+  attempt.lost_reason = input.reason;
+  attempt.leaving = true;
+  attempt.desired.goal = Goal::kStop;
+  attempt.desired.stop_cause = EndCause::kLost;
+  attempt.desired.stop_signal = 15;
+  attempt.desired.stop_grace = input.grace;
+}
+
 void on_found(Attempt& attempt, const Found& found, Time now, Effects& out) {
   if (!in<Finding>(attempt)) return;
   merge(attempt.observed.timeline, found.timeline);
@@ -303,9 +318,12 @@ void on_input(Attempt& attempt, const Cleaned&, Time now, Effects&) {
 void end_unstarted(Attempt& attempt, Ending ending, Effects& out) {
   attempt.stage = Ended{};
   attempt.observed.phase = Phase::kEnded;
-  attempt.observed.ending = attempt.desired.goal == Goal::kStop
-                                ? asked_ending(attempt.desired.stop_cause, attempt.lost_reason)
-                                : ending;
+  if (attempt.leaving) {
+    ending = {EndCause::kNotStarted, 125, attempt.lost_reason, "", Fault::kInterrupted};
+  } else if (attempt.desired.goal == Goal::kStop) {
+    ending = asked_ending(attempt.desired.stop_cause, attempt.lost_reason);
+  }
+  attempt.observed.ending = std::move(ending);
   out.push_back(EndOutput{attempt.desired.key, 0});
   report(attempt, out);
 }

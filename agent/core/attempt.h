@@ -12,6 +12,9 @@ void want(Attempt& attempt, const DesiredAttempt& desired, Time now);
 // Over, at once and without grace, for a reason other than the controller's wish. What has ended stays as it is.
 void lose(Attempt& attempt, const std::string& reason, Time now);
 
+// Over, but told so: its programs get the signal and the grace.
+void leave(Attempt& attempt, const Leaving& input, Time now);
+
 void on_found(Attempt& attempt, const Found& found, Time now, Effects& out);
 void on_input(Attempt& attempt, const FoundNothing& input, Time now, Effects& out);
 void on_input(Attempt& attempt, const Progressed& input, Time now, Effects& out);

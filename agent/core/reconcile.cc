@@ -99,6 +99,8 @@ void fold(State& state, const Desired& input, Time now, Effects& out) {
     }
   }
   for (const DesiredItem& item : input.desired) accept(state, item, input.whole, now, out);
+  if (!state.leaving) return;
+  for (auto& [key, attempt] : state.attempts) leave(attempt, *state.leaving, now);
 }
 
 void fold(State& state, const Found& input, Time now, Effects& out) {
@@ -123,6 +125,11 @@ void fold(State& state, const Found& input, Time now, Effects& out) {
 
 void fold(State& state, const FilesLost& input, Time now, Effects&) {
   for (auto& [key, attempt] : state.attempts) lose(attempt, input.reason, now);
+}
+
+void fold(State& state, const Leaving& input, Time now, Effects&) {
+  state.leaving = input;
+  for (auto& [key, attempt] : state.attempts) leave(attempt, input, now);
 }
 
 void fold(State&, const Tick&, Time, Effects&) {}

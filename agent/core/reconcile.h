@@ -128,11 +128,16 @@ struct Cleaned {
 struct FilesLost {
   std::string reason;
 };
+// The node leaves the cluster: what runs is told to end and is lost, what has not begun may begin elsewhere.
+struct Leaving {
+  std::string reason;
+  Duration grace;  // from the signal to KILL
+};
 struct Tick {};
 
-using Input =
-    std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed, StartWaits,
-                 StartFailed, ShimChanged, ShimGone, Measured, Used, Cleaned, FilesLost, Tick>;
+using Input = std::variant<Desired, Found, FoundNothing, Progressed, Linked, LinkFailed, StartWaits,
+                           StartFailed, ShimChanged, ShimGone, Measured, Used, Cleaned, FilesLost,
+                           Leaving, Tick>;
 
 // ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,6 +238,7 @@ struct Attempt {
   uint32_t signal_sequence = 0;
   Duration time_limit;      // 0: none
   std::string lost_reason;  // with a goal of kStop for kLost
+  bool leaving = false;     // likewise: one that has not begun may begin on another node
   bool released = false;
   bool has_setup = false;
   bool went = false;                   // over the present link
@@ -246,6 +252,7 @@ struct Attempt {
 
 struct State {
   std::map<AttemptKey, Attempt> attempts;
+  std::optional<Leaving> leaving = {};  // so does what comes from now on
 };
 
 // Folds one input into the state and returns what is to be done, in order.

@@ -133,6 +133,23 @@ void Agent::feed(const Input& input) {
   }
   if (const Linked* linked = std::get_if<Linked>(&input)) renew(linked->key);
   arrange_tick();
+  see_whether_left();
+}
+
+void Agent::leave(Duration grace, std::function<void()> left) {
+  loop_.post([this, grace, left = std::move(left)] {
+    trouble_ = fmt::format("{} leaves the cluster: it was told to end", hello_.name);
+    log::info("{}", trouble_);
+    left_ = left;
+    reports_.tell_trouble(trouble_);
+    feed(Leaving{fmt::format("its node left the cluster: {} was told to end", hello_.name), grace});
+  });
+}
+
+void Agent::see_whether_left() {
+  if (!left_ || !state_.attempts.empty()) return;
+  log::info("nothing is left here");
+  std::exchange(left_, nullptr)();
 }
 
 void Agent::arrange_tick() {
@@ -148,7 +165,7 @@ void Agent::arrange_tick() {
 // An attempt whose files have gone for good waits in the kernel for an answer that nobody gives: the core marks it lost first, so
 // that what its end looks like does not matter, then the mounts are given up, which lets it die.
 void Agent::on_files(const std::string& trouble, bool for_good) {
-  if (trouble == trouble_) return;
+  if (trouble == trouble_ || left_) return;
   if (trouble.empty()) {
     log::info("devrun-fs answers");
   } else {

@@ -57,6 +57,9 @@ class Agent {
 
   // Finds what is on disk, then dials.
   Status begin();
+  // The node leaves the cluster: nothing new begins here, what runs gets TERM and, after `grace`, KILL, and is told as lost.
+  // Once nothing of it is left here and the controller has it all, `left` is called, on the loop. Any thread; once.
+  void leave(Duration grace, std::function<void()> left);
 
  private:
   struct Runner;
@@ -68,6 +71,7 @@ class Agent {
   }
   void arrange_tick();
   void on_files(const std::string& trouble, bool for_good);
+  void see_whether_left();
   void on_desired(const devrun::v1::DesiredState& message);
   devrun::v1::SynchronizeRequest hello() const;
   void watch_gpus();
@@ -113,7 +117,8 @@ class Agent {
   Loop housekeeping_;
   State state_;
   std::optional<Time> tick_at_;
-  std::string trouble_;  // of the node as such; empty: none
+  std::string trouble_;         // of the node as such; empty: none
+  std::function<void()> left_;  // it leaves; empty: it does not
   Time
       answered_;  // boot_clock() at the sending of the newest call that was answered: leases count from then
   Reports reports_;

@@ -17,11 +17,12 @@ const std::string_view kUsage =
     "--dev-containers]\n"
     "         [--cpus N] [--memory SIZE] [--pool POOL]… [--label K=V]… [--resource NAME:N]… "
     "[--cgroup NAME] [--nfs ADDRESS:PORT]\n"
-    "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N]] [--output-max SIZE] [--scratch "
+    "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N] [--gpu-device N|UUID]…] "
+    "[--output-max SIZE] [--scratch "
     "SIZE]\n"
     "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro]]… [--shared-folder DIR] "
     "[--node-paths-bytes SIZE] "
-    "[--report-every SPAN]\n";
+    "[--report-every SPAN] [--leave-on-stop SPAN]\n";
 
 namespace {
 
@@ -158,10 +159,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       continue;
     }
     const auto text = texts.find(word);
-    const std::string_view others[] = {"--cpus",      "--memory",     "--pool",
-                                       "--gpu-share", "--output-max", "--report-every",
-                                       "--scratch",   "--site-mount", "--node-paths-bytes",
-                                       "--label",     "--resource"};
+    const std::string_view others[] = {
+        "--cpus",         "--memory",     "--pool",         "--gpu-share",        "--output-max",
+        "--report-every", "--scratch",    "--site-mount",   "--node-paths-bytes", "--label",
+        "--resource",     "--gpu-device", "--leave-on-stop"};
     if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
@@ -187,6 +188,10 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       TRY(parse_label(words[i], flags));
     } else if (word == "--resource") {
       TRY(parse_resource(words[i], flags));
+    } else if (word == "--gpu-device") {
+      flags.gpu_devices.push_back(words[i]);
+    } else if (word == "--leave-on-stop") {
+      flags.leave_grace = TRY(parse_duration(words[i]));
     } else if (word == "--report-every") {
       flags.report_every = TRY(parse_duration(words[i]));
     } else {

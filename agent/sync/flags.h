@@ -39,6 +39,9 @@ struct Flags {
   std::vector<sandbox::SiteMount> site_mounts = {};
   std::string shared_folder = {};  // of all nodes, for jobs; empty: there is none
   std::optional<int64_t> node_paths_bytes = {};
+  std::vector<std::string> gpu_devices =
+      {};                     // these alone, by the driver's number or UUID; empty: all
+  Duration leave_grace = {};  // a stop signal means that the node leaves; 0: what runs goes on
   bool dev_containers = false;
   bool help = false;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/gpu/named.h"
 #include "common/base/log.h"
 #include "common/base/units.h"
 #include "common/runtime/boot_clock.h"
@@ -62,6 +63,7 @@ NodeGpus::~NodeGpus() {
 }
 
 gpu::FoundRound NodeGpus::seen(gpu::FoundRound round) {
+  if (!options_.devices.empty()) round.gpus = gpu::named_of(round.gpus, options_.devices);
   gpu::FoundRound out = numbers_.number(std::move(round));
   keep_numbers();
   out.gpus = gpu::share_of(out.gpus, options_.part, options_.parts);

@@ -28,6 +28,7 @@ class NodeGpus {
     std::string boot_id;
     std::string cgroup_parent;  // of attempts, by which their processes are known
     uint32_t part = 1, parts = 1;
+    std::vector<std::string> devices = {};  // these alone; empty: all
   };
   // Blocking: the first look. A driver that does not answer is a line in the log and no GPU.
   explicit NodeGpus(Options options);

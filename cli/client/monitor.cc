@@ -41,7 +41,7 @@ Result<QueueRecord> Controller::read_queue(uint32_t limit) {
   out.waiting = reply.waiting();
   for (const pb::QueuedJob& one : reply.jobs()) {
     out.jobs.push_back({one.job(), one.place(), one.reason(), Time{one.expected_start_us()},
-                        one.never(), one.priority()});
+                        one.never(), one.priority(), one.limited()});
   }
   return out;
 }

@@ -1,19 +1,17 @@
 #include "cli/commands/nodes_join.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "cli/client/enrolment.h"
+#include "cli/client/own_address.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/own_target.h"
 #include "cli/start/plans.h"
 #include "common/base/units.h"
 #include "common/runtime/certificate_request.h"
-#include "common/runtime/fd.h"
 #include "common/runtime/file.h"
 
 namespace devrun::cli {
@@ -58,28 +56,6 @@ Result<int> revoke(const std::string& name, Context& context) {
 }
 
 // ── join ──
-
-// The address of ours that packets to `peer` ("ipv4:10.0.0.1:7444") carry; empty if that cannot be told.
-std::string own_address_towards(const std::string& peer) {
-  constexpr std::string_view kFour = "ipv4:";
-  if (!peer.starts_with(kFour)) return {};
-  const std::string host = peer.substr(kFour.size(), peer.rfind(':') - kFour.size());
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(9);
-  if (::inet_pton(AF_INET, host.c_str(), &to.sin_addr) != 1) return {};
-  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in own{};
-  socklen_t size = sizeof own;
-  char text[INET_ADDRSTRLEN];
-  // Sends nothing: it asks for the route.
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0 ||
-      ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr) {
-    return {};
-  }
-  return text;
-}
 
 struct Join {
   std::string endpoint;

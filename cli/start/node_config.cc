@@ -118,6 +118,13 @@ ConfigReader::Fields settings_fields(ConfigReader& reader, NodeSettings& out) {
       {"report_every", [&](const YAML::Node& n) { set(out.report_every, reader.span(n)); }},
       {"gpus", [&](const YAML::Node& n) { set(out.gpus, reader.truth(n)); }},
       {"gpu_root", [&](const YAML::Node& n) { set(out.gpu_root, reader.path(n)); }},
+      {"gpu_devices",
+       [&](const YAML::Node& n) {
+         reader.list(n, [&](const YAML::Node& one) {
+           if (auto device = reader.word(one)) out.gpu_devices.push_back(*device);
+         });
+       }},
+      {"leave_on_stop", [&](const YAML::Node& n) { set(out.leave_on_stop, reader.span(n)); }},
   };
 }
 

@@ -37,6 +37,10 @@ struct NodeSettings {
   std::optional<Duration> report_every = {};
   std::optional<bool> gpus = {};
   std::string gpu_root = {};
+  std::vector<std::string> gpu_devices =
+      {};  // these alone, by the driver's number or UUID; empty: all
+  std::optional<Duration> leave_on_stop =
+      {};  // the grace of what runs when its agent is told to end
 };
 
 struct NodeConfig {

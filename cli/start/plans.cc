@@ -70,6 +70,15 @@ cluster::AgentPlan agent_plan(const NodeConfig& config) {
   if (!config.settings.gpu_root.empty()) out.gpu_root = config.settings.gpu_root;
   out.output_bytes_max = config.settings.output_bytes_max;
   out.more = words_of(config.settings);
+  if (out.gpus) {
+    for (const std::string& device : config.settings.gpu_devices) {
+      append(out.more, "--gpu-device", device);
+    }
+  }
+  if (config.settings.leave_on_stop) {
+    append(out.more, "--leave-on-stop",
+           fmt::format("{}ms", config.settings.leave_on_stop->us / 1000));
+  }
   for (const auto& [name, amount] : config.resources) {
     append(out.more, "--resource", fmt::format("{}:{}", name, amount));
   }

@@ -11,6 +11,7 @@
 #include "cli/cluster/node_files.h"
 #include "cli/cluster/say.h"
 #include "cli/start/plans.h"
+#include "cli/start/whole_node.h"
 #include "common/runtime/file.h"
 
 namespace devrun::start {
@@ -197,6 +198,13 @@ Result<Program> agent_role(const std::string& file) {
   return Program{cluster::agent_daemon(Layout{config.state}, programs, agent_plan(config)).words};
 }
 
+// Returns when the node has left.
+Result<Program> node_role(const std::string& file) {
+  const NodeConfig config = TRY(read_node_config(file));
+  TRY(run_whole_node(config, file));
+  return Program{};
+}
+
 constexpr std::array kRoles = {
     Role{"nfs", "the NFS server of the store", kControllerConfigFile, nfs_role},
     Role{"controller", "the controller", kControllerConfigFile, controller_role},
@@ -210,7 +218,9 @@ constexpr std::array kRoles = {
          kNodeConfigFile, clear_role},
     Role{"files", "has the keeper run devrun-fs, this version of it, and ends", kNodeConfigFile,
          files_role},
-    Role{"agent", "a node's agent", kNodeConfigFile, agent_role}};
+    Role{"agent", "a node's agent", kNodeConfigFile, agent_role},
+    Role{"node", "all of these, for places without systemd; told to end, the node leaves",
+         kNodeConfigFile, node_role}};
 
 }  // namespace
 

@@ -3,7 +3,8 @@
 //
 // On the controller's machine (controller.yaml): `nfs`, `controller`, and for dev containers `storage-keeper` and `storage`.
 // On a node (agent.yaml): `keeper`, which pins the namespace in which jobs live; `files`, which has the keeper run
-// devrun-fs and ends; `agent`. `clear` and `storage-clear` come before a keeper and after it.
+// devrun-fs and ends; `agent`. `clear` and `storage-clear` come before a keeper and after it. `node` is all of a node in one
+// (whole_node.h).
 #pragma once
 
 #include <span>

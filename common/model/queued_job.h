@@ -16,6 +16,7 @@ struct QueuedJob {
   Time expected_start;
   bool never = false;
   int32_t priority = 0;
+  bool limited = false;  // by a limit of its user or pool: more nodes would not help
 };
 
 }  // namespace devrun

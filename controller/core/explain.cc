@@ -43,13 +43,13 @@ Shortage of_limits(const State& state, const JobSpec& spec) {
   const Limits& of_user = limits_of_user(state.policy, spec.user);
   const std::string own = limit_reached(of_user, schedule.account_of_user(spec.user), spec);
   if (!own.empty()) {
-    return {fmt::format("limit of user {}: {}", spec.user, own), is_above(of_user, spec)};
+    return {fmt::format("limit of user {}: {}", spec.user, own), is_above(of_user, spec), true};
   }
   const Limits* pool = limits_of_pool(state.policy, spec.pool);
   if (pool == nullptr) return {};
   const std::string of_pool = limit_reached(*pool, schedule.account_of_pool(spec.pool), spec);
   if (of_pool.empty()) return {};
-  return {fmt::format("limit of pool '{}': {}", spec.pool, of_pool), is_above(*pool, spec)};
+  return {fmt::format("limit of pool '{}': {}", spec.pool, of_pool), is_above(*pool, spec), true};
 }
 
 std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
@@ -111,7 +111,9 @@ Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time no
   Foresight out;
   out.reason = explain(state, job, now, known);
   if (!out.reason.empty() && of_itself(state, job).empty()) {
-    out.never = of_cluster(state, job.spec, now, known).never;
+    const Shortage what = of_cluster(state, job.spec, now, known);
+    out.never = what.never;
+    out.limited = what.limited;
   }
   out.place = place;
   const Reservation* kept = state.schedule.reservation_for(job.id);

@@ -22,10 +22,11 @@ std::string explain_task(const State& state, const Job& job, const Task& task, T
                          Explained* known = nullptr);
 
 struct Foresight {
-  std::string reason;  // empty: it starts at once
-  uint64_t place = 0;  // among all tasks that could be placed, from 1; 0: not among them
-  Time start;          // as far as time limits tell; 0: not told
-  bool never = false;  // not before the cluster changes
+  std::string reason;    // empty: it starts at once
+  uint64_t place = 0;    // among all tasks that could be placed, from 1; 0: not among them
+  Time start;            // as far as time limits tell; 0: not told
+  bool never = false;    // not before the cluster changes
+  bool limited = false;  // by a limit of its user or pool: more nodes would not help
 };
 // Of a job that waits.
 Foresight foresee(const State& state, const Job& job, Time now);

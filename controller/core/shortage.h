@@ -9,8 +9,9 @@
 namespace devrun::controller {
 
 struct Shortage {
-  std::string words;   // empty: there is room
-  bool never = false;  // an empty cluster would not do
+  std::string words;     // empty: there is room
+  bool never = false;    // an empty cluster would not do
+  bool limited = false;  // a limit of its user or pool is reached, whatever the nodes have
 };
 Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now);
 

@@ -35,6 +35,7 @@ void add_queued(const State& state, const Who& who, const Job& job, uint64_t pla
   out.set_reason(in_utf8(seen.reason));
   out.set_expected_start_us(seen.start.us);
   out.set_never(seen.never);
+  out.set_limited(seen.limited);
   out.set_priority(job.spec.priority);
 }
 

@@ -284,7 +284,7 @@ test_the_bundle_runs_in_a_root_without_anything.own = True
 
 def test_units_are_what_systemd_understands(build):
     units = sorted(glob.glob(os.path.join(SOURCE, "deploy/systemd/*.service")))
-    assert len(units) == 6, units
+    assert len(units) == 7, units
     if not os.path.exists("/usr/bin/systemd-analyze"):
         raise harness.Skip("no systemd-analyze here")
     with hosts.Lan("verify") as lan:

@@ -74,10 +74,16 @@ bool Agent::is_at_rest() const {
 }
 
 void Agent::on_files(const std::string& trouble, bool for_good) {
-  if (trouble == trouble_) return;
+  if (trouble == trouble_ || state_.leaving) return;
   trouble_ = trouble;
   tell_trouble();
   if (!trouble.empty() && for_good) feed(agent::FilesLost{trouble});
+}
+
+void Agent::leave() {
+  trouble_ = "it leaves the cluster";
+  tell_trouble();
+  feed(agent::Leaving{"its node left the cluster", seconds(5)});
 }
 
 // ── lines ──────────────────────────────────────────────────────────────────────────────────────

@@ -35,6 +35,8 @@ class Agent {
   void begin();
   // devrun-fs is gone (or back, if empty); for good: what runs has lost its files.
   void on_files(const std::string& trouble, bool for_good);
+  // It was told to end, and its node leaves: until it is started anew.
+  void leave();
   // What the node says of itself has changed.
   void hello_changed() { dial(); }
 

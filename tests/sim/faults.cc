@@ -51,6 +51,15 @@ void Faults::of_nodes() {
                       node.kill_agent();
                       world_.queue.after(outage(), [&node] { node.start_agent(); });
                     }});
+  kinds_.push_back({"node leaves", [this] {
+                      Node& node = world_.any_node();
+                      if (!node.has_agent() || node.hello.dev_containers) return;
+                      node.agent()->leave();
+                      world_.queue.after(outage(), [&node] {
+                        node.kill_agent();
+                        node.start_agent();
+                      });
+                    }});
   kinds_.push_back({"node rebooted", [this] {
                       Node& node = world_.any_node();
                       node.lose_power();

@@ -126,6 +126,35 @@ TEST(Reconcile, LostFilesLeaveAnEndingThatWasThereAsItIs) {
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended exited 0\n");
 }
 
+TEST(Reconcile, LeavingTellsWhatRunsToEndAndCallsItLost) {
+  Node node;
+  run(node);
+  EXPECT_EQ(node(Leaving{"it leaves", seconds(5)}), "remember 7 seq=0 stop=lost\nsignal 7 15\n");
+  EXPECT_EQ(node(Leaving{"it leaves", seconds(5)}), "") << "told once";
+  EXPECT_EQ(node.at(seconds(5), Tick{}), "kill 7\n");
+  EXPECT_EQ(node(exits(kExitedOk)), "end-output 7 42\nmeasure 7\n");
+  EXPECT_EQ(node(Measured{kKey, three_files()}), "report 7 ended lost 125\n")
+      << "whatever it made of the signal, it was not done";
+  EXPECT_EQ(node.observed().ending->reason, "it leaves");
+  EXPECT_EQ(node.observed().wrote->files, 3u) << "what it wrote until then comes home";
+}
+
+TEST(Reconcile, WhatComesToANodeThatLeavesMayBeginElsewhere) {
+  Node node;
+  node(Leaving{"it leaves", seconds(5)});
+  EXPECT_EQ(node(whole({wanted(kKey)})), "streams 7\nend-output 7 0\nreport 7 ended not-started 125\n");
+  EXPECT_EQ(node.observed().ending->fault, Fault::kInterrupted);
+}
+
+TEST(Reconcile, LeavingLeavesAnEndThatWasAskedForAsItIs) {
+  Node node;
+  run(node);
+  node(delta({wanted(kKey, Goal::kStop)}));
+  node(Leaving{"it leaves", seconds(5)});
+  node(exits(kTerminated));
+  EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended cancelled 130\n");
+}
+
 TEST(Reconcile, RepeatedWishesStartNothingTwice) {
   Node node;
   node(whole({wanted(kKey)}));

@@ -5,6 +5,7 @@
 
 #include "agent/gpu/health.h"
 #include "agent/gpu/judge.h"
+#include "agent/gpu/named.h"
 #include "agent/gpu/numbers.h"
 
 namespace devrun::gpu {
@@ -175,6 +176,24 @@ TEST(Judge, AttemptsAreKnownByTheirCgroups) {
   EXPECT_FALSE(attempt_of_cgroups("0::/devrun/node2/42_-.0#1\n", "devrun/node1"));
   EXPECT_FALSE(attempt_of_cgroups("", "devrun/node1"));
   EXPECT_FALSE(owner_by_cgroup(4'000'000, "devrun/node1").known);
+}
+
+TEST(Found, AnAllocationsGpusAreKnownByNumberOrUuid) {
+  std::vector<FoundGpu> all(4);
+  for (uint32_t i = 0; i < 4; ++i) {
+    all[i].gpu.index = i;
+    all[i].gpu.uuid = fmt::format("GPU-{}", i);
+  }
+  all[3].gpu.index = 0;  // a slice, within its GPU
+  all[3].gpu.slice = "1g.5gb";
+  const auto uuids = [](const std::vector<FoundGpu>& some) {
+    std::string out;
+    for (const FoundGpu& one : some) out += one.gpu.uuid + " ";
+    return out;
+  };
+  EXPECT_EQ(uuids(named_of(all, {"2", "0"})), "GPU-0 GPU-2 ");
+  EXPECT_EQ(uuids(named_of(all, {"GPU-1", "GPU-3"})), "GPU-1 GPU-3 ");
+  EXPECT_EQ(uuids(named_of(all, {"7"})), "");
 }
 
 TEST(Found, SharesGoByTheGpuThatASliceIsOf) {

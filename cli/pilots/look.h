@@ -1,0 +1,37 @@
+// What the controller and Slurm say just now, and doing what was decided. Blocking.
+#pragma once
+
+#include <string>
+
+#include "cli/client/controller.h"
+#include "cli/pilots/decide.h"
+#include "cli/pilots/slurm.h"
+#include "common/base/result.h"
+
+namespace devrun::pilots {
+
+// All of it or an error: nothing is decided upon half of it.
+Result<Seen> look(cli::Controller& controller, const Slurm& slurm, Time now);
+
+// What an action comes to. Each may be repeated.
+class Hands {
+ public:
+  Hands(const Policy& policy, cli::Controller& controller, const Slurm& slurm)
+      : policy_(policy), controller_(controller), slurm_(slurm) {}
+
+  Status perform(const Action& action);
+
+ private:
+  Status one(const Ask& action);
+  Status one(const Admit& action);
+  Status one(const Drain& action);
+  Status one(const Undrain& action);
+  Status one(const Cancel& action);
+  Status one(const Retire& action);
+
+  const Policy& policy_;
+  cli::Controller& controller_;
+  const Slurm& slurm_;
+};
+
+}  // namespace devrun::pilots
