@@ -142,7 +142,8 @@ TEST(Reconcile, LeavingTellsWhatRunsToEndAndCallsItLost) {
 TEST(Reconcile, WhatComesToANodeThatLeavesMayBeginElsewhere) {
   Node node;
   node(Leaving{"it leaves", seconds(5)});
-  EXPECT_EQ(node(whole({wanted(kKey)})), "streams 7\nend-output 7 0\nreport 7 ended not-started 125\n");
+  EXPECT_EQ(node(whole({wanted(kKey)})),
+            "streams 7\nend-output 7 0\nreport 7 ended not-started 125\n");
   EXPECT_EQ(node.observed().ending->fault, Fault::kInterrupted);
 }
 

@@ -49,8 +49,9 @@ TEST(SlurmConfig, KeysThatTheSampleCommentsOutHaveTheirDefaultsThere) {
 
 TEST(SlurmConfig, AllThatIsWrongIsNamedWithItsPlace) {
   EXPECT_EQ(complaint(kOne), "");
-  EXPECT_EQ(complaint("max: 3\n"),
-            "slurm.yaml: 'kinds' is missing, as kinds: [{name: cpu, cpus: 8, memory: 32G, time: 4h}]");
+  EXPECT_EQ(
+      complaint("max: 3\n"),
+      "slurm.yaml: 'kinds' is missing, as kinds: [{name: cpu, cpus: 8, memory: 32G, time: 4h}]");
   EXPECT_EQ(complaint(std::string(kOne) + "idle_fro: 1m\nmax: 0\n"),
             "slurm.yaml:3:1: there is no 'idle_fro', did you mean 'idle_for'?\n"
             "slurm.yaml:4:6: '0' is no number from 1 to 1000");
@@ -58,8 +59,9 @@ TEST(SlurmConfig, AllThatIsWrongIsNamedWithItsPlace) {
             "slurm.yaml:1:9: 'memory' is missing\nslurm.yaml:1:9: 'time' is missing\n"
             "slurm.yaml:1:16: 'a b' is no name: letters, digits, '-' and '_'\n"
             "slurm.yaml:1:27: '0.5' is no number from 1 to 100000");
-  EXPECT_EQ(complaint("lead: 5h\n" + std::string(kOne)),
-            "slurm.yaml:3:1: 'cpu': nothing would ever begin there: 'time' is not longer than 'lead'");
+  EXPECT_EQ(
+      complaint("lead: 5h\n" + std::string(kOne)),
+      "slurm.yaml:3:1: 'cpu': nothing would ever begin there: 'time' is not longer than 'lead'");
   EXPECT_EQ(complaint("kinds: [{name: a, cpus: 1, memory: 1G, time: 1h, options: [low]}]\n"),
             "slurm.yaml:1:59: 'low' is no option of sbatch, as --qos=low");
 }
@@ -75,8 +77,9 @@ PilotOrder order() {
 }
 
 TEST(PilotConfig, AnOrderIsReadAsItIsWritten) {
-  const auto read = parse_order({"--name", "slurm-1", "--state", "/s", "--grace", "15000ms", "--pool", "a", "--label", "k=v",
-                                 "--job", "12", "--cpus", "8", "--memory", "4096M", "--gpus", "0,3"});
+  const auto read = parse_order({"--name", "slurm-1", "--state", "/s", "--grace", "15000ms",
+                                 "--pool", "a", "--label", "k=v", "--job", "12", "--cpus", "8",
+                                 "--memory", "4096M", "--gpus", "0,3"});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->gpus, (std::vector<std::string>{"0", "3"}));
   EXPECT_EQ(read->memory_bytes, int64_t{4} << 30);
@@ -90,8 +93,11 @@ TEST(PilotConfig, TheAllocationComesBeforeTheDefaultsOfNodes) {
   PilotOrder of = order();
   of.gpus = {"1", "2"};
   of.pools = {"batch"};
-  const auto text = pilot_config(
-      of, {"10.0.0.1:7443", "10.0.0.9", "nfs: [10.0.0.1:2049]\ncache: 200G\npools: [site]\noutput_max: 2G\n"}, "/p/0");
+  const auto text =
+      pilot_config(of,
+                   {"10.0.0.1:7443", "10.0.0.9",
+                    "nfs: [10.0.0.1:2049]\ncache: 200G\npools: [site]\noutput_max: 2G\n"},
+                   "/p/0");
   ASSERT_TRUE(text) << text.error().message;
   const auto config = start::parse_node_config(*text, "agent.yaml");
   ASSERT_TRUE(config) << config.error().message;
@@ -109,7 +115,8 @@ TEST(PilotConfig, TheAllocationComesBeforeTheDefaultsOfNodes) {
 }
 
 TEST(PilotConfig, WithoutGpusInTheAllocationThereAreNone) {
-  const auto text = pilot_config(order(), {"c:7443", "10.0.0.9", "nfs: [10.0.0.1:2049]\ngpu_devices: [0]\n"}, "/p/0");
+  const auto text = pilot_config(
+      order(), {"c:7443", "10.0.0.9", "nfs: [10.0.0.1:2049]\ngpu_devices: [0]\n"}, "/p/0");
   ASSERT_TRUE(text) << text.error().message;
   const auto config = start::parse_node_config(*text, "agent.yaml");
   EXPECT_EQ(config->settings.gpus, false);
@@ -120,7 +127,8 @@ TEST(PilotSpace, CgroupMountsAreFoundWithWhatMountNeeds) {
   const auto mounts = cgroup_mounts(
       "25 1 0:22 / / rw - ext4 /dev/vda rw\n"
       "30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
-      "31 30 0:27 /.. /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+      "31 30 0:27 /.. /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup "
+      "rw,cpu,cpuacct\n"
       "32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
       "33 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
       "34 25 0:30 / /elsewhere rw - cgroup2 cgroup2 rw\n");

@@ -207,7 +207,8 @@ TEST(Pilots, BeforeTheEndOfTheAllocationNothingNewBegins) {
   EXPECT_EQ(story.round(), "drains slurm-1: its allocation ends soon\n");
   story.seen.nodes[0].drained = "devrun-slurm: its allocation ends soon";
   story.seen.waiting = {waits(2, 1)};
-  EXPECT_EQ(story.round(), "asks Slurm for slurm-2, of kind cpu\n") << "what runs goes on, no room is left there";
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-2, of kind cpu\n")
+      << "what runs goes on, no room is left there";
   story.seen.waiting.clear();
   story.seen.nodes[0].attempts = 0;
   EXPECT_EQ(story.round(), "ends slurm-1, Slurm's job 70: its allocation ends soon\n");
@@ -221,7 +222,8 @@ TEST(Pilots, OneThatNobodyWaitsForAnyMoreIsCalledBack) {
   EXPECT_EQ(story.round(seconds(100)), "") << "somebody does";
   story.seen.waiting.clear();
   EXPECT_EQ(story.round(), "");
-  EXPECT_EQ(story.round(seconds(100)), "ends slurm-1, Slurm's job 70: nobody waits for it any more\n");
+  EXPECT_EQ(story.round(seconds(100)),
+            "ends slurm-1, Slurm's job 70: nobody waits for it any more\n");
 }
 
 TEST(Pilots, ANameIsUsedAgainOnlyOnceItsNodeIsRetired) {

@@ -44,7 +44,8 @@ TEST(SlurmText, SbatchIsToldWhatTheKindSays) {
 TEST(SlurmText, TheScriptIsOneProgramOfPlainWords) {
   const std::string script = batch_script(Policy{}, kind(), "slurm-3");
   EXPECT_TRUE(script.starts_with("#!/bin/sh\n"));
-  EXPECT_NE(script.find("exec '/usr/bin/devrun-slurm' 'pilot' '--name' 'slurm-3'"), std::string::npos)
+  EXPECT_NE(script.find("exec '/usr/bin/devrun-slurm' 'pilot' '--name' 'slurm-3'"),
+            std::string::npos)
       << script;
   EXPECT_NE(script.find("'it'\\''s'"), std::string::npos) << script;
   EXPECT_NE(script.find("'zone=b'"), std::string::npos);
