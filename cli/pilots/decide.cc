@@ -16,6 +16,8 @@ constexpr Duration kAdmitAgainAfter = seconds(30);
 // What waits for an idle node begins there at once; what does not for so long will not.
 constexpr Duration kNeededInVain = seconds(60);
 constexpr const char* kInVain = "what waits does not begin here";
+constexpr Duration kFailedPause = seconds(10);
+constexpr Duration kFailedPauseMax = seconds(600);
 constexpr Duration kUselessPause = seconds(60);
 constexpr Duration kUselessPauseMax = seconds(3600);
 constexpr size_t kDigitsMax = 6;
@@ -75,9 +77,17 @@ class Round {
   // What is remembered of pilots that are over.
   void forget() {
     std::set<uint64_t> live;
-    for (const auto& [name, pilot] : pilots_) {
-      if (lives(*pilot)) live.insert(pilot->job);
+    for (const Pilot& pilot : seen_.pilots) {
+      if (lives(pilot)) {
+        live.insert(pilot.job);
+        continue;
+      }
+      const bool was_let_in = memory_.admitted.count(pilot.job) != 0;
+      if (!was_let_in || memory_.came_up.count(pilot.job) != 0) continue;
+      out_.push_back(Blame{pilot.job, pilot.name});
+      put_off(memory_.failed[pilot.kind], seen_.now, kFailedPause, kFailedPauseMax);
     }
+    std::erase_if(memory_.came_up, [&](uint64_t job) { return live.count(job) == 0; });
     const auto gone = [&](const auto& entry) { return live.count(entry.first) == 0; };
     std::erase_if(memory_.idle_since, gone);
     std::erase_if(memory_.unneeded_since, gone);
@@ -142,6 +152,8 @@ class Round {
   void look_at_running(const Pilot& pilot) {
     const SeenNode* node = node_of(pilot);
     if (node == nullptr) return admit(pilot);
+    memory_.came_up.insert(pilot.job);
+    memory_.failed.erase(pilot.kind);
     if (node->attempts > 0) memory_.useless.erase(pilot.kind);
     if (!node->connected) {
       if (seen_.now - node->last_heard >= policy_.lost_after) {
@@ -153,10 +165,15 @@ class Round {
   }
 
   void admit(const Pilot& pilot) {
-    const auto before = memory_.admitted.find(pilot.job);
-    if (before != memory_.admitted.end() && seen_.now - before->second < kAdmitAgainAfter) return;
-    memory_.admitted[pilot.job] = seen_.now;
-    out_.push_back(Admit{pilot.job, pilot.name});
+    const auto [it, is_first] =
+        memory_.admitted.try_emplace(pilot.job, Memory::Admitted{seen_.now, seen_.now});
+    Memory::Admitted& before = it->second;
+    if (seen_.now - before.first >= policy_.join_within) {
+      out_.push_back(Cancel{pilot.job, pilot.name, "its node has not come up"});
+    } else if (is_first || seen_.now - before.last >= kAdmitAgainAfter) {
+      before.last = seen_.now;
+      out_.push_back(Admit{pilot.job, pilot.name});
+    }
   }
 
   // Why its pilot should go; empty: it should not.
@@ -205,7 +222,9 @@ class Round {
     for (const auto& [name, node] : nodes_) taken.insert(name);
     for (const Bin& bin : bins_) {
       if (!bin.of.empty() || live >= policy_.max || pending >= policy_.pending_max) continue;
-      if (is_put_off(memory_.refused, bin.kind) || is_put_off(memory_.useless, bin.kind)) continue;
+      if (is_put_off(memory_.refused, bin.kind) || is_put_off(memory_.failed, bin.kind) ||
+          is_put_off(memory_.useless, bin.kind))
+        continue;
       uint32_t number = 1;
       while (!taken.insert(fmt::format("{}-{}", policy_.prefix, number)).second) ++number;
       out_.push_back(Ask{fmt::format("{}-{}", policy_.prefix, number), bin.kind});
@@ -241,6 +260,11 @@ struct Words {
   std::string operator()(const Undrain& a) const { return fmt::format("undrains {}", a.name); }
   std::string operator()(const Cancel& a) const {
     return fmt::format("ends {}, Slurm's job {}: {}", a.name, a.job, a.reason);
+  }
+  std::string operator()(const Blame& a) const {
+    return fmt::format(
+        "{}, Slurm's job {}, has ended before its node came up: its log on Slurm's node says why",
+        a.name, a.job);
   }
   std::string operator()(const Retire& a) const {
     return fmt::format("retires {}: its allocation is over", a.name);

@@ -79,10 +79,15 @@ struct Memory {
   std::map<uint64_t, Time> idle_since;      // by Slurm's job
   std::map<uint64_t, Time> unneeded_since;  // likewise, pending ones
   std::map<uint64_t, Time>
-      needed_since;                   // likewise, of an idle one: something waits that it could run
-  std::map<uint64_t, Time> admitted;  // likewise: when it was last let in
-  // Kinds that are not asked for just now: Slurm has refused one; one was there and what waits did not begin there.
-  std::map<std::string, Pause> refused, useless;
+      needed_since;  // likewise, of an idle one: something waits that it could run
+  struct Admitted {
+    Time first, last;
+  };
+  std::map<uint64_t, Admitted> admitted;  // likewise: when it was let in
+  std::set<uint64_t> came_up;             // likewise: its node was seen
+  // Kinds that are not asked for just now: Slurm has refused one; one has ended before its node came up; one was there and
+  // what waits did not begin there.
+  std::map<std::string, Pause> refused, failed, useless;
 };
 void put_off(Pause& pause, Time now, Duration first, Duration longest);
 
@@ -110,7 +115,11 @@ struct Cancel {
 struct Retire {
   std::string name;
 };
-using Action = std::variant<Ask, Admit, Drain, Undrain, Cancel, Retire>;
+struct Blame {  // nothing is to be done, but to tell: it has ended before its node came up
+  uint64_t job = 0;
+  std::string name;
+};
+using Action = std::variant<Ask, Admit, Drain, Undrain, Cancel, Retire, Blame>;
 std::string to_string(const Action& action);
 
 // How the reasons of our own drains begin.

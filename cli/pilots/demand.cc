@@ -28,7 +28,7 @@ bool holds(const Bin& bin, const JobSpec& spec) {
 const Kind* kind_for(const Policy& policy, const JobSpec& spec) {
   for (const Kind& kind : policy.kinds) {
     const NodeHello hello = kind.hello();
-    const bool in_time = spec.time_limit.us == 0 || spec.time_limit <= kind.time - policy.lead;
+    const bool in_time = spec.time_limit.us == 0 || spec.time_limit + policy.lead <= kind.time;
     if (in_time && may_run_on(hello, spec) && fits(hello, spec.per_node)) return &kind;
   }
   return nullptr;

@@ -28,6 +28,8 @@ class Hands {
   Status one(const Undrain& action);
   Status one(const Cancel& action);
   Status one(const Retire& action);
+  Status one(const Blame&) { return ok(); }
+  Status revoke(const std::string& name);
 
   const Policy& policy_;
   cli::Controller& controller_;

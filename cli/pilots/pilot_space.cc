@@ -28,16 +28,34 @@ Status mount_here(const char* what, const std::string& where, const char* type, 
   return errno_error(fmt::format("mount {} at {}", type == nullptr ? what : type, where), errno);
 }
 
+// Several controllers that are mounted together are known by the name of each.
+Status mount_cgroup(const CgroupMount& one) {
+  TRY(make_folders(one.where));
+  TRY(mount_here("cgroup", one.where, one.type.c_str(), MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                 one.options.empty() ? nullptr : one.options.c_str()));
+  const std::string own = one.where.substr(one.where.rfind('/') + 1);
+  for (std::string_view rest = own; own.find(',') != std::string::npos && !rest.empty();) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    const std::string alias = fmt::format("{}/{}", kTop, rest.substr(0, comma));
+    if (::symlink(own.c_str(), alias.c_str()) != 0 && errno != EEXIST)
+      return errno_error("symlink " + alias, errno);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return ok();
+}
+
 // What is mounted below from now on is ours alone; what the host mounts later is seen.
 Status make_space() {
   if (::unshare(CLONE_NEWNS | CLONE_NEWCGROUP) != 0) return errno_error("unshare", errno);
   TRY(mount_here("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr));
   TRY(mount_here("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr));
   const std::string mounts = TRY(read_file("/proc/self/mountinfo"));
-  for (const CgroupMount& one : cgroup_mounts(mounts)) {
-    TRY(mount_here("cgroup", one.where, one.type.c_str(), MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                   one.options.empty() ? nullptr : one.options.c_str()));
-  }
+  const std::vector<CgroupMount> cgroups = cgroup_mounts(mounts);
+  if (cgroups.empty()) return ok();
+  // The kernel mounts no file system over itself: another one comes between.
+  TRY(mount_here("cgroup", std::string(kTop), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                 "mode=755"));
+  for (const CgroupMount& one : cgroups) TRY(mount_cgroup(one));
   return ok();
 }
 

@@ -85,6 +85,21 @@ TEST(Pilots, OneIsAskedForAndNotTwice) {
   EXPECT_EQ(story.round(), "") << "it has its token";
   EXPECT_EQ(story.round(seconds(40)), "lets slurm-1 in, which runs as Slurm's job 70\n")
       << "the token has not come through";
+  EXPECT_EQ(story.round(seconds(560)), "ends slurm-1, Slurm's job 70: its node has not come up\n");
+}
+
+TEST(Pilots, OnesThatDoNotComeUpAreAskedForMoreAndMoreRarely) {
+  Story story;
+  story.seen.waiting = {waits(1, 2)};
+  story.pilot(70, "slurm-1", PilotState::kRunning);
+  story.round();
+  story.seen.pilots[0].state = PilotState::kOver;
+  EXPECT_EQ(story.round(),
+            "slurm-1, Slurm's job 70, has ended before its node came up: its log on Slurm's node "
+            "says why\n");
+  EXPECT_EQ(story.round(), "") << "told once, and nothing asked for meanwhile";
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-1, of kind cpu\n");
+  EXPECT_EQ(story.memory.failed.at("cpu").length, seconds(10));
 }
 
 TEST(Pilots, AsManyAsTheJobsFill) {
