@@ -83,7 +83,8 @@ class Round {
         continue;
       }
       const bool was_let_in = memory_.admitted.count(pilot.job) != 0;
-      if (!was_let_in || memory_.came_up.count(pilot.job) != 0) continue;
+      const bool came_up = memory_.came_up.count(pilot.job) != 0 || node_of(pilot) != nullptr;
+      if (!was_let_in || came_up) continue;
       out_.push_back(Blame{pilot.job, pilot.name});
       put_off(memory_.failed[pilot.kind], seen_.now, kFailedPause, kFailedPauseMax);
     }
