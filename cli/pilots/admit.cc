@@ -1,6 +1,8 @@
 #include "cli/pilots/admit.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +27,10 @@ std::string token_file(uint64_t job) {
 }
 std::string joined_file(uint64_t job) {
   return waiting_folder(job) + "/joined";
+}
+
+std::string lock_file(const std::string& folder) {
+  return folder + "/lock";
 }
 
 bool is_there(const std::string& path) {
@@ -78,9 +84,27 @@ Result<Secret> parse_secret(const std::string& text) {
   return Secret{text.substr(0, first), text.substr(first + 1, second - first - 1)};
 }
 
-Result<Secret> await_secret(uint64_t job, Duration at_most, bool (*stop)()) {
+Result<UniqueFd> make_waiting_folder(uint64_t job) {
   TRY(make_folders(kTop, 0700));
+  // One at a time, so that nobody takes a folder that is being made for one that was left.
+  const UniqueFd turn =
+      TRY(open_file(fmt::format("{}/folders.lock", kTop), O_RDWR | O_CREAT, 0600));
+  if (::flock(turn.get(), LOCK_EX) != 0) return errno_error("flock", errno);
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(kTop, failed)) {
+    if (!entry.is_directory(failed)) continue;
+    const auto lock = open_file(lock_file(entry.path().string()), O_RDWR);
+    if (lock && ::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) continue;
+    std::error_code stays;
+    fs::remove_all(entry.path(), stays);
+  }
   TRY(make_folders(waiting_folder(job), 0700));
+  UniqueFd out = TRY(open_file(lock_file(waiting_folder(job)), O_RDWR | O_CREAT, 0600));
+  if (::flock(out.get(), LOCK_EX | LOCK_NB) != 0) return errno_error("flock", errno);
+  return out;
+}
+
+Result<Secret> await_secret(uint64_t job, Duration at_most, bool (*stop)()) {
   Result<std::string> text = Error{Code::kTimeout,
                                    fmt::format("nobody let this pilot in: devrun-slurm on the "
                                                "controller's side did not bring its token"),

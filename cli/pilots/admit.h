@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/runtime/fd.h"
 
 namespace devrun::pilots {
 
@@ -27,7 +28,9 @@ struct Secret {
 std::string to_text(const Secret& secret);
 Result<Secret> parse_secret(const std::string& text);
 
-// Makes the folder, waits, and leaves no token behind. kTimeout: none came. `stop`: looked at now and then, kCancelled.
+// Makes the folder, and removes those of pilots that were killed. Held for as long as the descriptor is open.
+Result<UniqueFd> make_waiting_folder(uint64_t job);
+// Leaves no token behind. kTimeout: none came. `stop`: looked at now and then, kCancelled.
 Result<Secret> await_secret(uint64_t job, Duration at_most, bool (*stop)());
 Status note_joined(uint64_t job);
 void remove_waiting_folder(uint64_t job);

@@ -91,6 +91,7 @@ Status be_node(const OwnFolder& folder) {
 }
 
 Status be_pilot(const PilotOrder& order, const OwnFolder& folder) {
+  const UniqueFd waiting = TRY(make_waiting_folder(order.job));
   const Secret secret = TRY(await_secret(order.job, order.within, is_told_to_end));
   TRY(join_in_child(order, secret, folder.path));
   TRY(note_joined(order.job));

@@ -61,7 +61,7 @@ def nothing_left(host):
     done = host.do("pgrep -af 'devrun-|/var/lib/devrun/pilots' || true")
     assert b"pilots/" not in done.out and b"devrun-agent" not in done.out and b"devrun-fs" not in done.out, done
     assert "/var/lib/devrun/pilots" not in host.run("cat /proc/mounts").out.decode()
-    assert host.run("ls /run/devrun-slurm 2>/dev/null || true").out.strip() == b""
+    assert host.run("ls -d /run/devrun-slurm/*/ 2>/dev/null || true").out.strip() == b""
     for name in host.run("ls /var/lib/devrun/pilots 2>/dev/null || true").out.decode().split():
         if not name.endswith(".lock"):
             left = host.run(f"ls /var/lib/devrun/pilots/{name}").out.decode().split()
