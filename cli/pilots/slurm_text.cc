@@ -7,6 +7,7 @@
 #include <array>
 
 #include "common/base/parse_number.h"
+#include "common/base/shell_words.h"
 
 namespace devrun::pilots {
 
@@ -25,13 +26,6 @@ std::vector<std::string_view> split(std::string_view text, char by, size_t at_mo
   }
   out.push_back(text);
   return out;
-}
-
-// As sh reads it again.
-std::string quoted(const std::string& word) {
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 PilotState state_of(std::string_view word) {
@@ -104,7 +98,7 @@ std::string batch_script(const Policy& policy, const Kind& kind, const std::stri
     words.insert(words.end(), {"--label", fmt::format("{}={}", key, value)});
   }
   std::vector<std::string> safe;
-  for (const std::string& word : words) safe.push_back(quoted(word));
+  for (const std::string& word : words) safe.push_back(single_quoted(word));
   // What the allocation has is Slurm's to say. Which GPUs: numbers as its driver counts those that it may use.
   return fmt::format(
       "#!/bin/sh\n"

@@ -94,6 +94,7 @@ def test_time_limits_and_kills_of_pilots(build):
 
 
 test_time_limits_and_kills_of_pilots.own = True
+test_time_limits_and_kills_of_pilots.long = True  # Slurm counts time limits by the minute
 test_time_limits_and_kills_of_pilots.limit_s = 500
 
 

@@ -27,6 +27,14 @@ TEST(Flags, TakesAll) {
   EXPECT_EQ(flags->controller, "127.0.0.1:1");
 }
 
+TEST(Flags, OfANodeInAnAllocation) {
+  const Result<Flags> flags = parse_flags(least(
+      {"--fs", "/f", "--gpu-device", "0", "--gpu-device", "GPU-5f", "--leave-on-stop", "20s"}));
+  ASSERT_TRUE(flags.has_value()) << flags.error().message;
+  EXPECT_EQ(flags->gpu_devices, (std::vector<std::string>{"0", "GPU-5f"}));
+  EXPECT_EQ(flags->leave_grace, seconds(20));
+}
+
 TEST(Flags, SaysWhatIsWrong) {
   const auto message = [](std::vector<std::string> more) {
     const Result<Flags> flags = parse_flags(least(std::move(more)));

@@ -36,6 +36,8 @@ labels: {zone: b}
 resources: {fpga: 2}
 site_mounts: [{from: /srv/data, to: /datasets, read_only: true}]
 report_every: 5s
+gpu_devices: [0, GPU-5f]
+leave_on_stop: 20s
 )",
                                         "agent.yaml");
   ASSERT_TRUE(config) << config.error().message;
@@ -54,6 +56,9 @@ report_every: 5s
   EXPECT_TRUE(says(agent, "--site-mount", "/srv/data:/datasets:ro"));
   EXPECT_TRUE(says(agent, "--report-every", "5000ms"));
   EXPECT_TRUE(says(agent, "--gpus", "gpus"));
+  EXPECT_TRUE(says(agent, "--gpu-device", "0"));
+  EXPECT_TRUE(says(agent, "--gpu-device", "GPU-5f"));
+  EXPECT_TRUE(says(agent, "--leave-on-stop", "20000ms"));
   EXPECT_FALSE(has(agent, "--memory"));
   EXPECT_FALSE(has(agent, "--live"));
   EXPECT_FALSE(has(agent, "--dev-containers"));

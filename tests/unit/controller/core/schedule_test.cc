@@ -143,6 +143,7 @@ TEST(Limits, OfUsersAndPoolsHoldAndAreExplained) {
   world.submit(simple_job());
   const JobId third = world.submit(simple_job());
   EXPECT_EQ(world.reason(third), "limit of user ada: 2 tasks run, as many as are allowed at once");
+  EXPECT_TRUE(foresee(world.state, world.state.jobs.at(third), world.now).limited);
   JobSpec other = simple_job();
   other.user = "bob";
   other.pool = "fast";
