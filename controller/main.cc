@@ -98,7 +98,12 @@ int main(int argc, char** argv) {
   CLI::App* fsck = app.add_subcommand("fsck", "checks a store that no controller uses");
   fsck->add_option("--store", checked, "its folder")->required();
   fsck->add_flag("--data", checking.data, "compare all bytes with their hashes");
+  std::string records;
+  CLI::App* put = app.add_subcommand("put-records", "puts a backup's records into a store");
+  put->add_option("--store", checked, "its folder; no controller uses it")->required();
+  put->add_option("--from", records, "the backup's folder store/")->required();
   CLI11_PARSE(app, argc, argv);
+  if (put->parsed()) return controller::put_and_tell(records, checked);
   if (fsck->parsed()) return controller::check_and_tell(checked, checking);
   // Not CLI11's required(), which would hold for the subcommand too.
   for (const std::string& needed :

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "cli/client/call.h"
+#include "cli/client/quota_wire.h"
 #include "devrun/v1/access.grpc.pb.h"
 
 namespace devrun::cli {
@@ -38,7 +39,8 @@ UserRecord from_proto(const pb::UserInfo& in) {
           in.role(),
           {in.groups().begin(), in.groups().end()},
           Time{in.added_us()},
-          Time{in.certificate_until_us()}};
+          Time{in.certificate_until_us()},
+          quota_from_proto(in.quota())};
 }
 
 pb::ShareFor to_proto(ShareFor access) {

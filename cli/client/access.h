@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/client/quota_record.h"
 #include "cli/client/target.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
@@ -41,6 +42,7 @@ struct UserRecord {
   std::vector<std::string> groups;
   Time added;
   Time certificate_until;  // 0: none was granted
+  QuotaRecord quota = {};  // of list_users alone
 };
 Result<std::vector<UserRecord>> list_users(const Target& controller);
 Result<UserRecord> change_groups(const Target& controller, const std::string& name,

@@ -1,6 +1,7 @@
 #include "cli/client/monitor.h"
 
 #include "cli/client/call.h"
+#include "cli/client/quota_wire.h"
 #include "common/wire/sample.h"
 #include "devrun/v1/monitor.grpc.pb.h"
 
@@ -52,6 +53,7 @@ Result<UseRecord> Controller::read_use(Time since, bool all) {
   request.set_all(all);
   const auto reply = TRY(call(*connection_, target_, &pb::Monitor::Stub::ReadUse, request));
   UseRecord out{{}, Time{reply.from_us()}, Time{reply.now_us()}, reply.truncated()};
+  for (const pb::UserQuota& quota : reply.quotas()) out.quotas.push_back(quota_from_proto(quota));
   for (const pb::Use& use : reply.uses()) {
     out.uses.push_back({use.user(), use.volume(), use.jobs(), use.core_hours(), use.gpu_hours(),
                         use.cpu_hours_used()});

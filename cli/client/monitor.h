@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/client/quota_record.h"
 #include "common/base/time.h"
 #include "common/model/ids.h"
 #include "common/model/queued_job.h"
@@ -36,6 +37,7 @@ struct UseRecord {
   Time from;
   Time now;
   bool truncated = false;
+  std::vector<QuotaRecord> quotas = {};  // by user
 };
 
 }  // namespace devrun::cli

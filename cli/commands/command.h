@@ -59,6 +59,8 @@ Command nodes_command();
 Command up_command();
 Command down_command();
 Command doctor_command();
+Command backup_command();
+Command restore_command();
 Command completion_command();
 Command help_command();
 

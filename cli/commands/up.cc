@@ -1,5 +1,7 @@
 // `devrun up`, `devrun down`, `devrun doctor`: a cluster on this machine. What they do is in
 // cli/cluster.
+#include "cli/commands/up.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -132,15 +134,6 @@ void node_left(const std::string& config_path, const std::string& node) {
   if (const auto controller = controller_at(config_path)) (void)controller->declare_node_lost(node);
 }
 
-// Inside there is neither the cluster nor what it needs, and each answer would be about the wrong machine.
-Status only_on_the_host(const Context& context, std::string_view command) {
-  if (!context.surroundings.is_in_container()) return ok();
-  return Error{
-      Code::kDenied,
-      fmt::format("this is a dev container or a job, and `devrun {}` is about the host", command),
-      fmt::format("devrun {} on the host, outside of the container", command)};
-}
-
 // Says of the configuration files of a cluster of several machines whether they are good; how many are not.
 Result<int> look_at_configurations(Context& context) {
   int wrong = 0;
@@ -157,16 +150,6 @@ Result<int> look_at_configurations(Context& context) {
   }
   if (!text.empty()) TRY(context.console.data(text));
   return wrong;
-}
-
-// Without --store: the cluster whose configuration is in use, if it is one of this machine's.
-std::string folder_in_use(const Context& context) {
-  const auto config = context.surroundings.variable("DEVRUN_CONFIG");
-  if (!config) return {};
-  const std::filesystem::path folder = std::filesystem::path(*config).parent_path();
-  std::error_code ignored;
-  return std::filesystem::exists(folder / "cluster.json", ignored) ? folder.string()
-                                                                   : std::string();
 }
 
 Result<int> parse_node_count(const std::string& text) {
@@ -271,6 +254,23 @@ Result<Action> parse_doctor(const Arguments& arguments) {
 }
 
 }  // namespace
+
+Status only_on_the_host(const Context& context, std::string_view command) {
+  if (!context.surroundings.is_in_container()) return ok();
+  return Error{
+      Code::kDenied,
+      fmt::format("this is a dev container or a job, and `devrun {}` is about the host", command),
+      fmt::format("devrun {} on the host, outside of the container", command)};
+}
+
+std::string folder_in_use(const Context& context) {
+  const auto config = context.surroundings.variable("DEVRUN_CONFIG");
+  if (!config) return {};
+  const std::filesystem::path folder = std::filesystem::path(*config).parent_path();
+  std::error_code ignored;
+  return std::filesystem::exists(folder / "cluster.json", ignored) ? folder.string()
+                                                                   : std::string();
+}
 
 Command up_command() {
   return {{.name = "up",

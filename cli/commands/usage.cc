@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/connect.h"
+#include "cli/commands/quota_text.h"
 #include "cli/output/job_text.h"
 #include "cli/output/table.h"
 #include "common/base/units.h"
@@ -27,7 +28,8 @@ constexpr Option kOptions[] = {
      .fallback = "for each volume of each user",
      .example = "--by user"},
     {.name = "json",
-     .meaning = "one JSON record: {\"since_us\": …, \"until_us\": …, \"use\": […]}",
+     .meaning =
+         "one JSON record: {\"since_us\": …, \"until_us\": …, \"use\": […], \"quotas\": […]}",
      .example = "--json"},
     kHelpOption,
 };
@@ -90,6 +92,9 @@ std::string as_json(const std::vector<UseOfRecord>& uses, const UseRecord& recor
                           {"core_hours", use.core_hours},
                           {"cpu_hours_used", use.cpu_hours_used}});
   }
+  out["quotas"] = nlohmann::json::array();
+  for (const QuotaRecord& quota : record.quotas)
+    out["quotas"].push_back(nlohmann::json(quota_json(quota)));
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -103,7 +108,8 @@ Result<int> usage(const Wish& wish, Context& context) {
   const Time since = TRY(since_when(wish.since));
   const UseRecord record = TRY(controller->read_use(since, wish.all));
   const std::vector<UseOfRecord> uses = grouped(record.uses, wish.by);
-  TRY(context.console.data(wish.json ? as_json(uses, record) : as_text(uses, wish.by)));
+  const std::string quotas = wish.by == "volume" ? "" : "\n" + quota_table(record.quotas);
+  TRY(context.console.data(wish.json ? as_json(uses, record) : as_text(uses, wish.by) + quotas));
   if (record.truncated && !wish.json) {
     context.console.say("the oldest of that time do not count: too many jobs ended since",
                         "devrun usage with a shorter --since");
@@ -133,7 +139,11 @@ Command usage_command() {
        .text =
            "What jobs had, from the placing of each attempt to its end; USED is how much of the "
            "cores' time\ntheir programs used, as far as their nodes could tell, of attempts that "
-           "have ended.\nDev containers count for nothing.",
+           "have ended.\nDev containers count for nothing. Below, what each user has now and, "
+           "where there is "
+           "a limit, may have:\nof the store, the files in their volumes' newest snapshots; of "
+           "output, what "
+           "is kept of their jobs'.",
        .options = kOptions,
        .examples = kExamples},
       parse};

@@ -9,6 +9,7 @@
 #include "cli/commands/access_commands.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/own_target.h"
+#include "cli/commands/quota_text.h"
 #include "cli/commands/verbs.h"
 #include "cli/output/table.h"
 #include "cli/output/text_parts.h"
@@ -119,11 +120,13 @@ std::string until_text(Time until, Time now) {
 }
 
 std::string as_text(const std::vector<UserRecord>& users, Time now) {
-  Table table({"USER", "ROLE", "GROUPS", "ADDED", "CERTIFICATE ENDS"});
+  Table table({"USER", "ROLE", "GROUPS", "ADDED", "CERTIFICATE ENDS", "STORE", "OUTPUT", "GPUS"});
   for (const UserRecord& user : users) {
     table.add({user.name, user.role,
                user.groups.empty() ? "-" : fmt::format("{}", fmt::join(user.groups, ",")),
-               ago(user.added, now), until_text(user.certificate_until, now)});
+               ago(user.added, now), until_text(user.certificate_until, now),
+               bytes_of_quota(user.quota.store_bytes), bytes_of_quota(user.quota.output_bytes),
+               count_of_quota(user.quota.gpus)});
   }
   return table.render();
 }
@@ -135,7 +138,8 @@ std::string as_json(const std::vector<UserRecord>& users) {
                     {"role", user.role},
                     {"groups", user.groups},
                     {"added_us", user.added.us},
-                    {"certificate_until_us", user.certificate_until.us}});
+                    {"certificate_until_us", user.certificate_until.us},
+                    {"quota", quota_json(user.quota)}});
   }
   return nlohmann::ordered_json{{"users", list}}.dump() + "\n";
 }

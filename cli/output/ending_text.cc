@@ -70,8 +70,10 @@ std::optional<Words> ending_words(const TaskKey& task, JobState state, const End
 }
 
 std::string missing_output_words(uint64_t bytes) {
-  return fmt::format("the last {} of the output are missing: its node was lost with them",
-                     format_size(static_cast<int64_t>(bytes)));
+  return fmt::format(
+      "the last {} of the output are missing: its node was lost with them, or they "
+      "were older than output is kept",
+      format_size(static_cast<int64_t>(bytes)));
 }
 
 }  // namespace devrun::cli

@@ -94,6 +94,7 @@ constexpr FlagKey kFlagKeys[] = {
     {"keep_history_for", "--keep-history-for", FlagKey::kSpan},
     {"keep_snapshots", "--keep-snapshots", FlagKey::kCount},
     {"keep_snapshots_for", "--keep-snapshots-for", FlagKey::kSpan},
+    {"keep_output_for", "--keep-output-for", FlagKey::kSpan},
     {"keep_jobs", "--keep-jobs", FlagKey::kCount},
     {"keep_jobs_for", "--keep-jobs-for", FlagKey::kSpan},
     {"collect_every", "--collect-every", FlagKey::kSpan},

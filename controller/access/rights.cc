@@ -66,6 +66,7 @@ constexpr Right kRights[] = {
     {"Access", "ListUsers", kByAdmin | kByReader, kNone, kNone, false},
     {"Access", "ChangeGroups", kByAdmin, kNone, kNone, kChanges},
     {"Access", "ShareVolume", kPeople, kNone, kOwn, kChanges},
+    {"Operations", "TakeBackup", kByAdmin, kNone, kNone, kChanges},
     {"Enrolment", "Invite", kByAdmin, kNone, kNone, kChanges},
     {"Enrolment", "Revoke", kByAdmin, kNone, kNone, kChanges},
     {"Enrolment", "Renew", kPeople | kByReader | kByNode, kNone, kNone, kChanges},

@@ -20,9 +20,10 @@ struct Account {
   double usage = 0;  // weighted seconds, decayed to `as_of`
   double rate = 0;   // the weight of what runs
   Time as_of;
-  uint32_t running = 0;  // tasks that are placed and have not ended
-  int64_t gpus = 0;      // that these hold
-  uint32_t waiting = 0;  // jobs with tasks to place
+  uint32_t running = 0;   // tasks that are placed and have not ended
+  int64_t gpus = 0;       // that these hold
+  int64_t cpu_milli = 0;  // likewise
+  uint32_t waiting = 0;   // jobs with tasks to place
   bool operator==(const Account&) const = default;
 };
 

@@ -196,11 +196,13 @@ struct Apply {
     Node& node = ledger.nodes[e.hello.name];
     node.hello = e.hello;
     node.lost = false;
+    ledger.restored.awaited.erase(e.hello.name);
   }
 
   void operator()(const NodeDeclaredLost& e) {
     Node& node = ledger.nodes[e.node];
     node.lost = true;
+    ledger.restored.awaited.erase(e.node);
     const std::set<AttemptKey> live = node.live;
     for (const AttemptKey& key : live) {
       Job& of = job(key.job);
@@ -285,6 +287,18 @@ struct Apply {
   void operator()(const Carried& e) {
     ledger.next_job = std::max(ledger.next_job, e.next_job);
     for (const auto& [user, use] : e.use) ledger.past_use[user] = use;
+  }
+
+  // What was placed had perhaps begun, whether or not its node had said so by then.
+  void operator()(const Restored& e) {
+    ledger.next_job = std::max(ledger.next_job, e.next_job);
+    ledger.restored = {e.backup, ledger.next_job, {}};
+    for (const auto& [name, node] : ledger.nodes) {
+      if (!node.lost) ledger.restored.awaited.insert(name);
+      for (const AttemptKey& key : node.live) {
+        job(key.job).tasks.at(key.task).ranks[key.rank].reported = true;
+      }
+    }
   }
 
   void operator()(const TimeLimitReached& e) {

@@ -121,10 +121,17 @@ struct Carried {
   bool operator==(const Carried&) const = default;
 };
 
-using EventKind =
-    std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested, TaskEnded,
-                 NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept, TaskRetried,
-                 TimeLimitNear, RootDerived, JobArchived, Carried, NodeDrained, SetupDecided>;
+// The journal is an earlier state of itself, of `backup` (restore.h); what was decided since then is not in it.
+struct Restored {
+  Time backup;
+  JobId next_job = 1;
+  bool operator==(const Restored&) const = default;
+};
+
+using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
+                               TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
+                               TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried,
+                               NodeDrained, SetupDecided, Restored>;
 
 struct Event {
   Time at;

@@ -6,6 +6,7 @@
 
 #include "common/base/units.h"
 #include "controller/core/limits.h"
+#include "controller/core/restore.h"
 #include "controller/core/shortage.h"
 #include "controller/core/turn.h"
 
@@ -60,6 +61,7 @@ std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
 }
 
 Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained* known = nullptr) {
+  if (awaits_nodes(state)) return {why_nothing_is_placed(state), false};
   Shortage limits = of_limits(state, spec);
   if (!limits.words.empty()) return limits;
   const Shape shape = shape_of(spec);

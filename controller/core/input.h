@@ -105,6 +105,12 @@ struct Recall {
 struct GpusIdle {
   std::map<AttemptKey, IdleGpus> attempts;
 };
+// The journal that was replayed is a backup, of that time (restore.h).
+struct Restore {
+  Time backup;
+  JobId next_job = 1;                  // higher than any that was given since
+  std::vector<AttemptKey> begun = {};  // of which the store has something, known here or not
+};
 // Once a second.
 struct Tick {};
 // Place what can be placed: once after each batch of inputs, not after each input.
@@ -112,6 +118,6 @@ struct Place {};
 
 using Input =
     std::variant<Submit, Cancel, Keep, Synchronized, Reported, NodeGone, OutputStored, DeclareLost,
-                 Drain, SetPolicy, Derived, Archived, Recall, GpusIdle, Tick, Place>;
+                 Drain, SetPolicy, Derived, Archived, Recall, GpusIdle, Restore, Tick, Place>;
 
 }  // namespace devrun::controller

@@ -153,6 +153,14 @@ struct RecalledJobs {
   bool operator==(const RecalledJobs&) const { return true; }
 };
 
+// Since the controller went back to a backup (restore.h).
+struct Restoration {
+  Time backup;                    // of when that was; 0: it never did
+  JobId before = 0;               // jobs with lower numbers were submitted before it went back
+  std::set<std::string> awaited;  // nodes that have not said since what they run
+  bool operator==(const Restoration&) const = default;
+};
+
 struct Ledger {
   JobId next_job = 1;
   std::map<JobId, Job> jobs;
@@ -169,6 +177,7 @@ struct Ledger {
   std::set<QueueKey> queue;
   std::map<std::string, JobId> dev_containers;   // by volume: the one that lives
   std::map<Digest, std::set<JobId>> setup_runs;  // by SetupOnce.key: those that live; none is empty
+  Restoration restored;
   bool operator==(const Ledger&) const = default;
 };
 

@@ -10,6 +10,14 @@ int64_t gpus_needed(const JobSpec& spec) {
   return int64_t{spec.per_node.gpus} * spec.nodes;
 }
 
+int64_t cpu_milli_needed(const JobSpec& spec) {
+  return spec.per_node.cpu_milli * spec.nodes;
+}
+
+double cores(int64_t milli) {
+  return static_cast<double>(milli) / 1000;
+}
+
 }  // namespace
 
 const Limits& limits_of_user(const Policy& policy, const std::string& user) {
@@ -34,11 +42,19 @@ std::string limit_reached(const Limits& limits, const Account* account, const Jo
     return fmt::format("{} of {} GPUs that are allowed at once are held, and it needs {}", held,
                        limits.gpus, need);
   }
+  const int64_t cpus = account == nullptr ? 0 : account->cpu_milli;
+  const int64_t wanted = cpu_milli_needed(spec);
+  if (limits.cpu_milli != 0 && wanted > 0 && cpus + wanted > limits.cpu_milli) {
+    return fmt::format("{:g} of {:g} cores that are allowed at once are held, and it needs {:g}",
+                       cores(cpus), cores(limits.cpu_milli), cores(wanted));
+  }
   return {};
 }
 
 bool is_above(const Limits& limits, const JobSpec& spec) {
-  return !spec.dev_container && limits.gpus != 0 && gpus_needed(spec) > int64_t{limits.gpus};
+  if (spec.dev_container) return false;
+  return (limits.gpus != 0 && gpus_needed(spec) > int64_t{limits.gpus}) ||
+         (limits.cpu_milli != 0 && cpu_milli_needed(spec) > limits.cpu_milli);
 }
 
 Status check_waiting(const State& state, const JobSpec& spec) {

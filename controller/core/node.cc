@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "controller/core/restore.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -44,13 +45,17 @@ void join(Turn& turn, const NodeHello& hello) {
   if (known->second.hello.boot_id != hello.boot_id && !known->second.live.empty()) {
     lose(turn, hello.name, fmt::format("{} was restarted while it ran", hello.name));
   }
-  if (known->second.lost || known->second.hello != hello) turn.happened(NodeJoined{hello});
+  const bool is_awaited = turn.state.restored.awaited.contains(hello.name);
+  if (known->second.lost || is_awaited || known->second.hello != hello) {
+    turn.happened(NodeJoined{hello});
+  }
 }
 
 }  // namespace
 
 void synchronize(Turn& turn, const Synchronized& input) {
   const std::string& name = input.hello.name;
+  const bool first_since_backup = turn.state.restored.awaited.contains(name);
   join(turn, input.hello);
   NodePresence& presence = turn.presence(name);
   turn.state.schedule.node_changed(name);
@@ -79,8 +84,11 @@ void synchronize(Turn& turn, const Synchronized& input) {
     gone.key = key;
     gone.phase = Phase::kEnded;
     gone.timeline = rank.timeline;
-    gone.ending = Ending{EndCause::kLost, 125, fmt::format("{} knows nothing of it any more", name),
-                         "devrun logs " + to_string(key.task_key()) + ", and submit it again"};
+    gone.ending =
+        first_since_backup
+            ? lost_with_backup(turn.state, key.task_key())
+            : Ending{EndCause::kLost, 125, fmt::format("{} knows nothing of it any more", name),
+                     "devrun logs " + to_string(key.task_key()) + ", and submit it again"};
     turn.happened(AttemptReported{name, gone});
     rank_ended(turn, key.task_key());
   }

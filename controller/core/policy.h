@@ -12,9 +12,13 @@ namespace devrun::controller {
 
 // Of one user, or of all jobs that ask for one pool. 0: none.
 struct Limits {
-  uint32_t running = 0;  // tasks at once
-  uint32_t waiting = 0;  // jobs; a submission beyond that is refused
-  uint32_t gpus = 0;     // held at once
+  uint32_t running = 0;   // tasks at once
+  uint32_t waiting = 0;   // jobs; a submission beyond that is refused
+  uint32_t gpus = 0;      // held at once
+  int64_t cpu_milli = 0;  // likewise
+  // Of users alone, and not the core's to decide (rpc/quotas.h).
+  int64_t store_bytes = 0;
+  int64_t output_bytes = 0;
   bool operator==(const Limits&) const = default;
 };
 

@@ -4,6 +4,7 @@
 
 #include "controller/core/gpu_news.h"
 #include "controller/core/group.h"
+#include "controller/core/restore.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -36,6 +37,7 @@ void report(Turn& turn, const std::string& node, const ObservedAttempt& observed
   const AttemptKey& key = observed.key;
   const Rank* rank = find_rank(turn.state, key);
   if (rank == nullptr || rank->node != node) {
+    begun_since_backup(turn, key);
     report_unwanted(turn, node, observed);
     return;
   }

@@ -44,6 +44,7 @@ struct Note {
   void operator()(const JobKept&) {}
   void operator()(const JobArchived&) {}
   void operator()(const Carried&) {}
+  void operator()(const Restored&) {}
 };
 
 }  // namespace
@@ -106,13 +107,18 @@ void Schedule::note(const State& state, const Event& event) {
 void Schedule::account_placed(const State& state, TaskKey task, Time at) {
   const JobSpec& spec = find_job(state, task.job)->spec;
   const Duration half_life = state.policy.fair_share.half_life;
-  const Running running{spec.user, spec.pool, weight(spec),
-                        int64_t{spec.per_node.gpus} * spec.nodes, !spec.dev_container};
+  const Running running{spec.user,
+                        spec.pool,
+                        weight(spec),
+                        int64_t{spec.per_node.gpus} * spec.nodes,
+                        spec.dev_container ? 0 : spec.per_node.cpu_milli * spec.nodes,
+                        !spec.dev_container};
   running_[task] = running;
   for (Account* account : {&users_[spec.user], &pools_[spec.pool]}) {
     change_rate(*account, at, running.weight, half_life);
     if (running.counts) ++account->running;
     account->gpus += running.gpus;
+    account->cpu_milli += running.cpu_milli;
   }
 }
 
@@ -125,6 +131,7 @@ void Schedule::account_over(const State& state, TaskKey task, Time at) {
     change_rate(*account, at, -running.weight, state.policy.fair_share.half_life);
     if (running.counts) --account->running;
     account->gpus -= running.gpus;
+    account->cpu_milli -= running.cpu_milli;
   }
   if (limits_of_user(state.policy, running.user) != Limits{}) {
     waits_.resume_user(user_id(running.user));

@@ -133,6 +133,7 @@ class Schedule {
     std::string user, pool;
     double weight = 0;
     int64_t gpus = 0;
+    int64_t cpu_milli = 0;
     bool counts = true;  // a dev container is no task that a limit is about
   };
   std::map<TaskKey, Running> running_;

@@ -82,7 +82,8 @@ void check_accounts(const State& state, const Schedule& fresh, Time now, Problem
     const Account* other = fresh.account_of_user(user);
     const Account none;
     const Account& wanted = other == nullptr ? none : *other;
-    if (account.running != wanted.running || account.gpus != wanted.gpus) {
+    if (account.running != wanted.running || account.gpus != wanted.gpus ||
+        account.cpu_milli != wanted.cpu_milli) {
       out.push_back(fmt::format("the account of {} is not what runs", user));
     }
     if (std::abs(account.rate - wanted.rate) > 1e-6 * (1 + wanted.rate)) {

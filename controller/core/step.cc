@@ -3,6 +3,7 @@
 #include "controller/core/apply.h"
 #include "controller/core/archive.h"
 #include "controller/core/gpu_news.h"
+#include "controller/core/restore.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -61,6 +62,10 @@ struct Dispatch {
   }
   Result<Reply> operator()(const GpusIdle& input) {
     gpus_idle(turn, input);
+    return Reply{};
+  }
+  Result<Reply> operator()(const Restore& input) {
+    restore(turn, input);
     return Reply{};
   }
   Result<Reply> operator()(const Tick&) {

@@ -4,7 +4,7 @@
 // effect or sends any answer, and dies if it cannot.
 //
 // One verb of a job's life per file: submit.cc place.cc report.cc cancel.cc keep.cc end.cc
-// node.cc archive.cc.
+// node.cc archive.cc restore.cc.
 #pragma once
 
 #include <span>

@@ -95,6 +95,10 @@ struct Encode {
     out.mutable_setup_decided()->set_job(e.job);
     *out.mutable_setup_decided()->mutable_use() = to_proto(e.use);
   }
+  void operator()(const Restored& e) {
+    out.mutable_restored()->set_backup_us(e.backup.us);
+    out.mutable_restored()->set_next_job(e.next_job);
+  }
   static void set_use(pb::PastUse& message, const std::string& user, const PastUse& use) {
     message.set_user(user);
     message.set_usage(use.usage);
@@ -190,6 +194,8 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       for (const pb::PastUse& use : in.carried().use()) carried.use[use.user()] = past_use(use);
       return EventKind{std::move(carried)};
     }
+    case pb::Event::kRestored:
+      return EventKind{Restored{{in.restored().backup_us()}, in.restored().next_job()}};
     case pb::Event::KIND_NOT_SET:
       break;
   }

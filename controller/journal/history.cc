@@ -197,6 +197,21 @@ Result<std::vector<HistoryTrees>> History::trees(const std::string& volume, Time
   return out;
 }
 
+Status History::owners(
+    const std::function<void(JobId job, std::string_view user, Time ended)>& take) {
+  Statement all = TRY(database_->prepare("SELECT id, user, ended_us FROM job", kReading));
+  while (TRY(all.step(kReading))) {
+    take(static_cast<JobId>(all.integer(0)), all.bytes(1), Time{all.integer(2)});
+  }
+  return ok();
+}
+
+Status History::copy_to(const std::string& path) {
+  const std::unique_ptr<DatabaseCopy> copy = TRY(DatabaseCopy::begin(*database_, path));
+  while (!TRY(copy->step(-1))) continue;
+  return ok();
+}
+
 Result<size_t> History::remove_ended_before(Time time, size_t jobs_max) {
   size_t removed = 0;
   const auto remove_some = [&]() -> Status {

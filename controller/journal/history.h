@@ -61,6 +61,10 @@ class History {
   // Of at most so many, those with the highest numbers, that ended since; of one volume if it is not empty.
   Result<std::vector<HistoryTrees>> trees(const std::string& volume, Time ended_since,
                                           size_t jobs_max);
+  // Each job with its owner and when it ended.
+  Status owners(const std::function<void(JobId job, std::string_view user, Time ended)>& take);
+  // All of it as it is now, into a new file.
+  Status copy_to(const std::string& path);
   // At most so many of those that ended before; how many went.
   Result<size_t> remove_ended_before(Time time, size_t jobs_max);
 

@@ -156,6 +156,10 @@ Status Journal::append(std::span<const Event> events) {
   });
 }
 
+Result<std::unique_ptr<DatabaseCopy>> Journal::begin_copy(const std::string& path) {
+  return DatabaseCopy::begin(*database_, path);
+}
+
 Status Journal::tidy() {
   if (archived_.empty() && !lost_may_go_) return ok();
   return database_->in_transaction(kWriting, [&] { return delete_archived(kDeletedEventsMin); });

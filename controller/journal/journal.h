@@ -36,6 +36,8 @@ class Journal {
   Status append(std::span<const Event> events);
   // Without events to append: goes on deleting those of archived jobs.
   Status tidy();
+  // Of all that has been appended by the copy's last step. On the thread that appends.
+  Result<std::unique_ptr<DatabaseCopy>> begin_copy(const std::string& path);
 
  private:
   struct Statements;

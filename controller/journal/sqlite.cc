@@ -99,4 +99,25 @@ int64_t Database::changes() const {
   return sqlite3_changes64(db_);
 }
 
+Result<std::unique_ptr<DatabaseCopy>> DatabaseCopy::begin(Database& from, const std::string& path) {
+  std::unique_ptr<Database> to = TRY(Database::open(path));
+  TRY(to->run("PRAGMA synchronous=OFF", "copying to " + path));
+  sqlite3_backup* const backup = sqlite3_backup_init(to->db_, "main", from.db_, "main");
+  if (backup == nullptr) return failure(to->db_, "copying to " + path);
+  return std::unique_ptr<DatabaseCopy>(new DatabaseCopy(std::move(to), backup));
+}
+
+DatabaseCopy::~DatabaseCopy() {
+  sqlite3_backup_finish(backup_);
+}
+
+Result<bool> DatabaseCopy::step(int pages) {
+  const int code = sqlite3_backup_step(backup_, pages);
+  if (code == SQLITE_OK) return false;
+  if (code == SQLITE_DONE) return true;
+  return Error{(code & 0xff) == SQLITE_FULL ? Code::kExhausted : Code::kIo,
+               fmt::format("copying a database: {}", sqlite3_errstr(code)),
+               {}};
+}
+
 }  // namespace devrun::controller

@@ -13,6 +13,7 @@
 #include "common/base/result.h"
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace devrun::controller {
@@ -67,8 +68,28 @@ class Database {
   }
 
  private:
+  friend class DatabaseCopy;
   explicit Database(sqlite3* db) : db_(db) {}
   sqlite3* db_;
+};
+
+// A copy into a new file, in steps; between them the database may be written through its own connection, and what is
+// written then is in the copy, too. Used by the database's thread, and gone before it. The file is not synced.
+class DatabaseCopy {
+ public:
+  static Result<std::unique_ptr<DatabaseCopy>> begin(Database& from, const std::string& path);
+  ~DatabaseCopy();
+  DatabaseCopy(const DatabaseCopy&) = delete;
+  DatabaseCopy& operator=(const DatabaseCopy&) = delete;
+
+  // At most so many pages; true: all of it is there. Negative: all.
+  Result<bool> step(int pages);
+
+ private:
+  DatabaseCopy(std::unique_ptr<Database> to, sqlite3_backup* backup)
+      : to_(std::move(to)), backup_(backup) {}
+  std::unique_ptr<Database> to_;
+  sqlite3_backup* backup_;
 };
 
 }  // namespace devrun::controller

@@ -165,9 +165,18 @@ grpc::ServerUnaryReactor* AccessService::RemoveUser(Context* context,
 
 grpc::ServerUnaryReactor* AccessService::ListUsers(Context* context, const pb::ListUsersRequest*,
                                                    pb::ListUsersReply* reply) {
-  return on_access_worker(parts_, context, "ListUsers", [=, this](const Who&) -> Status {
+  const auto running = [=, this](const State& state, const Who&, Time) {
     for (const auto& [name, account] : parts_.accounts.all()) {
-      *reply->add_users() = user_info(name, account, enrolment_);
+      pb::UserInfo& user = *reply->add_users();
+      user = user_info(name, account, enrolment_);
+      *user.mutable_quota() = running_quota(state, name);
+    }
+    return ok();
+  };
+  return on_access_worker(parts_, context, "ListUsers", running, [=, this](const Who&) -> Status {
+    const auto store_bytes = store_bytes_by_owner(TRY(parts_.storage.volumes()));
+    for (pb::UserInfo& user : *reply->mutable_users()) {
+      add_kept(parts_.quotas, store_bytes, *user.mutable_quota());
     }
     return ok();
   });

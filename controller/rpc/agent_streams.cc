@@ -68,6 +68,7 @@ void AgentStreams::begin(const AttemptKey& key) {
 
 void AgentStreams::connect(const AttemptKey& key) {
   channel_ = hub_.channel(key);
+  hub_.note_begun(channel_);
   channel_->connect_agent(shared_from_this());
   // The agent may have gone meanwhile: once finished, and no reaction under way, gRPC's side of the call is freed.
   const std::lock_guard lock(mutex_);

@@ -29,6 +29,7 @@ class Archive final : public Recaller {
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
 
+  Duration keeps_for() const { return options_.keep; }
   // Before anything else is done with a replayed state: recalls what live jobs wait for.
   Status recall_dependencies(State& state, Time now);
   // Once the core runs.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <utility>
 
 #include "common/base/log.h"
 #include "controller/rpc/shared_folders.h"
@@ -9,6 +10,8 @@
 namespace devrun::controller {
 
 namespace {
+
+constexpr auto kFirstCountAfter = std::chrono::microseconds(std::chrono::seconds(5));
 
 std::vector<Digest> trees_of(const Job& job) {
   std::vector<Digest> out{job.spec.root.tree};
@@ -51,9 +54,14 @@ KeptJobs kept_jobs(JobsInMemory in_memory, const std::vector<HistoryTrees>& arch
   return out;
 }
 
-Collecting::Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive,
+Collecting::Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive, Quotas& quotas,
                        const CollectOptions& options)
-    : storage_(storage), core_(core), archive_(archive), options_(options) {}
+    : storage_(storage),
+      core_(core),
+      archive_(archive),
+      quotas_(quotas),
+      options_(options),
+      output_(storage.jobs_path(), options.output_age.value_or(archive.keeps_for())) {}
 
 void Collecting::start() {
   thread_ = std::thread([this] { serve(); });
@@ -70,9 +78,19 @@ void Collecting::stop() {
 
 void Collecting::serve() {
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, std::chrono::microseconds(options_.interval.us),
-                            [this] { return stopping_.load(); })) {
+  // Quotas count from the beginning.
+  auto wait = std::min(std::chrono::microseconds(options_.interval.us), kFirstCountAfter);
+  bool is_first = true;
+  while (!changed_.wait_for(lock, wait, [this] { return stopping_.load(); })) {
     lock.unlock();
+    if (const Status done = collect_output(); !done && done.error().code != Code::kCancelled) {
+      log::warning("looking through the output of jobs: {}", done.error().message);
+    }
+    wait = std::chrono::microseconds(options_.interval.us);
+    if (std::exchange(is_first, false) && wait > kFirstCountAfter) {
+      lock.lock();
+      continue;
+    }
     collect();
     if (!options_.shared_folder.empty()) {
       const Status done = collect_shared_folders();
@@ -105,6 +123,36 @@ Status Collecting::collect_shared_folders() {
   std::set<JobId> kept;
   for (const auto& [id, trees] : jobs) kept.insert(id);
   return remove_shared_folders(options_.shared_folder, kept, next);
+}
+
+// The ledger before the history, as above.
+Status Collecting::collect_output() {
+  struct InMemory {
+    OutputKeeper::Owners owners;
+    JobId next = 0;
+    Time now;
+  };
+  auto answer = std::make_shared<std::promise<InMemory>>();
+  std::future<InMemory> found = answer->get_future();
+  core_.read([answer](const State& state, Time now) {
+    InMemory out{{}, state.next_job, now};
+    for (const auto& [id, job] : state.jobs) out.owners[id] = {job.spec.user, {}};
+    answer->set_value(std::move(out));
+  });
+  InMemory known = found.get();
+  auto read = std::make_shared<std::promise<Status>>();
+  std::future<Status> done = read->get_future();
+  const bool queued = archive_.read([read, &known](History& history) {
+    read->set_value(history.owners([&known](JobId job, std::string_view user, Time ended) {
+      known.owners.try_emplace(job, std::string(user), ended);
+    }));
+  });
+  if (!queued) return Error{Code::kExhausted, "too many read the history", {}};
+  TRY(done.get());
+  OutputKeeper::Passed passed = TRY(output_.pass(known.owners, known.next, known.now, stopping_));
+  if (passed.removed > 0) log::info("the output of {} jobs has gone, by its age", passed.removed);
+  quotas_.set_output(std::move(passed.bytes));
+  return ok();
 }
 
 void Collecting::collect() {

@@ -5,11 +5,14 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "controller/rpc/archive.h"
 #include "controller/rpc/core_loop.h"
+#include "controller/rpc/output_keeper.h"
+#include "controller/rpc/quotas.h"
 #include "controller/storage/storage.h"
 
 namespace devrun::controller {
@@ -21,6 +24,8 @@ struct CollectOptions {
   size_t jobs_count = 10'000;
   Duration interval = seconds(600);
   std::string shared_folder = {};  // see shared_folders.h; empty: there is none
+  // How long a job's output is kept after its end (output_keeper.h); 0: for ever. Unset: as long as it is remembered.
+  std::optional<Duration> output_age = {};
 };
 
 // Those whose snapshots stay, with the trees that stay for them: all jobs that have not ended, and of the ended ones,
@@ -37,7 +42,7 @@ KeptJobs kept_jobs(JobsInMemory in_memory, const std::vector<HistoryTrees>& arch
 
 class Collecting {
  public:
-  Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive,
+  Collecting(storage::Storage& storage, CoreLoop& core, Archive& archive, Quotas& quotas,
              const CollectOptions& options);
   ~Collecting() { stop(); }
   Collecting(const Collecting&) = delete;
@@ -52,13 +57,17 @@ class Collecting {
   void serve();
   void collect();
   Status collect_shared_folders();
+  // And counts it, for the quotas.
+  Status collect_output();
   // And the number of the next job that there will be.
   Result<std::pair<KeptJobs, JobId>> find_kept();
 
   storage::Storage& storage_;
   CoreLoop& core_;
   Archive& archive_;
+  Quotas& quotas_;
   const CollectOptions options_;
+  OutputKeeper output_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> stopping_ = false;

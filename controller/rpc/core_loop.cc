@@ -60,6 +60,10 @@ void CoreLoop::read_jobs(std::vector<JobId> jobs, JobLook look) {
   push(Reading{std::move(jobs), std::move(look)});
 }
 
+void CoreLoop::with_journal(JournalWork work) {
+  push(Keeping{std::move(work)});
+}
+
 void CoreLoop::serve() {
   using SteadyClock = std::chrono::steady_clock;
   constexpr auto kTickEvery = std::chrono::seconds(1);
@@ -124,6 +128,7 @@ void CoreLoop::take(Posted& posted, Batch& batch) {
 
 void CoreLoop::look(Entry& entry, Time now) {
   if (auto* plain = std::get_if<Look>(&entry)) return (*plain)(state_, now);
+  if (auto* keeping = std::get_if<Keeping>(&entry)) return keeping->work(state_, journal_);
   auto* reading = std::get_if<Reading>(&entry);
   if (reading == nullptr) return;
   if (!reading->recalled) {

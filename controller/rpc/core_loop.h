@@ -60,6 +60,9 @@ class CoreLoop {
   void read(Look look);
   // The same once find_job has these jobs, if there are such.
   void read_jobs(std::vector<JobId> jobs, JobLook look);
+  // On the core's thread, between two batches; short.
+  using JournalWork = std::function<void(const State& state, Journal& journal)>;
+  void with_journal(JournalWork work);
   // The job that the request made, also one that has left the ledger. Within `done` or a look.
   Result<std::optional<JobId>> find_request(const std::string& user,
                                             const std::string& request_id) const;
@@ -78,7 +81,10 @@ class CoreLoop {
     JobLook look;
     bool recalled = false;
   };
-  using Entry = std::variant<Posted, Look, Reading>;
+  struct Keeping {
+    JournalWork work;
+  };
+  using Entry = std::variant<Posted, Look, Reading, Keeping>;
   struct Batch;
 
   void serve();

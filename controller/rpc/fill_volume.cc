@@ -114,6 +114,9 @@ Status FillVolumeCall::work(const Who& who, storage::Work& work) {
     TRY(check_volume(parts_.storage, who, start_.volume()));
     if (!start_.folder().empty()) folder = TRY(storage::path_in_volume(start_.folder()));
   }
+  const std::string owner =
+      start_.create() ? who.user : TRY(parts_.storage.volume(start_.volume())).owner;
+  TRY(parts_.quotas.check_store(parts_.storage, owner));
   Pipe pipe = TRY(make_pipe());
   UniqueFd from = std::move(pipe.read);
   UniqueFd to = std::move(pipe.write);

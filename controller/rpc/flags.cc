@@ -4,6 +4,7 @@
 
 #include "common/base/units.h"
 #include "common/runtime/file.h"
+#include "controller/storage/store_records.h"
 
 namespace devrun::controller {
 
@@ -48,6 +49,14 @@ void add_collecting_flags(CLI::App& app, CollectOptions& out) {
   add_span(app, "--keep-jobs-for", out.jobs_age, "and for how long (30d)");
   app.add_option("--shared-folder", out.shared_folder,
                  "the agents' --shared-folder: a job's goes with its snapshot");
+  app.add_option_function<std::string>(
+      "--keep-output-for",
+      [&out](const std::string& text) {
+        const Result<Duration> parsed = parse_duration(text);
+        if (!parsed) throw CLI::ValidationError(parsed.error().message);
+        out.output_age = *parsed;
+      },
+      "how long the output of ended jobs is kept; 0s: for ever (as --keep-history-for)");
   add_span(app, "--collect-every", out.interval, "how often unused files are deleted (10m)");
 }
 
@@ -67,6 +76,18 @@ Status read_joining_files(const JoiningFiles& files, JoiningOptions& out) {
   if (!files.authority_key.empty()) out.authority_key = TRY(read_file(files.authority_key));
   if (!files.settings.empty()) out.settings = TRY(read_file(files.settings));
   return ok();
+}
+
+int put_and_tell(const std::string& folder, const std::string& store) {
+  const auto put =
+      storage::put_records(folder, store, [](std::string_view line) { fmt::print("{}\n", line); });
+  if (!put) {
+    fmt::print("{}\n", put.error().message);
+    return 1;
+  }
+  fmt::print("store: {} records put back, {} were there\n", put->written,
+             put->there + put->different);
+  return 0;
 }
 
 int check_and_tell(const std::string& store, const storage::CheckOptions& options) {

@@ -27,4 +27,7 @@ Status read_joining_files(const JoiningFiles& files, JoiningOptions& out);
 // Tells on stdout what is damaged; the exit status: 0 for a whole store, 1 for a damaged one.
 int check_and_tell(const std::string& store, const storage::CheckOptions& options);
 
+// Puts a backup's records into a store (storage/store_records.h) and says on stdout what came of it; the exit status.
+int put_and_tell(const std::string& folder, const std::string& store);
+
 }  // namespace devrun::controller

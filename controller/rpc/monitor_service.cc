@@ -56,6 +56,32 @@ void list_queue(const State& state, const Who& who, uint32_t limit, Time now,
   }
 }
 
+// Everybody's who has an account, a volume or a job here, or the caller's.
+std::map<std::string, pb::UserQuota> quotas_of(const State& state, const Accounts& accounts,
+                                               const std::string& user, bool all) {
+  std::map<std::string, pb::UserQuota> out;
+  out[user] = running_quota(state, user);
+  if (!all) return out;
+  for (const auto& [name, account] : accounts.all()) out[name] = running_quota(state, name);
+  for (const auto& [id, job] : state.jobs) {
+    if (!out.contains(job.spec.user)) out[job.spec.user] = running_quota(state, job.spec.user);
+  }
+  return out;
+}
+
+Status add_quotas(const Parts& parts, std::map<std::string, pb::UserQuota> quotas, bool all,
+                  pb::UseReply& reply) {
+  const auto store_bytes = store_bytes_by_owner(TRY(parts.storage.volumes()));
+  for (const auto& [owner, bytes] : store_bytes) {
+    if (all && !owner.empty()) quotas[owner].set_user(owner);
+  }
+  for (auto& [user, quota] : quotas) {
+    add_kept(parts.quotas, store_bytes, quota);
+    *reply.add_quotas() = std::move(quota);
+  }
+  return ok();
+}
+
 struct Counting {
   Who who;
   Time since, now;
@@ -169,26 +195,29 @@ grpc::ServerUnaryReactor* MonitorService::ReadQueue(Context* context,
 
 grpc::ServerUnaryReactor* MonitorService::ReadUse(Context* context, const pb::UseRequest* request,
                                                   pb::UseReply* reply) {
-  return for_caller(parts_, context, "ReadUse", {},
-                    [=, &archive = parts_.archive](const State& state, const Who& who, Time now,
-                                                   Unary& answered) {
-                      Unary* const reactor = &answered;
-                      auto counting = std::make_shared<Counting>();
-                      counting->who = who;
-                      counting->since = Time{std::max<int64_t>(0, request->since_us())};
-                      counting->now = now;
-                      counting->all = request->all() && who.sees_all();
-                      count_ledger(*counting, state);
-                      const bool queued = archive.read([=](History& history) {
-                        const Status counted = count_history(*counting, history);
-                        if (!counted) return reactor->Finish(to_status(counted.error()));
-                        answer(*counting, *reply);
-                        reactor->Finish(grpc::Status::OK);
-                      });
-                      if (queued) return;
-                      reactor->Finish(to_status(
-                          Error{Code::kExhausted, "too many read the history", "try again"}));
-                    });
+  return for_caller(
+      parts_, context, "ReadUse", {},
+      [=, this, &archive = parts_.archive](const State& state, const Who& who, Time now,
+                                           Unary& answered) {
+        Unary* const reactor = &answered;
+        auto counting = std::make_shared<Counting>();
+        counting->who = who;
+        counting->since = Time{std::max<int64_t>(0, request->since_us())};
+        counting->now = now;
+        counting->all = request->all() && who.sees_all();
+        count_ledger(*counting, state);
+        const auto quotas = quotas_of(state, parts_.accounts, who.user, counting->all);
+        const bool queued = archive.read([=, this](History& history) {
+          Status counted = count_history(*counting, history);
+          if (counted) counted = add_quotas(parts_, quotas, counting->all, *reply);
+          if (!counted) return reactor->Finish(to_status(counted.error()));
+          answer(*counting, *reply);
+          reactor->Finish(grpc::Status::OK);
+        });
+        if (queued) return;
+        reactor->Finish(
+            to_status(Error{Code::kExhausted, "too many read the history", "try again"}));
+      });
 }
 
 }  // namespace devrun::controller

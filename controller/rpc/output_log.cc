@@ -72,10 +72,14 @@ Status OutputLog::read(uint64_t offset, size_t bytes_max, std::string& out) {
   return ok();
 }
 
+Status OutputLog::make() {
+  const std::lock_guard lock(mutex_);
+  return open_for_append();
+}
+
 Status OutputLog::sync() {
   const std::lock_guard lock(mutex_);
-  if (length() == 0) return ok();
-  TRY(open_if_there());
+  TRY(open_for_append());
   if (::fdatasync(fd_.get()) != 0) return errno_error("sync " + path_, errno);
   return ok();
 }

@@ -26,8 +26,10 @@ class OutputLog {
   Result<uint64_t> append(uint64_t offset, std::string_view data);
   // Up to `bytes_max` from `offset` on, into `out`.
   Status read(uint64_t offset, size_t bytes_max, std::string& out);
-  // What has been appended survives power loss.
+  // What has been appended survives power loss. The log is there afterwards, if empty.
   Status sync();
+  // Makes it, empty, if it is not there: that the attempt has begun is seen by that (core/restore.h).
+  Status make();
 
  private:
   // Under mutex_; once open, it stays open.

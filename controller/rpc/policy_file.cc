@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr size_t kPolicyBytesMax = 1 << 20;
 constexpr double kShareMax = 1e6;
+constexpr double kCpusMax = 1e9;
 constexpr Duration kSpanMax = seconds(36'500LL * 86'400);
 constexpr Duration kPriorityStepMax =
     seconds(365 * 86'400);  // times priorities it must stay a time
@@ -106,10 +108,41 @@ double share_of(const YAML::Node& node) {
   return out;
 }
 
+// 2, 0.5.
+int64_t cpus_of(const YAML::Node& node) {
+  double out = 0;
+  if (!YAML::convert<double>::decode(node, out) || !(out >= 0) || out > kCpusMax) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no number of cores such as 16", word(node))};
+  }
+  return std::llround(out * 1000);
+}
+
+int64_t size_of(const YAML::Node& node) {
+  const Result<int64_t> out = parse_size(word(node));
+  if (!out) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no size such as 200G", word(node))};
+  }
+  return *out;
+}
+
+Fields limit_fields(Limits& out) {
+  return {{"running", [&](const YAML::Node& n) { out.running = count_of(n); }},
+          {"waiting", [&](const YAML::Node& n) { out.waiting = count_of(n); }},
+          {"gpus", [&](const YAML::Node& n) { out.gpus = count_of(n); }},
+          {"cpus", [&](const YAML::Node& n) { out.cpu_milli = cpus_of(n); }}};
+}
+
+Limits pool_limits_of(const YAML::Node& node) {
+  Limits out;
+  each_field(node, limit_fields(out));
+  return out;
+}
+
 Limits limits_of(const YAML::Node& node, Limits out) {
-  each_field(node, {{"running", [&](const YAML::Node& n) { out.running = count_of(n); }},
-                    {"waiting", [&](const YAML::Node& n) { out.waiting = count_of(n); }},
-                    {"gpus", [&](const YAML::Node& n) { out.gpus = count_of(n); }}});
+  Fields fields = limit_fields(out);
+  fields.push_back({"store", [&](const YAML::Node& n) { out.store_bytes = size_of(n); }});
+  fields.push_back({"output", [&](const YAML::Node& n) { out.output_bytes = size_of(n); }});
+  each_field(node, fields);
   return out;
 }
 
@@ -160,7 +193,7 @@ void read_limits(const YAML::Node& node, Policy& out) {
                     {"users", [&](const YAML::Node& n) { users.reset(n); }},
                     {"pools", [&](const YAML::Node& n) {
                        each_name(n, [&](const std::string& pool, const YAML::Node& of) {
-                         out.limits_of_pool[pool] = limits_of(of, {});
+                         out.limits_of_pool[pool] = pool_limits_of(of);
                        });
                      }}});
   // What is not said of one is as for all, wherever that stands.

@@ -19,6 +19,7 @@
 #include "controller/rpc/derived_root.h"
 #include "controller/rpc/enrolment_service.h"
 #include "controller/rpc/monitor_service.h"
+#include "controller/rpc/operations_service.h"
 #include "controller/rpc/samples_service.h"
 
 namespace devrun::controller {
@@ -48,7 +49,7 @@ struct Opened {
   State state;
 };
 
-Result<Opened> open_state(const ServerOptions& options) {
+Result<Opened> open_state(const ServerOptions& options, const std::string& jobs_path) {
   const std::string& folder = options.state_folder;
   TRY(make_folders(folder, 0700));
   std::unique_ptr<Enrolment> enrolment =
@@ -68,6 +69,7 @@ Result<Opened> open_state(const ServerOptions& options) {
   state.presence.started = clock_now();
   std::unique_ptr<Archive> archive = TRY(Archive::open(folder + "/history.db", options.archive));
   TRY(archive->recall_dependencies(state, state.presence.started));
+  TRY(go_on_from_backup(folder, jobs_path, state, *journal, state.presence.started));
   log::info("journal: {} events, {} jobs, {} nodes", events, state.jobs.size(), state.nodes.size());
   return Opened{std::move(enrolment), std::move(accounts), std::move(audit), std::move(sealer),
                 std::move(journal),   std::move(archive),  std::move(state)};
@@ -96,7 +98,7 @@ constexpr const char* kNobodyAttached =
 class ServerParts final : public Server {
  public:
   ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage,
-              const CollectOptions& collect)
+              const CollectOptions& collect, const std::string& state_folder)
       : storage_(std::move(storage)),
         enrolment_(std::move(opened.enrolment)),
         accounts_(std::move(opened.accounts)),
@@ -124,13 +126,14 @@ class ServerParts final : public Server {
         volume_work_(kVolumeThreads, kVolumeQueueMax),
         home_work_(kHomeThreads, kHomeQueueMax),
         access_work_(1, kAccessQueueMax),
-        collecting_(*storage_, core_, *archive_, collect),
+        collecting_(*storage_, core_, *archive_, quotas_, collect),
         agent_service_(parts(), held_),
         client_service_(parts()),
         monitor_service_(parts()),
         samples_service_(samples_, gate_),
         enrolment_service_(parts(), *enrolment_, held_),
-        access_service_(parts(), *enrolment_, held_) {}
+        access_service_(parts(), *enrolment_, held_),
+        operations_service_(parts(), state_folder) {}
 
   ~ServerParts() override { stop(); }
 
@@ -138,6 +141,7 @@ class ServerParts final : public Server {
     const std::string join_address = begin_joining(options);
     enrolment_service_.say_where(join_address);
     access_service_.say_where(join_address);
+    quotas_.set_policy(options.policy);
     core_.start();
     archive_->start(core_);
     collecting_.start();
@@ -149,6 +153,7 @@ class ServerParts final : public Server {
     builder.RegisterService(&samples_service_);
     builder.RegisterService(&enrolment_service_);
     builder.RegisterService(&access_service_);
+    builder.RegisterService(&operations_service_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> witnesses;
     witnesses.push_back(call_witnesses({*audit_, held_, gate_}));
     builder.experimental().SetInterceptorCreators(std::move(witnesses));
@@ -178,7 +183,10 @@ class ServerParts final : public Server {
   int metrics_port() const override { return metrics_ ? metrics_->port() : 0; }
   int join_port() const override { return joining_ ? joining_->port() : 0; }
 
-  void set_policy(const Policy& policy) override { core_.post(SetPolicy{policy}); }
+  void set_policy(const Policy& policy) override {
+    quotas_.set_policy(policy);
+    core_.post(SetPolicy{policy});
+  }
   void stop() override {
     joining_.reset();
     if (server_) {
@@ -237,7 +245,7 @@ class ServerParts final : public Server {
   Parts parts() {
     return {core_,       *archive_, hub_,       sessions_,  agents_,      watches_,
             attendance_, *storage_, sealer_,    snapshots_, volume_work_, home_work_,
-            round_news_, samples_,  *accounts_, gate_,      access_work_};
+            round_news_, samples_,  *accounts_, gate_,      access_work_, quotas_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -269,6 +277,7 @@ class ServerParts final : public Server {
   WorkerPool snapshots_;
   WorkerPool volume_work_;
   RoundNews round_news_;
+  Quotas quotas_;
   WorkerPool home_work_;
   WorkerPool access_work_;
   Collecting collecting_;
@@ -278,6 +287,7 @@ class ServerParts final : public Server {
   SamplesService samples_service_;
   EnrolmentService enrolment_service_;
   AccessService access_service_;
+  OperationsService operations_service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpText> metrics_;
@@ -288,11 +298,11 @@ class ServerParts final : public Server {
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
                                               std::unique_ptr<storage::Storage> storage) {
-  Opened opened = TRY(open_state(options));
+  Opened opened = TRY(open_state(options, storage->jobs_path()));
   opened.state.policy = options.policy;
   opened.state.schedule.begin(opened.state, opened.state.presence.started);
-  auto server =
-      std::make_unique<ServerParts>(std::move(opened), std::move(storage), options.collect);
+  auto server = std::make_unique<ServerParts>(std::move(opened), std::move(storage),
+                                              options.collect, options.state_folder);
   TRY(server->listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -8,6 +8,7 @@
 #include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/gate.h"
+#include "controller/rpc/quotas.h"
 #include "controller/rpc/round_news.h"
 #include "controller/rpc/session_hub.h"
 #include "controller/rpc/stream_hub.h"
@@ -35,6 +36,7 @@ struct Parts {
   Accounts& accounts;       // any thread
   const Gate& gate;         // any thread
   WorkerPool& access_work;  // changes of accounts, groups and certificates, one after the other
+  Quotas& quotas;           // any thread
 };
 
 // Versions speak with each other if they agree in what a release may break.

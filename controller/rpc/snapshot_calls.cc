@@ -131,9 +131,13 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
     Context* context, const pb::CreateVolumeRequest* request) {
   return with_progress(
       context, "CreateVolume",
-      [&storage = parts_.storage, request = *request](const Who& who, storage::Work& work,
-                                                      pb::Progress& last) -> Status {
+      [&storage = parts_.storage, &quotas = parts_.quotas, request = *request](
+          const Who& who, storage::Work& work, pb::Progress& last) -> Status {
         storage::VolumeSource source = TRY(source_of(storage, request, who));
+        const auto* const copied = std::get_if<storage::FromVolume>(&source);
+        int64_t bytes = 0;
+        if (copied != nullptr) bytes = TRY(storage.volume(copied->from.volume)).newest.bytes;
+        TRY(quotas.check_store(storage, who.user, bytes));
         if (request.quota_bytes() < 0) return Error{Code::kInvalid, "a quota below 0", {}};
         TRY(storage.create_volume(
             {request.name(), who.user, std::move(source), request.quota_bytes()}, work));

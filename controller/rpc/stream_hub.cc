@@ -62,6 +62,16 @@ void StreamHub::forget_output(const AttemptKey& key) {
   expecting_.erase(it);
 }
 
+void StreamHub::note_begun(const std::shared_ptr<Channel>& channel) {
+  if (channel->output().length() != 0) return;
+  const bool queued = workers_.run([channel] {
+    if (const Status made = channel->output().make(); !made) {
+      log::warning("{}", made.error().message);
+    }
+  });
+  if (!queued) log::debug("{}: its output's folder is made later", to_string(channel->key()));
+}
+
 void StreamHub::find_start(std::shared_ptr<Channel> channel, const LogStart& start,
                            std::function<void(Result<uint64_t>)> answer) {
   const auto found = std::make_shared<std::function<void(Result<uint64_t>)>>(std::move(answer));

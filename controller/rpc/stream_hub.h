@@ -35,6 +35,8 @@ class StreamHub {
   uint64_t output_length(const AttemptKey& key);
   void expect_output(const AttemptKey& key, uint64_t bytes);
   void forget_output(const AttemptKey& key);  // that was expected: no more comes
+  // Its node has it: soon the store has a folder of it.
+  void note_begun(const std::shared_ptr<Channel>& channel);
   // Answers on a worker's thread, or at once if too many wait.
   void find_start(std::shared_ptr<Channel> channel, const LogStart& start,
                   std::function<void(Result<uint64_t>)> answer);

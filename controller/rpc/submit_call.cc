@@ -189,6 +189,7 @@ Status SubmitCall::prepare() {
   const bool is_own_tree = root_is_set_ && !request_.has_again();
   if (!is_own_tree) TRY(check_volume(parts_.storage, who_, spec_.root.volume));
   TRY(check_dev_container());
+  if (!spec_.dev_container) TRY(parts_.quotas.check_output(spec_.user));
   if (request_.has_again()) {
     TRY(stay_within_rights());
     return check_tree();
@@ -231,7 +232,9 @@ Status SubmitCall::prepare_root() {
   }
   spec_.root.tree = snapshot->tree;
   timeline_.snapshot_taken = clock_now();
-  return ok();
+  // Whose the volume is, whoever runs in it; after the snapshot, which knows what was deleted.
+  const storage::VolumeInfo volume = TRY(parts_.storage.volume(spec_.root.volume));
+  return parts_.quotas.check_store(parts_.storage, volume.owner);
 }
 
 void SubmitCall::submit() {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/base/parse_number.h"
 #include "common/runtime/file.h"
 
 namespace devrun::storage {
@@ -156,6 +157,21 @@ Result<std::vector<AttemptKey>> all_change_sets(const std::string& jobs) {
   std::vector<AttemptKey> out;
   for (const std::string& job : TRY(names_in(jobs))) {
     for (const AttemptKey& key : TRY(keys_with(jobs, job, "changes"))) out.push_back(key);
+  }
+  return out;
+}
+
+Result<AttemptsThere> attempts_there(const std::string& jobs,
+                                     const std::function<bool(JobId)>& wanted) {
+  AttemptsThere out;
+  for (const std::string& name : TRY(names_in(jobs))) {
+    const std::optional<JobId> job = parse_number<JobId>(name);
+    if (!job) continue;
+    out.newest = std::max(out.newest, *job);
+    if (!wanted(*job)) continue;
+    for (const std::string& attempt : TRY(names_in(jobs + "/" + name))) {
+      if (const auto key = key_of(name, attempt)) out.attempts.push_back(*key);
+    }
   }
   return out;
 }

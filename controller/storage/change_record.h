@@ -3,6 +3,7 @@
 // being written into a live tree (home.h).
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,15 @@ Result<ChangeSet> read_change_set(const std::string& jobs, const AttemptKey& key
 Result<std::vector<AttemptKey>> change_sets_of(const std::string& jobs, JobId job);
 // All there are.
 Result<std::vector<AttemptKey>> all_change_sets(const std::string& jobs);
+
+// Every attempt of which there is a folder, of the jobs that are `wanted`; and the highest number of a job that has one, 0 if
+// none has.
+struct AttemptsThere {
+  std::vector<AttemptKey> attempts;
+  JobId newest = 0;
+};
+Result<AttemptsThere> attempts_there(const std::string& jobs,
+                                     const std::function<bool(JobId)>& wanted);
 
 // A writing under way: what the live tree was and what it should become.
 struct Applying {

@@ -83,6 +83,7 @@ class FolderStorage final : public Storage {
                              const std::vector<AttemptKey>& over, Laid laid) override;
 
   Result<SetupFound> find_setup(const SetupWish& wish) override;
+  Result<size_t> save_records(const std::string& folder) override;  // store_records.cc
 
   std::string live_path(const std::string& volume) const override {
     return volume_folder(volume) + "/live";

@@ -204,6 +204,10 @@ class Storage {
   // Whether a setup step that was kept would do the same in this tree. Published and durable.
   virtual Result<SetupFound> find_setup(const SetupWish& wish) = 0;
 
+  // Copies its records into a new folder, as they lie below `store` (store_records.h): everything but the bytes of files.
+  // How many volumes there were.
+  virtual Result<size_t> save_records(const std::string& folder) = 0;
+
   // Deletes what nothing refers to (see collector.h). One at a time.
   virtual Result<Collected> collect(const CollectRequest& request) = 0;
 

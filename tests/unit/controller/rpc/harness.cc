@@ -51,6 +51,10 @@ class MemoryStorage final : public storage::Storage {
     return ok();
   }
   Result<storage::StoreUsage> usage() override { return absent(); }
+  Result<size_t> save_records(const std::string&) override {
+    const std::lock_guard lock(volumes_->mutex);
+    return volumes_->owners.size();
+  }
   Status keep_trace(const std::string&, const std::vector<std::string>&,
                     std::string_view) override {
     return absent();

@@ -1,0 +1,117 @@
+#include "controller/rpc/backup.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "common/base/log.h"
+#include "common/runtime/file.h"
+#include "controller/rpc/clock.h"
+#include "controller/storage/change_record.h"
+
+namespace devrun::controller {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Some milliseconds, for which all else waits.
+constexpr int kPagesAtOnce = 500;
+// Numbers of jobs that were given since the backup and of which the store has nothing.
+constexpr JobId kNumbersSkipped = 1'000'000;
+
+Status copy_file_if_there(const std::string& from, const std::string& to) {
+  Result<std::string> bytes = read_file(from);
+  if (!bytes && bytes.error().code == Code::kNotFound) return ok();
+  if (!bytes) return bytes.error();
+  return write_file_atomically(to, *bytes, 0600);
+}
+
+}  // namespace
+
+Status Backup::copy_journal(const std::string& path, Taken& taken) {
+  // Made and ended on the core's thread, as the journal's connection is.
+  auto copy = std::make_shared<std::unique_ptr<DatabaseCopy>>();
+  for (bool done = false; !done;) {
+    auto answer = std::make_shared<std::promise<Result<bool>>>();
+    std::future<Result<bool>> stepped = answer->get_future();
+    core_.with_journal([=, &taken](const State& state, Journal& journal) {
+      const auto step = [&]() -> Result<bool> {
+        if (!*copy) *copy = TRY(journal.begin_copy(path));
+        const bool all = TRY((*copy)->step(kPagesAtOnce));
+        if (!all) return false;
+        taken.at = clock_now();
+        taken.next_job = state.next_job;
+        return true;
+      };
+      Result<bool> out = step();
+      if (!out || *out) copy->reset();
+      answer->set_value(std::move(out));
+    });
+    done = TRY(stepped.get());
+  }
+  return ok();
+}
+
+Status Backup::copy_history(const std::string& path) {
+  auto answer = std::make_shared<std::promise<Status>>();
+  std::future<Status> copied = answer->get_future();
+  const bool queued =
+      archive_.read([=](History& history) { answer->set_value(history.copy_to(path)); });
+  if (!queued) return Error{Code::kExhausted, "too many read the history", "try again"};
+  return copied.get();
+}
+
+Result<Backup::Taken> Backup::take() {
+  const std::unique_lock lock(one_at_a_time_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return Error{Code::kConflict, "another backup is being taken", "try again when it is done"};
+  }
+  Taken out;
+  out.folder = state_folder_ + "/backup";
+  std::error_code failed;
+  fs::remove_all(out.folder, failed);
+  TRY(make_folders(out.folder + "/store", 0700));
+  TRY(copy_journal(out.folder + "/journal.db", out));
+  TRY(copy_history(out.folder + "/history.db"));
+  for (const char* file : {"accounts.json", "enrolment.json"}) {
+    TRY(copy_file_if_there(fmt::format("{}/{}", state_folder_, file),
+                           fmt::format("{}/{}", out.folder, file)));
+  }
+  out.volumes = TRY(storage_.save_records(out.folder + "/store"));
+  log::info("a backup is in {}", out.folder);
+  return out;
+}
+
+Status go_on_from_backup(const std::string& state_folder, const std::string& jobs_path,
+                         State& state, Journal& journal, Time now) {
+  const std::string path = state_folder + "/restored.json";
+  const Result<std::string> text = read_file(path);
+  if (!text && text.error().code == Code::kNotFound) return ok();
+  if (!text) return text.error();
+  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.value("backup_us", nlohmann::json()).is_number_integer()) {
+    return Error{Code::kCorrupt, path + " is damaged", "devrun restore, once more"};
+  }
+  Restore input;
+  input.backup = Time{json["backup_us"].get<int64_t>()};
+  const auto there = TRY(storage::attempts_there(jobs_path, [&state](JobId id) {
+    const auto job = state.jobs.find(id);
+    return job != state.jobs.end() && !job->second.outcome;
+  }));
+  const JobId highest = std::max(state.next_job, there.newest + 1);
+  input.next_job = (highest / kNumbersSkipped + 1) * kNumbersSkipped;
+  input.begun = there.attempts;
+  const Decision decision = step(state, input, now);
+  TRY(journal.append(decision.events));
+  if (::unlink(path.c_str()) != 0) return errno_error("remove " + path, errno);
+  TRY(sync_folder(state_folder));
+  log::warning("going on from a backup: the next job is {}, and {} nodes are awaited",
+               state.next_job, state.restored.awaited.size());
+  return ok();
+}
+
+}  // namespace devrun::controller
