@@ -2,67 +2,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
-#include <memory>
 #include <set>
 
-#include "common/base/base64.h"
 #include "common/base/shell_words.h"
+#include "common/runtime/ssh_key.h"
 
 namespace devrun::sandbox {
 
 namespace {
-
-constexpr size_t kKeyBytes = 32;
-constexpr std::string_view kKeyType = "ssh-ed25519";
-
-void put_number(std::string& out, uint32_t number) {
-  for (const int shift : {24, 16, 8, 0}) out.push_back(static_cast<char>(number >> shift));
-}
-
-void put_string(std::string& out, std::string_view text) {
-  put_number(out, static_cast<uint32_t>(text.size()));
-  out += text;
-}
-
-std::string public_blob(std::string_view point) {
-  std::string out;
-  put_string(out, kKeyType);
-  put_string(out, point);
-  return out;
-}
-
-// "openssh-key-v1", no cipher, one key.
-std::string private_blob(std::string_view seed, std::string_view point, std::string_view comment) {
-  std::string secret;
-  put_number(secret,
-             0);  // two equal numbers: decrypted rightly, of which there is no question here
-  put_number(secret, 0);
-  put_string(secret, kKeyType);
-  put_string(secret, point);
-  put_string(secret, std::string(seed) + std::string(point));
-  put_string(secret, comment);
-  for (char pad = 1; secret.size() % 8 != 0; ++pad) secret.push_back(pad);
-  std::string out("openssh-key-v1\0", 15);
-  put_string(out, "none");
-  put_string(out, "none");
-  put_string(out, "");
-  put_number(out, 1);
-  put_string(out, public_blob(point));
-  put_string(out, secret);
-  return out;
-}
-
-std::string pem(std::string_view blob) {
-  constexpr size_t kColumns = 70;
-  std::string out = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-  const std::string text = base64(blob);
-  for (size_t at = 0; at < text.size(); at += kColumns) out += text.substr(at, kColumns) + "\n";
-  return out + "-----END OPENSSH PRIVATE KEY-----\n";
-}
 
 // What a session runs first: the rank's environment, then what was asked for, by the shell that the caller has.
 std::string session_script(const std::vector<std::string>& environment) {
@@ -122,8 +71,8 @@ std::string client_config(const AttemptSpec& spec) {
 bool has_rank_ssh(const AttemptSpec& spec) {
   const std::set<std::string_view> addresses(spec.rank_addresses.begin(),
                                              spec.rank_addresses.end());
-  return spec.ranks > 1 && spec.ssh_seed.size() == kKeyBytes && addresses.size() == spec.ranks &&
-         !addresses.contains("");
+  return spec.ranks > 1 && spec.ssh_seed.size() == kSshSeedBytes &&
+         addresses.size() == spec.ranks && !addresses.contains("");
 }
 
 uint16_t rank_ssh_port(const AttemptKey& key) {
@@ -135,22 +84,6 @@ uint16_t rank_ssh_port(const AttemptKey& key) {
                    static_cast<uint64_t>(int64_t{key.task} + 1);
   mixed = (mixed ^ (mixed >> 31U)) * 0xBF58476D1CE4E5B9U;
   return static_cast<uint16_t>(kFirst + (mixed ^ (mixed >> 29U)) % kPorts);
-}
-
-Result<SshKey> ssh_key_of(std::string_view seed, const std::string& comment) {
-  const Error failed{Code::kInternal, "no key for ssh between ranks could be made", {}};
-  if (seed.size() != kKeyBytes) return failed;
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
-                                   reinterpret_cast<const unsigned char*>(seed.data()),
-                                   seed.size()),
-      &EVP_PKEY_free);
-  std::array<unsigned char, kKeyBytes> point{};
-  size_t length = point.size();
-  if (!key || EVP_PKEY_get_raw_public_key(key.get(), point.data(), &length) != 1) return failed;
-  const std::string_view text(reinterpret_cast<const char*>(point.data()), point.size());
-  return SshKey{pem(private_blob(seed, text, comment)),
-                fmt::format("{} {}", kKeyType, base64(public_blob(text)))};
 }
 
 Result<std::vector<SmallFile>> rank_ssh_files(const AttemptSpec& spec,

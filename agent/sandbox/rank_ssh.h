@@ -3,7 +3,7 @@
 // /run/devrun/ssh; ssh finds them through /etc/ssh/ssh_config.d, where the volume has that folder.
 //
 // The keys follow from a seed that the controller gives to all ranks (AttemptSpec::ssh_seed), so that none has to be sent
-// from one to the other. A private key is in the format of OpenSSH (PROTOCOL.key of its sources).
+// from one to the other (common/runtime/ssh_key.h).
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,6 @@ bool has_rank_ssh(const AttemptSpec& spec);
 
 // On which port the ranks' sshd listens, each on its own address.
 uint16_t rank_ssh_port(const AttemptKey& key);
-
-struct SshKey {
-  std::string private_key;  // as in a file id_ed25519
-  std::string public_key;   // "ssh-ed25519 AAAA…", without a comment
-};
-// The Ed25519 key of a seed of 32 bytes; `comment` goes into the private one.
-Result<SshKey> ssh_key_of(std::string_view seed, const std::string& comment);
 
 struct SmallFile {
   std::string name;  // below kSshFolder

@@ -52,6 +52,22 @@ Result<std::vector<uint32_t>> supplementary_groups() {
   return std::vector<uint32_t>(groups.begin(), groups.end());
 }
 
+// The first that is whole and fits.
+template <typename Fits>
+std::optional<PasswdEntry> find_entry(std::string_view passwd, Fits fits) {
+  for (const std::string_view line : split(passwd, '\n')) {
+    const auto fields = split(line, ':');
+    if (fields.size() < 7) continue;
+    const auto uid = parse_number<uint32_t>(fields[2]);
+    const auto gid = parse_number<uint32_t>(fields[3]);
+    if (!uid || !gid) continue;
+    PasswdEntry entry{std::string(fields[0]), *uid, *gid, std::string(fields[5]),
+                      std::string(fields[6])};
+    if (fits(entry)) return entry;
+  }
+  return std::nullopt;
+}
+
 std::string_view name_of(std::string_view entry) {
   return entry.substr(0, entry.find('='));
 }
@@ -73,15 +89,11 @@ Result<std::string> setting(const std::vector<std::string>& environment, const s
 }  // namespace
 
 std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, uint32_t uid) {
-  for (const std::string_view line : split(passwd, '\n')) {
-    const auto fields = split(line, ':');
-    if (fields.size() < 7 || parse_number<uint32_t>(fields[2]) != uid) continue;
-    const auto gid = parse_number<uint32_t>(fields[3]);
-    if (!gid) continue;
-    return PasswdEntry{std::string(fields[0]), uid, *gid, std::string(fields[5]),
-                       std::string(fields[6])};
-  }
-  return std::nullopt;
+  return find_entry(passwd, [&](const PasswdEntry& entry) { return entry.uid == uid; });
+}
+
+std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, std::string_view user) {
+  return find_entry(passwd, [&](const PasswdEntry& entry) { return entry.user == user; });
 }
 
 Result<Caller> capture_caller() {

@@ -20,8 +20,9 @@ struct PasswdEntry {
   std::string shell;
 };
 
-// The entry of `uid` in the text of a passwd file.
+// The entry of `uid`, or of that name, in the text of a passwd file.
 std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, uint32_t uid);
+std::optional<PasswdEntry> find_passwd_entry(std::string_view passwd, std::string_view user);
 
 Result<Caller> capture_caller();
 Result<std::string> current_folder();

@@ -30,4 +30,11 @@ Status ask_for_name(Context& context, std::string_view what, const std::string& 
   return Error{Code::kInvalid, "that was not its name: nothing was changed", {}};
 }
 
+bool ask_whether(Context& context, std::string_view question) {
+  if (!is_terminal(context.in)) return false;
+  context.console.say_plain(fmt::format("devrun: {} [y/N] ", question));
+  const std::string answer = read_line(context.in);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
 }  // namespace devrun::cli

@@ -50,6 +50,8 @@ Command shell_command();
 Command exec_command();
 Command cp_command();
 Command port_forward_command();
+Command ssh_config_command();
+Command ssh_proxy_command();
 Command rerun_command();
 Command diff_command();
 Command changes_command();

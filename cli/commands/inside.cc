@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "cli/commands/inside_ssh.h"
 #include "cli/transfer/file_stream.h"
 #include "cli/transfer/port_mux.h"
 #include "common/runtime/file.h"
@@ -35,6 +36,10 @@ int run_inside(const std::vector<std::string>& words, Context& context) {
     done = take_files(context.in, words[1]);
   } else if (words.size() == 1 && words[0] == "ports") {
     done = PortMux(context.in, console.out(), {}).run();
+  } else if (words.size() == 1 && words[0] == kInsideSsh) {
+    const Result<int> status = serve_ssh(context);
+    if (status) return *status;
+    done = status.error();
   }
   if (done) return 0;
   console.say(done.error());

@@ -5,8 +5,9 @@
 #include <chrono>
 #include <thread>
 
-#include "cli/client/caller.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/dev_container.h"
+#include "cli/commands/inside.h"
 #include "cli/commands/session_options.h"
 #include "cli/output/job_text.h"
 
@@ -42,8 +43,6 @@ constexpr Example kExamples[] = {
     {"devrun shell ada -- apt-get install -y python3-pandas", "one command there"},
     {"devrun shell --stop ada", "ends the dev container"}};
 
-constexpr auto kEndPatience = std::chrono::seconds(20);  // of a dev container that is being ended
-constexpr auto kLookEvery = std::chrono::milliseconds(50);
 constexpr std::string_view kLoginName = "devrun-shell";  // $0 of the script below
 constexpr size_t kCommandShownMax = 60;
 
@@ -90,38 +89,6 @@ Result<std::string> volume_for(const ShellWish& wish, const Target& target) {
                "devrun shell NAME; devrun volume ls"};
 }
 
-// As a login gives it, not the caller's: the dev container is a machine of its own.
-std::vector<std::string> login_settings(const Caller& caller, const Surroundings& here) {
-  return {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "HOME=" + caller.home,
-      "USER=" + caller.user,
-      "LOGNAME=" + caller.user,
-      "LANG=" + here.variable("LANG").value_or("C.UTF-8"),
-  };
-}
-
-// Admins are root there, as on a machine of their own; others are who they are here.
-Result<Caller> caller_for(Controller& controller) {
-  const WhoAmI me = TRY(controller.hello());
-  Caller caller = TRY(capture_caller());
-  if (me.role == "admin") caller = Caller{0, 0, {}, 022, "root", "/root"};
-  if (caller.home.empty()) caller.home = "/";
-  caller.umask = 022;
-  return caller;
-}
-
-Result<Submission> container_of(const std::string& volume) {
-  Submission out;
-  out.request_id = TRY(new_request_id());
-  JobSpec& spec = out.spec;
-  spec.name = "shell";
-  spec.dev_container = true;
-  spec.root.volume = volume;
-  spec.root.live = true;
-  return out;
-}
-
 Result<SessionWish> session_for(const ShellWish& wish, Controller& controller,
                                 const Context& context) {
   SessionWish out;
@@ -144,6 +111,7 @@ std::string session_text(const SessionRecord& session) {
   const std::vector<std::string>& argv = session.argv;
   std::string command = argv.empty() ? "a program" : command_line(argv);
   if (argv.size() > 3 && argv[3] == kLoginName) command = "a login shell";
+  if (argv.size() > 2 && argv[1] == kInsideOption && argv[2] == kInsideSsh) command = "ssh";
   if (command.size() > kCommandShownMax) {
     command.resize(kCommandShownMax);
     command += "…";
@@ -168,7 +136,7 @@ Result<int> stop(const ShellWish& wish, Controller& controller, const std::strin
   }
   if (!wish.yes) TRY(check_nobody_there(controller, job, volume));
   TRY(controller.cancel(TaskKey{job, kNoTask}, 0));
-  const auto give_up = std::chrono::steady_clock::now() + kEndPatience;
+  const auto give_up = std::chrono::steady_clock::now() + kContainerEndPatience;
   while (!is_final(TRY(controller.get_job(job)).state)) {
     if (std::chrono::steady_clock::now() > give_up) {
       return Error{Code::kTimeout,
@@ -177,26 +145,13 @@ Result<int> stop(const ShellWish& wish, Controller& controller, const std::strin
                                volume, job),
                    fmt::format("devrun show {}", job)};
     }
-    std::this_thread::sleep_for(kLookEvery);
+    std::this_thread::sleep_for(kContainerLookEvery);
   }
   if (!wish.options.quiet) {
     context.console.say(
         fmt::format("the dev container of volume {}, job {}, has ended", volume, job));
   }
   return 0;
-}
-
-// One that is being ended, or ends while we come, is waited for: then we start the next.
-template <typename Try>
-auto with_patience(Try attempt) -> decltype(attempt()) {
-  const auto give_up = std::chrono::steady_clock::now() + kEndPatience;
-  for (;;) {
-    auto out = attempt();
-    const bool again =
-        !out && out.error().code == Code::kConflict && std::chrono::steady_clock::now() < give_up;
-    if (!again) return out;
-    std::this_thread::sleep_for(kLookEvery);
-  }
 }
 
 Result<int> shell(const ShellWish& wish, Context& context) {

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/runtime/child.h"
 #include "tests/unit/agent/sandbox/host.h"
 
 namespace devrun::sandbox {
@@ -26,26 +25,6 @@ std::string content_of(const std::vector<SmallFile>& files, std::string_view nam
     if (file.name == name) return file.content;
   }
   return {};
-}
-
-TEST(RankSsh, AllRanksMakeTheSameKeysAndAnotherAttemptOthers) {
-  const SshKey key = *ssh_key_of(std::string(32, 'a'), "x");
-  EXPECT_EQ(key.public_key, ssh_key_of(std::string(32, 'a'), "x")->public_key);
-  EXPECT_NE(key.public_key, ssh_key_of(std::string(32, 'b'), "x")->public_key);
-  EXPECT_TRUE(key.public_key.starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"));
-  EXPECT_FALSE(ssh_key_of("short", "x"));
-}
-
-TEST(RankSsh, OpenSshReadsThePrivateKey) {
-  if (!std::filesystem::exists("/usr/bin/ssh-keygen")) GTEST_SKIP() << "no ssh-keygen here";
-  const SshKey key = *ssh_key_of(std::string(32, 'a'), "devrun-1");
-  const std::string path = std::filesystem::temp_directory_path() / "devrun_rank_ssh_test_key";
-  std::ofstream(path) << key.private_key;
-  ::chmod(path.c_str(), 0600);
-  const auto said = run_child({"/usr/bin/ssh-keygen", "-y", "-f", path});
-  std::filesystem::remove(path);
-  ASSERT_TRUE(said);
-  EXPECT_EQ(said->out, key.public_key + " devrun-1\n");
 }
 
 TEST(RankSsh, SessionsBeginWithTheRanksEnvironment) {

@@ -24,6 +24,9 @@ TEST(Passwd, Entries) {
   EXPECT_EQ(ada->shell, "/usr/bin/fish");
   EXPECT_EQ(find_passwd_entry(kPasswd, 7)->user, "last");
   EXPECT_FALSE(find_passwd_entry(kPasswd, 5));
+  EXPECT_EQ(find_passwd_entry(kPasswd, "ada")->uid, 1000u);
+  EXPECT_FALSE(find_passwd_entry(kPasswd, "short"));
+  EXPECT_FALSE(find_passwd_entry(kPasswd, "eve"));
   EXPECT_FALSE(find_passwd_entry("", 0));
 }
 

@@ -15,10 +15,11 @@ namespace {
 TEST(Help, EveryCommandOfTheContractIsKnown) {
   const auto commands = all_commands();
   for (const std::string_view name :
-       {"launch",     "ps",      "show",     "logs",  "attach",  "exec",  "wait", "cancel",
-        "cp",         "explain", "rerun",    "diff",  "changes", "apply", "undo", "port-forward",
-        "top",        "volume",  "snapshot", "shell", "nodes",   "up",    "down", "doctor",
-        "completion", "help",    "run",      "user",  "login"}) {
+       {"launch",     "ps",     "show",  "logs",         "attach", "exec",
+        "wait",       "cancel", "cp",    "explain",      "rerun",  "diff",
+        "changes",    "apply",  "undo",  "port-forward", "top",    "volume",
+        "snapshot",   "shell",  "nodes", "up",           "down",   "doctor",
+        "completion", "help",   "run",   "user",         "login",  "ssh-config"}) {
     EXPECT_EQ(
         std::ranges::count_if(commands, [&](const Command& c) { return c.help.name == name; }), 1)
         << name;
