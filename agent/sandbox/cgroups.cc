@@ -59,6 +59,11 @@ int64_t shares(const Resources& r) {
   return std::clamp<int64_t>(r.cpu_milli * 1024 / 1000, 2, 262144);
 }
 
+// Of the kernel's own period, 100 ms; it takes no less than a millisecond.
+int64_t quota_us(const Resources& r) {
+  return std::max<int64_t>(r.cpu_milli * 100, 1000);
+}
+
 void limit(const std::string& folder, const char* file, int64_t value) {
   if (Status done = put(folder + "/" + file, std::to_string(value)); !done) {
     log::warning("a limit of {} is not set: {}", value, done.error().message);
@@ -92,7 +97,8 @@ std::string mount_guard(const std::string& folder) {
 }
 
 std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string& parent,
-                                      const std::string& name, const Resources& resources) {
+                                      const std::string& name, const Resources& resources,
+                                      bool ceiling) {
   std::vector<std::string> made;
   const auto make = [&](const std::string& top) {
     const std::string folder = fmt::format("{}/{}/{}", top, parent, name);
@@ -109,6 +115,7 @@ std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string&
     if (folder.empty()) return made;
     if (resources.cpu_milli > 0) {
       limit(folder, "cpu.weight", 1 + (shares(resources) - 2) * 9999 / 262142);
+      if (ceiling) limit(folder, "cpu.max", quota_us(resources));
     }
     if (resources.memory_bytes > 0) limit(folder, "memory.max", resources.memory_bytes);
     limit(folder, "pids.max", kTasksMax);
@@ -116,6 +123,7 @@ std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string&
   if (!host.cpu.empty() && resources.cpu_milli > 0) {
     const std::string folder = make(host.cpu);
     if (!folder.empty()) limit(folder, "cpu.shares", shares(resources));
+    if (!folder.empty() && ceiling) limit(folder, "cpu.cfs_quota_us", quota_us(resources));
   }
   if (!host.memory.empty() && resources.memory_bytes > 0) {
     const std::string folder = make(host.memory);

@@ -30,9 +30,10 @@ std::string mount_guard(const std::string& folder);
 inline constexpr int64_t kTasksMax = 32'768;
 
 // Makes PARENT/NAME under each controller that is there and sets its limits; returns the folders made. A controller that
-// refuses is left out, with a line in the log.
+// refuses is left out, with a line in the log. CPUs are shares, and with `ceiling` no more than these either.
 std::vector<std::string> make_cgroups(const CgroupHost& host, const std::string& parent,
-                                      const std::string& name, const Resources& resources);
+                                      const std::string& name, const Resources& resources,
+                                      bool ceiling = false);
 
 // KILL to everything in them.
 void kill_cgroups(const std::vector<std::string>& folders);

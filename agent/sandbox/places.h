@@ -35,7 +35,8 @@ struct Places {
   std::string node_upper(size_t n) const { return in("node_upper.") + std::to_string(n); }
   std::string node_work(size_t n) const { return in("node_work.") + std::to_string(n); }
   std::string lower() const { return in("lower"); }  // text: the folder of the tree, live or not
-  std::string made() const { return in("made"); }    // text: what was made in a live tree
+  std::string live_volume() const { return in("live_volume"); }  // text: whose live tree it is
+  std::string made() const { return in("made"); }              // text: what was made in a live tree
   std::string run_folder() const { return in("run_folder"); }  // text: what is bound at /run/devrun
   std::string cgroups() const { return in("cgroups"); }        // text: this attempt's, one a line
   std::string shim_process() const { return in("shim.pid"); }

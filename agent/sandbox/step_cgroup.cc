@@ -16,7 +16,7 @@ Status run(Setup& setup) {
   const CgroupHost& host = setup.ground.parts.cgroups;
   const std::string& parent = setup.ground.options.cgroup_parent;
   std::vector<std::string> made =
-      make_cgroups(host, parent, setup.places.name, setup.spec.resources);
+      make_cgroups(host, parent, setup.places.name, setup.spec.resources, setup.spec.dev_container);
   if (std::string guard = make_guard_cgroup(host, parent, setup.places.name); !guard.empty()) {
     made.push_back(std::move(guard));
   }

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "agent/sandbox/lines.h"
+#include "agent/sandbox/live_tree.h"
 #include "agent/sandbox/names.h"
 #include "agent/sandbox/setup.h"
 #include "common/runtime/file.h"
@@ -78,11 +79,14 @@ Status run(Setup& setup) {
 
 // Goes to the tree itself, which after a reboot is no longer mounted here. What has content by now is somebody's. Removing a place over which another container of the
 // same tree has mounted would take that mount away, so a tree has one container at a time.
-Status undo(const Ground&, const Places& places) {
+Status undo(const Ground& ground, const Places& places) {
   const std::vector<std::string> made = TRY(read_lines(places.made()));
   const std::vector<std::string> tree = TRY(read_lines(places.lower()));
+  const std::vector<std::string> volume = TRY(read_lines(places.live_volume()));
   if (made.empty() || tree.empty()) return ok();
-  const Result<UniqueFd> root = open_file(tree.front(), O_PATH | O_DIRECTORY);
+  // One that an agent before this one has made knows the path alone.
+  const Result<UniqueFd> root = volume.empty() ? open_file(tree.front(), O_PATH | O_DIRECTORY)
+                                               : clone_live(ground.options, volume.front(), "/");
   if (!root) return ok();
   for (auto path = made.rbegin(); path != made.rend(); ++path) {
     const auto [parent_path, name] = split(*path);

@@ -6,6 +6,7 @@
 //
 // The overlay is `volatile`: without it each fsync in the job waits for the disk, and the unmount syncs the whole file
 // system of the node. An upper need not survive a power cut, since the attempt does not.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "agent/sandbox/lines.h"
+#include "agent/sandbox/live_tree.h"
 #include "agent/sandbox/overlay_options.h"
 #include "agent/sandbox/remove_tree.h"
 #include "agent/sandbox/setup.h"
@@ -25,17 +27,18 @@ namespace devrun::sandbox {
 namespace {
 
 Status mount_live(const Setup& setup) {
-  const std::string& live_folder = setup.ground.options.live_folder;
-  if (live_folder.empty()) {
-    return Error{Code::kInvalid,
-                 fmt::format("node {} has no live volumes", setup.ground.options.node),
-                 "dev containers run on the storage host: devrun nodes"};
+  const Options& options = setup.ground.options;
+  if (options.live_folder.empty()) {
+    return Error{Code::kInvalid, fmt::format("node {} has no live volumes", options.node),
+                 "dev containers run where live volumes are: devrun nodes"};
   }
-  const std::string source = live_folder + "/" + setup.spec.root.volume + "/live";
+  const std::string& volume = setup.spec.root.volume;
   const std::string target = setup.places.rootfs();
-  TRY(write_lines(setup.places.lower(), {source}));
-  if (::mount(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    return errno_error("mount the live tree " + source, errno);
+  TRY(write_lines(setup.places.lower(), {options.live_folder + "/" + volume + "/live"}));
+  TRY(write_lines(setup.places.live_volume(), {volume}));
+  const UniqueFd tree = TRY(clone_live(options, volume, "/"));
+  if (::move_mount(tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+    return errno_error("mount the live tree of volume " + volume, errno);
   }
   if (::mount(nullptr, target.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_NODEV, nullptr) != 0) {
     return errno_error("remount the live tree without devices", errno);

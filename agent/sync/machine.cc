@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/version.h"
+#include "common/model/labels.h"
 #include "common/runtime/file.h"
 
 namespace devrun::agent {
@@ -35,6 +36,8 @@ Result<NodeHello> hello_of(const Flags& flags) {
   out.total = machine_resources(flags);
   out.pools = flags.pools;
   out.labels = flags.labels;
+  out.labels.erase(kLiveLabel);
+  if (!flags.live.empty()) out.labels[kLiveLabel] = kLiveValue;
   out.total.extras = flags.extras;
   out.dev_containers = flags.dev_containers;
   for (const sandbox::SiteMount& mount : flags.site_mounts) out.site_paths.push_back(mount.target);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cli/client/call.h"
+#include "cli/client/own_tree.h"
 #include "cli/client/records_wire.h"
 #include "common/base/version.h"
 #include "common/wire/job.h"
@@ -58,6 +59,7 @@ Result<ForesightRecord> Controller::foresee(const Submission& submission) {
 
 Result<Submitted> Controller::submit(const Submission& submission,
                                      const std::function<void(const Error&)>& waits) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::SubmitRequest request;
   request.set_request_id(submission.request_id);
   *request.mutable_spec() = wire::to_proto(submission.spec);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/client/call.h"
+#include "cli/client/own_tree.h"
 #include "cli/client/records_wire.h"
 
 namespace devrun::cli {
@@ -161,6 +162,7 @@ Result<std::vector<SnapshotRecord>> Controller::list_snapshots(const std::string
 
 Result<SnapshotRecord> Controller::create_snapshot(const std::string& volume,
                                                    const std::string& message) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::CreateSnapshotRequest request;
   request.set_volume(volume);
   request.set_message(message);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,8 +16,19 @@ namespace devrun::cli {
 inline constexpr auto kContainerEndPatience = std::chrono::seconds(20);
 inline constexpr auto kContainerLookEvery = std::chrono::milliseconds(50);
 
-// The submission that starts the volume's dev container, or finds the one that lives.
-Result<Submission> container_of(const std::string& volume);
+// What a dev container that is to begin gets, and where: on the storage host, unless it asks for a node.
+struct ContainerWish {
+  Resources resources = {};  // 0: what the operator's policy says
+  std::string pool = {};
+  std::map<std::string, std::string> node_labels = {};
+  bool on_node = false;
+  bool says_something() const;
+};
+
+// The submission that starts the volume's dev container, or finds the one that lives, whatever is wished for then.
+Result<Submission> container_of(const std::string& volume, const ContainerWish& wish = {});
+// What of the wish the dev container that lives does not have, in words; empty: it has all.
+std::string missing_of(const ContainerWish& wish, const JobRecord& living);
 
 // Who we are there. Admins are root, as on a machine of their own; others are who they are here.
 Result<Caller> caller_for(Controller& controller);

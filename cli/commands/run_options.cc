@@ -159,6 +159,8 @@ Result<std::pair<std::string, std::string>> parse_label(const std::string& text)
   return bad_value(text, "KEY=VALUE, each of 1 to 63 letters, digits, '-', '_', '.' and '/'");
 }
 
+}  // namespace
+
 Status read_placement(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;
   const std::string& value = given.value;
@@ -200,6 +202,8 @@ Status read_placement(const Given& given, RunOptions& out) {
   }
   return ok();
 }
+
+namespace {
 
 Status read_manner(const Given& given, RunOptions& out) {
   const std::string_view name = given.option->name;

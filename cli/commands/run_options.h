@@ -55,6 +55,8 @@ struct RunOptions {
 
 std::span<const Option> run_option_table();
 Result<RunOptions> read_run_options(const Arguments& arguments);
+// Of one option that says what a job needs, and where (--cpus, --pool, …); others change nothing.
+Status read_placement(const Given& given, RunOptions& out);
 
 // Single values, as they are written after their options.
 struct ArrayText {

@@ -20,6 +20,35 @@ constexpr Option kOptions[] = {
      .meaning = "end the dev container and all that runs in it",
      .example = "--stop"},
     {.name = "yes", .meaning = "--stop: although others have shells in it", .example = "--yes"},
+    {.name = "cpus",
+     .value = "N",
+     .meaning = "of a new one: as many cores at most, also a fraction",
+     .fallback = "the operator's policy, else no limit; on a node 1",
+     .example = "--cpus 4"},
+    {.name = "memory",
+     .value = "SIZE",
+     .meaning = "of a new one: as much memory at most, for all that runs in it",
+     .fallback = "the operator's policy, else no limit",
+     .example = "--memory 16G"},
+    {.name = "on-node",
+     .meaning = "of a new one: on a node that shows live volumes, not on the storage host",
+     .example = "--on-node"},
+    {.letter = 'g',
+     .name = "gpus",
+     .value = "N[:TYPE]",
+     .meaning = "on a node, with GPUs",
+     .fallback = "0",
+     .example = "-g 1"},
+    {.name = "pool",
+     .value = "P",
+     .meaning = "on a node of this pool",
+     .fallback = "any",
+     .example = "--pool a100"},
+    {.name = "node-label",
+     .value = "K=V",
+     .meaning = "on a node with this label; may be repeated",
+     .fallback = "any",
+     .example = "--node-label zone=b"},
     {.letter = 'd',
      .name = "detach",
      .meaning = "only start the dev container, and print its job id alone",
@@ -41,6 +70,7 @@ constexpr Option kOptions[] = {
 constexpr Example kExamples[] = {
     {"devrun shell ada", "a login shell in the live volume"},
     {"devrun shell ada -- apt-get install -y python3-pandas", "one command there"},
+    {"devrun shell --memory 16G -g 1 ada", "its first shell: on a node with a GPU"},
     {"devrun shell --stop ada", "ends the dev container"}};
 
 constexpr std::string_view kLoginName = "devrun-shell";  // $0 of the script below
@@ -63,6 +93,7 @@ struct ShellWish {
   bool stop = false;
   bool yes = false;
   bool detach = false;
+  ContainerWish container;
   SessionOptions options;
   std::vector<std::string> command;
 };
@@ -154,6 +185,16 @@ Result<int> stop(const ShellWish& wish, Controller& controller, const std::strin
   return 0;
 }
 
+// Whoever asks for a GPU is not to find out by and by that there is none.
+Status check_wish(const ShellWish& wish, Controller& controller, JobId job) {
+  const JobRecord living = TRY(controller.get_job(job));
+  const std::string missing = missing_of(wish.container, living);
+  if (missing.empty()) return ok();
+  const std::string& volume = living.spec.root.volume;
+  return Error{Code::kExists, missing + ": what you ask for needs a new one",
+               fmt::format("devrun shell {0}, which joins it; devrun shell --stop {0}", volume)};
+}
+
 Result<int> shell(const ShellWish& wish, Context& context) {
   TRY(check_terminal(wish.options, context));
   Signals signals = TRY(Signals::take());
@@ -161,8 +202,9 @@ Result<int> shell(const ShellWish& wish, Context& context) {
   const std::string volume = TRY(volume_for(wish, controller->target()));
   if (wish.stop) return stop(wish, *controller, volume, context);
   const auto once = [&]() -> Result<int> {
-    const Submission submission = TRY(container_of(volume));
+    const Submission submission = TRY(container_of(volume, wish.container));
     const auto container = TRY(submit_interruptibly(*controller, signals, submission));
+    if (wish.container.says_something()) TRY(check_wish(wish, *controller, container.job));
     if (wish.detach) return print_submitted(context.console, container, false);
     SessionWish session = TRY(session_for(wish, *controller, context));
     const Following following =
@@ -191,6 +233,13 @@ Result<Action> parse(const Arguments& arguments) {
   wish.yes = arguments.has("yes");
   wish.detach = arguments.has("detach");
   wish.options = TRY(read_session_options(arguments));
+  RunOptions placement;
+  for (const Given& given : arguments.given) TRY(read_placement(given, placement));
+  wish.container = {placement.per_node, placement.pool, placement.node_labels,
+                    arguments.has("on-node")};
+  if (wish.stop && wish.container.says_something()) {
+    return Error{Code::kInvalid, "--stop takes no resources", {}};
+  }
   if (wish.yes && !wish.stop) return Error{Code::kInvalid, "--yes goes with --stop", {}};
   if ((wish.detach || wish.stop) && !wish.command.empty()) {
     return Error{Code::kInvalid, "--stop and -d take no program", {}};

@@ -97,6 +97,7 @@ ConfigReader::Fields settings_fields(ConfigReader& reader, NodeSettings& out) {
        }},
       {"node_paths", [&](const YAML::Node& n) { set(out.node_paths_bytes, reader.size(n)); }},
       {"shared_folder", [&](const YAML::Node& n) { set(out.shared_folder, reader.path(n)); }},
+      {"live", [&](const YAML::Node& n) { set(out.live, reader.path(n)); }},
       {"site_mounts",
        [&](const YAML::Node& n) {
          reader.list(n, [&](const YAML::Node& one) { read_site_mount(reader, one, out); });

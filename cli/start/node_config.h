@@ -31,6 +31,7 @@ struct NodeSettings {
   std::optional<int64_t> output_bytes_max = {};
   std::optional<int64_t> node_paths_bytes = {};
   std::string shared_folder = {};
+  std::string live = {};  // where the store's volumes are mounted, for dev containers here
   std::vector<SiteMountConfig> site_mounts = {};
   std::vector<std::string> pools = {};
   std::map<std::string, std::string> labels = {};

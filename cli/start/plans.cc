@@ -66,6 +66,7 @@ cluster::AgentPlan agent_plan(const NodeConfig& config) {
   out.memory_bytes = config.memory_bytes;
   out.nfs = without_export(config.nfs.front());
   out.shared_folder = config.settings.shared_folder;
+  out.volumes = config.settings.live;
   out.gpus = config.settings.gpus.value_or(true);
   if (!config.settings.gpu_root.empty()) out.gpu_root = config.settings.gpu_root;
   out.output_bytes_max = config.settings.output_bytes_max;

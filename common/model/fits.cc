@@ -2,12 +2,21 @@
 
 #include <algorithm>
 
+#include "common/model/labels.h"
 #include "common/model/resources.h"
 
 namespace devrun {
 
+bool lives_on_storage_host(const JobSpec& spec) {
+  return spec.dev_container && spec.node_labels.count(kLiveLabel) == 0;
+}
+
+Resources taken_by(const JobSpec& spec) {
+  return lives_on_storage_host(spec) ? Resources{} : spec.per_node;
+}
+
 bool may_run_on(const NodeHello& node, const JobSpec& spec) {
-  if (node.dev_containers != spec.dev_container) return false;
+  if (node.dev_containers != lives_on_storage_host(spec)) return false;
   const auto has = [&](const auto& label) {
     const auto it = node.labels.find(label.first);
     return it != node.labels.end() && it->second == label.second;

@@ -7,6 +7,12 @@
 
 namespace devrun {
 
+// A dev container runs on the storage host, unless it asks for a node that shows live volumes (kLiveLabel).
+bool lives_on_storage_host(const JobSpec& spec);
+// What a job takes of each of its nodes: what it asks for, but nothing if that is the storage host, where a dev container's
+// resources are its limits alone.
+Resources taken_by(const JobSpec& spec);
+
 // The kind of node, whatever is free there: dev containers, pool, labels.
 bool may_run_on(const NodeHello& node, const JobSpec& spec);
 // Whether an empty node could hold it.

@@ -8,6 +8,10 @@ namespace devrun {
 
 inline constexpr size_t kLabelsMax = 32;  // of a job, or a node
 
+// Nodes whose agents can show live volumes have it, by themselves: `devrun.live=yes`.
+inline constexpr const char* kLiveLabel = "devrun.live";
+inline constexpr const char* kLiveValue = "yes";
+
 // A key, a value, or a resource's name: 1 to 63 letters, digits, '-', '_', '.' and '/', a letter or digit first.
 bool is_label_word(std::string_view word);
 

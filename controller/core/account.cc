@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "common/model/fits.h"
 #include "common/model/resources.h"
 
 namespace devrun::controller {
@@ -31,7 +32,7 @@ double decayed(double rate, Time from, Time to, Time at, Duration half_life) {
 }  // namespace
 
 double weight(const JobSpec& spec) {
-  const Resources& need = spec.per_node;
+  const Resources need = taken_by(spec);
   const double one = static_cast<double>(need.cpu_milli) / 1000 +
                      static_cast<double>(need.memory_bytes) / kMemoryUnit +
                      kGpuWeight * gpus_held(need);

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/model/ending.h"
+#include "common/model/fits.h"
 #include "common/model/resources.h"
 #include "controller/core/group.h"
 #include "controller/core/node_use.h"
@@ -76,7 +77,7 @@ void settle(Ledger& ledger, Job& job, Time at) {
 
 // Once its program has ended: what becomes of its results needs none of them.
 void give_back(Ledger& ledger, const Job& job, const Rank& rank) {
-  drop_use(ledger.nodes.at(rank.node), job.spec.per_node, rank.gpus);
+  drop_use(ledger.nodes.at(rank.node), taken_by(job.spec), rank.gpus);
 }
 
 void end_rank(Ledger& ledger, Job& job, Task& task, const AttemptKey& key, const Ending& ending) {
@@ -125,7 +126,7 @@ struct Apply {
       Node& node = ledger.nodes[e.nodes[i]];
       node.live.insert({e.task.job, e.task.task, i, e.attempt});
       if (i < e.gpus.size()) task.ranks[i].gpus = e.gpus[i];
-      add_use(node, placed.spec.per_node, task.ranks[i].gpus);
+      add_use(node, taken_by(placed.spec), task.ranks[i].gpus);
     }
     ++placed.running_tasks;
     settle(ledger, placed, at);

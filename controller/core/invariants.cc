@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/model/fits.h"
 #include "common/model/resources.h"
 #include "controller/core/group.h"
 #include "controller/core/node_use.h"
@@ -22,7 +23,7 @@ void check_node(const Ledger& ledger, const std::string& name, const Node& node,
       continue;
     }
     if (rank->phase >= Phase::kCompleting) continue;
-    const Resources& need = ledger.jobs.at(key.job).spec.per_node;
+    const Resources need = taken_by(ledger.jobs.at(key.job).spec);
     for (const uint32_t gpu : rank->gpus) {
       const bool shared = need.gpu_milli != 0 && sum.gpu_shares.count(gpu) != 0;
       if (!shared && sum.gpus_used.count(gpu) != 0) {

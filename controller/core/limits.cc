@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/model/fits.h"
+
 namespace devrun::controller {
 
 namespace {
@@ -31,7 +33,7 @@ const Limits* limits_of_pool(const Policy& policy, const std::string& pool) {
 }
 
 std::string limit_reached(const Limits& limits, const Account* account, const JobSpec& spec) {
-  if (spec.dev_container) return {};
+  if (lives_on_storage_host(spec)) return {};
   const uint32_t running = account == nullptr ? 0 : account->running;
   if (limits.running != 0 && running >= limits.running) {
     return fmt::format("{} tasks run, as many as are allowed at once", running);
@@ -52,7 +54,7 @@ std::string limit_reached(const Limits& limits, const Account* account, const Jo
 }
 
 bool is_above(const Limits& limits, const JobSpec& spec) {
-  if (spec.dev_container) return false;
+  if (lives_on_storage_host(spec)) return false;
   return (limits.gpus != 0 && gpus_needed(spec) > int64_t{limits.gpus}) ||
          (limits.cpu_milli != 0 && cpu_milli_needed(spec) > limits.cpu_milli);
 }

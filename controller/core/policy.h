@@ -65,6 +65,10 @@ struct Policy {
   uint32_t aside_after_jobs = 3;
   Duration aside_for = seconds(10 * 60);
 
+  // Of dev containers on the storage host that ask for no other: limits, since nothing is reserved there. 0: none.
+  int64_t dev_container_cpu_milli = 0;
+  int64_t dev_container_memory_bytes = 0;
+
   // A GPU that programs use which are not devrun's takes no job.
   bool avoid_gpus_of_others = false;
   // Of a job whose GPUs all do nothing for so long: that is said of it, or it is ended. 0: never.

@@ -92,7 +92,7 @@ std::vector<Freeing> freeings_on(const State& state, const std::string& name) {
     const Rank& rank = *find_rank(state, key);
     if (rank.phase >= Phase::kCompleting) continue;
     const JobSpec& spec = state.jobs.at(key.job).spec;
-    const Resources& need = spec.per_node;
+    const Resources need = taken_by(spec);
     Freeing freeing{kNever, need.cpu_milli, need.memory_bytes,
                     need.gpu_milli != 0 ? 0 : well_of(state, node, rank)};
     if (spec.time_limit.us != 0) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/model/fits.h"
 #include "controller/core/limits.h"
 #include "controller/core/state.h"
 
@@ -111,8 +112,8 @@ void Schedule::account_placed(const State& state, TaskKey task, Time at) {
                         spec.pool,
                         weight(spec),
                         int64_t{spec.per_node.gpus} * spec.nodes,
-                        spec.dev_container ? 0 : spec.per_node.cpu_milli * spec.nodes,
-                        !spec.dev_container};
+                        lives_on_storage_host(spec) ? 0 : spec.per_node.cpu_milli * spec.nodes,
+                        !lives_on_storage_host(spec)};
   running_[task] = running;
   for (Account* account : {&users_[spec.user], &pools_[spec.pool]}) {
     change_rate(*account, at, running.weight, half_life);

@@ -17,7 +17,7 @@ void add_pairs(std::string& out, const std::map<std::string, std::string>& pairs
 }  // namespace
 
 Shape shape_of(const JobSpec& spec) {
-  return {spec.per_node,    spec.nodes,         spec.pool,
+  return {taken_by(spec),   spec.nodes,         spec.pool,
           spec.node_labels, spec.dev_container, spec.time_limit};
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/base/units.h"
 #include "common/model/fits.h"
+#include "common/model/labels.h"
 #include "common/model/resources.h"
 #include "controller/core/state.h"
 
@@ -127,6 +128,7 @@ Shortage of_one(const std::vector<Candidate>& nodes, const Resources& need) {
 std::string where(const Shape& shape) {
   std::string out = shape.pool.empty() ? "" : fmt::format("pool '{}'", shape.pool);
   for (const auto& [name, value] : shape.node_labels) {
+    if (shape.dev_container && name == kLiveLabel) continue;  // said in other words
     out += fmt::format("{}label {}={}", out.empty() ? "" : " and ", name, value);
   }
   return out;
@@ -147,10 +149,18 @@ std::string of_unusable(const State& state, const std::vector<const Room*>& unus
 
 Shortage without_nodes(const State& state, const Shape& shape, size_t unusable,
                        const std::string& why) {
-  if (shape.dev_container) {
+  const bool asks_for_node = shape.node_labels.count(kLiveLabel) != 0;
+  if (shape.dev_container && !asks_for_node) {
     return {"the storage host's agent, which runs dev containers, is not connected"};
   }
   const std::string place = where(shape);
+  if (asks_for_node && unusable == 0) {
+    return {
+        fmt::format("no node{} shows live volumes, as those do whose agents have --live: it can "
+                    "run on the storage host alone",
+                    place.empty() ? "" : " of " + place),
+        true};
+  }
   if (unusable != 0 && !why.empty()) {
     return {place.empty() ? "no node takes jobs" : fmt::format("no node of {} takes jobs", place)};
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/model/fits.h"
 #include "common/model/resources.h"
 
 namespace devrun::controller {
@@ -29,7 +30,7 @@ void add_attempt(const JobSpec& spec, const std::vector<Rank>& ranks, Time from,
 }  // namespace
 
 void add_use(const Job& job, Time since, Time now, UseByOwner& out) {
-  if (job.spec.dev_container) return;
+  if (lives_on_storage_host(job.spec)) return;
   Use use;
   use.jobs = 1;
   for (const auto& [index, task] : job.tasks) {

@@ -19,7 +19,7 @@ struct Use {
 };
 using UseByOwner = std::map<std::pair<std::string, std::string>, Use>;  // (user, volume)
 
-// Dev containers ask for nothing and count for nothing. An attempt that began before `since` counts from then on; of what it
+// Dev containers on the storage host take nothing of a node and count for nothing. An attempt that began before `since` counts from then on; of what it
 // used, the same part of it.
 void add_use(const Job& job, Time since, Time now, UseByOwner& out);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "common/model/fits.h"
 #include "common/model/labels.h"
 #include "common/model/limits.h"
 #include "common/model/sweep.h"
@@ -269,8 +270,14 @@ Status check_dev_container(const JobSpec& spec) {
   if (spec.root.live != spec.dev_container) {
     return invalid("only a dev container runs in the live tree, and it always does");
   }
-  if (spec.dev_container && (spec.nodes > 1 || !spec.array.empty() || !spec.pool.empty())) {
-    return invalid("a dev container is one program on the storage host: no array, nodes or pool");
+  if (spec.dev_container && (spec.nodes > 1 || !spec.array.empty() || spec.time_limit.us != 0)) {
+    return invalid("a dev container is one, and lives until it is ended: no array, nodes or time");
+  }
+  const bool wants_more = spec.per_node.gpus != 0 || !spec.per_node.extras.empty() ||
+                          !spec.pool.empty() || !spec.node_labels.empty();
+  if (lives_on_storage_host(spec) && wants_more) {
+    return invalid("a dev container with GPUs, a pool or labels asks for a node: label {}={}",
+                   kLiveLabel, kLiveValue);
   }
   return ok();
 }
@@ -368,7 +375,7 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   if (has_control_characters(spec.name)) {
     return invalid("the job's name contains control characters: expected one line of text");
   }
-  if (spec.per_node.cpu_milli == 0 && !spec.dev_container) {
+  if (spec.per_node.cpu_milli == 0 && !lives_on_storage_host(spec)) {
     spec.per_node.cpu_milli = kDefaultCpuMilli;
   }
   return spec;

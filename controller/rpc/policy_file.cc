@@ -12,6 +12,7 @@
 
 #include "common/base/suggest.h"
 #include "common/base/units.h"
+#include "common/model/limits.h"
 #include "common/runtime/file.h"
 
 namespace devrun::controller {
@@ -22,7 +23,7 @@ namespace {
 
 constexpr size_t kPolicyBytesMax = 1 << 20;
 constexpr double kShareMax = 1e6;
-constexpr double kCpusMax = 1e9;
+constexpr double kCpusMax = 1e6;
 constexpr Duration kSpanMax = seconds(36'500LL * 86'400);
 constexpr Duration kPriorityStepMax =
     seconds(365 * 86'400);  // times priorities it must stay a time
@@ -187,6 +188,29 @@ void read_gpus(const YAML::Node& node, Policy& out) {
                     {"idle_end", [&](const YAML::Node& n) { out.idle_gpus_ended = span_of(n); }}});
 }
 
+int64_t cpus_of(const YAML::Node& node) {
+  double out = 0;
+  if (!YAML::convert<double>::decode(node, out) || !(out >= 0.001) || out > kCpusMax) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no number of CPUs such as 4", word(node))};
+  }
+  return static_cast<int64_t>(out * 1000);
+}
+
+int64_t memory_of(const YAML::Node& node) {
+  const Result<int64_t> out = parse_size(word(node));
+  if (!out || *out < kMemoryBytesMin) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no size such as 16G", word(node))};
+  }
+  return *out;
+}
+
+void read_dev_containers(const YAML::Node& node, Policy& out) {
+  each_field(
+      node,
+      {{"cpus", [&](const YAML::Node& n) { out.dev_container_cpu_milli = cpus_of(n); }},
+       {"memory", [&](const YAML::Node& n) { out.dev_container_memory_bytes = memory_of(n); }}});
+}
+
 void read_limits(const YAML::Node& node, Policy& out) {
   YAML::Node users(YAML::NodeType::Map);
   each_field(node, {{"user", [&](const YAML::Node& n) { out.user_limits = limits_of(n, {}); }},
@@ -224,6 +248,7 @@ Result<Policy> parse_policy(const std::string& text, const std::string& name, Po
          {"fair_share", [&](const YAML::Node& n) { read_fair_share(n, out.fair_share); }},
          {"limits", [&](const YAML::Node& n) { read_limits(n, out); }},
          {"gpus", [&](const YAML::Node& n) { read_gpus(n, out); }},
+         {"dev_containers", [&](const YAML::Node& n) { read_dev_containers(n, out); }},
          {"reservations", [&](const YAML::Node& n) { out.reservations_max = count_of(n); }},
          {"reserve_blindly_after",
           [&](const YAML::Node& n) { out.reserve_blindly_after = span_of(n); }},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/model/fits.h"
 #include "common/wire/job.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
@@ -38,6 +39,12 @@ Result<std::vector<ArrayRange>> failed_tasks(const Job& job) {
                job.spec.array.empty() ? fmt::format("job {} is no array", job.id)
                                       : fmt::format("no task of job {} has failed", job.id),
                fmt::format("devrun show {}", job.id)};
+}
+
+// Of a dev container, where its caller says nothing.
+void limit(Resources& resources, const Policy& policy) {
+  if (resources.cpu_milli == 0) resources.cpu_milli = policy.dev_container_cpu_milli;
+  if (resources.memory_bytes == 0) resources.memory_bytes = policy.dev_container_memory_bytes;
 }
 
 }  // namespace
@@ -89,6 +96,7 @@ Status SubmitCall::look(const State& state) {
   }
   sites_ = site_paths(state);
   gpu_types_ = gpu_types(state);
+  if (lives_on_storage_host(spec_)) limit(spec_.per_node, state.policy);
   spec_.user = who_.user;
   merge_overlaps(spec_.array);
   known_ = TRY(parts_.core.find_request(spec_.user, request_.request_id())).value_or(0);

@@ -74,6 +74,7 @@ node_paths: 0
 pools: [a100, big]
 labels: {zone: b}
 shared_folder: /mnt/shared
+live: /mnt/volumes
 site_mounts: [{from: /lustre}, {from: /srv/data, to: /datasets, read_only: true}]
 gpus: false
 gpu_root: /run/nvidia/driver
@@ -92,6 +93,7 @@ report_every: 5s
   ASSERT_EQ(config->settings.site_mounts.size(), 2u);
   EXPECT_EQ(config->settings.site_mounts[0].to, "/lustre");
   EXPECT_TRUE(config->settings.site_mounts[1].read_only);
+  EXPECT_EQ(config->settings.live, "/mnt/volumes");
   EXPECT_EQ(config->settings.gpus, false);
   EXPECT_EQ(config->settings.report_every, seconds(5));
 }

@@ -35,6 +35,7 @@ pools: [a100]
 labels: {zone: b}
 resources: {fpga: 2}
 site_mounts: [{from: /srv/data, to: /datasets, read_only: true}]
+live: /mnt/volumes
 report_every: 5s
 gpu_devices: [0, GPU-5f]
 leave_on_stop: 20s
@@ -60,7 +61,7 @@ leave_on_stop: 20s
   EXPECT_TRUE(says(agent, "--gpu-device", "GPU-5f"));
   EXPECT_TRUE(says(agent, "--leave-on-stop", "20000ms"));
   EXPECT_FALSE(has(agent, "--memory"));
-  EXPECT_FALSE(has(agent, "--live"));
+  EXPECT_TRUE(says(agent, "--live", "/mnt/volumes"));
   EXPECT_FALSE(has(agent, "--dev-containers"));
   const auto files = cluster::files_daemon(layout, kPrograms, "node7", files_plan(*config)).words;
   EXPECT_TRUE(says(files, "--nfs", "10.0.0.1:2049/,10.0.0.2:2049/devrun"));

@@ -1,4 +1,5 @@
 // Who runs where and when, and why the others wait.
+#include "common/model/labels.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace devrun::controller::testing {
@@ -177,6 +178,53 @@ TEST(Place, DevContainersRunOnTheStorageHostAlone) {
   EXPECT_EQ(third.error().message, "the dev container of volume 'work', job 2, is being ended");
   world.end("storage", first_try(shell), 0);
   EXPECT_TRUE(world.put(Submit{"third", dev, {}}));
+}
+
+TEST(Place, DevContainersTakeNothingOfTheStorageHost) {
+  World world;
+  NodeHello storage = world.hello("storage", 2);
+  storage.dev_containers = true;
+  world.sync(storage);
+  for (const char* volume : {"a", "b", "c"}) {
+    JobSpec dev = simple_job(2);
+    dev.root.volume = volume;
+    dev.dev_container = dev.root.live = true;
+    EXPECT_EQ(world.of(world.submit(dev)), JobState::kStarting) << volume;
+  }
+  EXPECT_EQ(world.state.nodes.at("storage").used, Resources{});
+}
+
+TEST(Place, DevContainersThatAskForANodeAreReservedThere) {
+  World world;
+  NodeHello storage = world.hello("storage", 8);
+  storage.dev_containers = true;
+  world.sync(storage);
+  world.sync(world.hello("plain", 8));
+  JobSpec dev = simple_job(2);
+  dev.dev_container = dev.root.live = true;
+  dev.node_labels[kLiveLabel] = kLiveValue;
+  const JobId shell = world.submit(dev);
+  EXPECT_EQ(world.of(shell), JobState::kQueued);
+  EXPECT_EQ(world.reason(shell),
+            "no node shows live volumes, as those do whose agents have --live: it can run on the "
+            "storage host alone");
+  NodeHello node = world.hello("node1", 2);
+  node.labels[kLiveLabel] = kLiveValue;
+  world.sync(node);
+  EXPECT_EQ(world.of(shell), JobState::kStarting);
+  EXPECT_EQ(world.state.nodes.at("node1").used.cpu_milli, 2000);
+  EXPECT_EQ(world.submit(dev), shell);
+  JobSpec plain = simple_job(2);
+  plain.dev_container = plain.root.live = true;
+  EXPECT_EQ(world.submit(plain), shell) << "one per volume, wherever it is";
+  dev.root.volume = "other";
+  dev.pool = "a100";
+  EXPECT_EQ(
+      world.reason(world.submit(dev)),
+      "no node of pool 'a100' shows live volumes, as those do whose agents have --live: it can "
+      "run on the storage host alone");
+  world.end("node1", first_try(shell), 0);
+  EXPECT_EQ(world.state.nodes.at("node1").used, Resources{});
 }
 
 TEST(Place, PoolsAndGpusAreExplained) {

@@ -24,6 +24,7 @@ limits:
     ada: {gpus: 16}
   pools:
     a100: {gpus: 64}
+dev_containers: {cpus: 2.5, memory: 16G}
 gpus: {avoid_used_by_others: true, idle_warn: 30m, idle_end: 4h}
 )",
                                              "policy.yaml", {});
@@ -38,6 +39,8 @@ gpus: {avoid_used_by_others: true, idle_warn: 30m, idle_end: 4h}
   EXPECT_EQ(policy->limits_of_user.at("ada").gpus, 16u);
   EXPECT_EQ(policy->limits_of_user.at("ada").running, 100u);
   EXPECT_EQ(policy->limits_of_pool.at("a100").running, 0u);
+  EXPECT_EQ(policy->dev_container_cpu_milli, 2500);
+  EXPECT_EQ(policy->dev_container_memory_bytes, int64_t{16} << 30);
   EXPECT_TRUE(policy->avoid_gpus_of_others);
   EXPECT_EQ(policy->idle_gpus_warned, seconds(30 * 60));
   EXPECT_EQ(policy->idle_gpus_ended, seconds(4 * 3600));
@@ -56,6 +59,9 @@ TEST(PolicyFile, WhatIsWrongIsNamedWithItsPlace) {
             "policy.yaml:2:19: 'many' is no number from 0");
   EXPECT_EQ(said("fair_share: {half_life: soon}"),
             "policy.yaml:1:25: 'soon' is no span such as 12h or 7d");
+  EXPECT_EQ(said("dev_containers: {cpus: none}"),
+            "policy.yaml:1:24: 'none' is no number of CPUs such as 4");
+  EXPECT_EQ(said("dev_containers: {memory: 1K}"), "policy.yaml:1:26: '1K' is no size such as 16G");
   EXPECT_NE(said("a: [").find("policy.yaml:1:"), std::string::npos);
   EXPECT_EQ(said("- 1"), "policy.yaml:1:1: expected a map");
   EXPECT_EQ(said("limits: {user: {gpus: 1, gpus: 2}}"),
