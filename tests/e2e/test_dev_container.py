@@ -7,6 +7,7 @@ import signal
 import lab
 from harness import own_cluster, wait_until
 from test_shell import sleepers
+from test_ssh import Ssh, put_sshd
 from test_terminal import is_run, pane
 
 
@@ -125,6 +126,8 @@ def test_a_container_on_a_node_has_the_live_volume(cluster):
             file.write("elsewhere\n")
         done = shell(cluster, cluster.volume, "--", "sh", "-c", "echo $DEVRUN_NODE; cat /work/edited")
         assert done.out.decode() == f"{node}\nelsewhere\n", done
+        put_sshd(cluster.live("/"))
+        assert Ssh(cluster)("box.devrun", "echo $DEVRUN_NODE").out.decode() == f"{node}\n"
         job = living(cluster)
         assert job["per_node"]["cpu_milli"] == 1000
         shown = cluster.devrun("nodes", "show", node).out.decode()

@@ -88,6 +88,24 @@ def test_jobs_get_the_gpus_that_they_ask_for_and_no_others(cluster):
 
 
 @own_cluster(nodes=1)
+def test_a_dev_container_has_the_gpu_that_its_first_shell_asked_for(cluster):
+    done = cluster.devrun("up", "--store", cluster.folder, "--gpu-root", make_driver(cluster))
+    assert done.status == 0, done
+
+    def shell(*words):
+        return cluster.devrun("shell", *words, cluster.volume, "--", "sh", "-c",
+                              "echo $DEVRUN_NODE $CUDA_VISIBLE_DEVICES; ls /dev | grep nvidia2; echo x > /work/live")
+    done = shell("-g", "1:h100", "--memory", "200M")
+    assert done.status == 0 and done.out == b"node1 0\nnvidia240\n", done
+    assert os.path.exists(cluster.live("work/live"))
+    assert shell().out == done.out, "who joins has it, too"
+    assert re.search(r"^node1 .* 1/", cluster.devrun("nodes").out.decode(), re.M), cluster.devrun("nodes")
+    done = shell("-g", "2")
+    assert done.status == 125 and "runs already, on node1, with" in done.err, done
+    assert cluster.devrun("shell", "--stop", cluster.volume).status == 0
+
+
+@own_cluster(nodes=1)
 def test_a_driver_that_does_not_answer_leaves_a_node_without_gpus(cluster):
     root = make_driver(cluster)
     os.remove(os.path.join(root, "usr/lib/x86_64-linux-gnu/gpus"))
