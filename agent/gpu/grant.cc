@@ -77,7 +77,15 @@ Status add_edits(Grant& out, const std::string& root, const CdiEdits& edits) {
   return ok();
 }
 
+// By its UUID; by a number only if that gives this very device, since the specification counts as the driver does and not
+// as devrun.
 const CdiEdits* edits_for(const CdiSpec& spec, const FoundGpu& found) {
+  const std::string own = fmt::format("/dev/nvidia{}", found.minor);
+  const auto gives_it = [&](const CdiEdits& edits) {
+    return std::ranges::any_of(edits.nodes, [&](const CdiEdits::Node& node) {
+      return node.path == own || node.host_path == own;
+    });
+  };
   std::vector<std::string> names{found.gpu.uuid};
   if (found.gpu.slice.empty()) {
     names.push_back(fmt::format("{}", found.gpu.index));
@@ -85,7 +93,8 @@ const CdiEdits* edits_for(const CdiSpec& spec, const FoundGpu& found) {
   }
   for (const std::string& name : names) {
     const auto it = spec.devices.find(name);
-    if (it != spec.devices.end()) return &it->second;
+    if (it == spec.devices.end()) continue;
+    if (name == found.gpu.uuid || gives_it(it->second)) return &it->second;
   }
   return nullptr;
 }

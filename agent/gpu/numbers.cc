@@ -5,13 +5,11 @@
 #include <algorithm>
 
 #include "common/base/parse_number.h"
+#include "common/model/gpu_numbers.h"
 
 namespace devrun::gpu {
 
 namespace {
-
-constexpr uint32_t kSlicesFrom = 100;
-constexpr uint32_t kSlicesOfOne = 10;
 
 bool is_slice(const FoundGpu& found) {
   return !found.gpu.slice.empty();
@@ -44,23 +42,31 @@ std::string Numbers::silent_at(uint32_t index, const std::set<std::string>& told
   return fmt::format("unknown-{}", index);
 }
 
+bool Numbers::is_sliced(const std::string& uuid) const {
+  return std::any_of(known_.begin(), known_.end(), [&](const auto& entry) {
+    return is_slice(entry.second) && entry.second.parent == uuid;
+  });
+}
+
 uint32_t Numbers::number_for(const FoundGpu& found) {
   const auto known = of_.find(found.gpu.uuid);
   if (known != of_.end()) return known->second;
-  const uint32_t wanted = is_slice(found)
-                              ? kSlicesFrom + found.gpu.slice_of * kSlicesOfOne + found.gpu.index
-                              : found.gpu.index;
+  const uint32_t wanted =
+      is_slice(found) ? kGpuSlicesFrom + found.gpu.slice_of * kGpuSlicesOfOne + found.gpu.index
+                      : found.gpu.index;
   return of_[found.gpu.uuid] = free_from(wanted);
 }
 
-// What has been taken apart, and the numbers of what nobody has told since the agent was started.
-void Numbers::forget_slices(const std::set<std::string>& told) {
+// What has been taken apart, as a GPU says that answers, and the numbers of what nobody has told since the agent was
+// started. The slices of a GPU that does not answer are not gone: they are in trouble, as it is.
+void Numbers::forget_slices(const std::set<std::string>& told,
+                            const std::set<std::string>& answering) {
   std::erase_if(known_, [&](const auto& entry) {
     return is_slice(entry.second) && told.count(entry.first) == 0 &&
-           told.count(entry.second.parent) != 0;
+           answering.count(entry.second.parent) != 0;
   });
   std::erase_if(of_, [&](const auto& entry) {
-    return entry.second >= kSlicesFrom && told.count(entry.first) == 0 &&
+    return is_slice_number(entry.second) && told.count(entry.first) == 0 &&
            known_.count(entry.first) == 0;
   });
 }
@@ -70,11 +76,20 @@ FoundRound Numbers::number(FoundRound round) {
   std::stable_sort(round.gpus.begin(), round.gpus.end(),
                    [](const auto& a, const auto& b) { return is_slice(a) < is_slice(b); });
   std::set<std::string> told;
+  std::set<std::string> answering;          // whole ones, also by their slices
+  std::map<std::string, Facts> in_trouble;  // those that do not answer, and were slices
   for (const FoundGpu& found : round.gpus) {
     told.insert(found.gpu.uuid);
     if (is_slice(found)) told.insert(found.parent);
+    if (found.facts.missing.empty()) {
+      answering.insert(is_slice(found) ? found.parent : found.gpu.uuid);
+    } else if (is_sliced(found.gpu.uuid)) {
+      in_trouble[found.gpu.uuid] = found.facts;
+    }
   }
-  forget_slices(told);
+  forget_slices(told, answering);
+  std::erase_if(round.gpus,
+                [&](const auto& found) { return in_trouble.count(found.gpu.uuid) != 0; });
   FoundRound out{round.driver, {}};
   for (FoundGpu& found : round.gpus) {
     if (found.gpu.uuid.empty()) {
@@ -97,8 +112,10 @@ FoundRound Numbers::number(FoundRound round) {
   }
   for (const auto& [uuid, known] : known_) {
     if (told.count(uuid) != 0) continue;
+    const auto parent = in_trouble.find(known.parent);
     Facts facts;
-    facts.missing = "the driver does not list it any more";
+    if (parent != in_trouble.end()) facts = parent->second;
+    if (facts.missing.empty()) facts.missing = "the driver does not list it any more";
     out.gpus.push_back(lost(known, std::move(facts)));
   }
   for (const FoundGpu& found : out.gpus) {

@@ -28,9 +28,11 @@ class Numbers {
   void read(std::string_view text);
 
  private:
+  // Whether slices of it were told when it was last heard of.
+  bool is_sliced(const std::string& uuid) const;
   uint32_t number_for(const FoundGpu& found);
   uint32_t free_from(uint32_t first) const;
-  void forget_slices(const std::set<std::string>& told);
+  void forget_slices(const std::set<std::string>& told, const std::set<std::string>& answering);
   std::string silent_at(uint32_t index, const std::set<std::string>& told) const;
 
   std::string boot_id_;

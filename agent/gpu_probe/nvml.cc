@@ -254,7 +254,11 @@ bool Nvml::note_event(std::chrono::milliseconds within) {
   for (auto& [index, seen] : seen_) {
     if (seen.handle != event.device || event.type != kNvmlXidEvent) continue;
     const auto code = static_cast<uint32_t>(event.data);
-    if (seen.xids.size() < kXidsMax || seen.xids.count(code) != 0) seen.xids[code] = Clock::now();
+    if (seen.xids.size() >= kXidsMax && seen.xids.count(code) == 0) {
+      seen.xids.erase(
+          std::ranges::min_element(seen.xids, {}, [](const auto& one) { return one.second; }));
+    }
+    seen.xids[code] = Clock::now();
   }
   return true;
 }

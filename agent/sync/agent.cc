@@ -257,7 +257,10 @@ void Agent::list_running(const Sampler::Answer& answer) {
       const bool runs = std::holds_alternative<Running>(attempt.stage) ||
                         std::holds_alternative<Stopping>(attempt.stage);
       const auto found = runners_.find(key);
-      if (runs && found != runners_.end()) out.push_back({key, found->second->gpus});
+      if (!runs || found == runners_.end()) continue;
+      // While setup runs nobody expects that its GPUs do anything.
+      const bool uses_gpus = attempt.observed.phase != Phase::kSettingUp;
+      out.push_back({key, uses_gpus ? found->second->gpus : std::vector<uint32_t>()});
     }
     answer(std::move(out));
   });

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "common/model/gpu_numbers.h"
 #include "common/runtime/boot_clock.h"
 #include "common/runtime/file.h"
 #include "common/wire/sample.h"
@@ -91,6 +92,8 @@ void Rates::forget_others(const std::vector<SampledAttempt>& live) {
 
 void add_gpus(const std::map<uint32_t, GpuSample>& busy, const std::vector<uint32_t>& indices,
               AttemptSample& out) {
+  // Drivers tell no use of what is sliced: nobody may take that for idleness.
+  if (std::ranges::any_of(indices, is_slice_number)) return;
   uint32_t percents = 0;
   for (const uint32_t index : indices) {
     const auto found = busy.find(index);
@@ -99,7 +102,8 @@ void add_gpus(const std::map<uint32_t, GpuSample>& busy, const std::vector<uint3
     percents += found->second.busy_percent;
     out.gpu_memory_bytes += found->second.memory_bytes;
   }
-  if (out.gpus != 0) out.gpu_busy_percent = percents / out.gpus;
+  // Up: one of eight that does a little is not idle.
+  if (out.gpus != 0) out.gpu_busy_percent = (percents + out.gpus - 1) / out.gpus;
 }
 
 Sampler::Sampler(std::shared_ptr<grpc::Channel> controller, sandbox::Sandboxes& sandboxes,

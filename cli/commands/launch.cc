@@ -8,6 +8,7 @@
 #include "cli/commands/launch_job.h"
 #include "cli/commands/launch_several.h"
 #include "cli/commands/own_target.h"
+#include "cli/commands/run_options.h"
 #include "cli/launch/plan.h"
 #include "cli/launch/schema.h"
 #include "common/runtime/file.h"
@@ -59,6 +60,24 @@ constexpr Option kOptions[] = {
      .meaning = "GPUs per node, whatever the file says",
      .fallback = "the file's accelerators",
      .example = "--gpus H100:8"},
+    {.letter = {},
+     .name = "cpus",
+     .value = "N",
+     .meaning = "cores per node, whatever the file says",
+     .fallback = "the file's",
+     .example = "--cpus 4"},
+    {.letter = {},
+     .name = "memory",
+     .value = "SIZE",
+     .meaning = "memory per node, whatever the file says",
+     .fallback = "the file's",
+     .example = "--memory 64G"},
+    {.letter = {},
+     .name = "time",
+     .value = "SPAN",
+     .meaning = "end each task after that long; lets others be placed before it",
+     .fallback = "no limit",
+     .example = "--time 4h"},
     {.letter = {},
      .name = "name",
      .value = "NAME",
@@ -252,6 +271,15 @@ Result<Action> parse(const Arguments& arguments) {
   options.overrides.secrets = arguments.values("secret");
   options.overrides.name = arguments.value("name").value_or("");
   options.overrides.gpus = arguments.value("gpus").value_or("");
+  if (const auto cpus = arguments.value("cpus")) {
+    options.overrides.cpu_milli = TRY(parse_cpus(*cpus));
+  }
+  if (const auto memory = arguments.value("memory")) {
+    options.overrides.memory_bytes = TRY(parse_memory(*memory));
+  }
+  if (const auto span = arguments.value("time")) {
+    options.overrides.time_limit = TRY(parse_time_limit(*span));
+  }
   if (const auto nodes = arguments.value("nodes")) {
     const auto [end, error] = std::from_chars(nodes->data(), nodes->data() + nodes->size(),
                                               options.overrides.nodes.emplace());

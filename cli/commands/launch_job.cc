@@ -88,6 +88,7 @@ Result<Submission> submission_of(const TaskWish& wish, const Context& context, b
   spec.per_node = task.per_node;
   spec.nodes = task.nodes;
   spec.priority = task.priority;
+  spec.time_limit = task.time_limit;
   spec.paths = wish.places.paths;
   spec.after_ok = wish.places.after;
   spec.ports = task.ports;

@@ -98,25 +98,6 @@ Result<std::string> not_empty(const std::string& text, std::string_view what) {
   return text;
 }
 
-Result<int64_t> parse_memory(const std::string& text) {
-  const int64_t bytes = TRY(parse_size(text));
-  if (bytes >= kMemoryBytesMin) return bytes;
-  const bool no_unit = text.find_first_not_of("0123456789") == std::string::npos;
-  return Error{Code::kInvalid,
-               fmt::format("'{}' is less than {}, the least that a job can have{}", text,
-                           format_size(kMemoryBytesMin),
-                           no_unit && bytes > 0 ? fmt::format(", did you mean {}G?", text) : ""),
-               {}};
-}
-
-Result<Duration> parse_time_limit(const std::string& text) {
-  const Duration limit = TRY(parse_duration(text));
-  if (limit.us > 0) return limit;
-  return Error{Code::kInvalid,
-               fmt::format("'{}' leaves the job no time; without --time there is no limit", text),
-               {}};
-}
-
 Result<std::string> parse_name(const std::string& text) {
   if (!text.empty() && !has_control_characters(text)) return text;
   return Error{
@@ -269,6 +250,25 @@ Status check_together(const RunOptions& options) {
 }
 
 }  // namespace
+
+Result<int64_t> parse_memory(const std::string& text) {
+  const int64_t bytes = TRY(parse_size(text));
+  if (bytes >= kMemoryBytesMin) return bytes;
+  const bool no_unit = text.find_first_not_of("0123456789") == std::string::npos;
+  return Error{Code::kInvalid,
+               fmt::format("'{}' is less than {}, the least that a job can have{}", text,
+                           format_size(kMemoryBytesMin),
+                           no_unit && bytes > 0 ? fmt::format(", did you mean {}G?", text) : ""),
+               {}};
+}
+
+Result<Duration> parse_time_limit(const std::string& text) {
+  const Duration limit = TRY(parse_duration(text));
+  if (limit.us > 0) return limit;
+  return Error{Code::kInvalid,
+               fmt::format("'{}' leaves the job no time; without --time there is no limit", text),
+               {}};
+}
 
 Result<int64_t> parse_cpus(std::string_view text) {
   double cores = 0;

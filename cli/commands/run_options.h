@@ -65,7 +65,9 @@ struct ArrayText {
 };
 Result<ArrayText> parse_array(std::string_view text);  // 0-99[%MAX], 1,5,7-9, 0-100:10
 Result<int64_t> parse_cpus(std::string_view text);     // thousandths
-Result<Resources> parse_gpus(std::string_view text);   // N[:TYPE]
+Result<int64_t> parse_memory(const std::string& text);
+Result<Duration> parse_time_limit(const std::string& text);
+Result<Resources> parse_gpus(std::string_view text);                 // N[:TYPE]
 Result<std::vector<int32_t>> parse_statuses(std::string_view text);  // 75,137
 struct WarnText {
   int signal = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/launch/diagnostic.h"
+#include "common/base/time.h"
 
 namespace devrun::launch {
 
@@ -21,6 +22,9 @@ struct Overrides {
   std::string name = {};                         // empty: the file's
   std::optional<int64_t> nodes = {};
   std::string gpus = {};  // `H100:8`; empty: the file's
+  std::optional<int64_t> cpu_milli = {};
+  std::optional<int64_t> memory_bytes = {};
+  Duration time_limit = {};  // of each task; 0: none
   std::function<std::optional<std::string>(const std::string& name)> caller_environment = {};
 };
 

@@ -266,6 +266,15 @@ void apply_flags(const Overrides& overrides, TaskPlan& out, std::vector<Diagnost
       out.nodes = static_cast<uint32_t>(*overrides.nodes);
     }
   }
+  if (overrides.cpu_milli) {
+    out.per_node.cpu_milli = *overrides.cpu_milli;
+    out.cpus_at_least = false;
+  }
+  if (overrides.memory_bytes) {
+    out.per_node.memory_bytes = *overrides.memory_bytes;
+    out.memory_at_least = false;
+  }
+  out.time_limit = overrides.time_limit;
   if (!overrides.gpus.empty()) {
     if (const auto gpu = parse_gpu(overrides.gpus)) {
       set_gpus(out, *gpu);

@@ -65,6 +65,7 @@ struct TaskPlan {
   size_t alternatives = 1;  // how many the file offers; the first is taken
   std::optional<JobRecovery> recovery;
   int32_t priority = 0;
+  Duration time_limit = {};    // 0: none
   std::vector<Value> envs;     // the file's order, then those of the command line
   std::vector<Value> secrets;  // values never leave but as the job's environment
   std::string setup;

@@ -122,10 +122,23 @@ class Planner {
             shown.empty() ? "" : fmt::format(", with what is in {}", fmt::join(shown, ", "))));
   }
 
+  // Names are shown to everybody who sees volumes.
+  Substituted name_in(const Text& written) {
+    Substituted out = substitute(written.value, lookup_);
+    if (out.value != out.shown) {
+      diagnostics_.push_back(
+          error_at(written.place,
+                   fmt::format("the name '{}' holds a secret, and names are shown", out.shown),
+                   "a name without it"));
+      out.value = out.shown;
+    }
+    return out;
+  }
+
   // Its own, that of the bucket that it comes from, or one made of the task's name and the target.
   std::string storage_name(const Storage& written, const std::vector<Substituted>& sources,
                            const PlannedMount& mount) {
-    const Substituted name = substitute(written.name.value, lookup_);
+    const Substituted name = name_in(written.name);
     std::string out = folder_name_of(name.value);
     if (out.empty() && !sources.empty() && is_uri(sources.front().value)) {
       std::string_view bucket = sources.front().value;
@@ -149,7 +162,7 @@ class Planner {
   void volume(const VolumeMount& written) {
     auto mount = begin(written.target);
     if (!mount) return;
-    const Substituted name = substitute(written.name.value, lookup_);
+    const Substituted name = name_in(written.name);
     if (name.value.empty()) {
       mount->kind = Kind::kScratch;
       return add(*std::move(mount), "an empty folder");

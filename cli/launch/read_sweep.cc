@@ -33,10 +33,19 @@ std::optional<Span> parse_span(std::string_view text) {
   return Span{*first, *last, *step};
 }
 
+bool is_meant_as_span(std::string_view text) {
+  return text.find("..") != text.npos && text.find_first_not_of("0123456789.-+eE ") == text.npos;
+}
+
 void read_values(Report& report, const std::string& field, const Node& node, SweptVariable& out) {
   if (node.kind == NodeKind::kScalar && !node.is_null()) {
     const std::string text = python_str(node.scalar);
     const auto span = parse_span(text);
+    if (!span && is_meant_as_span(text)) {
+      return report.error(node.place, fmt::format("{}: '{}' is no span of numbers", field, text),
+                          "expected FIRST..LAST or FIRST..LAST..STEP, whole numbers, upwards; of "
+                          "others a list");
+    }
     if (!span) return out.values.push_back(text);
     if ((span->last - span->first) / span->step >= kPointsMax) {
       return report.error(node.place, fmt::format("{}: at most {} values", field, kPointsMax));

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 44> kTypes{
     "P40",   "RTX3090", "RTX4090",   "RTX5090",  "RTX6000", "RTX6000-Ada", "RTXA5000", "RTXPRO6000",
     "T4",    "T4g",     "V100",      "V100-32GB"};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kAliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kAliases{{
     {"A100-40GB", "A100"},
     {"A100-SXM", "A100"},
     {"A100-SXM4-40GB", "A100"},
@@ -36,6 +36,15 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kAliases
     {"H200-SXM", "H200"},
     {"H200-141GB", "H200"},
     {"MI300-X", "MI300X"},
+    {"MI300X-OAM", "MI300X"},
+    {"RTX-A5000", "RTXA5000"},
+    {"RTX-A6000", "A6000"},
+    {"RTX-6000-Ada", "RTX6000-Ada"},
+    {"RTX-PRO-6000", "RTXPRO6000"},
+    {"RTX-6000", "RTX6000"},
+    {"V100-SXM2-32GB", "V100-32GB"},
+    {"V100-SXM3-32GB", "V100-32GB"},
+    {"V100-PCIE-32GB", "V100-32GB"},
     {"RTX-3090", "RTX3090"},
     {"RTX-4090", "RTX4090"},
     {"RTX-5090", "RTX5090"},
@@ -75,8 +84,8 @@ std::string gpu_type_of(std::string_view name) {
     const size_t end = std::min(name.find(' ', at), name.size());
     const std::string_view word = name.substr(at, end - at);
     at = end + 1;
-    const bool is_maker =
-        word == "NVIDIA" || word == "Tesla" || word == "GeForce" || word == "Quadro";
+    const bool is_maker = word == "NVIDIA" || word == "Tesla" || word == "GeForce" ||
+                          word == "Quadro" || word == "AMD" || word == "Instinct";
     if (word.empty() || is_maker) continue;
     if (!words.empty()) words += '-';
     words += word;

@@ -31,8 +31,9 @@ std::vector<Gpu> gpus_of_type(const NodeHello& node, std::string_view type, int6
     if (type.empty()) return gpu.slice.empty();
     return same_but_case(gpu.type, type) || (!gpu.slice.empty() && same_but_case(gpu.slice, type));
   };
-  std::erase_if(
-      out, [&](const Gpu& gpu) { return gpu.memory_bytes < memory_bytes || !is_of_type(gpu); });
+  // GPUs are named by what is soldered to them, and tell what error correction and the driver leave: 79.6 GiB of 80.
+  const int64_t least = memory_bytes - memory_bytes / 12;
+  std::erase_if(out, [&](const Gpu& gpu) { return gpu.memory_bytes < least || !is_of_type(gpu); });
   return out;
 }
 

@@ -1,5 +1,8 @@
 #include "controller/core/node_use.h"
 
+#include <algorithm>
+
+#include "common/model/gpu_numbers.h"
 #include "common/model/resources.h"
 
 namespace devrun::controller {
@@ -25,6 +28,14 @@ void add_use(Node& node, const Resources& need, const std::vector<uint32_t>& gpu
     shares.milli += need.gpu_milli;
     ++shares.holders;
   }
+}
+
+bool is_held(const Node& node, const Gpu& gpu) {
+  if (node.gpus_used.count(gpu.index) != 0) return true;
+  if (!gpu.slice.empty()) return node.gpus_used.count(gpu.slice_of) != 0;
+  return std::ranges::any_of(node.gpus_used, [&](uint32_t used) {
+    return is_slice_number(used) && whole_of_slice(used) == gpu.index;
+  });
 }
 
 void drop_use(Node& node, const Resources& need, const std::vector<uint32_t>& gpus) {

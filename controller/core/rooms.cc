@@ -8,6 +8,7 @@
 #include "common/base/units.h"
 #include "common/model/fits.h"
 #include "common/model/resources.h"
+#include "controller/core/node_use.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -163,7 +164,7 @@ void Rooms::refresh(const State& state, const std::string& name, Time now) {
   for (size_t i = 0; i < std::min(gpus.size(), kGpusPerNodeMax); ++i) {
     if (!why_set_aside(state.policy, gpus[i]).empty()) continue;
     room.gpus_well.set(i);
-    if (node.gpus_used.count(gpus[i].index) == 0) room.gpus_free.set(i);
+    if (!is_held(node, gpus[i])) room.gpus_free.set(i);
     const auto shares = node.gpu_shares.find(gpus[i].index);
     if (shares != node.gpu_shares.end())
       room.gpu_shares.emplace_back(i, 1000 - shares->second.milli);

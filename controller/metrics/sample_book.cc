@@ -33,7 +33,9 @@ LoadSeries series_of(const Points& points, Duration step, Time end, size_t point
 
 }  // namespace
 
+// What nobody looked at counts as nothing.
 void SampleBook::note_idle(OfNode& node, NodeSample& sample, Time now) {
+  if (now - node.told > kSampleIsOldAfter) node.idle_since.clear();
   std::map<AttemptKey, Time> idle;
   for (AttemptSample& attempt : sample.attempts) {
     if (attempt.gpus == 0 || attempt.gpu_busy_percent != 0) continue;

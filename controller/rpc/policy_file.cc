@@ -188,7 +188,7 @@ void read_gpus(const YAML::Node& node, Policy& out) {
                     {"idle_end", [&](const YAML::Node& n) { out.idle_gpus_ended = span_of(n); }}});
 }
 
-int64_t cpus_of(const YAML::Node& node) {
+int64_t container_cpus_of(const YAML::Node& node) {
   double out = 0;
   if (!YAML::convert<double>::decode(node, out) || !(out >= 0.001) || out > kCpusMax) {
     throw Wrong{node.Mark(), fmt::format("'{}' is no number of CPUs such as 4", word(node))};
@@ -207,7 +207,7 @@ int64_t memory_of(const YAML::Node& node) {
 void read_dev_containers(const YAML::Node& node, Policy& out) {
   each_field(
       node,
-      {{"cpus", [&](const YAML::Node& n) { out.dev_container_cpu_milli = cpus_of(n); }},
+      {{"cpus", [&](const YAML::Node& n) { out.dev_container_cpu_milli = container_cpus_of(n); }},
        {"memory", [&](const YAML::Node& n) { out.dev_container_memory_bytes = memory_of(n); }}});
 }
 

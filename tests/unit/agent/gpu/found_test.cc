@@ -80,6 +80,20 @@ TEST(Found, AGpuInMigModeIsItsSlices) {
   EXPECT_EQ(numbers_of(numbers.number(round_of({whole(0), whole(1)}))), (Numbers_{0, 1}));
 }
 
+TEST(Numbers, SlicesOfAGpuThatIsLostAreInTroubleAndNotForgotten) {
+  Numbers numbers("boot");
+  const auto sliced = [](const std::string& slices) {
+    return round_of({whole(0, R"("sliced":true,"slices":[)" + slices + "]"), whole(1)});
+  };
+  numbers.number(sliced(slice(0, "MIG-a") + "," + slice(1, "MIG-b")));
+  const FoundRound lost = numbers.number(round_of(
+      {R"({"maker":"NVIDIA","index":0,"uuid":"GPU-0","missing":"GPU is lost"})", whole(1)}));
+  EXPECT_EQ(numbers_of(lost), (Numbers_{1, 100, 101}));
+  EXPECT_EQ(lost.gpus[1].facts.missing, "GPU is lost");
+  // The first has been taken away meanwhile: the other one keeps its number.
+  EXPECT_EQ(numbers_of(numbers.number(sliced(slice(0, "MIG-b")))), (Numbers_{1, 101}));
+}
+
 TEST(Numbers, BelongToGpusAsLongAsTheMachineRuns) {
   Numbers numbers("boot");
   EXPECT_EQ(numbers_of(numbers.number(round_of({whole(0), whole(1), whole(2)}))),

@@ -66,6 +66,15 @@ TEST(Rates, GpusOfAnAttemptAreAdded) {
   EXPECT_EQ(out.gpus, 2u);
   EXPECT_EQ(out.gpu_busy_percent, 50u);
   EXPECT_EQ(out.gpu_memory_bytes, 30);
+  // A little is something.
+  AttemptSample one_of_four;
+  add_gpus({{0, {0, 3, 10, 100}}, {1, {1, 0, 0, 100}}, {2, {2, 0, 0, 100}}, {3, {3, 0, 0, 100}}},
+           {0, 1, 2, 3}, one_of_four);
+  EXPECT_EQ(one_of_four.gpu_busy_percent, 1u);
+  // Of slices nobody tells anything.
+  AttemptSample slice;
+  add_gpus({{101, {101, 0, 10, 100}}}, {101}, slice);
+  EXPECT_EQ(slice.gpus, 0u);
 }
 
 }  // namespace

@@ -321,5 +321,38 @@ TEST(Plan, BytesThatAreNoTextStillMakeJson) {
   EXPECT_TRUE(nlohmann::json::accept(plan_json(*outcome.plan, {})));
 }
 
+TEST(Plan, TheCommandLineGivesCoresMemoryAndTime) {
+  Overrides given;
+  given.cpu_milli = 2500;
+  given.memory_bytes = int64_t{3} << 30;
+  given.time_limit = seconds(7200);
+  const Outcome outcome = plan_of("resources: {cpus: 4+, memory: 16}\nrun: x\n", given);
+  ASSERT_TRUE(outcome.plan) << outcome.said;
+  const TaskPlan& task = outcome.plan->tasks[0];
+  EXPECT_EQ(task.per_node.cpu_milli, 2500);
+  EXPECT_FALSE(task.cpus_at_least);
+  EXPECT_EQ(task.per_node.memory_bytes, int64_t{3} << 30);
+  EXPECT_EQ(task.time_limit.us, seconds(7200).us);
+}
+
+TEST(Plan, NoNameHoldsASecret) {
+  const Outcome outcome = plan_of(
+      "secrets: {TOKEN: hunter2xyz}\nfile_mounts:\n  /out: {name: \"nc-$TOKEN\"}\nrun: x\n");
+  EXPECT_FALSE(outcome.plan);
+  EXPECT_NE(outcome.said.find("holds a secret, and names are shown"), std::string::npos)
+      << outcome.said;
+  EXPECT_EQ(outcome.said.find("hunter2xyz"), std::string::npos) << outcome.said;
+}
+
+TEST(Plan, ASpanThatIsNoneIsNoValue) {
+  for (const char* span : {"3..1", "0..1..0.25", "1...3", "0.1..0.5"}) {
+    const std::string text = std::string("devrun: {sweep: {x: ") + span + "}}\nrun: x\n";
+    const ParsedTaskFile parsed = parse_task_file(text);
+    EXPECT_NE(render(parsed.diagnostics, "t.yaml", text).find("is no span of numbers"),
+              std::string::npos)
+        << span;
+  }
+}
+
 }  // namespace
 }  // namespace devrun::launch

@@ -106,5 +106,15 @@ TEST(SampleBook, IdleGpusAreCountedFromWhenTheyFellIdle) {
   EXPECT_EQ(idle_s(), 0u);
 }
 
+TEST(SampleBook, WhatNobodyLookedAtIsNotIdle) {
+  SampleBook book;
+  const auto idle_s = [&](Time now) { return book.newest(now).at(0).attempts.at(0).gpu_idle_s; };
+  book.tell(sample(1, 0), at(0));
+  book.tell(sample(1, 0), at(10));
+  EXPECT_EQ(idle_s(at(10)), 10u);
+  book.tell(sample(1, 0), at(18'010));  // the node was away for five hours
+  EXPECT_EQ(idle_s(at(18'010)), 0u);
+}
+
 }  // namespace
 }  // namespace devrun::controller
