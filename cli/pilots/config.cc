@@ -66,6 +66,16 @@ void read_words(ConfigReader& reader, const YAML::Node& node, std::vector<std::s
   });
 }
 
+// Options without which a pilot would not be one, or would not be found again.
+bool is_ours(const std::string& option) {
+  static const std::set<std::string_view> kOurs = {
+      "--job-name", "-J",    "--comment",  "--nodes", "-N",    "--ntasks",        "-n",
+      "--array",    "-a",    "--requeue",  "--wait",  "-W",    "--wrap",          "--parsable",
+      "--uid",      "--gid", "--time",     "-t",      "--mem", "--cpus-per-task", "-c",
+      "--hold",     "-H",    "--test-only"};
+  return kOurs.count(std::string_view(option).substr(0, option.find('='))) != 0;
+}
+
 void read_kind(ConfigReader& reader, const YAML::Node& node, Policy& policy) {
   Kind out;
   ConfigReader::Fields fields = {
@@ -86,6 +96,10 @@ void read_kind(ConfigReader& reader, const YAML::Node& node, Policy& policy) {
     if (!option.starts_with("-")) {
       reader.wrong(node["options"],
                    fmt::format("'{}' is no option of sbatch, as --qos=low", option));
+    } else if (is_ours(option)) {
+      reader.wrong(node["options"], fmt::format("'{}' is not yours to say: pilots are known by it, "
+                                                "or another key here says it",
+                                                option));
     }
   }
   const bool known = std::any_of(policy.kinds.begin(), policy.kinds.end(),

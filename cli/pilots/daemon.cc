@@ -7,12 +7,15 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "cli/cluster/process.h"
 #include "cli/pilots/look.h"
+#include "cli/pilots/slurm_text.h"
 #include "common/base/log.h"
 #include "common/base/units.h"
 #include "common/runtime/fd.h"
@@ -67,28 +70,59 @@ class Daemon {
       controller_.wait_connected(std::chrono::milliseconds(100));
       return;
     }
+    look_for_asked(*seen);
     for (const Action& action : decide(policy_, *seen, memory_)) act(action, now);
   }
 
  private:
+  // Slurm has just taken it and does not tell it as a pilot: where its comment or name are changed on the way
+  // (a job_submit plugin), we would ask for ever.
+  void look_for_asked(const Seen& seen) {
+    for (const auto& [job, ask] : std::exchange(asked_, {})) {
+      const std::string& kind = ask.kind;
+      const bool known = std::any_of(seen.pilots.begin(), seen.pilots.end(),
+                                     [j = job, &a = ask](const Pilot& pilot) {
+                                       return pilot.job == j && pilot.name == a.name;
+                                     });
+      if (known) {
+        memory_.refused.erase(kind);
+        if (refusals_.erase(kind) != 0) note_refusals();
+        continue;
+      }
+      refuse(kind,
+             fmt::format(
+                 "its job {} is not found again by its name ({}) and comment ({}): has a plugin of "
+                 "Slurm's changed them?",
+                 job, ask.name, comment_of(policy_, kind)),
+             seen.now);
+      const Status ended = slurm_.cancel(job);
+      if (!ended) log::error("{}", ended.error().message);
+    }
+  }
+
+  void refuse(const std::string& kind, const std::string& why, Time now) {
+    Pause& pause = memory_.refused[kind];
+    put_off(pause, now, kRefusedPause, kRefusedPauseMax);
+    log::error("Slurm refuses a pilot of kind {}: {}. The next try is in {}", kind, why,
+               format_duration(pause.length));
+    refusals_[kind] = why;
+    note_refusals();
+  }
+
   void act(const Action& action, Time now) {
     const std::string words = to_string(action);
-    const Status done = hands_.perform(action);
     const Ask* ask = std::get_if<Ask>(&action);
-    if (done) {
-      log::info("{}", words);
-      if (ask != nullptr) memory_.refused.erase(ask->kind);
-    } else if (ask != nullptr) {
-      Pause& pause = memory_.refused[ask->kind];
-      put_off(pause, now, kRefusedPause, kRefusedPauseMax);
-      log::error("Slurm refuses a pilot of kind {}: {}. The next try is in {}", ask->kind,
-                 done.error().message, format_duration(pause.length));
-    } else {
-      say_once(words, done.error().message);
-    }
+    // Refused in this very round: another of its kind would be, too.
+    if (ask != nullptr && memory_.refused.count(ask->kind) != 0 &&
+        memory_.refused[ask->kind].until > now)
+      return;
+    const Status done = hands_.perform(action);
+    if (ask != nullptr && !done) return refuse(ask->kind, done.error().message, now);
+    if (!done) return say_once(words, done.error().message);
+    log::info("{}", words);
+    told_.erase(words);
     if (ask == nullptr) return;
-    refusals_[ask->kind] = done ? std::string() : done.error().message;
-    note_refusals();
+    asked_[hands_.submitted()] = *ask;
   }
 
   // The same trouble is told once, until it is over.
@@ -101,9 +135,7 @@ class Daemon {
 
   void note_refusals() {
     std::string text;
-    for (const auto& [kind, words] : refusals_) {
-      if (!words.empty()) text += fmt::format("{}: {}\n", kind, words);
-    }
+    for (const auto& [kind, words] : refusals_) text += fmt::format("{}: {}\n", kind, words);
     const Status done = write_file_atomically(refused_file(policy_), text, 0600);
     if (!done) log::warning("{}", done.error().message);
   }
@@ -113,6 +145,7 @@ class Daemon {
   const Slurm slurm_;
   Hands hands_;
   Memory memory_;
+  std::map<uint64_t, Ask> asked_;  // by Slurm's job: in the round before
   std::map<std::string, std::string> told_, refusals_;
 };
 

@@ -71,7 +71,7 @@ Status Hands::one(const Ask& action) {
                                  [&](const Kind& k) { return k.name == action.kind; });
   // Whoever had the name before is over.
   TRY(revoke(action.name));
-  TRY(slurm_.submit(*kind, action.name));
+  submitted_ = TRY(slurm_.submit(*kind, action.name));
   return ok();
 }
 

@@ -20,6 +20,8 @@ class Hands {
       : policy_(policy), controller_(controller), slurm_(slurm) {}
 
   Status perform(const Action& action);
+  // The number of the job that was submitted last; 0: none was.
+  uint64_t submitted() const { return submitted_; }
 
  private:
   Status one(const Ask& action);
@@ -34,6 +36,7 @@ class Hands {
   const Policy& policy_;
   cli::Controller& controller_;
   const Slurm& slurm_;
+  uint64_t submitted_ = 0;
 };
 
 }  // namespace devrun::pilots

@@ -1,6 +1,7 @@
 // slurm.yaml, the order of a batch script, and the agent.yaml that comes of one; the shipped sample loads.
 #include "cli/pilots/config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "cli/pilots/pilot_config.h"
@@ -64,6 +65,14 @@ TEST(SlurmConfig, AllThatIsWrongIsNamedWithItsPlace) {
       "slurm.yaml:3:1: 'cpu': nothing would ever begin there: 'time' is not longer than 'lead'");
   EXPECT_EQ(complaint("kinds: [{name: a, cpus: 1, memory: 1G, time: 1h, options: [low]}]\n"),
             "slurm.yaml:1:59: 'low' is no option of sbatch, as --qos=low");
+}
+
+TEST(SlurmConfig, WhatPilotsAreKnownByIsNotAnOption) {
+  for (const char* option : {"--comment=x", "-J", "--job-name=a", "--array=0-3", "--nodes=2"}) {
+    const std::string said = complaint(fmt::format(
+        "kinds: [{{name: a, cpus: 1, memory: 1G, time: 1h, options: ['{}']}}]\n", option));
+    EXPECT_NE(said.find("is not yours to say"), std::string::npos) << option << ": " << said;
+  }
 }
 
 PilotOrder order() {
