@@ -113,6 +113,31 @@ def test_keys_typed_ahead_and_pasted_text_confirm_nothing(cluster):
     cluster.devrun("cancel", str(job))
 
 
+def test_with_200_ms_to_the_terminal_keys_mean_what_was_seen(cluster):
+    jobs = [cluster.submit(f"exec sleep 1000 # far-away-{number}", "--cpus", "0.2") for number in range(3)]
+    for job in jobs:
+        cluster.await_state(job, "RUNNING")
+    line = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slow_line.py")
+    with Pane(cluster) as pane:
+        pane.type(f"{line} 0.1 devrun top far-away; echo ended with $?")
+        pane.press(ENTER)
+        pane.await_text(rf"^\W*{jobs[0]} .*RUNNING")
+        pane.press("Down", "PageDown", "Up", "Home", "End")  # sequences are keys here, too
+        pane.type("xy")
+        pane.await_text(f"Cancel job {jobs[0]}\\?")
+        pane.press("n")
+        pane.await_no_text("Cancel job")
+        pane.press("x")
+        pane.await_text(f"Cancel job {jobs[0]}\\?")
+        pane.press("y")
+        pane.await_text(rf"^\W*{jobs[0]} .*CANCELLED")
+        assert [cluster.show(job)["state"] for job in jobs[1:]] == ["RUNNING"] * 2
+        pane.press("Home", "x", "C-c")  # the answer to what was asked of the terminal is nobody else's
+        pane.await_text("^ended with 0$")
+        assert not pane.shows(r"\[0n"), pane.text()
+    cluster.devrun("cancel", *map(str, jobs))
+
+
 def draw_anew(pane):
     """Writes over the screen, as other programs do, and has the monitor put it right."""
     with open(pane.tmux("display-message", "-p", "#{pane_tty}").strip(), "w", encoding="ascii") as terminal:

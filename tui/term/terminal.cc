@@ -57,7 +57,7 @@ constexpr int kPasteBegins = KEY_MAX + 1, kPasteEnds = KEY_MAX + 2, kAllIsWell =
 constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l",
                            kIsAllWell = "\x1b[5n";
 constexpr int kAnswerWaitMs = 10;
-constexpr int kAnswerWaits = 20;
+constexpr int kAnswerWaits = 50;
 
 void send(std::string_view sequence) {
   [[maybe_unused]] const ssize_t n = ::write(STDOUT_FILENO, sequence.data(), sequence.size());

@@ -225,7 +225,7 @@ TEST(Ascii, HeatIsADigit) {
   update(model, Resized{24, 80});
   update(model, sample_cluster());
   type(model, "2");
-  EXPECT_NE(draw(model).text().find("75%   90 "), std::string::npos) << draw(model).text();
+  EXPECT_NE(draw(model).text().find("75%   90\n"), std::string::npos) << draw(model).text();
 }
 
 TEST(Cells, ControlCharactersAreShownAndHarmNothing) {
