@@ -38,7 +38,9 @@ TEST(JournalCopy, HasWhatWasWrittenBetweenItsSteps) {
       const auto stepped = (*copy)->step(7);
       ASSERT_TRUE(stepped) << stepped.error().message;
       all = *stepped;
-      if (!all && steps % 3 == 0) ASSERT_TRUE((*journal)->append(drained(written++)));
+      if (!all && steps % 3 == 0) {
+        ASSERT_TRUE((*journal)->append(drained(written++)));
+      }
     }
     EXPECT_GT(steps, 5);
     EXPECT_GT(written, 202);
