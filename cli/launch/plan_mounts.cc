@@ -122,16 +122,16 @@ class Planner {
             shown.empty() ? "" : fmt::format(", with what is in {}", fmt::join(shown, ", "))));
   }
 
-  // Names are shown to everybody who sees volumes.
+  // Names are shown to everybody who sees volumes: of a secret the variable's name stands there.
   Substituted name_in(const Text& written) {
     Substituted out = substitute(written.value, lookup_);
-    if (out.value != out.shown) {
-      diagnostics_.push_back(
-          error_at(written.place,
-                   fmt::format("the name '{}' holds a secret, and names are shown", out.shown),
-                   "a name without it"));
-      out.value = out.shown;
-    }
+    if (out.value == out.shown) return out;
+    std::erase_if(out.shown, [](char c) { return c == '$' || c == '{' || c == '}'; });
+    out.value = out.shown = folder_name_of(out.shown);
+    diagnostics_.push_back(warning_at(
+        written.place,
+        fmt::format("the name holds a secret, and names are shown: it is called {}", out.shown),
+        "a name without it"));
     return out;
   }
 

@@ -43,7 +43,7 @@ TEST(DevContainer, WhoJoinsHearsWhatIsMissing) {
   wish.resources.gpus = 2;
   EXPECT_TRUE(
       missing_of(wish, living(has))
-          .starts_with("the dev container of volume ada runs already, on node7, with 4 cores"));
+          .starts_with("the dev container of volume ada runs already, on node7, with 4 cpu, "));
   EXPECT_EQ(missing_of({.on_node = true}, living(has)), "");
   EXPECT_NE(missing_of({.on_node = true}, living({})), "");
   EXPECT_NE(missing_of({.node_labels = {{"zone", "b"}}}, living(has)), "");

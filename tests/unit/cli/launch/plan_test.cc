@@ -338,9 +338,12 @@ TEST(Plan, TheCommandLineGivesCoresMemoryAndTime) {
 TEST(Plan, NoNameHoldsASecret) {
   const Outcome outcome = plan_of(
       "secrets: {TOKEN: hunter2xyz}\nfile_mounts:\n  /out: {name: \"nc-$TOKEN\"}\nrun: x\n");
-  EXPECT_FALSE(outcome.plan);
-  EXPECT_NE(outcome.said.find("holds a secret, and names are shown"), std::string::npos)
+  ASSERT_TRUE(outcome.plan);
+  EXPECT_EQ(outcome.plan->tasks[0].mounts[0].name, "nc-token");
+  EXPECT_NE(outcome.said.find("holds a secret, and names are shown: it is called nc-token"),
+            std::string::npos)
       << outcome.said;
+  EXPECT_EQ(outcome.said.find("has no value"), std::string::npos) << outcome.said;
   EXPECT_EQ(outcome.said.find("hunter2xyz"), std::string::npos) << outcome.said;
 }
 
