@@ -1,12 +1,10 @@
 // Waiting tasks get their nodes (schedule.h chooses).
-#include "controller/core/restore.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
 
 void place(Turn& turn) {
   const State& state = turn.state;
-  if (awaits_nodes(state)) return;
   while (std::optional<Placement> found = turn.state.schedule.next(state, turn.now)) {
     Placement& placement = *found;
     const TaskKey task = placement.task;

@@ -7,6 +7,7 @@
 
 #include "common/model/fits.h"
 #include "controller/core/limits.h"
+#include "controller/core/restore.h"
 #include "controller/core/state.h"
 
 namespace devrun::controller {
@@ -173,6 +174,7 @@ void Schedule::remember_warm(const std::string& volume, const std::vector<std::s
 
 std::optional<Placement> Schedule::next(const State& state, Time now) {
   refresh(state, now);
+  if (awaits_nodes(state)) return {};
   keep_again(state, now);
   while (const std::optional<ShapeId> shape = waits_.first()) {
     const auto [key, user] = waits_.head(*shape);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "controller/core/limits.h"
+#include "controller/core/restore.h"
 
 namespace devrun::controller {
 
@@ -62,7 +63,7 @@ void check_waiting(const State& state, Time now, Problems& out) {
       const Match of = match(queue.shape, schedule.rooms().kind(room.kind));
       if (Rooms::fits(room, shape, queue.shape, of, now)) fitting.insert(node);
     }
-    if (fitting.size() >= queue.shape.nodes) {
+    if (fitting.size() >= queue.shape.nodes && !awaits_nodes(state)) {
       out.push_back(
           fmt::format("job {} waits although {} nodes have room for it", id, fitting.size()));
     }

@@ -197,7 +197,7 @@ def test_a_controllers_state_comes_back(cluster):
     assert_whole(cluster)
 
 
-test_a_controllers_state_comes_back.limit_s = 240
+test_a_controllers_state_comes_back.limit_s = 480
 
 
 @own_cluster(nodes=1)
@@ -254,4 +254,4 @@ def test_a_stores_records_come_back(cluster):
     assert_whole(cluster)
 
 
-test_a_stores_records_come_back.limit_s = 180
+test_a_stores_records_come_back.limit_s = 360

@@ -12,6 +12,7 @@ struct Later : World {
     for (const Event& event : kept) apply(state, event);
     events = kept;
     now = at;
+    requests = 1000;  // others than those of before
     state.presence.started = at;
     state.schedule.begin(state, at);
   }
