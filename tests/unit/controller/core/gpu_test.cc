@@ -133,14 +133,15 @@ TEST(Gpus, ASliceIsForThoseWhoAskForIt) {
   NodeHello node = with_gpus(world, "node1", {"A100", "A100-1g.5gb", "A100-1g.5gb"});
   for (size_t i : {1u, 2u}) {
     node.gpus[i].slice = "1g.5gb";
-    node.gpus[i].index = static_cast<uint32_t>(100 + i);
+    node.gpus[i].slice_of = 1;
+    node.gpus[i].index = static_cast<uint32_t>(110 + i);
   }
   world.sync(node);
   EXPECT_EQ(given(world, world.submit(needs(1))), (Indices{0}));
   const JobId whole = world.submit(needs(1));
   EXPECT_EQ(world.of(whole), JobState::kQueued);
-  EXPECT_EQ(given(world, world.submit(needs(1, "1g.5gb"))), (Indices{101}));
-  EXPECT_EQ(given(world, world.submit(needs(1, "a100-1G.5GB"))), (Indices{102}));
+  EXPECT_EQ(given(world, world.submit(needs(1, "1g.5gb"))), (Indices{111}));
+  EXPECT_EQ(given(world, world.submit(needs(1, "a100-1G.5GB"))), (Indices{112}));
 }
 
 JobSpec share(int32_t milli, const std::string& type = {}) {
