@@ -179,13 +179,26 @@ def test_no_cell_stays_of_any_script(cluster):
         cluster.await_state(job, "RUNNING")
 
     def rows(pane):
-        """Without ages, which move on."""
-        return [re.sub(" +", " ", re.sub(r"\b[\dm]+s\b", "", line)) for line in pane.text().split("\n")[1:]]
+        """Without ages, which move on, and loads, which come and change."""
+        moving = r"\b[\dm]+s\b|\b\d+\.\d\b|\b\d+ [KMG]?B\b"
+        return [re.sub(" +", " ", re.sub(moving, "", line)) for line in pane.text().split("\n")[1:]]
+
+    def settled(pane):
+        """What is shown once nothing that was pressed before is under way any more."""
+        shown = []
+
+        def twice():
+            shown.append(rows(pane))
+            time.sleep(0.3)
+            return rows(pane) == shown[-1]
+        wait_until(twice, "a screen that rests")
+        return shown[-1]
 
     def is_as_if_drawn_anew(pane):
-        before = rows(pane)
+        before = settled(pane)
         draw_anew(pane)
-        assert rows(pane) == before, "\n".join([*before, "drawn anew:", *rows(pane)])
+        after = settled(pane)
+        assert after == before, "\n".join([*before, "drawn anew:", *after])
 
     with Pane(cluster, 120, 24) as pane:
         pane.start_top()
