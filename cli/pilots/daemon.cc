@@ -86,7 +86,8 @@ class Daemon {
                                      });
       if (known) {
         memory_.refused.erase(kind);
-        if (refusals_.erase(kind) != 0) note_refusals();
+        refusals_.erase(kind);
+        note_refusals();  // also what a former devrun-slurm has left there
         continue;
       }
       refuse(kind,
