@@ -276,7 +276,8 @@ def test_the_bundle_runs_in_a_root_without_anything(build):
         assert wrong.status == 125, wrong
         assert "there is no 'cashe', did you mean 'cache'?" in wrong.err and "'lots' is no size" in wrong.err, wrong
         host.run("mkdir -p /etc/systemd/system; /srv/bare/bin/install-units; grep -q ExecStart=/srv/bare/bin/devrun-start "
-                 "/etc/systemd/system/devrun-agent.service")
+                 "/etc/systemd/system/devrun-agent.service; "
+                 "grep -q ExecStart=/srv/bare/bin/devrun-slurm /etc/systemd/system/devrun-slurm.service")
 
 
 test_the_bundle_runs_in_a_root_without_anything.own = True
@@ -291,7 +292,8 @@ def test_units_are_what_systemd_understands(build):
         host = lan.hosts[0]
         for unit in units:
             host.copy(unit, f"/etc/systemd/system/{os.path.basename(unit)}")
-        host.copy(os.path.join(build, "bin/devrun-start"), "/usr/bin/devrun-start")
+        for program in ("devrun-start", "devrun-slurm"):
+            host.copy(os.path.join(build, "bin", program), f"/usr/bin/{program}")
         names = " ".join(os.path.basename(unit) for unit in units)
         done = host.do(f"systemd-analyze verify --man=no {names}")
         said = [line for line in done.err.splitlines() if "devrun" in line]
