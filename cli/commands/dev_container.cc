@@ -7,6 +7,7 @@
 #include "cli/client/caller.h"
 #include "cli/output/job_text.h"
 #include "cli/output/text_parts.h"
+#include "common/base/units.h"
 #include "common/model/labels.h"
 
 namespace devrun::cli {
@@ -71,7 +72,11 @@ std::string missing_of(const ContainerWish& wish, const JobRecord& living) {
                    (wish.pool.empty() || wish.pool == has.pool);
   if (all) return {};
   const AttemptRecord* attempt = newest_attempt(living);
-  const std::string limits = resources_text(has.per_node);
+  // On the storage host there may be none, or none of CPUs.
+  const int64_t memory = has.per_node.memory_bytes;
+  const std::string limits = has.per_node.cpu_milli != 0 ? resources_text(has.per_node)
+                             : memory != 0               ? format_size(memory) + " of memory"
+                                                         : std::string();
   return fmt::format("the dev container of volume {} runs already, on {}{}", has.root.volume,
                      attempt == nullptr || attempt->node.empty() ? "no node yet" : attempt->node,
                      limits.empty() ? "" : ", with " + limits);

@@ -43,9 +43,16 @@ TEST(DevContainer, WhoJoinsHearsWhatIsMissing) {
   wish.resources.gpus = 2;
   EXPECT_TRUE(
       missing_of(wish, living(has))
-          .starts_with("the dev container of volume ada runs already, on node7, with 4 cpu, "));
+          .starts_with(
+              "the dev container of volume ada runs already, on node7, with 4 cpu, 16 GB, 1 gpu"));
   EXPECT_EQ(missing_of({.on_node = true}, living(has)), "");
-  EXPECT_NE(missing_of({.on_node = true}, living({})), "");
+  EXPECT_EQ(missing_of({.on_node = true}, living({})),
+            "the dev container of volume ada runs already, on node7");
+  has = {};
+  has.resources.memory_bytes = 64 << 20;
+  EXPECT_EQ(missing_of({.on_node = true}, living(has)),
+            "the dev container of volume ada runs already, on node7, with 64 MB of memory");
+  has.resources.cpu_milli = 4000;
   EXPECT_NE(missing_of({.node_labels = {{"zone", "b"}}}, living(has)), "");
   EXPECT_NE(missing_of({.pool = "p"}, living(has)), "");
 }
