@@ -7,7 +7,8 @@
 //                        its end ─▶ DeriveRoot{setup, ran} ─▶ hit …
 //
 // A run that fails ends those that began with the same tree as it did, with its status; others look again, and may find
-// that they need one of their own. Whoever wants a step and is cancelled takes the run along if nobody else waits for it.
+// that they need one of their own. But one that began with what another had left (near) may have stumbled over just that, as a
+// `git clone` or `mkdir` does: then a cold one says. Whoever wants a step and is cancelled takes the run along if nobody else waits for it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -122,6 +123,32 @@ void end_with_run(Turn& turn, JobId id, const Job& run) {
   cancelled_whole(turn, id);
 }
 
+bool may_do_better_cold(const Job& run) {
+  return run.spec.setup_run->from != 0 && run.outcome->ending.cause == EndCause::kExited;
+}
+
+// For those who waited for `failed` and began with the same tree.
+void run_cold(Turn& turn, const Job& failed, const std::set<JobId>& waiting) {
+  const SetupRun of = *failed.spec.setup_run;
+  SetupUse use{
+      SetupHow::kCold, 0, of.plain,
+      fmt::format("job {}, which began with what job {} had left, failed", failed.id, of.from)};
+  for (const JobId id : waiting) {
+    const Job& one = turn.state.jobs.at(id);
+    if (one.outcome || awaited_setup(one) != failed.id || !ran_for(failed, one)) continue;
+    if (use.run == 0) {
+      use.run = turn.state.next_job;
+      const Derived begins_with{
+          {id, kNoTask}, 1, of.plain, Derived::Setup{use.how, of.plain, 0, use.why}};
+      begin_run(turn, one, begins_with, use);
+      use.waits = true;
+      continue;
+    }
+    turn.happened(SetupDecided{id, use});
+    turn.act(TaskChanged{{id, kNoTask}});
+  }
+}
+
 }  // namespace
 
 void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
@@ -164,6 +191,7 @@ void setup_run_ended(Turn& turn, JobId run) {
   if (!job->spec.setup_run || !job->outcome || followers == turn.state.followers.end()) return;
   if (job->outcome->state == JobState::kSucceeded) return;
   const std::set<JobId> waiting = followers->second;
+  if (may_do_better_cold(*job)) return run_cold(turn, *job, waiting);
   for (const JobId id : waiting) {
     const Job& one = turn.state.jobs.at(id);
     if (awaited_setup(one) == run && ran_for(*job, one)) end_with_run(turn, id, *job);

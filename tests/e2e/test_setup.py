@@ -113,6 +113,18 @@ def test_a_folder_that_was_listed_is_an_input_by_its_names(cluster):
     assert "/work/proj has other names in it" in job["setup"]["why"], job["setup"]
 
 
+def test_a_step_that_fails_on_what_it_left_is_run_once_more_without(cluster):
+    folder = project(cluster)
+    task = named("name: train\nsetup: set -e; mkdir /work/made; cat /work/proj/requirements.txt > /work/made/x\nrun: cat /work/made/x\n")
+    assert run(cluster, task)[0].out == b"torch\n"
+    write(f"{folder}/requirements.txt", "numpy\n")
+    done, job = run(cluster, task)
+    assert done.status == 0 and done.out == b"numpy\n", done
+    assert "File exists" in done.err, done
+    done, job = run(cluster, task)
+    assert done.out == b"numpy\n" and job["setup"]["how"] == "hit", (done, job["setup"])
+
+
 def test_what_is_edited_back_is_found_again(cluster):
     text = named(TASK)
     folder = project(cluster)

@@ -89,6 +89,33 @@ TEST_F(SetupOnceTest, AHitThatWasFoundBeforehandIsPlacedWithItsSubmission) {
   EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
 }
 
+TEST_F(SetupOnceTest, ANearRunThatFailsIsRunColdOnceForAllWhoWaited) {
+  const JobId id = world_.submit(with_setup(9));
+  answer(id, SetupHow::kNear, 8, 9, 3);
+  const JobId near = id + 1;
+  const JobId other = world_.submit(with_setup(9));
+  answer(other, SetupHow::kNear, 8, 9, 3);
+  EXPECT_EQ(job(other).setup->run, near);
+  world_.end(node_of(near), first_try(near), 1);
+  EXPECT_EQ(world_.of(near), JobState::kFailed);
+  EXPECT_EQ(world_.of(id), JobState::kQueued);
+  const JobId cold = other + 1;
+  for (const JobId waits : {id, other}) {
+    EXPECT_EQ(job(waits).setup->run, cold);
+    EXPECT_EQ(job(waits).setup->how, SetupHow::kCold);
+    EXPECT_NE(job(waits).setup->why.find("which began with what job 3 had left, failed"),
+              std::string::npos);
+  }
+  EXPECT_EQ(attempt_spec(world_.state, first_try(cold)).root.tree, digest(9));
+  EXPECT_EQ(job(cold).spec.setup_run->from, 0u);
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
+  world_.end(node_of(cold), first_try(cold), 7);
+  for (const JobId waited : {id, other}) {
+    EXPECT_EQ(world_.of(waited), JobState::kFailed);
+    EXPECT_EQ(world_.ending(waited).status, 7);
+  }
+}
+
 TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
   JobSpec gang = with_setup(9);
   gang.nodes = 2;
