@@ -97,10 +97,11 @@ std::string render_overview(std::span<const Help> commands) {
   for (const Help& help : commands) {
     if (help.supported) out += definition(help.name, help.purpose, column);
   }
-  out += "\nnot in this version yet:\n";
+  std::string missing;
   for (const Help& help : commands) {
-    if (!help.supported) out += definition(help.name, help.purpose, column);
+    if (!help.supported) missing += definition(help.name, help.purpose, column);
   }
+  if (!missing.empty()) out += "\nnot in this version yet:\n" + missing;
   out += "\n`devrun help COMMAND` says more of one, `devrun help run` all run options.\n";
   return out;
 }

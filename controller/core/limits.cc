@@ -60,6 +60,7 @@ bool is_above(const Limits& limits, const JobSpec& spec) {
 }
 
 Status check_waiting(const State& state, const JobSpec& spec) {
+  if (lives_on_storage_host(spec)) return ok();  // it waits for nothing
   const auto full = [](const Limits& limits, const Account* account) {
     return limits.waiting != 0 && account != nullptr && account->waiting >= limits.waiting;
   };

@@ -49,7 +49,6 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
 
   TRY(check_waited(state, spec));
   TRY(check_member(state, spec));
-  TRY(check_waiting(state, spec));
   if (spec.dev_container) {
     const auto dev = state.dev_containers.find(spec.root.volume);
     // One per volume: whoever asks for it gets the one that lives.
@@ -62,6 +61,7 @@ Result<Reply> submit(Turn& turn, const Submit& input) {
                    "try again"};
     }
   }
+  TRY(check_waiting(state, spec));
   const JobId id = state.next_job;
   Timeline timeline = input.timeline;
   timeline.journaled = turn.now;

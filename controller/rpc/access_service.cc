@@ -84,6 +84,7 @@ Status AccessService::add_user(const pb::AddUserRequest& request, pb::UserToken&
 Status AccessService::give_token(const pb::GiveTokenRequest& request, pb::UserToken& reply) {
   TRY(check_can_join());
   const UserAccount account = TRY(parts_.accounts.find(request.name()));
+  TRY(Enrolment::check_valid(valid_of(request.valid_us())));  // before anything is revoked
   if (request.refuse_earlier()) {
     const Certified who{account.role, request.name()};
     TRY(enrolment_.revoke(who, true, clock_now()));

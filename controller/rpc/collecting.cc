@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "controller/rpc/clock.h"
 #include "controller/rpc/shared_folders.h"
 
 namespace devrun::controller {
@@ -122,7 +123,8 @@ Status Collecting::collect_shared_folders() {
   const auto [jobs, next] = TRY(find_kept());
   std::set<JobId> kept;
   for (const auto& [id, trees] : jobs) kept.insert(id);
-  return remove_shared_folders(options_.shared_folder, kept, next);
+  return remove_shared_folders(options_.shared_folder, kept, next,
+                               clock_now() + Duration{-options_.jobs_age.us});
 }
 
 // The ledger before the history, as above.

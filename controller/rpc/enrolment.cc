@@ -57,11 +57,14 @@ Status Enrolment::keep(Book book) {
   return ok();
 }
 
+Status Enrolment::check_valid(Duration valid) {
+  if (valid >= kValidMin && valid <= kValidMax) return ok();
+  return Error{Code::kInvalid, "a token is good for 1 minute to 7 days", "--valid 1h"};
+}
+
 Result<Enrolment::Invited> Enrolment::invite(const Certified& who, Duration valid, Time now,
                                              Again again) {
-  if (valid < kValidMin || valid > kValidMax) {
-    return Error{Code::kInvalid, "a token is good for 1 minute to 7 days", "--valid 1h"};
-  }
+  TRY(check_valid(valid));
   const std::string uri = certificate_uri(who);
   const std::lock_guard lock(changing_);
   Book book = book_;

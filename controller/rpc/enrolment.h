@@ -39,6 +39,7 @@ class Enrolment {
     std::string token;
     Time until;
   };
+  static Status check_valid(Duration valid);
   // kExists: the name is a member's whose certificate is still good, and it is not to get one again.
   enum class Again { kNo, kYes };
   Result<Invited> invite(const Certified& who, Duration valid, Time now, Again again = Again::kNo);

@@ -131,6 +131,23 @@ Result<Peer> identify(const Gate& gate, const grpc::CallbackServerContext& conte
   return peer;
 }
 
+Status still_counts(const Peer& peer, const std::string& user) {
+  CHECK(peer.gate != nullptr);
+  TRY(peer.gate->admits(peer.certified, peer.issued));
+  if (!peer.forwarded) return ok();
+  const Accounts& accounts = peer.gate->accounts();
+  if (!accounts.is_there(user)) {
+    return Error{Code::kDenied, fmt::format("'{}' is no user of this cluster any more", user),
+                 "an administrator: devrun user ls"};
+  }
+  if (accounts.is_reader(user) && (peer.right->by & kByReader) == 0) {
+    return Error{Code::kDenied,
+                 fmt::format("{} is not for '{}', who may only look", peer.right->call, user),
+                 {}};
+  }
+  return ok();
+}
+
 Result<Who> resolve(const State& state, const Peer& peer) {
   CHECK(peer.gate != nullptr);
   TRY(peer.gate->admits(peer.certified, peer.issued));
@@ -154,15 +171,7 @@ Result<Who> resolve(const State& state, const Peer& peer) {
   }
   const std::string& user = job->spec.user;
   if (peer.name) peer.name->set(user);
-  if (!accounts.is_there(user)) {
-    return Error{Code::kDenied, fmt::format("'{}' is no user of this cluster any more", user),
-                 "an administrator: devrun user ls"};
-  }
-  if (accounts.is_reader(user) && (peer.right->by & kByReader) == 0) {
-    return Error{Code::kDenied,
-                 fmt::format("{} is not for '{}', who may only look", peer.right->call, user),
-                 {}};
-  }
+  TRY(still_counts(peer, user));
   return Who{false, user, peer.forwarded, accounts.groups_of(user), false, peer.right};
 }
 

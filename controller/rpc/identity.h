@@ -68,6 +68,10 @@ struct Who {
 Result<Peer> identify(const Gate& gate, const grpc::CallbackServerContext& context,
                       std::string_view call);
 
+// Once more, of a call that has waited since it was resolved to that user: kDenied if the certificate counts no more, or
+// the user does not or may not make this call any more. Any thread.
+Status still_counts(const Peer& peer, const std::string& user);
+
 // kDenied if the certificate counts no more, the node has no such attempt, or the job's owner is no user any more or may
 // not make this call.
 Result<Who> resolve(const State& state, const Peer& peer);

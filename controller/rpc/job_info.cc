@@ -166,11 +166,10 @@ pb::NodeInfo node_info(const State& state, const Node& node, Time now) {
   const bool connected = is_connected(state, node.hello.name);
   out.set_connected(connected);
   const auto presence = state.presence.nodes.find(node.hello.name);
-  if (connected) {
-    out.set_last_heard_us(now.us);
-  } else if (presence != state.presence.nodes.end()) {
-    out.set_last_heard_us(presence->second.last_heard.us);
-  }
+  // A controller that has just begun has heard of nobody, which is no silence of theirs.
+  Time heard = state.presence.started;
+  if (presence != state.presence.nodes.end()) heard = std::max(heard, presence->second.last_heard);
+  out.set_last_heard_us(connected ? now.us : heard.us);
   out.set_attempts(static_cast<uint32_t>(node.live.size()));
   if (connected) out.set_trouble(trouble_of(state, node.hello.name));
   out.set_drained(node.drained);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <random>
 
@@ -59,6 +60,13 @@ Result<Opened> open_state(const ServerOptions& options, const std::string& jobs_
   std::unique_ptr<Accounts> accounts = TRY(Accounts::open(folder + "/accounts.json"));
   std::unique_ptr<AuditLog> audit = TRY(AuditLog::open(folder));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
+  // An empty journal would take all that runs for nobody's.
+  if (std::filesystem::exists(folder + "/restored.json") &&
+      !std::filesystem::exists(folder + "/journal.db")) {
+    return Error{Code::kCorrupt,
+                 fmt::format("a restore into {} did not finish: there is no journal.db", folder),
+                 "devrun restore, once more"};
+  }
   std::unique_ptr<Journal> journal = TRY(Journal::open(folder + "/journal.db"));
   State state;
   size_t events = 0;

@@ -245,7 +245,9 @@ Status SubmitCall::prepare_root() {
   return parts_.quotas.check_store(parts_.storage, volume.owner);
 }
 
+// The snapshot may have taken its time, and the submitter have been removed meanwhile.
 void SubmitCall::submit() {
+  if (const Status counts = still_counts(peer_, who_.user); !counts) return fail(counts.error());
   parts_.core.post(
       Submit{request_.request_id(), spec_, timeline_, setup_hit_},
       [self = shared_from_this()](const State& state, Time, const Result<Reply>& result) {

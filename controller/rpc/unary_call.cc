@@ -15,8 +15,8 @@ grpc::ServerUnaryReactor* by(WorkerPool& workers, const Parts& parts,
       const Status checked = first(state, *who, now);
       if (!checked) return reactor.Finish(to_status(checked));
       const bool queued = workers.run([&reactor, then, who = *who, peer] {
-        const Status admitted = peer.gate->admits(peer.certified, peer.issued);
-        reactor.Finish(to_status(admitted ? then(who) : admitted));
+        const Status counts = still_counts(peer, who.user);
+        reactor.Finish(to_status(counts ? then(who) : counts));
       });
       if (queued) return;
       reactor.Finish(

@@ -121,7 +121,8 @@ def test_a_controllers_state_comes_back(cluster):
     late = cluster.submit("exec sleep 1000", "--cpus", "0.25", "-e", "DRILL=late")
     cluster.await_state(late, "RUNNING")
     queued = cluster.submit("true", "--cpus", "4000")
-    assert processes("DRILL=begins") and processes("DRILL=late") and processes("DRILL=runs")
+    for name in ("begins", "late", "runs"):  # RUNNING is told a moment before the program is there
+        wait_until(lambda name=name: processes(f"DRILL={name}"), f"the program of {name}")
 
     # Nothing is written over what is there, and nothing of what is damaged.
     done = cluster.devrun("restore", kept)

@@ -136,6 +136,7 @@ def test_files_go_both_ways(cluster):
 
 def test_ports_go_through(cluster):
     put_sshd(cluster.live("/"))
+    write(cluster.live("work/page"), "one\n")
     ssh = Ssh(cluster)
     there, here = free_port(), free_port()
     assert ssh("box.devrun", f"cd /work && httpd -p 127.0.0.1:{there} && echo listens").out == b"listens\n"
@@ -143,7 +144,7 @@ def test_ports_go_through(cluster):
     try:
         def page():
             with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{here}/version", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{here}/page", timeout=10) as answer:
                     return answer.read()
             return None
         assert wait_until(page, "an answer") == b"one\n"

@@ -11,15 +11,20 @@ from test_top import ENTER, ESCAPE, Pane, select_alone
 TICKS = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo tick-$i; sleep 0.1; done"
 
 
+def ticks(pane):
+    return [int(number) for number in re.findall(r"^tick-(\d+)$", pane.text(), re.MULTILINE)]
+
+
 def newest_tick(pane):
-    return int(pane.await_text(r"tick-(\d+)$")[1])
+    pane.await_text(r"^tick-(\d+)$")
+    return ticks(pane)[-1]
 
 
 def await_further_ticks(pane):
-    """Lines that were not there yet, and none left out."""
+    """Lines that were not there yet, and none left out. Many may come at once."""
     seen = newest_tick(pane)
-    pane.await_text(rf"^tick-{seen + 8}$")
-    rows = [int(line[5:]) for line in pane.text().split("\n") if line.startswith("tick-")]
+    wait_until(lambda: (ticks(pane) or [0])[-1] >= seen + 8, "further lines", 20)
+    rows = ticks(pane)
     assert rows == list(range(rows[0], rows[0] + len(rows))), rows
 
 
