@@ -9,6 +9,7 @@
 
 #include "cli/cluster/backup_set.h"
 #include "cli/cluster/say.h"
+#include "cli/cluster/scratch_folder.h"
 #include "common/base/units.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
@@ -20,21 +21,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kTarHint = "apt-get install -y tar";
-
-// Gone at the end of the scope.
-class Scratch {
- public:
-  explicit Scratch(std::string path) : path_(std::move(path)) {}
-  ~Scratch() {
-    std::error_code failed;
-    fs::remove_all(path_, failed);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
- private:
-  const std::string path_;
-};
 
 bool is_secret(const fs::path& file) {
   return file.extension() == ".key" || file.extension() == ".pem";
@@ -147,10 +133,10 @@ Status back_up(const BackupOptions& options) {
                              staged.folder),
                  "devrun backup on the controller's machine"};
   }
-  const Scratch staging(staged.folder);
+  const ScratchFolder staging(staged.folder);
   const std::string folder = options.target + ".partial.d";
   fs::remove_all(folder, failed);
-  const Scratch half(folder);
+  const ScratchFolder half(folder);
   TRY(make_folders(folder, 0700));
   TRY(gather(options, staged, folder));
   BackupManifest manifest;

@@ -17,6 +17,7 @@
 #include "cli/cluster/process.h"
 #include "cli/cluster/record.h"
 #include "cli/cluster/say.h"
+#include "cli/cluster/scratch_folder.h"
 #include "cli/cluster/store.h"
 #include "common/base/units.h"
 #include "common/runtime/child.h"
@@ -48,20 +49,6 @@ struct Plan {
 std::string unpacked_folder(const Layout& layout) {
   return layout.folder + "/restore.unpacked";
 }
-
-class Unpacked {
- public:
-  explicit Unpacked(std::string folder) : folder_(std::move(folder)) {}
-  ~Unpacked() {
-    std::error_code failed;
-    fs::remove_all(folder_, failed);
-  }
-  Unpacked(const Unpacked&) = delete;
-  Unpacked& operator=(const Unpacked&) = delete;
-
- private:
-  const std::string folder_;
-};
 
 // Its controller, started by whomever.
 Status refuse_if_running(const Layout& layout) {
@@ -237,7 +224,7 @@ Status bring_back(const RestoreOptions& options) {
   std::string source = fs::absolute(options.source, failed).string();
   const std::string unpacked = unpacked_folder(layout);
   fs::remove_all(unpacked, failed);
-  const Unpacked gone_at_the_end(unpacked);
+  const ScratchFolder gone_at_the_end(unpacked);
   if (!fs::is_directory(source, failed)) {
     TRY(make_folders(unpacked, 0700));
     TRY(run_checked({"tar", "-C", unpacked, "-xf", source}, "apt-get install -y tar"));

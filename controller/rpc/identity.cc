@@ -150,10 +150,10 @@ Status still_counts(const Peer& peer, const std::string& user) {
 
 Result<Who> resolve(const State& state, const Peer& peer) {
   CHECK(peer.gate != nullptr);
-  TRY(peer.gate->admits(peer.certified, peer.issued));
   const Accounts& accounts = peer.gate->accounts();
   if (!peer.forwarded) {
     const auto& [role, name] = peer.certified;
+    TRY(still_counts(peer, name));
     return Who{role == Role::kAdmin,  name,      {}, accounts.groups_of(name),
                role == Role::kReader, peer.right};
   }

@@ -109,11 +109,12 @@ double share_of(const YAML::Node& node) {
   return out;
 }
 
-// 2, 0.5.
-int64_t cpus_of(const YAML::Node& node) {
+// 2, 0.5: in thousandths.
+int64_t cpus_of(const YAML::Node& node, double least = 0,
+                std::string_view expected = "number of cores such as 16") {
   double out = 0;
-  if (!YAML::convert<double>::decode(node, out) || !(out >= 0) || out > kCpusMax) {
-    throw Wrong{node.Mark(), fmt::format("'{}' is no number of cores such as 16", word(node))};
+  if (!YAML::convert<double>::decode(node, out) || !(out >= least) || out > kCpusMax) {
+    throw Wrong{node.Mark(), fmt::format("'{}' is no {}", word(node), expected)};
   }
   return std::llround(out * 1000);
 }
@@ -188,14 +189,6 @@ void read_gpus(const YAML::Node& node, Policy& out) {
                     {"idle_end", [&](const YAML::Node& n) { out.idle_gpus_ended = span_of(n); }}});
 }
 
-int64_t container_cpus_of(const YAML::Node& node) {
-  double out = 0;
-  if (!YAML::convert<double>::decode(node, out) || !(out >= 0.001) || out > kCpusMax) {
-    throw Wrong{node.Mark(), fmt::format("'{}' is no number of CPUs such as 4", word(node))};
-  }
-  return static_cast<int64_t>(out * 1000);
-}
-
 int64_t memory_of(const YAML::Node& node) {
   const Result<int64_t> out = parse_size(word(node));
   if (!out || *out < kMemoryBytesMin) {
@@ -205,10 +198,12 @@ int64_t memory_of(const YAML::Node& node) {
 }
 
 void read_dev_containers(const YAML::Node& node, Policy& out) {
-  each_field(
-      node,
-      {{"cpus", [&](const YAML::Node& n) { out.dev_container_cpu_milli = container_cpus_of(n); }},
-       {"memory", [&](const YAML::Node& n) { out.dev_container_memory_bytes = memory_of(n); }}});
+  each_field(node, {{"cpus",
+                     [&](const YAML::Node& n) {
+                       out.dev_container_cpu_milli = cpus_of(n, 0.001, "number of CPUs such as 4");
+                     }},
+                    {"memory",
+                     [&](const YAML::Node& n) { out.dev_container_memory_bytes = memory_of(n); }}});
 }
 
 void read_limits(const YAML::Node& node, Policy& out) {

@@ -278,21 +278,27 @@ def with_flags(cluster, controller=(), agent=()):
     cluster.mend()
 
 
+@contextlib.contextmanager
+def brought_up(cluster):
+    """A cluster that only one test has, which must leave nothing."""
+    try:
+        cluster.begin()
+        yield cluster
+    except BaseException:
+        print(cluster.logs(), flush=True)
+        raise
+    finally:
+        cluster.end()
+    wait_until(lambda: not cluster.leaks(), "nothing left behind", 10)
+
+
 def own_cluster(nodes, driver="btrfs", environment=None):
     """For a test that kills or ends what others need: a cluster of its own, which must leave nothing."""
     def decorate(function):
         @functools.wraps(function)
         def wrapped(build):
-            cluster = Cluster(build, nodes=nodes, driver=driver, environment=environment)
-            try:
-                cluster.begin()
+            with brought_up(Cluster(build, nodes=nodes, driver=driver, environment=environment)) as cluster:
                 function(cluster)
-            except BaseException:
-                print(cluster.logs(), flush=True)
-                raise
-            finally:
-                cluster.end()
-            wait_until(lambda: not cluster.leaks(), "nothing left behind", 10)
         wrapped.own = True
         return wrapped
     return decorate

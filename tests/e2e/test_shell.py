@@ -299,11 +299,8 @@ def test_exec_in_a_job(cluster):
     wait_until(lambda: sleepers(7787) == 0, "nothing is left")
 
 
-@own_cluster(1)
-def test_a_session_outlives_the_daemons(cluster):
-    script = "for i in 1 2 3 4; do read line; echo $i:$line; done; exit 8"
-    child = cluster.start("shell", cluster.volume, "--", "sh", "-c", script)
-
+def talk_while_daemons_die(cluster, child):
+    """Three lines to a program that numbers them and says them again; agent and controller are killed in between."""
     def say(word, answer):
         child.stdin.write(word + b"\n")
         child.stdin.flush()
@@ -316,6 +313,13 @@ def test_a_session_outlives_the_daemons(cluster):
     cluster.kill("controller")
     cluster.mend()
     say(b"c", b"3:c\n")
+
+
+@own_cluster(1)
+def test_a_session_outlives_the_daemons(cluster):
+    script = "for i in 1 2 3 4; do read line; echo $i:$line; done; exit 8"
+    child = cluster.start("shell", cluster.volume, "--", "sh", "-c", script)
+    talk_while_daemons_die(cluster, child)
     job = container(cluster)
     done = finish(child, b"d\n")
     assert done.status == 8 and done.out == b"4:d\n", done

@@ -16,7 +16,7 @@ import urllib.request
 
 from harness import Skip, add_programs, finish, own_cluster, programs, wait_until, write
 from test_gang import SSH_PASSWD
-from test_shell import container, sleepers
+from test_shell import container, sleepers, talk_while_daemons_die
 from test_users import users
 
 PROGRAMS = ("/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/scp", "/usr/bin/sftp")
@@ -390,18 +390,7 @@ def test_a_connection_outlives_the_daemons_and_ends_with_its_container(cluster):
     put_sshd(cluster.live("/"))
     ssh = Ssh(cluster)
     child = ssh.start("box.devrun", "for i in 1 2 3; do read line; echo $i:$line; done; sleep 7808")
-
-    def say(word, answer):
-        child.stdin.write(word + b"\n")
-        child.stdin.flush()
-        assert child.stdout.readline() == answer
-    say(b"a", b"1:a\n")
-    cluster.kill("storage.agent")
-    cluster.mend()
-    say(b"b", b"2:b\n")
-    cluster.kill("controller")
-    cluster.mend()
-    say(b"c", b"3:c\n")
+    talk_while_daemons_die(cluster, child)
     job = container(cluster)
     done = cluster.devrun("shell", "--stop", "--yes", cluster.volume)
     assert done.status == 0, done

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import Cluster, Skip, pid_in, wait_until
+from harness import Cluster, Skip, brought_up, pid_in, wait_until
 
 PREVIOUS = "DEVRUN_PREVIOUS_PROGRAMS"
 NODE_PARTS = ("devrun-shim", "devrun-gpus", "devrun-keeper", "devrun-fs", "devrun-agent")
@@ -74,20 +74,6 @@ class Mixed(Cluster):
                 child.wait(10)
 
 
-@contextlib.contextmanager
-def mixed(build):
-    cluster = Mixed(build)
-    try:
-        cluster.begin()
-        yield cluster
-    except BaseException:
-        print(cluster.logs(), flush=True)
-        raise
-    finally:
-        cluster.end()
-    wait_until(lambda: not cluster.leaks(), "nothing left behind", 10)
-
-
 COUNTS = "i=0; until [ -e $DEVRUN_SHARED/go ]; do echo $i; i=$((i+1)); sleep 0.05; done; echo made > /root/made; echo whole"
 
 
@@ -147,7 +133,7 @@ def update_node(cluster, node, witness):
 
 
 def test_an_old_controller_with_new_nodes(build):
-    with mixed(build) as cluster:
+    with brought_up(Mixed(build)) as cluster:
         witness = Witness(cluster)
         works(cluster, "all old")
         cluster.install(*NODE_PARTS)
@@ -158,7 +144,7 @@ def test_an_old_controller_with_new_nodes(build):
 
 
 def test_a_new_controller_with_old_nodes_and_then_all_is_new(build):
-    with mixed(build) as cluster:
+    with brought_up(Mixed(build)) as cluster:
         witness = Witness(cluster)
         cluster.install("devrun-controller")
         cluster.restart("controller")

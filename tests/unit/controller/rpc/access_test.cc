@@ -88,6 +88,18 @@ class Access : public ::testing::Test {
     return error;
   }
 
+  // By root of job 1's container, whoever the node says that is.
+  grpc::Status cancel_from_job_1(const std::string& said_user = {}) {
+    pb::CancelJobRequest cancel;
+    cancel.set_job(1);
+    cancel.set_task(-1);
+    pb::CancelJobReply cancelled;
+    Call call;
+    from_job_1(call);
+    if (!said_user.empty()) call.AddMetadata("devrun-forwarded-user", said_user);
+    return cluster_.client(Role::kNode, "node1")->CancelJob(&call, cancel, &cancelled);
+  }
+
   // Whatever the node says: from root of job 1's container.
   static void from_job_1(grpc::ClientContext& call) {
     call.AddMetadata("devrun-forwarded-volume", "work");
@@ -289,15 +301,7 @@ TEST_F(Access, TheContainersOfARemovedUserAreRefused) {
 
   add("ada", "read-only");
   EXPECT_EQ(inside(), "");
-  pb::CancelJobRequest cancel;
-  cancel.set_job(1);
-  cancel.set_task(-1);
-  pb::CancelJobReply cancelled;
-  Call call;
-  from_job_1(call);
-  EXPECT_EQ(
-      error_of(cluster_.client(Role::kNode, "node1")->CancelJob(&call, cancel, &cancelled)).message,
-      "CancelJob is not for 'ada', who may only look");
+  EXPECT_EQ(error_of(cancel_from_job_1()).message, "CancelJob is not for 'ada', who may only look");
 }
 
 TEST_F(Access, TheAuditLogTakesNoNodesWordForTheUser) {
@@ -305,14 +309,7 @@ TEST_F(Access, TheAuditLogTakesNoNodesWordForTheUser) {
   agent.connect();
   ASSERT_EQ(submit("ada", request("a1")).message, "");
   ASSERT_TRUE(agent.wait_desired({1, kNoTask, 0, 1}));
-  pb::CancelJobRequest cancel;
-  cancel.set_job(1);
-  cancel.set_task(-1);
-  pb::CancelJobReply cancelled;
-  Call call;
-  from_job_1(call);
-  call.AddMetadata("devrun-forwarded-user", "bob");
-  ASSERT_TRUE(cluster_.client(Role::kNode, "node1")->CancelJob(&call, cancel, &cancelled).ok());
+  ASSERT_TRUE(cancel_from_job_1("bob").ok());
   ASSERT_TRUE(eventually([&] { return cluster_.audit().size() == 2; }));
   const std::string line = cluster_.audit()[1];
   EXPECT_NE(line.find(R"("who":"ada","role":"container")"), std::string::npos) << line;

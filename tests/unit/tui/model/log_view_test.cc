@@ -3,19 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdint>
-#include <cstring>
+#include "tests/unit/tui/model/output_record.h"
 
 namespace devrun::tui {
 namespace {
-
-std::string record(int stream, std::string_view text) {
-  std::string out(16, '\0');
-  out[0] = static_cast<char>(stream);
-  const auto size = static_cast<uint32_t>(text.size());
-  std::memcpy(out.data() + 4, &size, sizeof size);
-  return out + std::string(text);
-}
 
 std::string first_line(const LogView& log) {
   return log.text.lines()[lines_on_screen(log, 10, 80).at(0)].text;
