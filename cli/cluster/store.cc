@@ -57,8 +57,10 @@ Status mount_image(const Layout& layout) {
   const UniqueFd image = TRY(open_file(layout.image(), O_RDWR));
   std::string device;
   const UniqueFd loop = TRY(attach_loop(image.get(), device));
+  // ssd: what calls itself a rotating disk (as disks of virtual machines do) makes btrfs wait a tick or
+  // two for company in each fsync that is not alone: 64 of them took 135 ms, and 5 with it.
   if (::mount(device.c_str(), layout.store().c_str(), "btrfs", MS_NOATIME | MS_NODEV,
-              "nodiscard") != 0) {
+              "nodiscard,ssd") != 0) {
     Error error = errno_error(fmt::format("mount {}", layout.image()), errno);
     error.hint = "dmesg | tail   (what the kernel says about it)";
     return error;
