@@ -108,7 +108,7 @@ Result<std::optional<HomeSummary>> FinalRounds::round(const AttemptKey& key,
     Result<std::string> found = read_file(place.reads, tree::kReadsBytesMax);
     if (found) reads = std::move(*found);
   }
-  return rounds_.run({key, true, **reader, sent, std::move(reads)});
+  return rounds_.run({key, true, **reader, sent, std::move(reads), place.failed});
 }
 
 void FinalRounds::settle(const AttemptKey& key) {

@@ -186,6 +186,7 @@ Status HomeCall::Sending::tell_all(const std::optional<UpperItem>& first) {
   pb::HomeUp start;
   *start.mutable_start()->mutable_key() = wire::to_proto(round_.key);
   start.mutable_start()->set_final(round_.final);
+  start.mutable_start()->set_failed(round_.failed);
   const Error broken{Code::kUnavailable, "the call broke", {}};
   if (!stream_.write(start)) return broken;
   if (!write_reads()) return broken;

@@ -33,6 +33,7 @@ struct Round {
   UpperReader& reader;     // not yet read from
   SentFiles& sent;         // both read and added to
   std::string reads = {};  // of a setup step, encode_reads; empty: nothing to tell
+  bool failed = false;     // with `reads`: of one that failed
 };
 
 class HomeCall {

@@ -260,6 +260,8 @@ bool UpperReader::in_lower(const std::string& path) const {
 
 Status UpperReader::visit_other(const char* name, const struct stat& st, PathKind kind) {
   if (!is_told(kind)) return ok();
+  // The prologue's link says where the work of this task is, whatever an earlier one's said.
+  if (S_ISLNK(st.st_mode) && sandbox::is_the_task_folder(path_, view_.caller_home)) return ok();
   const Level& level = levels_.back();
   if (choose_) {
     if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return ok();
@@ -272,10 +274,6 @@ Status UpperReader::visit_other(const char* name, const struct stat& st, PathKin
     item.path = told_path();
     item.whiteout = true;
     tell(std::move(item));
-    return ok();
-  }
-  if (S_ISLNK(st.st_mode) && sandbox::is_the_task_folder(path_, view_.caller_home) &&
-      (level.hides_below || !in_lower(level.below + "/" + name))) {
     return ok();
   }
   return tell_other(name, st, {});

@@ -203,7 +203,8 @@ Status NodePaths::merge(const std::string& id, const std::string& upper) const {
   return remove_tree(upper);
 }
 
-Status NodePaths::evict(int64_t bytes_max, const std::vector<std::string>& in_use) const {
+Status NodePaths::evict(int64_t bytes_max,
+                        const std::function<std::vector<std::string>()>& ids_in_use) const {
   struct Found {
     std::string id;
     int64_t bytes = 0;
@@ -220,6 +221,8 @@ Status NodePaths::evict(int64_t bytes_max, const std::vector<std::string>& in_us
         {id, read_bytes(folder(id)), st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec});
     sum += all.back().bytes;
   }
+  if (sum <= bytes_max) return ok();
+  const std::vector<std::string> in_use = ids_in_use();
   std::ranges::sort(all, {}, &Found::used_ns);
   for (const Found& one : all) {
     if (sum <= bytes_max) break;

@@ -13,6 +13,7 @@
 // Bounded for the node: beyond that the least recently used one that no attempt has goes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,8 @@ class NodePaths {
 
   // Takes what an upper has into `kept` of `id`; the upper is empty then. May be repeated.
   Status merge(const std::string& id, const std::string& upper) const;
-  // Removes until no more than `bytes_max` is left, none of those `in_use`.
-  Status evict(int64_t bytes_max, const std::vector<std::string>& in_use) const;
+  // Removes until no more than `bytes_max` is left, none of those in use, for which it asks only if something has to go.
+  Status evict(int64_t bytes_max, const std::function<std::vector<std::string>()>& ids_in_use) const;
 
  private:
   const std::string folder_;

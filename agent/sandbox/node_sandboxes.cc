@@ -82,7 +82,7 @@ class NodeSandboxes final : public Sandboxes {
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
 
  private:
-  Status keep_reads(const Places& at, const AttemptKey& key) const;
+  Status keep_reads(const Places& at, const AttemptSpec& spec) const;
   Places places(const AttemptKey& key) const { return Places(ground_.options.state_folder, key); }
   std::vector<std::string> bound_places(const AttemptSpec& spec) const {
     std::vector<std::string> of_site;
@@ -289,7 +289,7 @@ Result<WrittenSummary> NodeSandboxes::written(const AttemptKey& key) {
   const std::string bytes = TRY(read_file(at.spec()));
   const AttemptSpec spec = TRY(spec_of(bytes));
   // First: looking at what it wrote looks into its tree.
-  const Status kept = spec.setup_for_ranks == 0 ? ok() : keep_reads(at, key);
+  const Status kept = spec.setup_for_ranks == 0 ? ok() : keep_reads(at, spec);
   if (!kept) {
     log::warning("{}: what its setup read is not known, so that it will run again: {}",
                  to_string(key), kept.error().message);
@@ -323,15 +323,20 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
                       exists(at.released()),
                       exists(at.settled()),
                       exists(at.left()),
-                      exists(at.reads()) ? at.reads() : ""};
+                      exists(at.reads())          ? at.reads()
+                      : exists(at.failed_reads()) ? at.failed_reads()
+                                                  : "",
+                      exists(at.failed_reads())};
 }
 
-Status NodeSandboxes::keep_reads(const Places& at, const AttemptKey& key) const {
-  if (exists(at.reads())) return ok();
+Status NodeSandboxes::keep_reads(const Places& at, const AttemptSpec& spec) const {
+  if (exists(at.reads()) || exists(at.failed_reads())) return ok();
   const std::optional<shim::ExitRecord> exit = TRY(shim::read_exit_record(at.folder));
-  if (!exit || exit->ending.cause != EndCause::kExited || exit->ending.status != 0) return ok();
-  const std::string reads = TRY(ground_.parts.watched(key));
-  return write_file_atomically(at.reads(), reads, 0600);
+  if (!exit || exit->ending.cause != EndCause::kExited) return ok();
+  const bool failed = exit->ending.status != 0;
+  if (failed && !spec.reads_if_failed) return ok();
+  const std::string reads = TRY(ground_.parts.watched(spec.key));
+  return write_file_atomically(failed ? at.failed_reads() : at.reads(), reads, 0600);
 }
 
 Status NodeSandboxes::settle_written(const AttemptKey& key) {

@@ -12,7 +12,7 @@
 //   shim.sock  the shim's socket
 //   settled    what it wrote is stored, or nobody wants it (settle_written)
 //   left       nobody waits for what it wrote: it is stored when somebody asks, and kept as long as others (leave_written)
-//   reads      of a setup step: what it asked of its tree
+//   reads      of a setup step: what it asked of its tree; failed.reads if it failed
 //   bound/     mount points of folders from elsewhere (bound.h)
 //   exec.ID/   one session: order, output, exit, shim.sock as above
 #pragma once
@@ -116,8 +116,8 @@ struct WrittenPlace {
   bool released = false;  // only the upper is still kept
   bool settled = false;   // by settle_written
   bool left = false;      // by leave_written
-  std::string reads =
-      {};  // of a setup step that succeeded: the file that tells what it read; empty: none
+  std::string reads = {};  // of a setup step: the file that tells what it read; empty: none
+  bool failed = false;     // with `reads`: of one that failed
 };
 
 class WrittenPlaces {

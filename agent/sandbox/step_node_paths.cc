@@ -146,7 +146,8 @@ Status undo(const Ground& ground, const Places& places) {
     }
   }
   TRY(remove_tree(places.node_paths()));
-  return kept.evict(ground.options.node_paths_bytes, ids_in_use(ground.options.state_folder));
+  return kept.evict(ground.options.node_paths_bytes,
+                    [&] { return ids_in_use(ground.options.state_folder); });
 }
 
 }  // namespace

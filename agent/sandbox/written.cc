@@ -93,7 +93,7 @@ Status Scan::entry(int parent, const char* name, const std::string& inner, const
     return ok();
   }
   const bool known = !hides_below && in_lower(lower_path);
-  if (S_ISLNK(st.st_mode) && !known && is_the_task_folder(path, input_.home)) return ok();
+  if (S_ISLNK(st.st_mode) && is_the_task_folder(path, input_.home)) return ok();
   if (!S_ISDIR(st.st_mode)) {
     note(path, known ? 'M' : 'A', S_ISREG(st.st_mode) ? st.st_size : 0);
     return ok();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include "cli/client/caller.h"
@@ -40,6 +41,19 @@ std::string without_end_slashes(std::string path) {
 // A name for what is brought, and for nothing else.
 std::string short_name(const std::string& text) {
   return tree::sha256(text).hex().substr(0, 12);
+}
+
+// Not a link to one, and not `other` by another name.
+bool is_folder_with_files(const std::string& path, const std::string& other) {
+  struct stat here {};
+  struct stat there {};
+  if (::lstat(path.c_str(), &here) != 0 || !S_ISDIR(here.st_mode)) return false;
+  if (::stat(other.c_str(), &there) == 0 && there.st_ino == here.st_ino &&
+      there.st_dev == here.st_dev) {
+    return false;
+  }
+  std::error_code unreadable;
+  return !std::filesystem::is_empty(path, unreadable) || unreadable;
 }
 
 bool is_there(const std::string& path) {
@@ -203,6 +217,10 @@ Status Places::find_workdir(const launch::TaskPlan& task, TaskPlaces& out) {
                  "a path relative to the current directory"};
   }
   out.workdir = TRY(brought(path, in_home, false, out));
+  // Where nothing lies the scripts make a link, over which renames work as they do in the folder itself.
+  if (out.workdir == path && is_folder_with_files(in_home, path)) {
+    out.paths.push_back({in_home, {}, PathKind::kBound, {}, path});
+  }
   return ok();
 }
 

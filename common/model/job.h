@@ -48,6 +48,9 @@ struct Root {
   Digest tree;
   std::vector<Digest> change_sets;
   bool live = false;
+  // The tree without what jobs wrote that keep it to themselves (uploads), against which what comes home is told: the volume
+  // has none of it. Zero: `tree`.
+  Digest volume_tree = {};
   bool operator==(const Root&) const = default;
 };
 

@@ -34,67 +34,94 @@ std::optional<ChangedRead::How> how_changed(const Entry& before, const Entry& no
   return touched ? How::kTouched : How::kChanged;
 }
 
-bool same_names(const Directory& before, const Directory& now) {
-  return std::ranges::equal(before.entries, now.entries, [](const Entry& a, const Entry& b) {
-    return a.name == b.name && a.type == b.type;
-  });
-}
-
 std::string joined(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : folder + "/" + name;
 }
 
 class Comparing {
  public:
-  using Spared = std::function<bool(const std::string&, const Entry*, const Entry*)>;
-  Comparing(DirectoryReader& reader, const Reads& reads, size_t max, const Spared& spared)
+  using WhatIsSpared = std::function<Spared(const std::string&, const Entry*, const Entry*)>;
+  Comparing(DirectoryReader& reader, const Reads& reads, size_t max, const WhatIsSpared& spared)
       : reader_(reader), reads_(reads), max_(max), spared_(spared) {}
 
-  Status folder(const std::string& path, const Entry& before, const Entry& now, size_t depth);
+  // Folders; null: there is none, and it counts as empty.
+  Status folder(const std::string& path, const Entry* before, const Entry* now, size_t depth);
   std::vector<ChangedRead> take() { return std::move(found_); }
 
  private:
   Status name(const std::string& path, const Entry* before, const Entry* now, size_t depth);
+  void listing(const std::string& path, const std::set<std::string>& looked_for,
+               const Directory& before, const Directory& now);
   void tell(const std::string& path, ChangedRead::How how) {
     if (!is_full()) found_.push_back({path, how});
   }
   bool is_full() const { return found_.size() >= max_; }
+  Spared spared(const std::string& path, const Entry* before, const Entry* now) const {
+    return spared_ ? spared_(path, before, now) : Spared::kNo;
+  }
+  Result<Directory> names_of(const Entry* folder) {
+    return folder == nullptr ? Directory{} : reader_.read(folder->directory);
+  }
 
   DirectoryReader& reader_;
   const Reads& reads_;
   const size_t max_;
-  const Spared& spared_;
+  const WhatIsSpared& spared_;
   std::vector<ChangedRead> found_;
 };
 
-Status Comparing::folder(const std::string& path, const Entry& before, const Entry& now,
+Status Comparing::folder(const std::string& path, const Entry* before, const Entry* now,
                          size_t depth) {
   const auto asked = reads_.folders.find(path);
-  if (asked == reads_.folders.end() || before.directory == now.directory || is_full()) return ok();
+  if (asked == reads_.folders.end() || is_full()) return ok();
+  if (before != nullptr && now != nullptr && before->directory == now->directory) return ok();
   if (depth > kDepthMax) return Error{Code::kExhausted, "folders of more than 4096 levels", {}};
-  const Directory old_names = TRY(reader_.read(before.directory));
-  const Directory new_names = TRY(reader_.read(now.directory));
+  const Directory old_names = TRY(names_of(before));
+  const Directory new_names = TRY(names_of(now));
   for (const std::string& one : asked->second.names) {
     TRY(name(joined(path, one), find(old_names, one), find(new_names, one), depth));
     if (is_full()) return ok();
   }
-  if (asked->second.listed && !same_names(old_names, new_names)) {
-    tell(path, ChangedRead::How::kNames);
-  }
+  if (asked->second.listed) listing(path, asked->second.names, old_names, new_names);
   return ok();
+}
+
+// Tells the first name that shows that a listing is another one; those that were looked for have been told.
+void Comparing::listing(const std::string& path, const std::set<std::string>& looked_for,
+                        const Directory& before, const Directory& now) {
+  using How = ChangedRead::How;
+  auto old_one = before.entries.begin();
+  auto new_one = now.entries.begin();
+  while (old_one != before.entries.end() || new_one != now.entries.end()) {
+    const bool came = old_one == before.entries.end() ||
+                      (new_one != now.entries.end() && new_one->name < old_one->name);
+    const bool went = !came && (new_one == now.entries.end() || old_one->name < new_one->name);
+    const Entry* const was = came ? nullptr : &*old_one;
+    const Entry* const is = went ? nullptr : &*new_one;
+    if (!came) ++old_one;
+    if (!went) ++new_one;
+    if (!came && !went && was->type == is->type) continue;
+    const std::string& name = came ? is->name : was->name;
+    const std::string full = joined(path, name);
+    if (looked_for.contains(name) || spared(full, was, is) != Spared::kNo) continue;
+    return tell(full, came ? How::kCame : went ? How::kWent : How::kOtherType);
+  }
 }
 
 Status Comparing::name(const std::string& path, const Entry* before, const Entry* now,
                        size_t depth) {
   if (before == nullptr && now == nullptr) return ok();
-  if (spared_ && spared_(path, before, now)) return ok();
+  const Spared how = spared(path, before, now);
+  if (how == Spared::kSame) return ok();
   if (before == nullptr || now == nullptr) {
+    const bool is_one = is_folder(before == nullptr ? now : before);
+    if (how == Spared::kAsEmpty && is_one) return folder(path, before, now, depth + 1);
     tell(path, before == nullptr ? ChangedRead::How::kAdded : ChangedRead::How::kDeleted);
     return ok();
   }
-  if (const auto how = how_changed(*before, *now)) tell(path, *how);
+  if (const auto changed = how_changed(*before, *now)) tell(path, *changed);
   if (!is_folder(before) || !is_folder(now)) return ok();
-  return folder(path, *before, *now, depth + 1);
+  return folder(path, before, now, depth + 1);
 }
 
 // Up to the next NUL, which is taken, too; none: there is none.
@@ -169,20 +196,24 @@ std::string_view changed_read_word(ChangedRead::How how) {
       return "deleted";
     case ChangedRead::How::kTouched:
       return "touched";
-    case ChangedRead::How::kNames:
-      return "has other names in it";
+    case ChangedRead::How::kCame:
+      return "added to a folder that it lists";
+    case ChangedRead::How::kWent:
+      return "gone from a folder that it lists";
+    case ChangedRead::How::kOtherType:
+      return "of another type, in a folder that it lists";
   }
   return "changed";
 }
 
 Result<std::vector<ChangedRead>> changed_reads(
     DirectoryReader& reader, const Entry& before, const Entry& now, const Reads& reads, size_t max,
-    const std::function<bool(const std::string& path, const Entry* before, const Entry* now)>&
+    const std::function<Spared(const std::string& path, const Entry* before, const Entry* now)>&
         spared) {
   Comparing comparing(reader, reads, max, spared);
   std::vector<ChangedRead> out;
   if (how_changed(before, now)) out.push_back({"", ChangedRead::How::kChanged});
-  TRY(comparing.folder("", before, now, 0));
+  TRY(comparing.folder("", &before, &now, 0));
   for (ChangedRead& one : comparing.take()) {
     if (out.size() < max) out.push_back(std::move(one));
   }

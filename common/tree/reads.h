@@ -52,7 +52,16 @@ std::string encode_reads(const Reads& reads);
 Result<Reads> decode_reads(std::string_view bytes);
 
 struct ChangedRead {
-  enum class How : uint8_t { kChanged = 1, kAdded = 2, kDeleted = 3, kTouched = 4, kNames = 5 };
+  enum class How : uint8_t {
+    kChanged = 1,
+    kAdded = 2,
+    kDeleted = 3,
+    kTouched = 4,
+    // The first name that differs in a folder that was listed, without having been looked for:
+    kCame = 5,
+    kWent = 6,
+    kOtherType = 7,
+  };
   std::string path;  // "root/proj/requirements.txt"
   How how = How::kChanged;
   bool operator==(const ChangedRead&) const = default;
@@ -61,10 +70,15 @@ std::string_view changed_read_word(ChangedRead::How how);  // "changed" …
 
 // Which of the answers differ between two trees, in the order of their paths, at most `max`; none:
 // whatever asked only this finds the second tree like the first. Only folders that differ are read.
-// `spared` paths count as the same. Errors: those of the reader.
+// Errors: those of the reader.
+enum class Spared : uint8_t {
+  kNo,
+  kSame,     // counts as the same, with all that is in it
+  kAsEmpty,  // a folder that is missing on one side counts as an empty one there
+};
 Result<std::vector<ChangedRead>> changed_reads(
     DirectoryReader& reader, const Entry& before, const Entry& now, const Reads& reads, size_t max,
-    const std::function<bool(const std::string& path, const Entry* before, const Entry* now)>&
+    const std::function<Spared(const std::string& path, const Entry* before, const Entry* now)>&
         spared = {});
 
 }  // namespace devrun::tree

@@ -31,6 +31,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_group_name(in.group_name);
   for (const std::string& variable : in.gpu_variables) out.add_gpu_variables(variable);
   out.set_setup_for_ranks(in.setup_for_ranks);
+  out.set_reads_if_failed(in.reads_if_failed);
   out.set_tmp_in_root(in.tmp_in_root);
   out.set_ssh_seed(in.ssh_seed);
   return out;
@@ -59,6 +60,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.group_name = in.group_name();
   out.gpu_variables.assign(in.gpu_variables().begin(), in.gpu_variables().end());
   out.setup_for_ranks = in.setup_for_ranks();
+  out.reads_if_failed = in.reads_if_failed();
   out.tmp_in_root = in.tmp_in_root();
   out.ssh_seed = in.ssh_seed();
   return out;

@@ -65,6 +65,7 @@ pb::Root to_proto(const Root& in) {
   for (const Digest& change_set : in.change_sets)
     out.add_change_sets(std::string(change_set.view()));
   out.set_live(in.live);
+  if (!in.volume_tree.is_zero()) out.set_volume_tree(std::string(in.volume_tree.view()));
   return out;
 }
 
@@ -76,6 +77,9 @@ Result<Root> from_proto(const pb::Root& in) {
     out.change_sets.push_back(TRY(digest(raw, "root.change_sets")));
   }
   out.live = in.live();
+  if (!in.volume_tree().empty()) {
+    out.volume_tree = TRY(digest(in.volume_tree(), "root.volume_tree"));
+  }
   return out;
 }
 

@@ -249,6 +249,7 @@ struct Apply {
     if (e.attempt == 1) {
       if (const JobId setup = awaited_setup(of)) stop_following(ledger, setup, of.id);
       of.root = e.tree;
+      if (!e.volume_tree.is_zero()) of.volume_tree = e.volume_tree;
     } else {
       of.tasks.at(e.task.task).root = e.tree;
     }

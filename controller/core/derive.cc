@@ -25,7 +25,10 @@ DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
   if (deriving.attempt == 1) {
     for (const auto* ids : {&job.spec.after, &job.spec.after_ok, &job.spec.after_fail}) {
       for (const JobId id : *ids) {
-        if (const Job* const before = find_job(state, id)) add_attempts(*before, out.over);
+        const Job* const before = find_job(state, id);
+        if (before == nullptr) continue;
+        add_attempts(*before, out.over);
+        if (before->spec.results == Results::kKeep) add_attempts(*before, out.kept);
       }
     }
     add_setup(state, job, out);
@@ -83,7 +86,7 @@ void root_derived(Turn& turn, const Derived& input) {
   if (job == nullptr || job->outcome) return;
   if (input.tree && input.setup) return setup_found(turn, *job, input);
   if (input.tree) {
-    turn.happened(RootDerived{input.task, input.attempt, *input.tree});
+    turn.happened(RootDerived{input.task, input.attempt, *input.tree, input.volume_tree});
     return;
   }
   const TaskKey task =

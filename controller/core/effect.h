@@ -53,12 +53,16 @@ struct DeriveRoot {
   std::string volume;
   Digest base;
   std::vector<AttemptKey> over;
+  std::vector<AttemptKey> kept = {};  // those of `over` that keep to themselves what they wrote
   // With what a setup step writes laid over all of it, if one that ran would have done the same.
   struct Setup {
     SetupOnce which;
     std::string home;                    // the caller's
     std::optional<AttemptKey> ran = {};  // the step that was run for this very tree,
-    Digest began_with = {};              // and what it began with
+    // One that began with what `failed_from` had left, and failed.
+    std::optional<AttemptKey> failed = {};
+    JobId failed_from = 0;
+    Digest began_with = {};  // what that one, or the other, began with
     bool operator==(const Setup&) const = default;
   };
   std::optional<Setup> setup = {};

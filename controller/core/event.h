@@ -96,6 +96,7 @@ struct RootDerived {
   TaskKey task;
   uint32_t attempt = 1;
   Digest tree;
+  Digest volume_tree = {};  // as Root's; zero: as before
   bool operator==(const RootDerived&) const = default;
 };
 

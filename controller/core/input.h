@@ -90,8 +90,11 @@ struct Derived {
     Digest plain;    // the tree without what setup steps wrote
     JobId from = 0;  // whose results it is, or begins with; 0: none
     std::string why;
+    // The one that failed asked for nothing that is otherwise in `plain`: it would fail there as well.
+    bool stands = false;
   };
   std::optional<Setup> setup = {};
+  Digest volume_tree = {};  // as Root's; zero: nothing that came before keeps to itself what it wrote
 };
 // The history has these jobs, durably: they may leave memory.
 struct Archived {

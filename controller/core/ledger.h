@@ -115,6 +115,7 @@ struct Job {
   bool kept = false;  // cancel_on_disconnect counts for nothing any more
   std::optional<Outcome> outcome;
   Boxed<SetupUse> setup = {};  // once it is decided
+  Boxed<Digest> volume_tree = {};  // as Root's, of `root`
   bool operator==(const Job&) const = default;
 };
 
@@ -198,6 +199,8 @@ const Task* find_task(const Ledger& ledger, TaskKey key);
 const Rank* find_rank(const Ledger& ledger, const AttemptKey& key);
 // When the rank's program began, by our clock. Its node's may be behind, and then only spans that it measured are true.
 Time program_began(const Task& task, const Rank& rank);
+// The job's tree without what it was given and the volume has not: uploads, and what its setup step wrote. Zero: it was given nothing.
+Digest volume_tree_of(const Job& job);
 // What the attempt begins, or began, with.
 const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt);
 // The jobs that this one was to start after: after, after_ok, after_fail.

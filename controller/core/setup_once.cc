@@ -8,7 +8,9 @@
 //
 // A run that fails ends those that began with the same tree as it did, with its status; others look again, and may find
 // that they need one of their own. But one that began with what another had left (near) may have stumbled over just that, as a
-// `git clone` or `mkdir` does: then a cold one says. Whoever wants a step and is cancelled takes the run along if nobody else waits for it.
+// `git clone` or `mkdir` does: then those who waited look again, too, and the storage says whether it asked for anything that is
+// otherwise without (a cold one says), or not (its failure stands). Whoever wants a step and is cancelled takes the run
+// along if nobody else waits for it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +41,7 @@ JobSpec spec_of_run(const Job& job, const Derived& found) {
   JobSpec out = job.spec;
   out.name += " setup";
   out.root.tree = *found.tree;
+  out.root.volume_tree = {};
   out.root.change_sets.clear();
   out.program.argv = job.spec.program.setup;
   out.program.setup.clear();
@@ -127,28 +130,6 @@ bool may_do_better_cold(const Job& run) {
   return run.spec.setup_run->from != 0 && run.outcome->ending.cause == EndCause::kExited;
 }
 
-// For those who waited for `failed` and began with the same tree.
-void run_cold(Turn& turn, const Job& failed, const std::set<JobId>& waiting) {
-  const SetupRun of = *failed.spec.setup_run;
-  SetupUse use{
-      SetupHow::kCold, 0, of.plain,
-      fmt::format("job {}, which began with what job {} had left, failed", failed.id, of.from)};
-  for (const JobId id : waiting) {
-    const Job& one = turn.state.jobs.at(id);
-    if (one.outcome || awaited_setup(one) != failed.id || !ran_for(failed, one)) continue;
-    if (use.run == 0) {
-      use.run = turn.state.next_job;
-      const Derived begins_with{
-          {id, kNoTask}, 1, of.plain, Derived::Setup{use.how, of.plain, 0, use.why}};
-      begin_run(turn, one, begins_with, use);
-      use.waits = true;
-      continue;
-    }
-    turn.happened(SetupDecided{id, use});
-    turn.act(TaskChanged{{id, kNoTask}});
-  }
-}
-
 }  // namespace
 
 void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
@@ -156,15 +137,23 @@ void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
   wanted.setup = DeriveRoot::Setup{job.spec.setup_once, job.spec.program.caller.home};
   const JobId id = awaited_setup(job);
   const Job* const run = id == 0 ? nullptr : find_job(state, id);
-  const bool ran = run != nullptr && run->outcome && run->outcome->state == JobState::kSucceeded &&
-                   ran_for(*run, job);
-  if (!ran) return;
-  wanted.setup->ran = AttemptKey{id, kNoTask, 0, run->tasks.at(kNoTask).attempt};
+  if (run == nullptr || !run->outcome || !ran_for(*run, job)) return;
+  const AttemptKey key{id, kNoTask, 0, run->tasks.at(kNoTask).attempt};
   wanted.setup->began_with = run->spec.root.tree;
+  if (run->outcome->state == JobState::kSucceeded) {
+    wanted.setup->ran = key;
+  } else {
+    wanted.setup->failed = key;
+    wanted.setup->failed_from = run->spec.setup_run->from;
+  }
 }
 
 void setup_found(Turn& turn, const Job& job, const Derived& found) {
   const Derived::Setup& setup = *found.setup;
+  if (setup.stands) {
+    const Job* const failed = find_job(turn.state, awaited_setup(job));
+    if (failed != nullptr && failed->outcome) return end_with_run(turn, job.id, *failed);
+  }
   if (setup.how == SetupHow::kHit) {
     // Of one that ran for this job, or for another while it waited, it stays known how that was.
     const JobId id = awaited_setup(job);
@@ -172,7 +161,7 @@ void setup_found(Turn& turn, const Job& job, const Derived& found) {
     if (!was_run) {
       turn.happened(SetupDecided{job.id, {setup.how, setup.from, setup.plain, setup.why}});
     }
-    turn.happened(RootDerived{found.task, found.attempt, *found.tree});
+    turn.happened(RootDerived{found.task, found.attempt, *found.tree, found.volume_tree});
     return;
   }
   SetupUse use{setup.how, 0, setup.plain, setup.why};
@@ -190,8 +179,8 @@ void setup_run_ended(Turn& turn, JobId run) {
   const auto followers = turn.state.followers.find(run);
   if (!job->spec.setup_run || !job->outcome || followers == turn.state.followers.end()) return;
   if (job->outcome->state == JobState::kSucceeded) return;
+  if (may_do_better_cold(*job)) return;
   const std::set<JobId> waiting = followers->second;
-  if (may_do_better_cold(*job)) return run_cold(turn, *job, waiting);
   for (const JobId id : waiting) {
     const Job& one = turn.state.jobs.at(id);
     if (awaited_setup(one) == run && ran_for(*job, one)) end_with_run(turn, id, *job);

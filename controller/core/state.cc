@@ -56,6 +56,12 @@ const Digest& root_of_attempt(const Job& job, const Task& task, uint32_t attempt
   return job.root.is_zero() ? job.spec.root.tree : job.root;
 }
 
+Digest volume_tree_of(const Job& job) {
+  if (job.volume_tree) return *job.volume_tree;
+  if (!job.spec.root.volume_tree.is_zero()) return job.spec.root.volume_tree;
+  return job.setup ? job.setup->plain : Digest{};
+}
+
 bool has_setup_once(const JobSpec& spec) {
   return !spec.setup_once.key.is_zero();
 }

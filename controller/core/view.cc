@@ -272,7 +272,10 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   // It has run, as a job of its own.
   if (job->setup) spec.program.setup.clear();
   spec.tmp_in_root = job->setup.has_value() || job->spec.setup_run.has_value();
-  if (job->spec.setup_run) spec.setup_for_ranks = job->spec.setup_run->ranks;
+  if (job->spec.setup_run) {
+    spec.setup_for_ranks = job->spec.setup_run->ranks;
+    spec.reads_if_failed = job->spec.setup_run->from != 0;
+  }
   // One rank has the caller's stdin. The others would wait for an end that nobody sends them.
   if (key.rank > 0 && !spec.program.tty) spec.program.reads_stdin = false;
   spec.resources = job->spec.per_node;

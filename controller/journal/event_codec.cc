@@ -90,6 +90,7 @@ struct Encode {
     set_task(m, e.task);
     m.set_attempt(e.attempt);
     m.set_tree(std::string(e.tree.view()));
+    if (!e.volume_tree.is_zero()) m.set_volume_tree(std::string(e.volume_tree.view()));
   }
   void operator()(const SetupDecided& e) {
     out.mutable_setup_decided()->set_job(e.job);
@@ -181,6 +182,9 @@ Result<EventKind> decode_kind(const pb::Event& in) {
         return Error{Code::kCorrupt, "a derived tree whose name is none", {}};
       }
       std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
+      if (m.volume_tree().size() == derived.volume_tree.bytes.size()) {
+        std::copy(m.volume_tree().begin(), m.volume_tree().end(), derived.volume_tree.bytes.begin());
+      }
       return EventKind{derived};
     }
     case pb::Event::kSetupDecided:

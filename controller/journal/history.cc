@@ -47,6 +47,7 @@ std::string trees_of(const Job& job) {
   };
   add(job.root);
   if (job.setup) add(job.setup->plain);
+  add(volume_tree_of(job));
   for (const auto& [index, task] : job.tasks) {
     add(task.root);
     for (const PastAttempt& past : task.past) add(past.root);

@@ -160,6 +160,7 @@ Result<Job> job_of(const pb::JobRecord& in) {
   out.kept = in.kept();
   out.outcome = TRY(outcome_of(in.outcome()));
   if (in.has_setup()) out.setup = TRY(from_proto(in.setup()));
+  if (!in.volume_tree().empty()) out.volume_tree = TRY(digest_of(in.volume_tree()));
   return out;
 }
 
@@ -200,6 +201,7 @@ std::string encode_job(const Job& job) {
   out.set_kept(job.kept);
   *out.mutable_outcome() = record_of(*job.outcome);
   if (job.setup) *out.mutable_setup() = to_proto(*job.setup);
+  if (job.volume_tree) out.set_volume_tree(bytes_of(*job.volume_tree));
   return compressed(out.SerializeAsString());
 }
 

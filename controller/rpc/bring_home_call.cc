@@ -68,10 +68,8 @@ Result<storage::HomeStart> home_start(const State& state, const std::string& nod
   out.final = final;
   out.applies = job->spec.results == Results::kHome && is_present;
   out.setup_run = job->spec.setup_run;
-  if (job->setup) {
-    out.plain = job->setup->plain;
-    out.with_setup = job->root;
-  }
+  out.plain = volume_tree_of(*job);
+  if (!out.plain.is_zero()) out.given = job->root.is_zero() ? job->spec.root.tree : job->root;
   return out;
 }
 
@@ -142,9 +140,10 @@ void BringHomeCall::begin() {
     if (!read) return self->end(read.error());
     const Result<AttemptKey> key = wire::from_proto(self->start_.key());
     if (!key) return self->end(key.error());
-    const Result<storage::HomeStart> start =
+    Result<storage::HomeStart> start =
         home_start(state, self->node_, *key, self->start_.final());
     if (!start) return self->end(start.error());
+    start->failed = self->start_.failed();
     const std::string user = find_job(state, key->job)->spec.user;
     const bool queued = self->parts_.home_work.run([self, start = *start, user]() mutable {
       start.applies = start.applies && may_change(self->parts_, user, start.volume);

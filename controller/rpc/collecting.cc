@@ -18,6 +18,7 @@ std::vector<Digest> trees_of(const Job& job) {
   std::vector<Digest> out{job.spec.root.tree};
   if (!job.root.is_zero()) out.push_back(job.root);
   if (job.setup) out.push_back(job.setup->plain);
+  if (const Digest tree = volume_tree_of(job); !tree.is_zero()) out.push_back(tree);
   for (const auto& [index, task] : job.tasks) {
     if (!task.root.is_zero()) out.push_back(task.root);
     for (const PastAttempt& past : task.past) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace devrun::controller {
 
 namespace {
@@ -17,6 +19,17 @@ Result<Digest> left_by(storage::Storage& storage, const DeriveRoot::Setup& setup
                fmt::format("devrun apply {}", setup.ran->job)};
 }
 
+// Without what those wrote that keep it to themselves.
+Result<Digest> volume_tree(storage::Storage& storage, const DeriveRoot& wanted,
+                           storage::Laid laid) {
+  std::vector<AttemptKey> over = wanted.over;
+  std::erase_if(over, [&](const AttemptKey& key) {
+    return std::ranges::find(wanted.kept, key) != wanted.kept.end();
+  });
+  if (over.empty()) return wanted.base;
+  return storage.derive_tree(wanted.volume, wanted.base, over, laid);
+}
+
 }  // namespace
 
 Derived derived_root(storage::Storage& storage, const DeriveRoot& wanted) {
@@ -24,6 +37,14 @@ Derived derived_root(storage::Storage& storage, const DeriveRoot& wanted) {
   if (!wanted.over.empty()) {
     const storage::Laid laid = wanted.attempt > 1 ? storage::Laid::kTaken : storage::Laid::kLeft;
     out.tree = storage.derive_tree(wanted.volume, wanted.base, wanted.over, laid);
+    if (out.tree && !wanted.kept.empty()) {
+      const Result<Digest> of_volume = volume_tree(storage, wanted, laid);
+      if (of_volume) {
+        out.volume_tree = *of_volume;
+      } else {
+        out.tree = of_volume.error();
+      }
+    }
   }
   if (!out.tree || !wanted.setup) return out;
   const DeriveRoot::Setup& setup = *wanted.setup;
@@ -33,14 +54,18 @@ Derived derived_root(storage::Storage& storage, const DeriveRoot& wanted) {
     out.setup = Derived::Setup{SetupHow::kHit, plain, setup.ran->job, {}};
     return out;
   }
-  Result<storage::SetupFound> found =
-      storage.find_setup({wanted.volume, plain, setup.which, setup.home});
+  storage::SetupWish wish{wanted.volume, plain, setup.which, setup.home};
+  if (setup.failed) {
+    wish.failed = storage::FailedSetup{*setup.failed, setup.failed_from, setup.began_with};
+  }
+  Result<storage::SetupFound> found = storage.find_setup(wish);
   if (!found) {
     out.tree = std::move(found).error();
     return out;
   }
   out.tree = found->tree;
-  out.setup = Derived::Setup{found->how, plain, found->from, std::move(found->why)};
+  out.setup =
+      Derived::Setup{found->how, plain, found->from, std::move(found->why), found->stands};
   return out;
 }
 

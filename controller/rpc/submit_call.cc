@@ -88,6 +88,7 @@ Status SubmitCall::look(const State& state) {
     // What it waited for is in it; what its setup step wrote is found again.
     if (!old->root.is_zero()) {
       spec_.root.tree = old->setup ? old->setup->plain : old->root;
+      if (old->volume_tree) spec_.root.volume_tree = *old->volume_tree;
       spec_.after.clear();
       spec_.after_ok.clear();
       spec_.after_fail.clear();
@@ -117,6 +118,7 @@ Status SubmitCall::look(const State& state) {
   if (!from.root.live && !spec_.dev_container && request_.snapshot().empty()) {
     spec_.root = from.root;  // inside a job, the snapshot is the job's tree
     if (!caller.root.is_zero()) spec_.root.tree = caller.root;
+    spec_.root.volume_tree = volume_tree_of(caller);
     root_is_set_ = true;
   }
   return ok();

@@ -10,6 +10,7 @@
 
 #include "common/base/parse_number.h"
 #include "common/runtime/file.h"
+#include "common/tree/reads.h"
 
 namespace devrun::storage {
 
@@ -121,6 +122,16 @@ Status write_change_set(const std::string& jobs, const ChangeSet& set) {
   const std::string folder = attempt_folder(jobs, set.key);
   TRY(make_folders(folder, 0700));
   return write_file_durably(folder + "/changes", json.dump() + "\n", 0600);
+}
+
+Status write_failed_reads(const std::string& jobs, const AttemptKey& key, std::string_view reads) {
+  const std::string folder = attempt_folder(jobs, key);
+  TRY(make_folders(folder, 0700));
+  return write_file_durably(folder + "/failed.reads", reads, 0600);
+}
+
+Result<std::string> read_failed_reads(const std::string& jobs, const AttemptKey& key) {
+  return read_file(attempt_folder(jobs, key) + "/failed.reads", tree::kReadsBytesMax + 1);
 }
 
 Result<ChangeSet> read_change_set(const std::string& jobs, const AttemptKey& key) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
@@ -20,6 +21,10 @@ std::string attempt_folder(const std::string& jobs, const AttemptKey& key);
 Status write_change_set(const std::string& jobs, const ChangeSet& set);
 // kNotFound: nothing of that attempt has come.
 Result<ChangeSet> read_change_set(const std::string& jobs, const AttemptKey& key);
+// What a setup step that failed asked of its tree (tree::encode_reads), beside its change set.
+Status write_failed_reads(const std::string& jobs, const AttemptKey& key, std::string_view reads);
+// kNotFound: nothing is known of it.
+Result<std::string> read_failed_reads(const std::string& jobs, const AttemptKey& key);
 // All of a job's, by task, rank and attempt.
 Result<std::vector<AttemptKey>> change_sets_of(const std::string& jobs, JobId job);
 // All there are.

@@ -129,6 +129,7 @@ class FolderStorage final : public Storage {
                                           const Digest& plain, bool may_conflict,
                                           std::string& conflict);
   Status keep_setup(SetupRecord record, tree::Reads reads, JobId from);
+  Result<SetupFound> after_failure(TreeSet& trees, const SetupWish& wish, const tree::Entry& now);
   // Trees of change sets that are kept.
   Result<std::vector<Digest>> trees_of_change_sets(const CollectRequest& request,
                                                    const JobTrees& jobs) const;

@@ -47,12 +47,13 @@ struct HomeStart {
   bool final = false;    // the whole of its upper is told; else what was completed, so far
   bool applies = false;  // false: all of it stays in the change set
   Caller user = {};      // whose job it is
-  // Of a job whose setup step has run: its tree without and with what the step wrote. What comes home, and its change set,
-  // are against the first.
+  // Of a job whose tree has what its setup step wrote, or uploads: the tree without, and with it. What comes home, and its
+  // change set, are against the first.
   Digest plain = {};
-  Digest with_setup = {};
+  Digest given = {};
   // Of a setup step itself: once its last round has come with what it read, it is kept under this.
   std::optional<SetupRun> setup_run = {};
+  bool failed = false;  // final, of a setup step: what it read is kept with its change set alone
 };
 
 // An entry of an upper, as proto/devrun/v1/agent.proto's HomeEntry.

@@ -268,12 +268,12 @@ std::vector<CopiedUp> StoringRound::copied_up() {
   return out;
 }
 
-// What a tree has more than the one that the setup step left, over the one without the step.
-Result<tree::Entry> StoringRound::without_setup(TreeSet& trees, const tree::Entry& tree) {
+// What a tree has more than the one that the job was given, over the one without what others wrote into that.
+Result<tree::Entry> StoringRound::without_given(TreeSet& trees, const tree::Entry& tree) {
   const tree::Manifest plain = *TRY(trees.open(start_.plain));
-  const tree::Entry with = TRY(trees.open(start_.with_setup))->root;
+  const tree::Entry given = TRY(trees.open(start_.given))->root;
   std::unordered_set<std::string> changed;
-  TRY(tree::diff_trees({trees, with}, {trees, tree}, {}, [&](const tree::Difference& found) {
+  TRY(tree::diff_trees({trees, given}, {trees, tree}, {}, [&](const tree::Difference& found) {
     changed.insert(found.path);
     return ok();
   }));
@@ -283,11 +283,11 @@ Result<tree::Entry> StoringRound::without_setup(TreeSet& trees, const tree::Entr
 }
 
 // What an attempt's change set begins with.
-Result<Digest> StoringRound::root_without_setup(TreeSet& trees) {
+Result<Digest> StoringRound::root_without_given(TreeSet& trees) {
   if (start_.plain.is_zero()) return start_.root;
-  if (start_.root == start_.with_setup) return start_.plain;
+  if (start_.root == start_.given) return start_.plain;
   const tree::Entry root = TRY(trees.open(start_.root))->root;
-  const tree::Entry plain = TRY(without_setup(trees, root));
+  const tree::Entry plain = TRY(without_given(trees, root));
   std::vector<std::string> written;
   const tree::Manifest base = *TRY(trees.open(start_.plain));
   const Digest out = TRY(trees.publish(base, plain, written)).tree;
@@ -298,6 +298,7 @@ Result<Digest> StoringRound::root_without_setup(TreeSet& trees) {
 // The step's results are there without a record of it, too: the next launch runs it again.
 void StoringRound::keep_setup(const ChangeSet& set) {
   if (!start_.setup_run || !start_.final || reads_.empty()) return;
+  if (start_.failed) return keep_failed_reads();
   Result<tree::Reads> reads = tree::decode_reads(reads_);
   const SetupRun& run = *start_.setup_run;
   const SetupRecord record{start_.key.job, start_.volume, run.which, run.plain, set.left, {}};
@@ -308,6 +309,12 @@ void StoringRound::keep_setup(const ChangeSet& set) {
                kept.error().message);
 }
 
+// For whoever asks whether it would have failed as well without what another one had left.
+void StoringRound::keep_failed_reads() {
+  const Status kept = write_failed_reads(parts_.jobs_path, start_.key, reads_);
+  if (!kept) log::warning("what the setup of job {} has read is not kept: {}", start_.key.job, kept.error().message);
+}
+
 // The trees as they follow from what was told.
 Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   ChangeSet set;
@@ -315,7 +322,7 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   if (known) {
     set = std::move(*known);
   } else if (known.error().code == Code::kNotFound) {
-    const Digest root = TRY(root_without_setup(trees));
+    const Digest root = TRY(root_without_given(trees));
     set = ChangeSet{start_.key, start_.volume, root, root, root, false, {}, {}, {}};
   } else {
     return known.error();
@@ -340,7 +347,7 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;
   };
-  if (start_.final && !start_.plain.is_zero()) laid = TRY(without_setup(trees, laid));
+  if (start_.final && !start_.plain.is_zero()) laid = TRY(without_given(trees, laid));
   const tree::Manifest& root = *TRY(trees.open(set.root));
   const tree::Entry left =
       TRY(tree::select_tree({trees, root.root, laid, root_.lineage, all}, trees.sink()));

@@ -51,9 +51,10 @@ class StoringRound final : public HomeRound {
   Result<Wanted*> incoming(uint64_t entry);
   tree::UpperEntry* find(const std::string& path);
   Result<ChangeSet> lay(TreeSet& trees);
-  Result<tree::Entry> without_setup(TreeSet& trees, const tree::Entry& tree);
-  Result<Digest> root_without_setup(TreeSet& trees);
+  Result<tree::Entry> without_given(TreeSet& trees, const tree::Entry& tree);
+  Result<Digest> root_without_given(TreeSet& trees);
   void keep_setup(const ChangeSet& set);
+  void keep_failed_reads();
   std::vector<CopiedUp> copied_up();
   Result<HomeSummary> summary(TreeSet& trees, const ChangeSet& set);
 

@@ -57,6 +57,13 @@ class Setups {
   std::mutex mutex_;  // held while records are written or removed
 };
 
+// A step that began with what job `from` had left over the tree, and failed.
+struct FailedSetup {
+  AttemptKey run;
+  JobId from = 0;
+  Digest began_with;
+};
+
 // What was asked for with a tree, and what there is.
 struct SetupWish {
   std::string volume;
@@ -64,12 +71,15 @@ struct SetupWish {
   SetupOnce which;
   std::string home;        // the caller's
   bool hits_only = false;  // nothing is made for a step that has to run: cold is the answer then
+  std::optional<FailedSetup> failed = {};  // cold is the answer then, too, unless there is a hit
 };
 struct SetupFound {
   SetupHow how = SetupHow::kCold;
   Digest tree;     // a hit: what the job begins with; else what the step is to begin with
   JobId from = 0;  // whose results are in it; 0: nobody's
   std::string why;
+  // The one that failed asked for nothing that is otherwise in the tree: it would fail there as well.
+  bool stands = false;
 };
 
 }  // namespace devrun::storage

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "common/tree/lineage.h"
 #include "common/tree/merge.h"
+#include "controller/storage/change_record.h"
 #include "controller/storage/clock.h"
 #include "controller/storage/folder_storage.h"
 #include "controller/storage/sync.h"
@@ -37,6 +39,26 @@ std::string words_of(const std::vector<tree::ChangedRead>& changed, JobId job) {
   return out;
 }
 
+using WhatIsSpared =
+    std::function<tree::Spared(const std::string&, const tree::Entry*, const tree::Entry*)>;
+
+WhatIsSpared task_folder_spared(const std::string& home) {
+  return [home](const std::string& path, const tree::Entry* before, const tree::Entry* now) {
+    const bool same =
+        is_task_folder(path, home) && is_folder_or_link(before) && is_folder_or_link(now);
+    return same ? tree::Spared::kSame : tree::Spared::kNo;
+  };
+}
+
+// Where the volume has no such home, the scripts make one for that folder: what a step left has it, the tree without has not.
+WhatIsSpared home_made_by_prologue_spared(const std::string& home) {
+  return [home, folder = task_folder_spared(home)](
+             const std::string& path, const tree::Entry* before, const tree::Entry* now) {
+    const bool leads_home = (home + "/").starts_with("/" + path + "/");
+    return leads_home ? tree::Spared::kAsEmpty : folder(path, before, now);
+  };
+}
+
 }  // namespace
 
 // Of `record`, laid over `plain`; none: both changed something, which is told.
@@ -62,6 +84,24 @@ Result<std::optional<Digest>> FolderStorage::lay_setup(TreeSet& trees, const Set
   return std::optional(out);
 }
 
+// What it was not asked to tell, or could not, may have been anything.
+Result<SetupFound> FolderStorage::after_failure(TreeSet& trees, const SetupWish& wish,
+                                                const tree::Entry& now) {
+  const FailedSetup& failed = *wish.failed;
+  SetupFound out{SetupHow::kCold, wish.plain, 0,
+                 fmt::format("job {}, which began with what job {} had left, failed",
+                             failed.run.job, failed.from)};
+  const Result<std::string> bytes = read_failed_reads(jobs_path(), failed.run);
+  if (!bytes) return out;
+  const Result<tree::Reads> reads = tree::decode_reads(*bytes);
+  if (!reads) return out;
+  const tree::Entry begun = TRY(trees.open(failed.began_with))->root;
+  out.stands =
+      TRY(tree::changed_reads(trees, begun, now, *reads, 1, home_made_by_prologue_spared(wish.home)))
+          .empty();
+  return out;
+}
+
 Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
   SetupFound out{SetupHow::kCold, wish.plain, 0, "nothing like it has run here"};
   if (wish.which.fresh) {
@@ -71,10 +111,7 @@ Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
   const std::shared_ptr<Volume> volume = TRY(find(wish.volume));
   const RecentUses::Build build(bodies_.uses());
   TreeSet trees(files_, volume->objects_in_memory());
-  const auto spared = [&](const std::string& path, const tree::Entry* before,
-                          const tree::Entry* now) {
-    return is_task_folder(path, wish.home) && is_folder_or_link(before) && is_folder_or_link(now);
-  };
+  const WhatIsSpared spared = task_folder_spared(wish.home);
   const tree::Entry now = TRY(trees.open(wish.plain))->root;
   const std::vector<SetupRecord> records = TRY(setups_.of_family(wish.which.family));
   std::string why;
@@ -104,6 +141,7 @@ Result<SetupFound> FolderStorage::find_setup(const SetupWish& wish) {
                       record.job);
   }
   if (wish.hits_only) return out;
+  if (wish.failed) return after_failure(trees, wish, now);
   for (const SetupRecord& record : records) {
     if (!trees.open(record.plain) || !trees.open(record.left)) continue;
     if (!setups_.reads(record)) continue;  // nothing could be kept of a run that begins with it

@@ -178,6 +178,51 @@ def test_a_workdir_from_outside_is_uploaded_once_and_again_when_it_changes(clust
     assert not os.path.exists(cluster.live("root/sky_workdir/train.txt")), "nothing of it came home"
 
 
+def test_what_a_task_writes_into_an_uploaded_workdir_comes_home(cluster):
+    folder = os.path.join(cluster.home, "elsewhere")
+    os.makedirs(folder)
+    write(os.path.join(folder, "train.txt"), "one\n")
+    text = "name: laptop\nworkdir: .\nrun: cat out/* 2>/dev/null; mkdir -p out; date +%N > out/$(ls out | wc -l)\n"
+    home = cluster.live("root/sky_workdir")
+    for times in range(3):
+        done = launch(cluster, text, cwd=folder)
+        assert done.status == 0 and len(done.out.splitlines()) == times and "conflict" not in done.err, done
+        assert os.listdir(home) == ["out"], "results come home, uploads do not"
+    # Once more, in the very same file system: a result that it writes again is no edit of somebody else's.
+    job = str(max(int(job["job"]) for job in cluster.jobs() if job["name"] == "laptop"))
+    done = cluster.devrun("rerun", job, "--", "sh", "-c", "cat ~/sky_workdir/train.txt; echo again > ~/sky_workdir/more")
+    assert done.status == 0 and done.out == b"one\n" and "conflict" not in done.err, done
+    with open(os.path.join(home, "more"), encoding="ascii") as file:
+        assert file.read() == "again\n"
+    shutil.rmtree(home)
+
+
+def test_a_folder_in_the_place_of_the_workdirs_is_covered(cluster):
+    """What a task without workdir has left there takes nobody's place."""
+    home = cluster.live("root/sky_workdir")
+    done = launch(cluster, "run: echo mine > of-another.txt\n")
+    assert done.status == 0 and os.listdir(home) == ["of-another.txt"], done
+    os.makedirs(cluster.live("work/covered"))
+    write(cluster.live("work/covered/train.txt"), "one\n")
+    write(cluster.live("work/covered/task.yaml"), """
+workdir: .
+setup: pwd
+run: |
+  pwd; ls; ls ~/sky_workdir; echo two > made.txt
+  sleep 4
+""")
+    for listing in (b"task.yaml\ntrain.txt\n", b"made.txt\ntask.yaml\ntrain.txt\n"):
+        done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", "cd /work/covered && devrun launch task.yaml")
+        assert done.status == 0 and "folder of its own" not in done.err, done
+        assert done.out.endswith(b"/root/sky_workdir\n" + listing + listing), done
+        assert os.listdir(home) == ["of-another.txt"], "neither a link nor what was made came there"
+        assert os.path.exists(cluster.live("work/covered/made.txt"))
+    shutil.rmtree(home)
+    # Without it the scripts' link is nobody's result, however long the task runs.
+    done = cluster.devrun("shell", cluster.volume, "--", "sh", "-c", "cd /work/covered && devrun launch task.yaml")
+    assert done.status == 0 and not os.path.lexists(home), done
+
+
 def test_a_mount_from_outside_is_uploaded(cluster):
     path = os.path.join(cluster.home, "settings.json")
     write(path, "{}\n")

@@ -110,7 +110,7 @@ def test_a_folder_that_was_listed_is_an_input_by_its_names(cluster):
     write(f"{folder}/third", "")
     done, job = run(cluster, task)
     assert done.out == b"3\n" and job["setup"]["how"] == "near", (done, job["setup"])
-    assert "/work/proj has other names in it" in job["setup"]["why"], job["setup"]
+    assert "/work/proj/third added to a folder that it lists" in job["setup"]["why"], job["setup"]
 
 
 def test_a_step_that_fails_on_what_it_left_is_run_once_more_without(cluster):

@@ -3,9 +3,10 @@ screen that others have written on, characters of which terminals make something
 import os
 import re
 import signal
+import subprocess
 import time
 
-from harness import own_cluster, wait_until
+from harness import own_cluster, wait_until, write
 from test_top import ENTER, ESCAPE, Pane, select_alone
 
 TICKS = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo tick-$i; sleep 0.1; done"
@@ -267,3 +268,25 @@ def test_cancel_by_name_is_about_that_task_alone(cluster):
         pane.quit()
     assert cluster.show(array)["state"] == "RUNNING"
     cluster.devrun("cancel", str(array))
+
+
+DIRECT = r"""devrun-direct|a terminal whose colours are red, green and blue,
+  RGB, colors#0x1000000, pairs#0x7FFF,
+  setaf=\E[%?%p1%{8}%<%t3%p1%d%e38;2;%p1%{65536}%/%d;%p1%{256}%/%{255}%&%d;%p1%{255}%&%d%;m,
+  setab=\E[%?%p1%{8}%<%t4%p1%d%e48;2;%p1%{65536}%/%d;%p1%{256}%/%{255}%&%d;%p1%{255}%&%d%;m,
+  initc@, ccc@, use=xterm-256color,
+"""
+
+
+def test_true_colour_where_the_terminal_has_it(cluster):
+    source = os.path.join(cluster.home, "direct.ti")
+    write(source, DIRECT)
+    subprocess.run(["tic", "-x", "-o", os.path.join(cluster.home, "terminfo"), source], check=True)
+    with Pane(cluster) as pane:
+        pane.type(f"export TERMINFO={cluster.home}/terminfo TERM=devrun-direct")
+        pane.press(ENTER)
+        pane.start_top()
+        title = pane.tmux("capture-pane", "-p", "-e").splitlines()[0]
+        # 73 of the 256 is 5fafaf, 16 is black.
+        assert "48;2;95;175;175" in title, title
+        pane.quit()

@@ -316,12 +316,14 @@ void Controller::derive(const DeriveRoot& wanted) {
     Derived derived{wanted.task, wanted.attempt, tree};
     if (wanted.setup) {
       const bool hit = wanted.setup->ran || world_.random.chance(400);
-      world_.trace.count(hit ? "setup found" : "setup must run");
-      derived.setup =
-          Derived::Setup{hit                         ? SetupHow::kHit
-                         : world_.random.chance(500) ? SetupHow::kNear
-                                                     : SetupHow::kCold,
-                         wanted.base, wanted.setup->ran ? wanted.setup->ran->job : 0, "chance"};
+      const bool near = !hit && !wanted.setup->failed && world_.random.chance(500);
+      const bool stands = !hit && wanted.setup->failed && world_.random.chance(500);
+      world_.trace.count(hit ? "setup found" : stands ? "setup fails as well" : "setup must run");
+      const JobId from = wanted.setup->ran ? wanted.setup->ran->job : near ? 1 : 0;
+      derived.setup = Derived::Setup{hit    ? SetupHow::kHit
+                                     : near ? SetupHow::kNear
+                                            : SetupHow::kCold,
+                                     wanted.base, from, "chance", stands};
     }
     post(derived);
   });

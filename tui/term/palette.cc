@@ -1,6 +1,7 @@
 #include "tui/term/palette.h"
 
 #include <curses.h>
+#include <term.h>
 
 #include <array>
 #include <cstdlib>
@@ -38,6 +39,20 @@ constexpr std::array<Ink, kStyles> kInks{{
 constexpr short kTitleGroundFew = COLOR_CYAN, kTitleGroundDark = 73, kTitleGroundLight = 24;
 constexpr short kFoundGroundFew = COLOR_YELLOW, kFoundGround = 221;
 
+// Where a colour is itself (TERM=xterm-direct) rather than a place in a palette: red, green and blue of one of the 256.
+int direct_colour(short index) {
+  constexpr int kCubeBegins = 16, kGreysBegin = 232;
+  if (index < kCubeBegins) return index;
+  const auto rgb = [](int red, int green, int blue) { return red << 16 | green << 8 | blue; };
+  if (index >= kGreysBegin) {
+    const int grey = 8 + 10 * (index - kGreysBegin);
+    return rgb(grey, grey, grey);
+  }
+  const auto level = [](int step) { return step == 0 ? 0 : 55 + 40 * step; };
+  const int at = index - kCubeBegins;
+  return rgb(level(at / 36), level(at / 6 % 6), level(at % 6));
+}
+
 short pair_of(Style style) {
   return static_cast<short>(static_cast<int>(style) + 1);
 }
@@ -70,6 +85,8 @@ void make_palette(Colours colours, bool light) {
   if (colours == Colours::kNone) return;
   use_default_colors();
   const bool many = colours == Colours::kMany;
+  const bool direct = many && ::tigetflag("RGB") > 0;
+  const auto shown = [&](short index) { return direct ? direct_colour(index) : index; };
   for (size_t i = 0; i < kInks.size(); ++i) {
     const auto style = static_cast<Style>(i);
     const Ink& ink = kInks[i];
@@ -77,7 +94,8 @@ void make_palette(Colours colours, bool light) {
     if (style == Style::kTitle)
       ground = !many ? kTitleGroundFew : light ? kTitleGroundLight : kTitleGroundDark;
     if (style == Style::kFound) ground = many ? kFoundGround : kFoundGroundFew;
-    init_pair(pair_of(style), !many ? ink.few : light ? ink.light : ink.dark, ground);
+    const short own = !many ? ink.few : light ? ink.light : ink.dark;
+    init_extended_pair(pair_of(style), shown(own), shown(ground));
   }
 }
 

@@ -147,6 +147,17 @@ TEST_F(UpperReaderTest, NewFoldersAndChangedOnesAreTold) {
   EXPECT_EQ(all.count("root/sky_workdir"), 0u);
 }
 
+TEST_F(UpperReaderTest, TheLinkToATasksWorkIsNeverTold) {
+  const auto all = [](const Seen&) { return Choice{true}; };
+  overlay_.mount();
+  fs::create_directories(job("root"));
+  fs::create_symlink("/root/proj", job("root/sky_workdir"));
+  write(job("root/proj/x"), "x");
+  EXPECT_EQ(by_path(told()).count("root/sky_workdir"), 0u);
+  EXPECT_EQ(by_path(read_all(overlay_.view(), all)).count("root/sky_workdir"), 0u);
+  EXPECT_EQ(by_path(read_all(overlay_.view(), all)).count("root/proj/x"), 1u);
+}
+
 TEST_F(UpperReaderTest, DepthCostsFewDescriptors) {
   fs::create_directories(overlay_.folder() / "upper/root/proj");
   int at = ::open((overlay_.folder() / "upper/root/proj").c_str(), O_RDONLY | O_DIRECTORY);

@@ -73,10 +73,16 @@ TEST_F(ReadsTest, ChangedTouchedDeletedAndAddedInputsAreTold) {
             (std::vector<ChangedRead>{{"proj/requirements.txt", How::kTouched}}));
   EXPECT_EQ(
       changed(before, now({train})),
-      (std::vector<ChangedRead>{{"proj/requirements.txt", How::kDeleted}, {"proj", How::kNames}}));
+      (std::vector<ChangedRead>{{"proj/requirements.txt", How::kDeleted}}));
   EXPECT_EQ(
       changed(before, now({file("requirements.txt", "torch"), train, file("setup.cfg", "x")})),
-      (std::vector<ChangedRead>{{"proj/setup.cfg", How::kAdded}, {"proj", How::kNames}}));
+      (std::vector<ChangedRead>{{"proj/setup.cfg", How::kAdded}}));
+  EXPECT_EQ(changed(before, now({file("a.pt", "1"), file("requirements.txt", "torch"), train})),
+            (std::vector<ChangedRead>{{"proj/a.pt", How::kCame}}));
+  EXPECT_EQ(changed(before, now({file("requirements.txt", "torch")})),
+            (std::vector<ChangedRead>{{"proj/train.py", How::kWent}}));
+  EXPECT_EQ(changed(before, now({file("requirements.txt", "torch"), folder("train.py", {})})),
+            (std::vector<ChangedRead>{{"proj/train.py", How::kOtherType}}));
   EXPECT_EQ(changed(before, folder("", {})), (std::vector<ChangedRead>{{"proj", How::kDeleted}}));
   EXPECT_EQ(changed(before, folder("", {file("proj", "no folder")})),
             (std::vector<ChangedRead>{{"proj", How::kChanged}}));
@@ -87,9 +93,25 @@ TEST_F(ReadsTest, WhatIsSparedIsNoChange) {
   const Entry now = folder("", {folder("proj", {})});
   EXPECT_EQ(changed(before, now).size(), 1u);
   const auto spared = [](const std::string& path, const Entry*, const Entry*) {
-    return path == "proj";
+    return path == "proj" ? Spared::kSame : Spared::kNo;
   };
   EXPECT_TRUE(changed_reads(*this, before, now, reads_, 10, spared)->empty());
+}
+
+TEST_F(ReadsTest, AFolderThatCountsAsEmptyWhereItIsMissingMayHaveWhatNobodyAskedFor) {
+  const auto spared = [](const std::string& path, const Entry*, const Entry*) {
+    return path == "proj" ? Spared::kAsEmpty : Spared::kNo;
+  };
+  const Entry without = folder("", {});
+  Reads asked = reads_;
+  asked.folders.at("proj").listed = false;
+  const Entry with_other = folder("", {folder("proj", {file("train.py", "1")})});
+  EXPECT_TRUE(changed_reads(*this, without, with_other, asked, 10, spared)->empty());
+  EXPECT_TRUE(changed_reads(*this, with_other, without, asked, 10, spared)->empty());
+  const Entry with_input = folder("", {folder("proj", {file("requirements.txt", "torch")})});
+  EXPECT_EQ(*changed_reads(*this, with_input, without, asked, 10, spared),
+            (std::vector<ChangedRead>{{"proj/requirements.txt", How::kDeleted}}));
+  EXPECT_EQ(changed_reads(*this, without, with_other, asked, 10)->size(), 1u);
 }
 
 TEST_F(ReadsTest, TheirUnionHasThemAll) {

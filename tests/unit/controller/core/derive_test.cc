@@ -45,6 +45,32 @@ TEST(Derive, ADependentBeginsWithWhatItWaitedFor) {
   EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
 }
 
+TEST(Derive, WhatOthersKeepToThemselvesIsNoPartOfWhatComesHome) {
+  World world;
+  world.derives = false;
+  world.sync(world.hello("n1", 4));
+  JobSpec upload = simple_job();
+  upload.results = Results::kKeep;
+  const JobId kept = world.submit(upload);
+  const JobId other = world.submit(simple_job());
+  JobSpec spec = simple_job();
+  spec.root.tree = digest(9);
+  spec.after_ok = {kept, other};
+  const JobId id = world.submit(spec);
+  world.end("n1", first_try(kept), 0);
+  world.end("n1", first_try(other), 0);
+  DeriveRoot wanted{{id, kNoTask}, 1, "work", digest(9), {first_try(kept), first_try(other)}};
+  wanted.kept = {first_try(kept)};
+  EXPECT_TRUE(world.did(wanted));
+  Derived answer{{id, kNoTask}, 1, digest(7)};
+  answer.volume_tree = digest(8);
+  world.put(answer);
+  EXPECT_EQ(attempt_spec(world.state, first_try(id)).root.tree, digest(7));
+  EXPECT_EQ(volume_tree_of(world.state.jobs.at(id)), digest(8));
+  EXPECT_TRUE(volume_tree_of(world.state.jobs.at(other)).is_zero());
+  EXPECT_EQ(world.replayed(), static_cast<const Ledger&>(world.state));
+}
+
 TEST(Derive, AnArrayThatWaitedHasOneTreeForAllItsTasks) {
   World world;
   world.sync(world.hello("n1", 8));

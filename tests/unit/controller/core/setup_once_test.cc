@@ -96,16 +96,25 @@ TEST_F(SetupOnceTest, ANearRunThatFailsIsRunColdOnceForAllWhoWaited) {
   const JobId other = world_.submit(with_setup(9));
   answer(other, SetupHow::kNear, 8, 9, 3);
   EXPECT_EQ(job(other).setup->run, near);
+  EXPECT_TRUE(attempt_spec(world_.state, first_try(near)).reads_if_failed);
   world_.end(node_of(near), first_try(near), 1);
   EXPECT_EQ(world_.of(near), JobState::kFailed);
   EXPECT_EQ(world_.of(id), JobState::kQueued);
+  for (const JobId waits : {id, other}) {
+    ASSERT_NE(asked(waits), nullptr);
+    EXPECT_EQ(asked(waits)->setup->failed, first_try(near));
+    EXPECT_EQ(asked(waits)->setup->failed_from, 3u);
+    EXPECT_EQ(asked(waits)->setup->began_with, digest(8));
+    EXPECT_EQ(asked(waits)->setup->ran, std::nullopt);
+  }
+  answer(id, SetupHow::kCold, 9, 9);
+  answer(other, SetupHow::kCold, 9, 9);
   const JobId cold = other + 1;
   for (const JobId waits : {id, other}) {
     EXPECT_EQ(job(waits).setup->run, cold);
     EXPECT_EQ(job(waits).setup->how, SetupHow::kCold);
-    EXPECT_NE(job(waits).setup->why.find("which began with what job 3 had left, failed"),
-              std::string::npos);
   }
+  EXPECT_FALSE(attempt_spec(world_.state, first_try(cold)).reads_if_failed);
   EXPECT_EQ(attempt_spec(world_.state, first_try(cold)).root.tree, digest(9));
   EXPECT_EQ(job(cold).spec.setup_run->from, 0u);
   EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
@@ -114,6 +123,21 @@ TEST_F(SetupOnceTest, ANearRunThatFailsIsRunColdOnceForAllWhoWaited) {
     EXPECT_EQ(world_.of(waited), JobState::kFailed);
     EXPECT_EQ(world_.ending(waited).status, 7);
   }
+}
+
+TEST_F(SetupOnceTest, ANearRunThatWouldFailColdAsWellEndsAllWhoWaited) {
+  const JobId id = world_.submit(with_setup(9));
+  answer(id, SetupHow::kNear, 8, 9, 3);
+  const JobId near = id + 1;
+  world_.end(node_of(near), first_try(near), 7);
+  ASSERT_NE(asked(id), nullptr);
+  Derived::Setup stands{SetupHow::kCold, digest(9), 0, "because"};
+  stands.stands = true;
+  world_.put(Derived{{id, kNoTask}, 1, digest(9), stands});
+  EXPECT_EQ(world_.of(id), JobState::kFailed);
+  EXPECT_EQ(world_.ending(id).status, 7);
+  EXPECT_FALSE(world_.state.jobs.contains(near + 1));
+  EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
 }
 
 TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
