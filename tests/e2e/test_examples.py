@@ -4,7 +4,7 @@ import os
 import shutil
 import zipfile
 
-from harness import Skip, add_programs
+from harness import Skip, add_programs, write
 from python_volume import put_python
 from test_launch import EXAMPLES
 
@@ -45,12 +45,20 @@ test_venv_installs_from_a_folder_of_wheels.limit_s = 180
 def put_torch(root):
     """PyTorch of this machine, with what torchrun and its training import."""
     packages = "/usr/lib/python3/dist-packages"
-    shutil.copytree(packages, root + packages, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("sympy", "hypothesis", "pip", "pygments", "include", "test", "tests"))
-    shared = [path for name in ("torch", "numpy", "psutil", "yaml")
-              for path in glob.glob(f"{packages}/{name}/**/*.so*", recursive=True)]
-    add_programs(root, *shared)
+    about = os.path.basename(glob.glob(packages + "/torch-*")[0])
+    for name in ("torch", about, "numpy", "astunparse", "certifi"):
+        shutil.copytree(f"{packages}/{name}", f"{root}{packages}/{name}", dirs_exist_ok=True,
+                        ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("include", "test"))
+    for name in ("six.py", "typing_extensions.py"):
+        shutil.copy(f"{packages}/{name}", root + packages)
+    shared = [path for name in ("torch", "numpy") for path in glob.glob(f"{packages}/{name}/**/*.so*", recursive=True)]
+    add_programs(root, *filter(os.path.exists, shared))
     shutil.copy(shutil.which("torchrun"), root + "/usr/bin/torchrun")
+    # PyTorch 1.13 is older than Python 3.11, where going through an enum's members leaves out the zero.
+    api = f"{root}{packages}/torch/distributed/elastic/multiprocessing/api.py"
+    with open(api, encoding="utf-8") as file:
+        text = file.read()
+    write(api, text.replace("for s in Std:", "for s in Std.__members__.values():"))
 
 
 def test_torchrun_trains_on_two_nodes(cluster):
