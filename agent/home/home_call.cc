@@ -176,7 +176,8 @@ Result<std::optional<HomeSummary>> HomeCall::Sending::run(const std::optional<Up
 bool HomeCall::Sending::write_reads() {
   for (size_t at = 0; at < round_.reads.size(); at += kBlockBytes) {
     pb::HomeUp message;
-    message.set_reads(round_.reads.substr(at, kBlockBytes));
+    const std::string piece = round_.reads.substr(at, kBlockBytes);
+    round_.failed ? message.set_failed_reads(piece) : message.set_reads(piece);
     if (!stream_.write(message)) return false;
   }
   return true;
@@ -186,7 +187,6 @@ Status HomeCall::Sending::tell_all(const std::optional<UpperItem>& first) {
   pb::HomeUp start;
   *start.mutable_start()->mutable_key() = wire::to_proto(round_.key);
   start.mutable_start()->set_final(round_.final);
-  start.mutable_start()->set_failed(round_.failed);
   const Error broken{Code::kUnavailable, "the call broke", {}};
   if (!stream_.write(start)) return broken;
   if (!write_reads()) return broken;

@@ -34,7 +34,8 @@ class NodePaths {
   // Takes what an upper has into `kept` of `id`; the upper is empty then. May be repeated.
   Status merge(const std::string& id, const std::string& upper) const;
   // Removes until no more than `bytes_max` is left, none of those in use, for which it asks only if something has to go.
-  Status evict(int64_t bytes_max, const std::function<std::vector<std::string>()>& ids_in_use) const;
+  Status evict(int64_t bytes_max,
+               const std::function<std::vector<std::string>()>& ids_in_use) const;
 
  private:
   const std::string folder_;

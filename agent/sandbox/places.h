@@ -43,9 +43,9 @@ struct Places {
   std::string container_process() const { return in("container.pid"); }
   std::string settled() const { return in("settled"); }
   std::string left() const { return in("left"); }
-  std::string reads() const { return in("reads"); }        // of a setup step, encode_reads
+  std::string reads() const { return in("reads"); }                // of a setup step, encode_reads
   std::string failed_reads() const { return in("failed.reads"); }  // the same of one that failed
-  std::string released() const { return in("released"); }  // text: when, in microseconds
+  std::string released() const { return in("released"); }          // text: when, in microseconds
 };
 
 }  // namespace devrun::sandbox

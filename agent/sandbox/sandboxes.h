@@ -111,11 +111,11 @@ struct WrittenPlace {
   PathRules paths;
   std::string caller_home;
   Results results = Results::kHome;
-  bool live = false;      // a dev container: it wrote to the live tree
-  bool ended = false;     // nothing of it runs any more, as its exit record says
-  bool released = false;  // only the upper is still kept
-  bool settled = false;   // by settle_written
-  bool left = false;      // by leave_written
+  bool live = false;       // a dev container: it wrote to the live tree
+  bool ended = false;      // nothing of it runs any more, as its exit record says
+  bool released = false;   // only the upper is still kept
+  bool settled = false;    // by settle_written
+  bool left = false;       // by leave_written
   std::string reads = {};  // of a setup step: the file that tells what it read; empty: none
   bool failed = false;     // with `reads`: of one that failed
 };

@@ -108,6 +108,7 @@ Result<TaskPlaces> Places::of(const launch::TaskPlan& task) {
   out.volume = TRY(volume_of(task));
   TRY(find_workdir(task, out));
   for (const launch::PlannedMount& mount : task.mounts) TRY(add(mount, out));
+  cover_what_lies_there(out);
   return out;
 }
 
@@ -217,11 +218,19 @@ Status Places::find_workdir(const launch::TaskPlan& task, TaskPlaces& out) {
                  "a path relative to the current directory"};
   }
   out.workdir = TRY(brought(path, in_home, false, out));
-  // Where nothing lies the scripts make a link, over which renames work as they do in the folder itself.
-  if (out.workdir == path && is_folder_with_files(in_home, path)) {
-    out.paths.push_back({in_home, {}, PathKind::kBound, {}, path});
-  }
   return ok();
+}
+
+// Where nothing lies the scripts make a link, over which renames work as they do in the folder itself. What is mounted below
+// the workdir would not be seen through the cover, and of two that lie in one another neither can cover the other.
+void Places::cover_what_lies_there(TaskPlaces& out) const {
+  const std::string in_home = expanded("~/sky_workdir", home_);
+  if (out.workdir.empty() || !is_in(out.volume, out.workdir)) return;
+  if (is_below(in_home, out.workdir) || is_below(out.workdir, in_home)) return;
+  const bool has_mounts = std::ranges::any_of(
+      out.paths, [&](const PathRule& rule) { return is_below(rule.path, out.workdir); });
+  if (has_mounts || !is_folder_with_files(in_home, out.workdir)) return;
+  out.paths.push_back({in_home, {}, PathKind::kBound, {}, out.workdir});
 }
 
 Status Places::add(const launch::PlannedMount& mount, TaskPlaces& out) {

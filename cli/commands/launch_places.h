@@ -46,6 +46,7 @@ class Places {
  private:
   Result<std::string> volume_of(const launch::TaskPlan& task);
   Status find_workdir(const launch::TaskPlan& task, TaskPlaces& out);
+  void cover_what_lies_there(TaskPlaces& out) const;
   Status add(const launch::PlannedMount& mount, TaskPlaces& out);
   Status add_local(const launch::PlannedMount& mount, TaskPlaces& out);
   Status add_shared(const launch::PlannedMount& mount, TaskPlaces& out);

@@ -48,7 +48,7 @@ struct AttemptSpec {
   // A setup step, run once for jobs of so many ranks: what it asks of its tree is noted. 0: none.
   uint32_t setup_for_ranks = 0;
   bool reads_if_failed = false;  // and is told if it fails, too
-  bool tmp_in_root = false;  // /tmp and /var/tmp are the tree's own
+  bool tmp_in_root = false;      // /tmp and /var/tmp are the tree's own
   Results results = Results::kHome;
   std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
   std::string group_name = {};          // empty: in no group

@@ -23,6 +23,7 @@ DeriveRoot wanted_root(const State& state, const Deriving& deriving) {
   const Job& job = state.jobs.at(deriving.task.job);
   DeriveRoot out{deriving.task, deriving.attempt, job.spec.root.volume, job.spec.root.tree, {}};
   if (deriving.attempt == 1) {
+    out.volume_tree = job.spec.root.volume_tree;
     for (const auto* ids : {&job.spec.after, &job.spec.after_ok, &job.spec.after_fail}) {
       for (const JobId id : *ids) {
         const Job* const before = find_job(state, id);

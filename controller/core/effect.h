@@ -54,6 +54,7 @@ struct DeriveRoot {
   Digest base;
   std::vector<AttemptKey> over;
   std::vector<AttemptKey> kept = {};  // those of `over` that keep to themselves what they wrote
+  Digest volume_tree = {};            // as Root's, of `base`
   // With what a setup step writes laid over all of it, if one that ran would have done the same.
   struct Setup {
     SetupOnce which;

@@ -94,7 +94,8 @@ struct Derived {
     bool stands = false;
   };
   std::optional<Setup> setup = {};
-  Digest volume_tree = {};  // as Root's; zero: nothing that came before keeps to itself what it wrote
+  Digest volume_tree =
+      {};  // as Root's; zero: nothing that came before keeps to itself what it wrote
 };
 // The history has these jobs, durably: they may leave memory.
 struct Archived {

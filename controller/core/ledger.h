@@ -114,7 +114,7 @@ struct Job {
   Digest root;        // of its tasks, if it waited for others: its tree with what these wrote
   bool kept = false;  // cancel_on_disconnect counts for nothing any more
   std::optional<Outcome> outcome;
-  Boxed<SetupUse> setup = {};  // once it is decided
+  Boxed<SetupUse> setup = {};      // once it is decided
   Boxed<Digest> volume_tree = {};  // as Root's, of `root`
   bool operator==(const Job&) const = default;
 };

@@ -89,12 +89,14 @@ bool may_share(const Job& run, const JobSpec& spec) {
           of_run.node_labels == spec.node_labels && of_run.priority >= spec.priority);
 }
 
-// The newest that may be shared; 0: none.
-JobId run_to_share(const State& state, const JobSpec& spec) {
+// The newest that may be shared; 0: none. After a failure that may come of what another had left, only one without that.
+JobId run_to_share(const State& state, const JobSpec& spec, bool cold) {
   const auto live = state.setup_runs.find(spec.setup_once.key);
   if (live == state.setup_runs.end() || spec.setup_once.fresh) return 0;
-  const auto found = std::find_if(live->second.rbegin(), live->second.rend(),
-                                  [&](JobId id) { return may_share(state.jobs.at(id), spec); });
+  const auto found = std::find_if(live->second.rbegin(), live->second.rend(), [&](JobId id) {
+    const Job& run = state.jobs.at(id);
+    return may_share(run, spec) && !(cold && run.spec.setup_run->from != 0);
+  });
   return found == live->second.rend() ? 0 : *found;
 }
 
@@ -150,10 +152,10 @@ void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
 
 void setup_found(Turn& turn, const Job& job, const Derived& found) {
   const Derived::Setup& setup = *found.setup;
-  if (setup.stands) {
-    const Job* const failed = find_job(turn.state, awaited_setup(job));
-    if (failed != nullptr && failed->outcome) return end_with_run(turn, job.id, *failed);
-  }
+  const Job* const before = find_job(turn.state, awaited_setup(job));
+  const bool has_failed = before != nullptr && before->outcome &&
+                          before->outcome->state != JobState::kSucceeded && ran_for(*before, job);
+  if (setup.stands && has_failed) return end_with_run(turn, job.id, *before);
   if (setup.how == SetupHow::kHit) {
     // Of one that ran for this job, or for another while it waited, it stays known how that was.
     const JobId id = awaited_setup(job);
@@ -165,7 +167,7 @@ void setup_found(Turn& turn, const Job& job, const Derived& found) {
     return;
   }
   SetupUse use{setup.how, 0, setup.plain, setup.why};
-  const JobId shared = run_to_share(turn.state, job.spec);
+  const JobId shared = run_to_share(turn.state, job.spec, has_failed);
   if (shared == 0) return begin_run(turn, job, found, std::move(use));
   use.run = shared;
   use.waits = true;

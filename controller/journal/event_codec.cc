@@ -183,7 +183,8 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       }
       std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
       if (m.volume_tree().size() == derived.volume_tree.bytes.size()) {
-        std::copy(m.volume_tree().begin(), m.volume_tree().end(), derived.volume_tree.bytes.begin());
+        std::copy(m.volume_tree().begin(), m.volume_tree().end(),
+                  derived.volume_tree.bytes.begin());
       }
       return EventKind{derived};
     }

@@ -140,10 +140,8 @@ void BringHomeCall::begin() {
     if (!read) return self->end(read.error());
     const Result<AttemptKey> key = wire::from_proto(self->start_.key());
     if (!key) return self->end(key.error());
-    Result<storage::HomeStart> start =
-        home_start(state, self->node_, *key, self->start_.final());
+    Result<storage::HomeStart> start = home_start(state, self->node_, *key, self->start_.final());
     if (!start) return self->end(start.error());
-    start->failed = self->start_.failed();
     const std::string user = find_job(state, key->job)->spec.user;
     const bool queued = self->parts_.home_work.run([self, start = *start, user]() mutable {
       start.applies = start.applies && may_change(self->parts_, user, start.volume);
@@ -200,7 +198,9 @@ Status BringHomeCall::take(HomeMessage message, storage::HomeRound& round) {
       listed_ = true;
       return ok();
     case pb::HomeUp::kReads:
-      return round.reads(told.reads());
+      return round.reads(told.reads(), storage::HomeRound::ReadsOf::kSuccess);
+    case pb::HomeUp::kFailedReads:
+      return round.reads(told.failed_reads(), storage::HomeRound::ReadsOf::kFailure);
     case pb::HomeUp::kUnsent:
       TRY(round.unsent(told.unsent()));
       --awaited_;

@@ -337,7 +337,8 @@ Result<JobSpec> check_again(const devrun::v1::SubmitRequest& request, const JobS
 Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_request_id(request.request_id()));
   JobSpec spec = TRY(wire::from_proto(request.spec()));
-  if (!spec.root.tree.is_zero() || !spec.root.change_sets.empty()) {
+  if (!spec.root.tree.is_zero() || !spec.root.change_sets.empty() ||
+      !spec.root.volume_tree.is_zero()) {
     return invalid("spec.root.tree is the controller's to fill in");
   }
   if (spec.nodes == 0) spec.nodes = 1;

@@ -19,15 +19,16 @@ Result<Digest> left_by(storage::Storage& storage, const DeriveRoot::Setup& setup
                fmt::format("devrun apply {}", setup.ran->job)};
 }
 
-// Without what those wrote that keep it to themselves.
+// Without what those wrote that keep it to themselves, but for what was applied of it.
 Result<Digest> volume_tree(storage::Storage& storage, const DeriveRoot& wanted,
-                           storage::Laid laid) {
-  std::vector<AttemptKey> over = wanted.over;
-  std::erase_if(over, [&](const AttemptKey& key) {
-    return std::ranges::find(wanted.kept, key) != wanted.kept.end();
-  });
-  if (over.empty()) return wanted.base;
-  return storage.derive_tree(wanted.volume, wanted.base, over, laid);
+                           const Digest& given) {
+  std::vector<storage::Layer> over;
+  for (const AttemptKey& key : wanted.over) {
+    const bool kept = std::ranges::find(wanted.kept, key) != wanted.kept.end();
+    over.push_back({key, kept ? storage::Laid::kTaken : storage::Laid::kLeft});
+  }
+  const Digest& base = wanted.volume_tree.is_zero() ? wanted.base : wanted.volume_tree;
+  return storage.derive_volume_tree(wanted.volume, base, over, given);
 }
 
 }  // namespace
@@ -35,10 +36,13 @@ Result<Digest> volume_tree(storage::Storage& storage, const DeriveRoot& wanted,
 Derived derived_root(storage::Storage& storage, const DeriveRoot& wanted) {
   Derived out{wanted.task, wanted.attempt, wanted.base};
   if (!wanted.over.empty()) {
-    const storage::Laid laid = wanted.attempt > 1 ? storage::Laid::kTaken : storage::Laid::kLeft;
-    out.tree = storage.derive_tree(wanted.volume, wanted.base, wanted.over, laid);
-    if (out.tree && !wanted.kept.empty()) {
-      const Result<Digest> of_volume = volume_tree(storage, wanted, laid);
+    const storage::Laid laid = wanted.attempt > 1 ? storage::Laid::kTaken : storage::Laid::kWhole;
+    std::vector<storage::Layer> over;
+    for (const AttemptKey& key : wanted.over) over.push_back({key, laid});
+    out.tree = storage.derive_tree(wanted.volume, wanted.base, over);
+    const bool has_more = !wanted.kept.empty() || !wanted.volume_tree.is_zero();
+    if (out.tree && has_more) {
+      const Result<Digest> of_volume = volume_tree(storage, wanted, *out.tree);
       if (of_volume) {
         out.volume_tree = *of_volume;
       } else {
@@ -64,8 +68,7 @@ Derived derived_root(storage::Storage& storage, const DeriveRoot& wanted) {
     return out;
   }
   out.tree = found->tree;
-  out.setup =
-      Derived::Setup{found->how, plain, found->from, std::move(found->why), found->stands};
+  out.setup = Derived::Setup{found->how, plain, found->from, std::move(found->why), found->stands};
   return out;
 }
 

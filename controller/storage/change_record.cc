@@ -115,6 +115,8 @@ Status write_change_set(const std::string& jobs, const ChangeSet& set) {
                      {"root", hex(set.root)},
                      {"left", hex(set.left)},
                      {"taken", hex(set.taken)},
+                     {"given", hex(set.given)},
+                     {"whole", hex(set.whole)},
                      {"complete", set.complete},
                      {"applies", set.applies},
                      {"changed_us", set.changed.us},
@@ -148,6 +150,8 @@ Result<ChangeSet> read_change_set(const std::string& jobs, const AttemptKey& key
   out.root = digest_of(json, "root");
   out.left = digest_of(json, "left");
   out.taken = digest_of(json, "taken");
+  out.given = digest_of(json, "given");
+  out.whole = digest_of(json, "whole");
   out.complete = json.value("complete", false);
   out.applies = json.value("applies", false);
   out.changed = Time{json.value("changed_us", int64_t{0})};

@@ -80,7 +80,9 @@ class FolderStorage final : public Storage {
   Status read_tree_file(const Digest& tree, const std::string& path, uint64_t bytes_max,
                         const BytesSink& sink) override;
   Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
-                             const std::vector<AttemptKey>& over, Laid laid) override;
+                             const std::vector<Layer>& over) override;
+  Result<Digest> derive_volume_tree(const std::string& volume, const Digest& tree,
+                                    const std::vector<Layer>& over, const Digest& given) override;
 
   Result<SetupFound> find_setup(const SetupWish& wish) override;
   Result<size_t> save_records(const std::string& folder) override;  // store_records.cc

@@ -53,7 +53,6 @@ struct HomeStart {
   Digest given = {};
   // Of a setup step itself: once its last round has come with what it read, it is kept under this.
   std::optional<SetupRun> setup_run = {};
-  bool failed = false;  // final, of a setup step: what it read is kept with its change set alone
 };
 
 // An entry of an upper, as proto/devrun/v1/agent.proto's HomeEntry.
@@ -81,8 +80,9 @@ class HomeRound {
   // So many zeros come next.
   virtual Status zeros(uint64_t entry, uint64_t count) = 0;
   virtual Status unsent(uint64_t entry) = 0;
-  // What a setup step asked of its tree, piece by piece.
-  virtual Status reads(std::string_view data) = 0;
+  // What a setup step asked of its tree, piece by piece. Of one that failed it is kept with its change set alone.
+  enum class ReadsOf : uint8_t { kSuccess, kFailure };
+  virtual Status reads(std::string_view data, ReadsOf of) = 0;
   // Once all is told and has come. Durable when it returns.
   virtual Result<HomeSummary> finish() = 0;
 };
@@ -93,6 +93,10 @@ struct ChangeSet {
   Digest root;
   Digest left;
   Digest taken;
+  // Of a job that was given more than the volume has (HomeStart.plain), once it is complete: all that it began with, and
+  // what it left of that; `root` and `left` are without. Zero: these are `root` and `left`.
+  Digest given = {};
+  Digest whole = {};
   bool complete = false;  // false: only a part of what it wrote has come
   bool applies = false;
   Time changed;
@@ -101,8 +105,13 @@ struct ChangeSet {
 };
 inline constexpr size_t kConflictsRecordedMax = 10'000;
 
-// What of a change set is laid over a tree: all that was written, or what came home.
-enum class Laid : uint8_t { kLeft = 1, kTaken = 2 };
+// What of a change set is laid over a tree: all that was written; what came home; or all that was written, with what was
+// done to what the job had been given besides (deletions of uploads).
+enum class Laid : uint8_t { kLeft = 1, kTaken = 2, kWhole = 3 };
+struct Layer {
+  AttemptKey key;
+  Laid laid = Laid::kWhole;
+};
 
 enum class ChangeState : uint8_t {
   kHome = 1,      // is in the volume, or was when it came

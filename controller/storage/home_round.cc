@@ -239,11 +239,12 @@ Status StoringRound::unsent(uint64_t entry) {
   return ok();
 }
 
-Status StoringRound::reads(std::string_view data) {
+Status StoringRound::reads(std::string_view data, ReadsOf of) {
   if (!start_.setup_run || !start_.final || reads_.size() + data.size() > tree::kReadsBytesMax) {
     return Error{Code::kInvalid, "reads that nobody asked for, or too many", {}};
   }
   reads_ += data;
+  failed_ = of == ReadsOf::kFailure;
   return ok();
 }
 
@@ -298,7 +299,7 @@ Result<Digest> StoringRound::root_without_given(TreeSet& trees) {
 // The step's results are there without a record of it, too: the next launch runs it again.
 void StoringRound::keep_setup(const ChangeSet& set) {
   if (!start_.setup_run || !start_.final || reads_.empty()) return;
-  if (start_.failed) return keep_failed_reads();
+  if (failed_) return keep_failed_reads();
   Result<tree::Reads> reads = tree::decode_reads(reads_);
   const SetupRun& run = *start_.setup_run;
   const SetupRecord record{start_.key.job, start_.volume, run.which, run.plain, set.left, {}};
@@ -312,7 +313,9 @@ void StoringRound::keep_setup(const ChangeSet& set) {
 // For whoever asks whether it would have failed as well without what another one had left.
 void StoringRound::keep_failed_reads() {
   const Status kept = write_failed_reads(parts_.jobs_path, start_.key, reads_);
-  if (!kept) log::warning("what the setup of job {} has read is not kept: {}", start_.key.job, kept.error().message);
+  if (!kept)
+    log::warning("what the setup of job {} has read is not kept: {}", start_.key.job,
+                 kept.error().message);
 }
 
 // The trees as they follow from what was told.
@@ -323,7 +326,7 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
     set = std::move(*known);
   } else if (known.error().code == Code::kNotFound) {
     const Digest root = TRY(root_without_given(trees));
-    set = ChangeSet{start_.key, start_.volume, root, root, root, false, {}, {}, {}};
+    set = ChangeSet{start_.key, start_.volume, root, root, root, {}, {}, false, {}, {}, {}};
   } else {
     return known.error();
   }
@@ -347,11 +350,15 @@ Result<ChangeSet> StoringRound::lay(TreeSet& trees) {
   const tree::Chooser all = [](const std::string&, const tree::Entry*, const tree::Entry*) {
     return true;
   };
-  if (start_.final && !start_.plain.is_zero()) laid = TRY(without_given(trees, laid));
+  std::vector<std::string> written;
+  if (start_.final && !start_.plain.is_zero()) {
+    set.given = start_.root;
+    set.whole = TRY(trees.publish(base, laid, written)).tree;
+    laid = TRY(without_given(trees, laid));
+  }
   const tree::Manifest& root = *TRY(trees.open(set.root));
   const tree::Entry left =
       TRY(tree::select_tree({trees, root.root, laid, root_.lineage, all}, trees.sink()));
-  std::vector<std::string> written;
   set.left = TRY(trees.publish(root, left, written)).tree;
   set.complete = start_.final;
   TRY(sync_with_folders(written));

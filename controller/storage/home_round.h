@@ -33,7 +33,7 @@ class StoringRound final : public HomeRound {
   Status bytes(uint64_t entry, std::string_view data, bool last) override;
   Status zeros(uint64_t entry, uint64_t count) override;
   Status unsent(uint64_t entry) override;
-  Status reads(std::string_view data) override;
+  Status reads(std::string_view data, ReadsOf of) override;
   Result<HomeSummary> finish() override;
 
  private:
@@ -71,7 +71,8 @@ class StoringRound final : public HomeRound {
   // The folders that the last entry is in, outermost first.
   std::vector<std::pair<std::string, tree::UpperFolder*>> open_;
   uint64_t entries_ = 0;
-  std::string reads_;  // of a setup step; empty: nothing was told
+  std::string reads_;    // of a setup step; empty: nothing was told
+  bool failed_ = false;  // with `reads_`: of one that failed
   std::vector<std::string> left_out_;
   std::vector<std::string> copied_up_;  // with several names in the upper's own or the lower tree
   std::map<uint64_t, Wanted> wanted_;   // by place

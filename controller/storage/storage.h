@@ -199,7 +199,12 @@ class Storage {
   // `tree` with what each of these attempts wrote, or what of it came home, laid over it, in order.
   // Published and durable. Change sets that are not there count as empty.
   virtual Result<Digest> derive_tree(const std::string& volume, const Digest& tree,
-                                     const std::vector<AttemptKey>& over, Laid laid) = 0;
+                                     const std::vector<Layer>& over) = 0;
+  // The same, but where it and `given` both have a file and these differ, given's: what a job changes that somebody put over the
+  // volume's is a change of that, and meets the volume's as a conflict.
+  virtual Result<Digest> derive_volume_tree(const std::string& volume, const Digest& tree,
+                                            const std::vector<Layer>& over,
+                                            const Digest& given) = 0;
 
   // Whether a setup step that was kept would do the same in this tree. Published and durable.
   virtual Result<SetupFound> find_setup(const SetupWish& wish) = 0;

@@ -162,18 +162,20 @@ Status FolderStorage::read_tree_file(const Digest& tree, const std::string& path
 }
 
 Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Digest& tree,
-                                          const std::vector<AttemptKey>& over, Laid laid) {
+                                          const std::vector<Layer>& over) {
   const std::shared_ptr<Volume> found = TRY(find(volume));
   const RecentUses::Build build(bodies_.uses());
   TreeSet trees(files_, found->objects_in_memory());
   tree::Manifest at = *TRY(trees.open(tree));
   std::vector<std::string> written;
-  for (const AttemptKey& key : over) {
+  for (const auto& [key, laid] : over) {
     const Result<ChangeSet> set = read_change_set(jobs_path(), key);
     if (!set && set.error().code == Code::kNotFound) continue;
     if (!set) return set.error();
-    const tree::Entry root = TRY(trees.open(set->root))->root;
-    const tree::Entry left = TRY(trees.open(laid == Laid::kLeft ? set->left : set->taken))->root;
+    const bool whole = laid == Laid::kWhole && !set->whole.is_zero();
+    const Digest& wanted = whole ? set->whole : laid == Laid::kTaken ? set->taken : set->left;
+    const tree::Entry root = TRY(trees.open(whole ? set->given : set->root))->root;
+    const tree::Entry left = TRY(trees.open(wanted))->root;
     const tree::Lineage mixed =
         tree::lineage_of(fmt::format("{} over {}", folder_name(key), at.tree.hex()));
     // What the job wrote stays where both changed something: it is laid over.
@@ -184,6 +186,30 @@ Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Diges
   }
   TRY(sync_with_folders(written));
   return at.tree;
+}
+
+Result<Digest> FolderStorage::derive_volume_tree(const std::string& volume, const Digest& tree,
+                                                 const std::vector<Layer>& over,
+                                                 const Digest& given) {
+  const Digest plain = TRY(derive_tree(volume, tree, over));
+  const std::shared_ptr<Volume> found = TRY(find(volume));
+  const RecentUses::Build build(bodies_.uses());
+  TreeSet trees(files_, found->objects_in_memory());
+  const tree::Manifest base = *TRY(trees.open(plain));
+  const tree::Entry other = TRY(trees.open(given))->root;
+  const tree::Chooser of_both = [](const std::string&, const tree::Entry* ours,
+                                   const tree::Entry* theirs) {
+    const auto is_file = [](const tree::Entry* one) {
+      return one != nullptr && one->type != tree::EntryType::kDirectory;
+    };
+    return is_file(ours) && is_file(theirs);
+  };
+  const tree::Entry mixed =
+      TRY(tree::select_tree({trees, base.root, other, base.lineage, of_both}, trees.sink()));
+  std::vector<std::string> written;
+  const Digest out = TRY(trees.publish(base, mixed, written)).tree;
+  TRY(sync_with_folders(written));
+  return out;
 }
 
 void FolderStorage::finish_homing() {
@@ -210,7 +236,9 @@ Result<std::vector<Digest>> FolderStorage::trees_of_change_sets(const CollectReq
     const ChangeSet set = TRY(read_change_set(jobs_path(), key));
     const bool is_young = set.changed + request.retention.age > clock_now();
     if (!is_young && !jobs.contains(set.root)) continue;
-    for (const Digest& tree : {set.root, set.left, set.taken}) out.push_back(tree);
+    for (const Digest& tree : {set.root, set.left, set.taken, set.given, set.whole}) {
+      if (!tree.is_zero()) out.push_back(tree);
+    }
   }
   return out;
 }

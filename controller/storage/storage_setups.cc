@@ -96,9 +96,9 @@ Result<SetupFound> FolderStorage::after_failure(TreeSet& trees, const SetupWish&
   const Result<tree::Reads> reads = tree::decode_reads(*bytes);
   if (!reads) return out;
   const tree::Entry begun = TRY(trees.open(failed.began_with))->root;
-  out.stands =
-      TRY(tree::changed_reads(trees, begun, now, *reads, 1, home_made_by_prologue_spared(wish.home)))
-          .empty();
+  out.stands = TRY(tree::changed_reads(trees, begun, now, *reads, 1,
+                                       home_made_by_prologue_spared(wish.home)))
+                   .empty();
   return out;
 }
 

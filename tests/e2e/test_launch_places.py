@@ -197,6 +197,31 @@ def test_what_a_task_writes_into_an_uploaded_workdir_comes_home(cluster):
     shutil.rmtree(home)
 
 
+def test_what_was_brought_is_never_laid_over_an_edit(cluster):
+    folder = os.path.join(cluster.home, "notes")
+    os.makedirs(folder)
+    write(os.path.join(folder, "notes.txt"), "of the laptop\n")
+    os.makedirs(cluster.live("root/sky_workdir"))
+    write(cluster.live("root/sky_workdir/notes.txt"), "of the dev container\n")
+    done = launch(cluster, "name: notes\nworkdir: .\nrun: cat notes.txt; echo more >> notes.txt\n", cwd=folder)
+    assert done.status == 0 and done.out == b"of the laptop\n" and "devrun apply" in done.err, done
+    with open(cluster.live("root/sky_workdir/notes.txt"), encoding="ascii") as file:
+        assert file.read() == "of the dev container\n"
+    shutil.rmtree(cluster.live("root/sky_workdir"))
+
+
+def test_what_a_stage_removes_of_what_was_brought_is_gone_for_the_next(cluster):
+    folder = os.path.join(cluster.home, "stages")
+    os.makedirs(folder)
+    for name in ("new.txt", "old.txt"):
+        write(os.path.join(folder, name), name + "\n")
+    stages = "name: stages\n---\nname: a\nworkdir: .\nrun: rm old.txt; mv new.txt newer.txt\n---\nname: b\nworkdir: .\nrun: ls\n"
+    done = launch(cluster, stages, cwd=folder)
+    assert done.status == 0 and done.out == b"newer.txt\n", done
+    assert os.listdir(cluster.live("root/sky_workdir")) == ["newer.txt"], done
+    shutil.rmtree(cluster.live("root/sky_workdir"))
+
+
 def test_a_folder_in_the_place_of_the_workdirs_is_covered(cluster):
     """What a task without workdir has left there takes nobody's place."""
     home = cluster.live("root/sky_workdir")

@@ -314,6 +314,7 @@ void Controller::derive(const DeriveRoot& wanted) {
     Digest tree;
     for (uint8_t& byte : tree.bytes) byte = static_cast<uint8_t>(world_.random.between(1, 255));
     Derived derived{wanted.task, wanted.attempt, tree};
+    if (!wanted.kept.empty()) derived.volume_tree = wanted.base;
     if (wanted.setup) {
       const bool hit = wanted.setup->ran || world_.random.chance(400);
       const bool near = !hit && !wanted.setup->failed && world_.random.chance(500);

@@ -71,9 +71,8 @@ TEST_F(ReadsTest, ChangedTouchedDeletedAndAddedInputsAreTold) {
             (std::vector<ChangedRead>{{"proj/requirements.txt", How::kChanged}}));
   EXPECT_EQ(changed(before, now({file("requirements.txt", "torch", 2), train})),
             (std::vector<ChangedRead>{{"proj/requirements.txt", How::kTouched}}));
-  EXPECT_EQ(
-      changed(before, now({train})),
-      (std::vector<ChangedRead>{{"proj/requirements.txt", How::kDeleted}}));
+  EXPECT_EQ(changed(before, now({train})),
+            (std::vector<ChangedRead>{{"proj/requirements.txt", How::kDeleted}}));
   EXPECT_EQ(
       changed(before, now({file("requirements.txt", "torch"), train, file("setup.cfg", "x")})),
       (std::vector<ChangedRead>{{"proj/setup.cfg", How::kAdded}}));

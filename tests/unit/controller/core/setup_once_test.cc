@@ -140,6 +140,23 @@ TEST_F(SetupOnceTest, ANearRunThatWouldFailColdAsWellEndsAllWhoWaited) {
   EXPECT_EQ(world_.replayed(), static_cast<const Ledger&>(world_.state));
 }
 
+TEST_F(SetupOnceTest, AfterANearFailureNobodysNearRunIsShared) {
+  const JobId id = world_.submit(with_setup(9));
+  answer(id, SetupHow::kNear, 8, 9, 3);
+  const JobId near = id + 1;
+  const JobId other = world_.submit(with_setup(10));
+  answer(other, SetupHow::kNear, 11, 10, 3);
+  EXPECT_EQ(job(other).setup->run, near);
+  world_.end(node_of(near), first_try(near), 1);
+  answer(other, SetupHow::kNear, 11, 10, 3);  // another tree: that failure says nothing of it
+  const JobId second = other + 1;
+  EXPECT_EQ(job(other).setup->run, second);
+  answer(id, SetupHow::kCold, 9, 9);
+  const JobId cold = second + 1;
+  EXPECT_EQ(job(id).setup->run, cold);
+  EXPECT_EQ(job(cold).spec.setup_run->from, 0u);
+}
+
 TEST_F(SetupOnceTest, AMissIsAJobOfItsOwnAndTheOtherBeginsWithWhatItLeft) {
   JobSpec gang = with_setup(9);
   gang.nodes = 2;

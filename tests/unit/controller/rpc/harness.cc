@@ -116,8 +116,12 @@ class MemoryStorage final : public storage::Storage {
   Result<storage::SetupFound> find_setup(const storage::SetupWish& wish) override {
     return storage::SetupFound{SetupHow::kCold, wish.plain, 0, "nothing is kept"};
   }
-  Result<Digest> derive_tree(const std::string&, const Digest& tree, const std::vector<AttemptKey>&,
-                             storage::Laid) override {
+  Result<Digest> derive_tree(const std::string&, const Digest& tree,
+                             const std::vector<storage::Layer>&) override {
+    return tree;
+  }
+  Result<Digest> derive_volume_tree(const std::string&, const Digest& tree,
+                                    const std::vector<storage::Layer>&, const Digest&) override {
     return tree;
   }
   Result<storage::Collected> collect(const storage::CollectRequest&) override { return absent(); }
