@@ -71,7 +71,11 @@ Result<CdiSpec> load_cdi(const std::string& driver_root) {
     for (const auto& file : files) {
       const std::string text = TRY(read_file(file.string(), kFileBytesMax));
       Result<CdiSpec> spec = parse_cdi(text);
-      if (!spec) return std::move(spec).error().context(file.string());
+      if (!spec) {
+        Error error = std::move(spec).error().context(file.string());
+        error.hint = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, on the node";
+        return error;
+      }
       if (spec->devices.empty()) continue;
       add(out.all, std::move(spec->all));
       for (auto& [name, edits] : spec->devices) out.devices[name] = std::move(edits);

@@ -5,9 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/gpu/driver_files.h"
 #include "common/model/gpu_names.h"
-#include "common/runtime/child.h"
 
 namespace devrun::gpu {
 
@@ -15,7 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kStatusNoLibrary = 3;  // agent/gpu_probe/status.h
 constexpr size_t kGpusMax = 256;
 constexpr uint32_t kAmdLinks = 1000;  // each driver counts its groups from 1
 constexpr size_t kWordsOfErrorMax = 200;
@@ -35,6 +32,7 @@ Facts facts_of(const Json& in) {
     out.xids.push_back({xid.at("code").get<uint32_t>(), xid.at("ago").get<int64_t>()});
   }
   out.missing = in.value("missing", "");
+  out.listed = in.value("listed", true);
   if (!out.missing.empty()) return out;
   out.uncorrected_errors = in.at("uncorrected").get<uint64_t>();
   out.remap_failed = in.at("remap_failed").get<bool>();
@@ -56,7 +54,8 @@ FoundGpu gpu_of(const Json& in) {
   out.gpu.link = in.at("link").get<uint32_t>();
   if (out.maker == Maker::kAmd && out.gpu.link != 0) out.gpu.link += kAmdLinks;
   out.gpu.numa = static_cast<uint32_t>(std::max(-1, in.at("numa").get<int>()) + 1);
-  out.sample.busy_percent = std::min(100U, in.at("busy").get<uint32_t>());
+  out.busy_told = in.contains("busy");
+  out.sample.busy_percent = std::min(100U, in.value("busy", 0U));
   out.sample.memory_bytes = in.at("used").get<int64_t>();
   out.sample.memory_total_bytes = out.gpu.memory_bytes;
   out.sample.temperature_c = in.at("temperature").get<uint32_t>();
@@ -81,8 +80,14 @@ FoundGpu slice_of(const FoundGpu& whole, const Json& in) {
   out.gpu.name = in.at("name").get<std::string>();
   out.gpu.slice = profile_of(out.gpu.name);
   out.gpu.type = whole.gpu.type + "-" + out.gpu.slice;
-  out.gpu.memory_bytes = in.at("memory").get<int64_t>();
   out.gpu.link = 0;
+  if (in.contains("missing")) {
+    out.facts.missing = in.at("missing").get<std::string>();
+    out.gpu.memory_bytes = 0;
+    out.sample = {};
+    return out;
+  }
+  out.gpu.memory_bytes = in.at("memory").get<int64_t>();
   out.gpu_instance = in.at("gpu_instance").get<uint32_t>();
   out.compute_instance = in.at("compute_instance").get<uint32_t>();
   out.sample.memory_bytes = in.at("used").get<int64_t>();
@@ -122,27 +127,8 @@ std::vector<std::string> probe_words(const std::string& program, const std::stri
                                      const std::vector<std::string>& more) {
   std::vector<std::string> out{program};
   out.insert(out.end(), more.begin(), more.end());
-  if (driver_root == "/") return out;
-  out.insert(out.end(), {"--root", driver_root});
-  // One that is not there is none: not that of the loader's own folders.
-  const std::string library = find_library(driver_root, "libnvidia-ml.so.1");
-  out.insert(out.end(), {"--library", library.empty() ? driver_root + "/none" : library});
+  if (driver_root != "/") out.insert(out.end(), {"--root", driver_root});
   return out;
-}
-
-Result<FoundRound> find_gpus(const std::string& program, const std::string& driver_root) {
-  const ChildResult ended = TRY(run_child(probe_words(program, driver_root, {})));
-  if (ended.exit_status == kStatusNoLibrary) return FoundRound{};
-  if (ended.exit_status != 0) {
-    return Error{
-        Code::kUnavailable,
-        fmt::format("the GPU driver does not answer: {}", ended.out.substr(0, kWordsOfErrorMax)),
-        "nvidia-smi"};
-  }
-  // Words of the driver's own may come before it, on stderr.
-  const size_t at = ended.out.find('{');
-  if (at == std::string::npos) return parse_round(ended.out);
-  return parse_round(std::string_view(ended.out).substr(at));
 }
 
 std::vector<FoundGpu> share_of(const std::vector<FoundGpu>& all, uint32_t part, uint32_t parts) {

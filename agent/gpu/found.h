@@ -18,6 +18,7 @@ enum class Maker { kNvidia, kAmd };
 // What speaks for or against a GPU, before anybody has judged (health.h).
 struct Facts {
   std::string missing;              // why it does not answer; empty: it does
+  bool listed = true;               // with `missing`: the driver says that there is one
   uint64_t uncorrected_errors = 0;  // of its memory, since its last reset
   bool remap_failed = false;
   int recovery = -1;  // NVML's recovery action; -1: not told
@@ -28,6 +29,8 @@ struct Facts {
   };
   std::vector<Xid> xids = {};
   bool sliced = false;  // in MIG mode, with no slice
+  std::string lacks =
+      {};  // what its programs need of the machine and is not there (device_nodes.h)
   bool operator==(const Facts&) const = default;
 };
 
@@ -42,6 +45,7 @@ struct FoundGpu {
   std::string parent = {};  // with gpu.slice: the UUID of its GPU
   Facts facts = {};
   GpuSample sample = {};  // without `index` and processes' keys
+  bool busy_told = true;  // false: its driver tells no use, so that 0 is not idleness
   bool operator==(const FoundGpu&) const = default;
 };
 
@@ -56,9 +60,6 @@ Result<FoundRound> parse_round(std::string_view line);
 // The program's words for a driver that is installed below `driver_root`, "/" as a rule. `more` first.
 std::vector<std::string> probe_words(const std::string& program, const std::string& driver_root,
                                      const std::vector<std::string>& more);
-
-// One round. Empty if there is no driver; kUnavailable if it does not answer. Blocking; once a start.
-Result<FoundRound> find_gpus(const std::string& program, const std::string& driver_root);
 
 // Part `part` (from 1) of `parts` when several nodes share a machine: each GPU, with its slices, belongs to one of them. By
 // their numbers.

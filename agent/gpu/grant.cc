@@ -9,8 +9,7 @@
 #include <filesystem>
 
 #include "agent/gpu/cdi.h"
-#include "common/base/parse_number.h"
-#include "common/runtime/file.h"
+#include "agent/gpu/slice_nodes.h"
 
 namespace devrun::gpu {
 
@@ -21,8 +20,6 @@ constexpr const char* kControlNode = "/dev/nvidiactl";
 constexpr std::array<const char*, 3> kSharedNodes = {"/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
                                                      "/dev/nvidia-modeset"};
 constexpr const char* kComputeNode = "/dev/kfd";  // AMD's: beside /dev/dri/renderDN
-constexpr const char* kSliceMinors = "/proc/driver/nvidia-caps/mig-minors";
-constexpr size_t kListBytesMax = 1 << 20;
 constexpr const char* kNetworkFolder = "/dev/infiniband";
 constexpr const char* kGpuDirectNode = "/dev/gdrdrv";
 
@@ -34,7 +31,7 @@ Result<DeviceNode> node_at(const std::string& host_path, const std::string& path
   struct stat st {};
   if (::stat(host_path.c_str(), &st) != 0 || (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))) {
     return Error{Code::kNotFound, fmt::format("{} is no device", host_path),
-                 "nvidia-modprobe -u -c 0, on the node"};
+                 "nvidia-modprobe -u -c=0, on the node"};
   }
   return DeviceNode{path, S_ISCHR(st.st_mode) ? 'c' : 'b', major(st.st_rdev), minor(st.st_rdev)};
 }
@@ -52,20 +49,29 @@ void add_file(Grant& out, BoundFile file) {
 }
 
 // Libraries and programs go where ours look for them; sockets and the like below /run stay; the rest (firmware, graphics)
-// computes nothing.
-void add_mount(Grant& out, const std::string& root, const CdiEdits::Mount& mount) {
+// computes nothing. A library or program that is gone is an error, as it is with NVIDIA's own runtime, which has the kernel
+// refuse the mount: such a specification is of another driver than the one that is loaded. Sockets come and go with daemons.
+Status add_mount(Grant& out, const std::string& root, const CdiEdits::Mount& mount) {
   const std::string source = below(root, mount.host_path);
-  struct stat st {};
-  if (::stat(source.c_str(), &st) != 0) return;
   const std::string name = mount.host_path.substr(mount.host_path.rfind('/') + 1);
   const std::string& place = mount.container_path;
-  if (name.find(".so") != std::string::npos && S_ISREG(st.st_mode)) {
+  const bool is_library = name.find(".so") != std::string::npos;
+  const bool is_program = place.find("/bin/") != std::string::npos;
+  struct stat st {};
+  if (::stat(source.c_str(), &st) != 0) {
+    if (!is_library && !is_program) return ok();
+    return Error{Code::kNotFound,
+                 fmt::format("{}, which the node's CDI specification names, is not there", source),
+                 "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, on the node"};
+  }
+  if (is_library && S_ISREG(st.st_mode)) {
     for (BoundFile& file : bound_library(source)) add_file(out, std::move(file));
-  } else if (place.find("/bin/") != std::string::npos) {
+  } else if (is_program) {
     add_file(out, {source, std::string(kProgramFolder) + "/" + name});
   } else if (place.starts_with("/run/") && !place.starts_with("/run/devrun")) {
     add_file(out, {source, place});
   }
+  return ok();
 }
 
 Status add_edits(Grant& out, const std::string& root, const CdiEdits& edits) {
@@ -73,7 +79,7 @@ Status add_edits(Grant& out, const std::string& root, const CdiEdits& edits) {
     if (!node.path.starts_with("/dev/")) continue;
     add_node(out, TRY(node_at(below(root, node.host_path), node.path)));
   }
-  for (const CdiEdits::Mount& mount : edits.mounts) add_mount(out, root, mount);
+  for (const CdiEdits::Mount& mount : edits.mounts) TRY(add_mount(out, root, mount));
   return ok();
 }
 
@@ -104,22 +110,9 @@ void add_if_there(Grant& out, const std::string& root, const std::string& path) 
   if (node) add_node(out, std::move(*node));
 }
 
-// "gpu0/gi3/access 30" a line: the minor numbers of nvidia-caps.
 Status add_slice(Grant& out, const std::string& root, const FoundGpu& found) {
-  const std::string list = TRY(read_file(below(root, kSliceMinors), kListBytesMax));
-  const std::string instance = fmt::format("gpu{}/gi{}/", found.minor, found.gpu_instance);
-  for (const std::string& part :
-       {instance + "access ", fmt::format("{}ci{}/access ", instance, found.compute_instance)}) {
-    const size_t at = ("\n" + list).find("\n" + part);
-    const std::string rest = at == std::string::npos ? "" : list.substr(at + part.size());
-    const auto minor = parse_number<uint32_t>(std::string_view(rest).substr(0, rest.find('\n')));
-    if (!minor) {
-      return Error{Code::kNotFound,
-                   fmt::format("{} does not name the slice {}", kSliceMinors, found.gpu.uuid),
-                   "nvidia-smi -L, on the node"};
-    }
-    const std::string path = fmt::format("/dev/nvidia-caps/nvidia-cap{}", *minor);
-    add_node(out, TRY(node_at(below(root, path), path)));
+  for (const SliceNode& node : TRY(slice_nodes(root, found))) {
+    add_node(out, TRY(node_at(below(root, node.path), node.path)));
   }
   return ok();
 }

@@ -72,7 +72,8 @@ std::string trouble_of(const Facts& facts) {
                        facts.uncorrected_errors, facts.uncorrected_errors == 1 ? "" : "s", also);
   }
   if (!cause.empty()) return cause;
-  return facts.sliced ? "it is in MIG mode, and has no slices" : "";
+  if (facts.sliced) return "it is in MIG mode, and has no slices";
+  return facts.lacks;
 }
 
 }  // namespace devrun::gpu

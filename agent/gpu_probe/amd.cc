@@ -97,8 +97,8 @@ void look_at(const fs::path& device, Device& out) {
   out.used_bytes = static_cast<uint64_t>(number_in(device / "mem_info_vram_used", 0));
   const int64_t total = number_in(device / "mem_info_vram_total", 0);
   if (total > 0) out.memory_bytes = static_cast<uint64_t>(total);
-  const int64_t busy = number_in(device / "gpu_busy_percent", 0);
-  out.busy_percent = static_cast<uint32_t>(std::clamp<int64_t>(busy, 0, 100));
+  const int64_t busy = number_in(device / "gpu_busy_percent", -1);
+  if (busy >= 0) out.busy_percent = static_cast<int>(std::min<int64_t>(busy, 100));
   out.temperature_c = static_cast<uint32_t>(sensor(device, {"temp1_input"}) / 1000);
   out.power_mw = static_cast<uint32_t>(sensor(device, {"power1_average", "power1_input"}) / 1000);
   out.numa = static_cast<int>(number_in(device / "numa_node", -1));

@@ -32,10 +32,11 @@ struct Arguments {
 };
 
 // As agent/gpu/driver_files.cc looks for it; the loader's own where the driver is installed as usual.
-std::string cuda_below(const std::string& root) {
-  const std::string name = "libcuda.so.1";
+std::string library_below(const std::string& root, const std::string& name) {
   if (root == "/") return name;
-  for (const char* folder : {"/usr/lib/x86_64-linux-gnu/", "/usr/lib64/", "/usr/lib/"}) {
+  for (const char* folder :
+       {"/usr/lib/x86_64-linux-gnu/", "/lib/x86_64-linux-gnu/", "/usr/lib64/", "/lib64/",
+        "/usr/lib/", "/usr/local/nvidia/lib64/", "/opt/nvidia/driver/lib64/"}) {
     const std::string path = root + folder + name;
     if (access(path.c_str(), R_OK) == 0) return path;
   }
@@ -72,11 +73,17 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (arguments.check) {
-    return check_gpus(arguments.library.empty() ? cuda_below(arguments.root) : arguments.library);
+    return check_gpus(arguments.library.empty() ? library_below(arguments.root, "libcuda.so.1")
+                                                : arguments.library);
   }
   Nvml nvml;
-  const int opened = nvml.open(arguments.library.empty() ? "libnvidia-ml.so.1" : arguments.library);
-  for (;;) {
+  for (int opened = -1;;) {
+    // Also beside GPUs of another maker: its driver may come later.
+    if (opened != 0) {
+      opened =
+          nvml.open(arguments.library.empty() ? library_below(arguments.root, "libnvidia-ml.so.1")
+                                              : arguments.library);
+    }
     Round round;
     if (opened == 0) nvml.look(arguments.root, round);
     const bool amd = look_at_amd(arguments.root, round);

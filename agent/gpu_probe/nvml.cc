@@ -15,7 +15,8 @@ namespace devrun::gpu_probe {
 namespace {
 
 constexpr unsigned kTextMax = 128;
-constexpr unsigned kProcessesMax = 256;
+constexpr size_t kProcessesAtFirst = 256;
+constexpr size_t kProcessesMax = 16384;
 constexpr size_t kXidsMax = 8;
 constexpr int kUncorrected = 1, kSinceReset = 0;  // NVML_MEMORY_ERROR_TYPE_…, NVML_VOLATILE_ECC
 constexpr int kGpuSensor = 0;
@@ -30,14 +31,31 @@ std::string text(int (*call)(NvmlDevice, char*, unsigned), NvmlDevice device) {
   return call(device, out, sizeof out) == kNvmlSuccess ? out : "";
 }
 
+// What programs use: the first version of the call counts what the driver keeps for itself, too.
+int memory_of(const NvmlCalls& calls, NvmlDevice device, NvmlMemory& out) {
+  NvmlMemoryV2 newer{};
+  newer.version = kNvmlMemoryV2;
+  if (calls.memory_v2 != nullptr && calls.memory_v2(device, &newer) == kNvmlSuccess) {
+    out = {newer.total, newer.free, newer.used};
+    return kNvmlSuccess;
+  }
+  return calls.memory(device, &out);
+}
+
 std::vector<Process> processes_of(const NvmlCalls& calls, NvmlDevice device) {
   std::vector<Process> out;
   if (calls.processes == nullptr) return out;
-  std::vector<NvmlProcess> found(kProcessesMax);
-  unsigned count = kProcessesMax;
-  const int status = calls.processes(device, &count, found.data());
-  if (status != kNvmlSuccess) return out;
-  for (unsigned i = 0; i < std::min(count, kProcessesMax); ++i) {
+  std::vector<NvmlProcess> found(kProcessesAtFirst);
+  unsigned count = 0;
+  for (;;) {
+    count = static_cast<unsigned>(found.size());
+    const int status = calls.processes(device, &count, found.data());
+    if (status == kNvmlSuccess) break;
+    if (status != kNvmlTooSmall || found.size() >= kProcessesMax) return out;
+    // `count` is how many there are; more may begin meanwhile.
+    found.resize(std::min<size_t>(kProcessesMax, std::max<size_t>(count, found.size()) * 2));
+  }
+  for (unsigned i = 0; i < std::min<size_t>(count, found.size()); ++i) {
     const uint64_t memory = found[i].memory == kNvmlNotTold ? 0 : found[i].memory;
     out.push_back({found[i].pid, memory, program_of(found[i].pid)});
   }
@@ -59,7 +77,39 @@ int recovery_of(const NvmlCalls& calls, NvmlDevice device) {
   return static_cast<int>(field.value.ui);
 }
 
-void look_at_slices(const NvmlCalls& calls, NvmlDevice device, Device& out) {
+std::string words_for(const NvmlCalls& calls, int code) {
+  return calls.error_text == nullptr ? "an error" : calls.error_text(code);
+}
+
+// `uuids`: those of earlier rounds, by number. False: there is no such slice.
+bool look_at_slice(const NvmlCalls& calls, NvmlDevice device,
+                   std::map<unsigned, std::string>& uuids, Slice& slice) {
+  NvmlDevice handle = nullptr;
+  std::string& known = uuids[slice.number];
+  int code = calls.mig_handle(device, slice.number, &handle);
+  if (code == kNvmlNotFound || code == kNvmlInvalid) known.clear();
+  if (code == kNvmlSuccess && handle != nullptr) {
+    const std::string uuid = text(calls.uuid, handle);
+    if (!uuid.empty()) known = uuid;
+    slice.name = text(calls.name, handle);
+    NvmlMemory memory{};
+    code = memory_of(calls, handle, memory);
+    slice.memory_bytes = memory.total;
+    slice.used_bytes = memory.used;
+    for (const auto& [call, out] : {std::pair(calls.gpu_instance, &slice.gpu_instance),
+                                    std::pair(calls.compute_instance, &slice.compute_instance)}) {
+      if (code == kNvmlSuccess) code = call == nullptr ? kNvmlNotFound : call(handle, out);
+    }
+    if (code == kNvmlSuccess && uuid.empty()) slice.missing = "it does not tell its UUID";
+  }
+  slice.uuid = known;
+  if (code != kNvmlSuccess) slice.missing = words_for(calls, code);
+  if (slice.missing.empty()) slice.processes = processes_of(calls, handle);
+  return !slice.uuid.empty();
+}
+
+void look_at_slices(const NvmlCalls& calls, NvmlDevice device,
+                    std::map<unsigned, std::string>& uuids, Device& out) {
   unsigned mode = 0;
   unsigned pending = 0;
   if (calls.mig_mode == nullptr || calls.mig_handle == nullptr || calls.mig_most == nullptr) return;
@@ -68,23 +118,9 @@ void look_at_slices(const NvmlCalls& calls, NvmlDevice device, Device& out) {
   unsigned most = 0;
   if (calls.mig_most(device, &most) != kNvmlSuccess) return;
   for (unsigned i = 0; i < most; ++i) {
-    NvmlDevice handle = nullptr;
-    NvmlMemory memory{};
-    if (calls.mig_handle(device, i, &handle) != kNvmlSuccess || handle == nullptr) continue;
     Slice slice;
     slice.number = i;
-    slice.uuid = text(calls.uuid, handle);
-    slice.name = text(calls.name, handle);
-    if (slice.uuid.empty() || calls.memory(handle, &memory) != kNvmlSuccess) continue;
-    if (calls.gpu_instance == nullptr || calls.compute_instance == nullptr ||
-        calls.gpu_instance(handle, &slice.gpu_instance) != kNvmlSuccess ||
-        calls.compute_instance(handle, &slice.compute_instance) != kNvmlSuccess) {
-      continue;
-    }
-    slice.memory_bytes = memory.total;
-    slice.used_bytes = memory.used;
-    slice.processes = processes_of(calls, handle);
-    out.slices.push_back(std::move(slice));
+    if (look_at_slice(calls, device, uuids, slice)) out.slices.push_back(std::move(slice));
   }
 }
 
@@ -130,25 +166,39 @@ struct Nvml::Seen {
   std::string uuid;
   NvmlDevice handle = nullptr;
   bool registered = false;
+  std::map<unsigned, std::string> slices;  // UUIDs
   std::map<uint32_t, Clock::time_point> xids;
+
+  std::vector<Xid> told_xids() const {
+    std::vector<Xid> out;
+    for (const auto& [code, at] : xids) {
+      const auto ago = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - at);
+      out.push_back({code, ago.count()});
+    }
+    return out;
+  }
 };
 
 Nvml::Nvml() : calls_(std::make_unique<NvmlCalls>()) {}
 Nvml::~Nvml() = default;
 
 int Nvml::open(const std::string& library) {
+  const auto say = [this](const std::string& words) {
+    if (words == said_) return;
+    said_ = words;
+    std::fprintf(stderr, "%s\n", words.c_str());
+  };
   void* const opened = dlopen(library.c_str(), RTLD_NOW);
   if (opened == nullptr) {
-    std::fprintf(stderr, "%s\n", dlerror());
+    say(dlerror());
     return kStatusNoLibrary;
   }
   if (!calls_->find(opened)) {
-    std::fprintf(stderr, "%s lacks functions that are needed\n", library.c_str());
+    say(library + " lacks functions that are needed");
     return kStatusRefused;
   }
   if (const int code = calls_->init(); code != kNvmlSuccess) {
-    std::fprintf(stderr, "nvmlInit: %s\n",
-                 calls_->error_text == nullptr ? "?" : calls_->error_text(code));
+    say("nvmlInit: " + words_for(*calls_, code));
     return kStatusRefused;
   }
   has_events_ = calls_->events != nullptr && calls_->register_events != nullptr &&
@@ -170,19 +220,16 @@ void Nvml::look_at(unsigned index, const std::string& root, Device& out) {
   out.index = index;
   Seen& seen = seen_[index];
   out.uuid = seen.uuid;
-  for (const auto& [code, at] : seen.xids) {
-    out.xids.push_back(
-        {code, std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - at).count()});
-  }
+  out.xids = seen.told_xids();
   NvmlDevice device = nullptr;
   NvmlMemory memory{};
   const auto missing = [&](int code) {
     if (code == kNvmlSuccess) return false;
-    out.missing = calls.error_text == nullptr ? "an error" : calls.error_text(code);
+    out.missing = words_for(calls, code);
     return true;
   };
   if (missing(calls.handle(index, &device)) || missing(calls.minor(device, &out.minor)) ||
-      missing(calls.memory(device, &memory))) {
+      missing(memory_of(calls, device, memory))) {
     return;
   }
   seen.uuid = out.uuid = text(calls.uuid, device);
@@ -196,7 +243,7 @@ void Nvml::look_at(unsigned index, const std::string& root, Device& out) {
   out.used_bytes = memory.used;
   NvmlRates rates{};
   if (calls.rates != nullptr && calls.rates(device, &rates) == kNvmlSuccess) {
-    out.busy_percent = std::min(rates.gpu, 100U);
+    out.busy_percent = static_cast<int>(std::min(rates.gpu, 100U));
   }
   if (calls.temperature != nullptr) calls.temperature(device, kGpuSensor, &out.temperature_c);
   if (calls.power != nullptr) calls.power(device, &out.power_mw);
@@ -218,7 +265,8 @@ void Nvml::look_at(unsigned index, const std::string& root, Device& out) {
     out.numa =
         static_cast<int>(number_in(place + "/sys/bus/pci/devices/" + out.bus + "/numa_node", -1));
   }
-  look_at_slices(calls, device, out);
+  look_at_slices(calls, device, seen.slices, out);
+  if (!out.sliced) seen.slices.clear();
   if (!out.sliced) out.processes = processes_of(calls, device);
 }
 
@@ -236,7 +284,9 @@ void Nvml::look(const std::string& root, Round& round) {
     lost.maker = "NVIDIA";
     lost.index = index;
     lost.uuid = seen.uuid;
+    lost.xids = seen.told_xids();
     lost.missing = "the driver does not list it any more";
+    lost.listed = false;
   }
   std::vector<std::pair<NvmlDevice, Device*>> answering;
   for (size_t i = first; i < round.devices.size(); ++i) {

@@ -17,7 +17,8 @@ class Nvml {
  public:
   Nvml();
   ~Nvml();
-  // 0, or a status of devrun-gpus with a line on stderr: 3: there is no such library; 4: it refuses.
+  // 0, or a status of devrun-gpus with a line on stderr: 3: there is no such library; 4: it refuses. Then it may be called
+  // again: a driver may be installed, or loaded, later. What it says is said once.
   int open(const std::string& library);
 
   // Adds what it sees. `root`: below which its PCI devices are looked up. Where it cannot even count its GPUs, those of the
@@ -35,6 +36,7 @@ class Nvml {
 
   std::unique_ptr<NvmlCalls> calls_;
   std::map<unsigned, Seen> seen_;  // by index
+  std::string said_;
   void* events_ = nullptr;
   bool has_events_ = false;
 };

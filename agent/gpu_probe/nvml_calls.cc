@@ -22,6 +22,7 @@ bool NvmlCalls::find(void* library) {
                       find_one(library, "nvmlDeviceGetUUID", uuid) &&
                       find_one(library, "nvmlDeviceGetName", name) &&
                       find_one(library, "nvmlDeviceGetMemoryInfo", memory);
+  find_one(library, "nvmlDeviceGetMemoryInfo_v2", memory_v2);
   find_one(library, "nvmlErrorString", error_text);
   find_one(library, "nvmlSystemGetDriverVersion", driver);
   find_one(library, "nvmlSystemGetCudaDriverVersion_v2", cuda);

@@ -8,6 +8,11 @@ using NvmlDevice = void*;
 struct NvmlMemory {
   unsigned long long total, free, used;
 };
+struct NvmlMemoryV2 {
+  unsigned version;
+  unsigned long long total, reserved, free, used;
+};
+inline constexpr unsigned kNvmlMemoryV2 = sizeof(NvmlMemoryV2) | 2U << 24;
 struct NvmlRates {
   unsigned gpu, memory;
 };
@@ -39,6 +44,8 @@ struct NvmlField {  // nvmlFieldValue_t
 };
 
 inline constexpr int kNvmlSuccess = 0;
+inline constexpr int kNvmlNotFound = 6;
+inline constexpr int kNvmlInvalid = 2;                // NVML_ERROR_INVALID_ARGUMENT
 inline constexpr int kNvmlTooSmall = 7;               // NVML_ERROR_INSUFFICIENT_SIZE
 inline constexpr unsigned kNvmlRecoveryAction = 230;  // NVML_FI_DEV_GET_GPU_RECOVERY_ACTION
 inline constexpr unsigned long long kNvmlXidEvent = 0x8;
@@ -55,6 +62,7 @@ struct NvmlCalls {
   int (*name)(NvmlDevice, char*, unsigned) = nullptr;
   int (*memory)(NvmlDevice, NvmlMemory*) = nullptr;
 
+  int (*memory_v2)(NvmlDevice, NvmlMemoryV2*) = nullptr;
   const char* (*error_text)(int) = nullptr;
   int (*driver)(char*, unsigned) = nullptr;
   int (*cuda)(int*) = nullptr;

@@ -18,6 +18,12 @@ Json json_of(const std::vector<Process>& processes) {
 }
 
 Json json_of(const Slice& slice) {
+  if (!slice.missing.empty()) {
+    return {{"number", slice.number},
+            {"uuid", slice.uuid},
+            {"name", slice.name},
+            {"missing", slice.missing}};
+  }
   return {{"number", slice.number},
           {"uuid", slice.uuid},
           {"name", slice.name},
@@ -36,6 +42,7 @@ Json json_of(const Device& device) {
   }
   if (!device.missing.empty()) {
     out["missing"] = device.missing;
+    if (!device.listed) out["listed"] = false;
     return out;
   }
   out["name"] = device.name;
@@ -45,7 +52,7 @@ Json json_of(const Device& device) {
   out["numa"] = device.numa;
   out["memory"] = device.memory_bytes;
   out["used"] = device.used_bytes;
-  out["busy"] = device.busy_percent;
+  if (device.busy_percent >= 0) out["busy"] = device.busy_percent;
   out["temperature"] = device.temperature_c;
   out["power_mw"] = device.power_mw;
   out["uncorrected"] = device.uncorrected_errors;

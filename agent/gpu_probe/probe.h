@@ -18,6 +18,7 @@ struct Process {
 struct Slice {
   uint32_t number = 0;  // as NVML counts within the GPU
   std::string uuid, name;
+  std::string missing;  // why it does not answer; then nothing below is told
   uint64_t memory_bytes = 0, used_bytes = 0;
   uint32_t gpu_instance = 0, compute_instance = 0;
   std::vector<Process> processes;
@@ -32,12 +33,13 @@ struct Device {
   std::string maker;    // NVIDIA or AMD
   uint32_t index = 0;   // as its driver counts
   std::string missing;  // why it does not answer; then nothing below is told but perhaps its uuid
+  bool listed = true;   // with `missing`: by its driver, as one that there is
   std::string uuid, name, bus;
   uint32_t minor = 0;  // /dev/nvidiaMINOR, or /dev/dri/renderDMINOR
   uint32_t link = 0;   // group of those that are joined closely; 0: not told
   int numa = -1;
   uint64_t memory_bytes = 0, used_bytes = 0;
-  uint32_t busy_percent = 0;
+  int busy_percent = -1;                     // -1: not told
   uint32_t temperature_c = 0, power_mw = 0;  // 0: not told
   uint64_t uncorrected_errors = 0;           // of its memory, since its last reset
   bool remap_failed = false;                 // a bad row of its memory could not be replaced

@@ -95,15 +95,21 @@ void add_gpus(const std::map<uint32_t, GpuSample>& busy, const std::vector<uint3
   // Drivers tell no use of what is sliced: nobody may take that for idleness.
   if (std::ranges::any_of(indices, is_slice_number)) return;
   uint32_t percents = 0;
+  bool all_told = true;
   for (const uint32_t index : indices) {
     const auto found = busy.find(index);
-    if (found == busy.end()) continue;
+    if (found == busy.end()) {
+      all_told = false;
+      continue;
+    }
     ++out.gpus;
     percents += found->second.busy_percent;
     out.gpu_memory_bytes += found->second.memory_bytes;
   }
   // Up: one of eight that does a little is not idle.
   if (out.gpus != 0) out.gpu_busy_percent = (percents + out.gpus - 1) / out.gpus;
+  // Nor of one that does nothing, beside others of which nothing is told.
+  if (out.gpu_busy_percent == 0 && !all_told) out.gpus = 0;
 }
 
 Sampler::Sampler(std::shared_ptr<grpc::Channel> controller, sandbox::Sandboxes& sandboxes,

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cli/cluster/machine.h"
+#include "cli/cluster/needs.h"
 #include "cli/cluster/say.h"
 #include "common/runtime/child.h"
 
@@ -30,6 +31,12 @@ int check_gpus(const std::string& driver_root) {
   if (!ended) {
     say("{}", ended.error().message);
     return kBad;
+  }
+  // A driver's own library may have made it meanwhile: it runs outside of containers.
+  const std::optional<Need> need = gpu_need(driver_root);
+  if (need && !need->present) {
+    say("{} is missing, so no CUDA program starts in a job. Try: {}", need->name, need->mend);
+    if (ended->exit_status == 0) return kBad;
   }
   if (ended->exit_status == 0) return 0;
   if (ended->exit_status == kNoLibrary) {

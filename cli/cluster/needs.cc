@@ -74,6 +74,22 @@ Need kernel(const std::string& what, const std::string& purpose, bool present,
 
 }  // namespace
 
+std::optional<Need> gpu_need(const std::string& driver_root) {
+  const std::string root = driver_root == "/" ? "" : driver_root;
+  if (!exists(root + "/dev/nvidiactl") && !exists(root + "/proc/driver/nvidia/version")) {
+    return std::nullopt;
+  }
+  const bool is_there = is_program(root + "/usr/bin/nvidia-modprobe");
+  return Need{.name = "/dev/nvidia-uvm",
+              .purpose =
+                  "what every CUDA program opens; nothing makes it after a boot but "
+                  "nvidia-modprobe, which the agent calls where it is installed",
+              .present = exists(root + "/dev/nvidia-uvm"),
+              .required = false,
+              .mend = std::string(is_there ? "" : "apt-get install -y nvidia-modprobe && ") +
+                      "nvidia-modprobe -u -c=0"};
+}
+
 namespace {
 
 Need of_store(Need need) {
@@ -119,6 +135,7 @@ std::vector<Need> check_needs() {
       program("debootstrap", "makes volumes with --from-debootstrap", "debootstrap", false)));
   out.push_back(of_store(program("skopeo", "will make volumes from images", "skopeo", false)));
   out.push_back(program("nft", "keeps containers off the NFS port", "nftables", false));
+  if (std::optional<Need> gpu = gpu_need("/")) out.push_back(std::move(*gpu));
   return out;
 }
 

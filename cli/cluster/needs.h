@@ -2,6 +2,7 @@
 // thing. `doctor` prints the list; `up` refuses to start on the first missing thing of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Need {
   bool of_store = false;  // where the store is, not on each node
 };
 std::vector<Need> check_needs();
+// What a machine with NVIDIA's driver needs besides; nullopt: no such driver is loaded below `driver_root`.
+std::optional<Need> gpu_need(const std::string& driver_root);
 
 // The first required thing that is missing, as an error with its command as hint.
 Status require_needs(const std::vector<Need>& needs);

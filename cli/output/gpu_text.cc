@@ -58,6 +58,7 @@ std::string bad_gpus_text(const NodeRecord& node) {
 std::string gpus_text(const NodeRecord& node) {
   std::string out;
   if (!node.hello.gpu_driver.empty()) line(out, "GPU driver", node.hello.gpu_driver);
+  if (node.hello.gpus.empty()) return out;
   Table table({"GPU", "TYPE", "MEMORY", "USED", "BUSY", "TEMP", "POWER", "LINK", "JOB", "NAME"});
   for (const Gpu& gpu : node.hello.gpus) {
     const GpuSample* sample = sample_of(node, gpu.index);
@@ -67,7 +68,8 @@ std::string gpus_text(const NodeRecord& node) {
     const GpuSample now = sample == nullptr ? GpuSample{} : *sample;
     table.add({fmt::format("{}", gpu.index), gpu.type, format_size(gpu.memory_bytes),
                told(true, format_size(now.memory_bytes)),
-               told(true, fmt::format("{}%", now.busy_percent)),
+               // Of slices the driver tells no use.
+               told(gpu.slice.empty(), fmt::format("{}%", now.busy_percent)),
                told(now.temperature_c != 0, fmt::format("{} C", now.temperature_c)),
                told(now.power_mw != 0, fmt::format("{} W", now.power_mw / 1000)),
                gpu.link == 0 ? "-" : fmt::format("{}", gpu.link), holders_text(node, gpu.index),

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/output/job_text.h"
+#include "common/model/gpu_numbers.h"
 #include "common/model/resources.h"
 #include "common/model/sweep.h"
 
@@ -289,7 +290,9 @@ std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
 namespace {
 
 Json json_of(const GpuSample& sample) {
-  Json out = {{"busy_percent", sample.busy_percent}, {"memory_bytes", sample.memory_bytes}};
+  // Of slices the driver tells no use.
+  Json out = {{"busy_percent", is_slice_number(sample.index) ? Json() : Json(sample.busy_percent)},
+              {"memory_bytes", sample.memory_bytes}};
   if (sample.temperature_c != 0) out["temperature_c"] = sample.temperature_c;
   if (sample.power_mw != 0) out["power_mw"] = sample.power_mw;
   out["processes"] = Json::array();

@@ -44,7 +44,7 @@ std::string node_text(const NodeRecord& node, Time now) {
   line(out, "in use", resources_text(node.used));
   line(out, "jobs", fmt::format("{}", node.attempts));
   if (!node.files.empty()) out += files_text(node.files);
-  return hello.gpus.empty() ? out : out + gpus_text(node);
+  return hello.gpus.empty() && hello.gpu_driver.empty() ? out : out + gpus_text(node);
 }
 
 std::string trouble_text(const NodeRecord& node, Time now) {

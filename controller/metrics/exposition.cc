@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "common/model/gpu_numbers.h"
+
 namespace devrun::controller {
 
 namespace {
@@ -76,10 +78,11 @@ void add_gpus(Text& out, const std::vector<NodeSample>& samples) {
     const char* name;
     const char* help;
     double (*of)(const GpuSample& gpu);
+    bool of_use = false;  // drivers tell none of slices
   };
   constexpr Gauge kGauges[] = {
       {"devrun_gpu_busy_ratio", "Part of the time in which the GPU ran something.",
-       [](const GpuSample& gpu) { return gpu.busy_percent / 100.0; }},
+       [](const GpuSample& gpu) { return gpu.busy_percent / 100.0; }, true},
       {"devrun_gpu_memory_bytes", "Memory of the GPU in use.",
        [](const GpuSample& gpu) { return static_cast<double>(gpu.memory_bytes); }},
       {"devrun_gpu_memory_total_bytes", "Memory of the GPU.",
@@ -93,6 +96,7 @@ void add_gpus(Text& out, const std::vector<NodeSample>& samples) {
     out.head(gauge.name, gauge.help);
     for (const NodeSample& node : samples) {
       for (const GpuSample& gpu : node.gpus) {
+        if (gauge.of_use && is_slice_number(gpu.index)) continue;
         out.value(gauge.name,
                   label("node", node.node) + "," + label("gpu", fmt::format("{}", gpu.index)),
                   gauge.of(gpu));

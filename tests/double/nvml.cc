@@ -1,6 +1,7 @@
 // A double of libnvidia-ml.so.1 for machines without a GPU: the GPUs that a file `gpus` beside it names, a line each:
 //   MINOR TAB MEMORY_BYTES TAB UUID TAB NAME
-// and of which a file `links`, if there is one, tells the groups that are joined by NVLink: a number for each GPU.
+// and of which a file `links`, if there is one, tells the groups that are joined by NVLink: a number for each GPU, 0: none; and
+// a file `switches` likewise those behind one PCIe switch. The first is at 0000:10:00.0 of the PCI bus, the next at 0000:11:00.0.
 // A file `busy`, read anew each time, tells how busy they are: a percentage and used bytes for each.
 // A file `state`, read anew each time, tells what else is the matter, a line each, INDEX first:
 //   0 lost                     it does not answer                 0 gone       the driver does not count it any more
@@ -8,7 +9,9 @@
 //   0 recovery 1               the driver asks for a reset        0 row 1      a row could not be remapped
 //   0 temperature 61           0 power 312000                     0 pid 4242 1073741824   a process and its memory
 //   0 mig 1 2 0 10737418240 MIG-a NVIDIA H100 80GB HBM3 MIG 1g.10gb   a slice: number, GPU and compute instance, memory …
-//   0 mig-on                   MIG mode without a slice
+//   0 mig-on                   MIG mode without a slice          0 slice-fails MIG-a   that slice tells no memory
+//   0 reserved 536870912       the driver keeps so much memory for itself     0 no-use     it does not tell how busy it is
+//   0 hang FILE                whoever asks how many there are opens FILE first, which may never end
 // `gone` takes GPUs from the end, as a driver does that begins anew without them.
 #include <dlfcn.h>
 #include <unistd.h>
@@ -27,6 +30,7 @@ constexpr int kSuccess = 0;
 constexpr int kInvalid = 2;
 constexpr int kNotSupported = 3;
 constexpr int kNotFound = 6;
+constexpr int kTooSmall = 7;
 constexpr int kTimeout = 10;
 constexpr int kLost = 15;  // NVML_ERROR_GPU_IS_LOST
 
@@ -42,6 +46,7 @@ struct Fake {
   unsigned long long memory = 0;
   std::string uuid, name;
   int link = 0;            // group; 0: none
+  int pcie_switch = 0;     // likewise
   Slice* slice = nullptr;  // of a slice's handle
 };
 std::vector<Fake> fakes;
@@ -115,6 +120,8 @@ int nvmlInit_v2() {
   }
   std::ifstream links(folder + "/links");
   for (Fake& fake : fakes) links >> fake.link;
+  std::ifstream switches(folder + "/switches");
+  for (Fake& fake : fakes) switches >> fake.pcie_switch;
   return kSuccess;
 }
 
@@ -123,6 +130,26 @@ int nvmlDeviceGetP2PStatus(void* a, void* b, int what, int* status) {
   const int group = static_cast<Fake*>(a)->link;
   if (group == 0) return kNotFound;
   *status = what == 2 && group == static_cast<Fake*>(b)->link ? kSuccess : kInvalid;
+  return kSuccess;
+}
+
+int nvmlDeviceGetTopologyCommonAncestor(void* a, void* b, int* level) {
+  const int group = static_cast<Fake*>(a)->pcie_switch;
+  if (group == 0) return kNotSupported;
+  *level = group == static_cast<Fake*>(b)->pcie_switch
+               ? 20
+               : 50;  // some switches, or the whole machine between them
+  return kSuccess;
+}
+
+struct Pci {
+  char legacy[16];
+  unsigned domain, bus, device, ids, subsystem;
+  char name[32];
+};
+int nvmlDeviceGetPciInfo_v3(void* device, Pci* to) {
+  *to = {};
+  to->bus = 0x10 + static_cast<Fake*>(device)->index;
   return kSuccess;
 }
 
@@ -140,6 +167,7 @@ int nvmlSystemGetCudaDriverVersion_v2(int* version) {
 }
 
 int nvmlDeviceGetCount_v2(unsigned* count) {
+  for (const auto& words : state_of(0, "hang")) std::ifstream(words.at(1)).peek();
   unsigned gone = 0;
   for (const Fake& fake : fakes) gone += is(fake.index, "gone") ? 1 : 0;
   *count = static_cast<unsigned>(fakes.size()) - gone;
@@ -168,8 +196,26 @@ int nvmlDeviceGetName(void* device, char* to, unsigned bytes) {
 
 int nvmlDeviceGetMemoryInfo(void* device, Memory* to) {
   const Fake& fake = *static_cast<Fake*>(device);
-  const unsigned long long used = fake.slice != nullptr ? 0 : load_of(fake).second;
+  for (const auto& words : state_of(fake.index, "slice-fails")) {
+    if (words.at(1) == fake.uuid) return kLost;
+  }
+  const unsigned long long used =
+      fake.slice != nullptr ? 0 : load_of(fake).second + number_of(fake.index, "reserved");
   *to = {fake.memory, fake.memory - used, used};
+  return kSuccess;
+}
+
+struct MemoryV2 {
+  unsigned version;
+  unsigned long long total, reserved, free, used;
+};
+int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* to) {
+  if (to->version != (sizeof(MemoryV2) | 2U << 24)) return kInvalid;
+  const Fake& fake = *static_cast<Fake*>(device);
+  Memory all{};
+  if (const int code = nvmlDeviceGetMemoryInfo(device, &all); code != kSuccess) return code;
+  const unsigned long long reserved = fake.slice != nullptr ? 0 : number_of(fake.index, "reserved");
+  *to = {to->version, all.total, reserved, all.free, all.used - reserved};
   return kSuccess;
 }
 
@@ -177,6 +223,7 @@ struct Rates {
   unsigned gpu, memory;
 };
 int nvmlDeviceGetUtilizationRates(void* device, Rates* to) {
+  if (is(static_cast<Fake*>(device)->index, "no-use")) return kNotSupported;
   *to = {load_of(*static_cast<Fake*>(device)).first, 0};
   return kSuccess;
 }
@@ -233,8 +280,9 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void* device, unsigned* count, Proce
   const Fake& fake = *static_cast<Fake*>(device);
   const auto lines =
       fake.slice != nullptr ? std::vector<std::vector<std::string>>() : state_of(fake.index, "pid");
-  if (lines.size() > *count) return kInvalid;
+  const bool fits = lines.size() <= *count;
   *count = static_cast<unsigned>(lines.size());
+  if (!fits) return kTooSmall;
   for (size_t i = 0; i < lines.size(); ++i) {
     to[i] = {static_cast<unsigned>(std::stoul(lines[i].at(1))), std::stoull(lines[i].at(2)), 0, 0};
   }

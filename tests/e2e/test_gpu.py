@@ -81,6 +81,14 @@ def test_jobs_get_the_gpus_that_they_ask_for_and_no_others(cluster):
                        for index, minor in enumerate(MINORS)))
     done = cluster.sh("ls /dev | grep nvidia; ls /run/nvidia 2>/dev/null", "-g", "1:H100")
     assert done.out == b"nvidia240\nnvidiactl\n", done
+    # One of another driver is an error, with the place and what to do.
+    with open(os.path.join(root, "etc/cdi/nvidia.yaml"), "a", encoding="ascii") as file:
+        file.write("  containerEdits:\n    mounts:\n    - hostPath: /usr/lib/libcuda.so.535.9\n      containerPath: /usr/lib/libcuda.so.535.9\n".replace(
+            "  containerEdits", "- name: GPU-0000-0\n  containerEdits", 1))
+    done = cluster.sh("echo never", "-g", "1:H100")
+    assert done.status == 125 and "/usr/lib/libcuda.so.535.9, which the node's CDI specification names" in done.err, done
+    assert "Try: nvidia-ctk cdi generate" in done.err and done.out == b"", done
+    os.remove(os.path.join(root, "etc/cdi/nvidia.yaml"))
     # A device that is gone is said, and starts nothing.
     os.remove(os.path.join(root, "dev/nvidia240"))
     done = cluster.sh("echo never", "-g", "1:H100")

@@ -87,10 +87,11 @@ def test_gpus_that_vanish_keep_their_numbers_and_those_of_others(cluster):
     await_trouble(cluster, 1, "it does not answer: GPU is lost")
     await_trouble(cluster, 4, "2 uncorrectable memory errors since its last reset")
     await_trouble(cluster, 5, "a bad row of its memory could not be replaced")
-    # A restart of the agent asks the driver anew.
+    # A restart of the agent asks the driver anew, and forgets nothing.
     cluster.kill("node1.agent")
     cluster.mend()
     await_trouble(cluster, 1, "it does not answer")
+    assert "the driver does not list it any more" in gpus_of(cluster)[7].get("trouble", ""), gpus_of(cluster)
     assert gpus_of(cluster)[0]["attempt"] == gpus_of(cluster)[1]["attempt"], gpus_of(cluster)
     four = cluster.submit("echo $CUDA_VISIBLE_DEVICES; ls /dev | grep nvidia24", "-g", "3", "--cpus", "0.1")
     assert cluster.await_end(four)["state"] == "SUCCEEDED"
@@ -99,10 +100,15 @@ def test_gpus_that_vanish_keep_their_numbers_and_those_of_others(cluster):
     for index in (1, 4, 5, 7):
         await_gpu(cluster, index, lambda gpu: "trouble" not in gpu, f"GPU {index} is well again")
     assert cluster.show(job)["state"] == "RUNNING"
+    # One that is gone for good is forgotten by who removes what the node remembers.
+    set_state(root, "7 gone")
+    await_trouble(cluster, 7, "the driver does not list it any more")
+    os.remove(os.path.join(cluster.folder, "nodes/node1/gpu_numbers"))
+    wait_until(lambda: set(gpus_of(cluster)) == set(range(7)), "it is forgotten", WITHIN_S)
 
 
 @own_cluster(nodes=1)
-def test_a_driver_that_hangs_or_comes_late(cluster):
+def test_a_driver_that_comes_late(cluster):
     root = make_driver(cluster, EIGHT[:1])
     listed = os.path.join(root, LIBRARIES, "gpus")
     os.rename(listed, listed + ".away")
@@ -128,6 +134,8 @@ def test_slices_are_devices_of_their_own(cluster):
     slices = wait_until(lambda: (lambda gpus: gpus if set(gpus) == {1, 100, 101} else None)(gpus_of(cluster)), "slices", WITHIN_S)
     assert slices[101]["slice"] == "1g.10gb" and slices[101]["slice_of"] == 0, slices
     assert slices[100]["type"] == "H100-1g.10gb", slices
+    slices = wait_until(lambda: (lambda gpus: gpus if "use" in gpus[100] else None)(gpus_of(cluster)), "what is told of it", WITHIN_S)
+    assert slices[100]["use"]["busy_percent"] is None, "of slices the driver tells no use"
     look = "echo $CUDA_VISIBLE_DEVICES; cd /dev; ls -d nvidia24* nvidia-caps/*"
     first = cluster.submit(look + "; exec sleep 1000", "-g", "1:1g.10gb", "--cpus", "0.1")
     cluster.await_state(first, "RUNNING")

@@ -167,8 +167,10 @@ void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int l
     canvas.put(row, 2, fmt::format("GPU {:<2} {}", gpu.index, gpu.type), Style::kPlain, 20);
     for (const GpuSample& sample : load == nullptr ? std::vector<GpuSample>() : load->newest.gpus) {
       if (sample.index != gpu.index) continue;
-      put_bar(canvas, row, 23, sample.busy_percent, kNodeBar);
-      canvas.put(row, 34, fmt::format("{}%", sample.busy_percent), Style::kPlain);
+      if (gpu.slice.empty()) {  // of slices the driver tells no use
+        put_bar(canvas, row, 23, sample.busy_percent, kNodeBar);
+        canvas.put(row, 34, fmt::format("{}%", sample.busy_percent), Style::kPlain);
+      }
       canvas.put(row, 40,
                  fmt::format("{} of {}", format_size(sample.memory_bytes),
                              format_size(sample.memory_total_bytes)),

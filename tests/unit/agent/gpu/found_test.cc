@@ -52,6 +52,10 @@ TEST(Found, ARoundOfTheProbe) {
   EXPECT_EQ(first.minor, 3u);
   EXPECT_EQ(first.gpu.numa, 1u);
   EXPECT_EQ(first.sample.busy_percent, 97u);
+  EXPECT_TRUE(first.busy_told);
+  std::string silent = whole(0);
+  silent.replace(silent.find("\"busy\":97,"), 10, "");
+  EXPECT_FALSE(round_of({silent}).gpus[0].busy_told);
   EXPECT_EQ(first.sample.processes.at(0).program, "python");
   EXPECT_EQ(round.gpus[1].facts.missing, "GPU is lost");
   for (const char* bad :
@@ -113,11 +117,66 @@ TEST(Numbers, BelongToGpusAsLongAsTheMachineRuns) {
 
   Numbers again("boot");
   again.read(numbers.text());
-  EXPECT_EQ(numbers_of(again.number(round_of({whole(0), moved}))), (Numbers_{0, 2}));
+  EXPECT_EQ(numbers_of(again.number(round_of({whole(0), moved}))), (Numbers_{0, 1, 2}));
   Numbers booted("another boot");
   booted.read(numbers.text());
-  EXPECT_EQ(numbers_of(booted.number(round_of({whole(0), moved}))), (Numbers_{0, 1}));
-  for (const char* bad : {"", "boot", "boot\nx", "boot\n1", "boot\n-1 a"}) again.read(bad);
+  EXPECT_EQ(numbers_of(booted.number(round_of({whole(0), moved}))), (Numbers_{0, 1, 2}));
+  for (const char* bad : {"", "boot", "boot\nx", "boot\n1", "boot\n-1 a", "boot\n{", "boot\n{}"}) {
+    again.read(bad);
+  }
+}
+
+TEST(Numbers, SlicesOfAVanishedGpuAreKnownAfterARestart) {
+  const std::string sliced =
+      whole(0, R"("sliced":true,"slices":[)" + slice(0, "MIG-a") + "," + slice(1, "MIG-b") + "]");
+  Numbers numbers("boot");
+  numbers.number(round_of({sliced, whole(1)}));
+  Numbers again("boot");
+  again.read(numbers.text());
+  const FoundRound lost = again.number(round_of({whole(1)}));
+  EXPECT_EQ(numbers_of(lost), (Numbers_{1, 100, 101}));
+  EXPECT_EQ(lost.gpus[2].gpu.slice, "1g.10gb");
+  EXPECT_EQ(lost.gpus[2].gpu_instance, 9u);
+  EXPECT_EQ(lost.gpus[2].facts.missing, Numbers::kNotListed);
+  // Back, and whole: there are no slices any more.
+  EXPECT_EQ(numbers_of(again.number(round_of({whole(0), whole(1)}))), (Numbers_{0, 1}));
+}
+
+TEST(Numbers, ASliceThatDoesNotAnswerIsInTroubleBesideItsSister) {
+  Numbers numbers("boot");
+  const auto of = [](const std::string& first) {
+    return round_of(
+        {whole(0, R"("sliced":true,"slices":[)" + first + "," + slice(1, "MIG-b") + "]")});
+  };
+  numbers.number(of(slice(0, "MIG-a")));
+  const FoundRound round =
+      numbers.number(of(R"({"number":0,"uuid":"MIG-a","name":"","missing":"GPU is lost"})"));
+  EXPECT_EQ(numbers_of(round), (Numbers_{100, 101}));
+  EXPECT_EQ(round.gpus[0].facts.missing, "GPU is lost");
+  EXPECT_EQ(round.gpus[0].gpu.type, "A100-80GB-1g.10gb") << "what it is is known";
+  EXPECT_EQ(round.gpus[1].facts.missing, "");
+}
+
+TEST(Numbers, WhatIsNotListedIsForgottenForWhoWantsThat) {
+  Numbers numbers("boot");
+  numbers.number(round_of({whole(0), whole(1)}));
+  const FoundRound now = round_of(
+      {whole(0),
+       R"({"maker":"NVIDIA","index":1,"uuid":"GPU-1","missing":"it is not listed","listed":false,)"
+       R"("xids":[{"code":79,"ago":700}]})"});
+  const FoundRound lost = numbers.number(now);
+  EXPECT_EQ(numbers_of(lost), (Numbers_{0, 1}));
+  EXPECT_EQ(trouble_of(lost.gpus[1].facts),
+            "it does not answer: it is not listed (XID 79: it has fallen off the bus)");
+  numbers.forget_lost();
+  EXPECT_EQ(numbers_of(numbers.number(now)), (Numbers_{0}))
+      << "also while the probe goes on about it";
+  // One that the driver lists and that does not answer is not lost.
+  numbers.number(round_of({whole(0), whole(1)}));
+  const FoundRound silent = round_of({whole(0), kLost});
+  numbers.number(silent);
+  numbers.forget_lost();
+  EXPECT_EQ(numbers.number(silent).gpus[1].gpu.type, "A100-80GB");
 }
 
 TEST(Numbers, OneThatNeverAnsweredHasTheOneThatIsLeft) {
@@ -192,7 +251,13 @@ TEST(Judge, AttemptsAreKnownByTheirCgroups) {
   EXPECT_FALSE(owner_by_cgroup(4'000'000, "devrun/node1").known);
 }
 
-TEST(Found, AnAllocationsGpusAreKnownByNumberOrUuid) {
+std::string uuids(const std::vector<FoundGpu>& some) {
+  std::string out;
+  for (const FoundGpu& one : some) out += one.gpu.uuid + " ";
+  return out;
+}
+
+TEST(Named, AnAllocationsGpusAreKnownByNumberOrUuid) {
   std::vector<FoundGpu> all(4);
   for (uint32_t i = 0; i < 4; ++i) {
     all[i].gpu.index = i;
@@ -200,14 +265,37 @@ TEST(Found, AnAllocationsGpusAreKnownByNumberOrUuid) {
   }
   all[3].gpu.index = 0;  // a slice, within its GPU
   all[3].gpu.slice = "1g.5gb";
-  const auto uuids = [](const std::vector<FoundGpu>& some) {
-    std::string out;
-    for (const FoundGpu& one : some) out += one.gpu.uuid + " ";
-    return out;
-  };
-  EXPECT_EQ(uuids(named_of(all, {"2", "0"})), "GPU-0 GPU-2 ");
-  EXPECT_EQ(uuids(named_of(all, {"GPU-1", "GPU-3"})), "GPU-1 GPU-3 ");
-  EXPECT_EQ(uuids(named_of(all, {"7"})), "");
+  all[3].gpu.slice_of = 1;
+  all[3].parent = "GPU-1";
+  EXPECT_EQ(uuids(Named({"2", "0"}).own(all)), "GPU-0 GPU-2 ");
+  EXPECT_EQ(uuids(Named({"GPU-2", "GPU-3"}).own(all)), "GPU-2 GPU-3 ");
+  EXPECT_EQ(uuids(Named({"1"}).own(all)), "GPU-1 GPU-3 ") << "its slices are with it";
+  EXPECT_EQ(uuids(Named({}).own(all)), "GPU-0 GPU-1 GPU-2 GPU-3 ");
+  Named none({"7"});
+  EXPECT_EQ(uuids(none.own(all)), "");
+  EXPECT_EQ(none.missing({}), (std::vector<std::string>{"7"}));
+}
+
+TEST(Named, ANumberIsLookedUpOnce) {
+  std::vector<FoundGpu> all(2);
+  all[0].gpu.uuid = "GPU-a";
+  all[1].gpu.uuid = "GPU-b";
+  all[1].gpu.index = 1;
+  Named named({"1"});
+  EXPECT_EQ(uuids(named.own(all)), "GPU-b ");
+  all[0].gpu.uuid = "GPU-c";
+  std::swap(all[0].gpu.index, all[1].gpu.index);
+  EXPECT_EQ(uuids(named.own(all)), "GPU-b ");
+  Named again({"1", "0"});
+  again.read_line("name 1 GPU-b");
+  again.read_line("name 5 GPU-f");
+  EXPECT_EQ(uuids(again.own({all[0]})), "");
+  EXPECT_EQ(uuids(again.own(all)), "GPU-b ") << "0 is GPU-b, too";
+  EXPECT_EQ(again.text(), "name 0 GPU-b\nname 1 GPU-b\n") << "5 is no name any more";
+  // Of two makers NVIDIA's driver counts.
+  all[0].maker = Maker::kAmd;
+  all[0].gpu.index = all[1].gpu.index = 0;
+  EXPECT_EQ(uuids(Named({"0"}).own(all)), "GPU-b ");
 }
 
 TEST(Found, SharesGoByTheGpuThatASliceIsOf) {

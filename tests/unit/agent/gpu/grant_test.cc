@@ -126,6 +126,29 @@ devices:
             (std::vector<std::string>{"/dev/nvidia6", "/dev/nvidiactl"}));
 }
 
+TEST_F(Grants, ASpecificationOfAnotherDriverIsAnError) {
+  const auto write = [&](const std::string& mount) {
+    std::ofstream(root_ / "etc/cdi/nvidia.yaml")
+        << "kind: nvidia.com/gpu\ncontainerEdits:\n  mounts:\n  - hostPath: " << mount
+        << "\n    containerPath: " << mount
+        << "\ndevices:\n- name: GPU-0\n  containerEdits:\n    deviceNodes:\n    - path: "
+           "/dev/nvidia4\n";
+  };
+  for (const char* gone : {"/usr/lib/x86_64-linux-gnu/libcuda.so.550.1", "/usr/bin/nvidia-smi"}) {
+    write(gone);
+    const auto grant = grant_gpus(driver_, {0});
+    ASSERT_FALSE(grant) << gone;
+    EXPECT_NE(grant.error().message.find(gone), std::string::npos);
+    EXPECT_NE(grant.error().hint.find("nvidia-ctk cdi generate"), std::string::npos);
+  }
+  // What is not bound anyway, and sockets of daemons that may come later.
+  for (const char* other :
+       {"/lib/firmware/nvidia/550.1/gsp.bin", "/run/nvidia-persistenced/socket"}) {
+    write(other);
+    EXPECT_TRUE(grant_gpus(driver_, {0})) << other;
+  }
+}
+
 TEST(Cdi, WhatCannotBeReadIsAnErrorWithItsPlace) {
   EXPECT_TRUE(parse_cdi("kind: vendor.com/nic\ndevices: []")->devices.empty());
   const auto bad = parse_cdi("kind: nvidia.com/gpu\ndevices: [");

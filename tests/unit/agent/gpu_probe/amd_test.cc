@@ -63,7 +63,7 @@ TEST_F(Amd, WhatTheKernelTells) {
   EXPECT_EQ(first.bus, "0000:57:00.0");
   EXPECT_EQ(first.memory_bytes, 206141652992u);
   EXPECT_EQ(first.used_bytes, 1073741824u);
-  EXPECT_EQ(first.busy_percent, 71u);
+  EXPECT_EQ(first.busy_percent, 71);
   EXPECT_EQ(first.temperature_c, 48u);
   EXPECT_EQ(first.power_mw, 350000u);
   EXPECT_EQ(first.uncorrected_errors, 4u);
@@ -78,6 +78,15 @@ TEST_F(Amd, WhatTheKernelTells) {
   const std::string line = to_json(round);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_NE(line.find("\"maker\":\"AMD\""), std::string::npos);
+}
+
+TEST_F(Amd, UseThatIsNotToldIsNotZero) {
+  gpu(2, 128, "type 2\nnode_from 2\nnode_to 0\n");
+  fs::remove(root_ / "sys/class/drm/renderD128/device/gpu_busy_percent");
+  Round round;
+  ASSERT_TRUE(look_at_amd(root_.string(), round));
+  EXPECT_EQ(round.devices[0].busy_percent, -1);
+  EXPECT_EQ(to_json(round).find("busy"), std::string::npos);
 }
 
 TEST_F(Amd, NoneWithoutItsDriver) {

@@ -71,6 +71,10 @@ TEST(Rates, GpusOfAnAttemptAreAdded) {
   add_gpus({{0, {0, 3, 10, 100}}, {1, {1, 0, 0, 100}}, {2, {2, 0, 0, 100}}, {3, {3, 0, 0, 100}}},
            {0, 1, 2, 3}, one_of_four);
   EXPECT_EQ(one_of_four.gpu_busy_percent, 1u);
+  // One that does nothing says nothing of another, of which nothing is told.
+  AttemptSample half_told;
+  add_gpus({{0, {0, 0, 10, 100}}}, {0, 1}, half_told);
+  EXPECT_EQ(half_told.gpus, 0u);
   // Of slices nobody tells anything.
   AttemptSample slice;
   add_gpus({{101, {101, 0, 10, 100}}}, {101}, slice);

@@ -17,7 +17,7 @@ TEST(Exposition, IsALineForEachNumber) {
   numbers.jobs = {{"queued", 3}, {"running", 2}};
   numbers.gpus_used = {{"a\"d\\a", 4}};
   NodeSample node{"node1", 250, 1024, 4096, 7, 9};
-  node.gpus = {{3, 50, 10, 20}};
+  node.gpus = {{3, 50, 10, 20}, {101, 0, 10, 20}};
   numbers.samples = {node};
   const std::string text = exposition(numbers);
   for (const char* line : {"# TYPE devrun_jobs gauge\n", "devrun_jobs{state=\"queued\"} 3\n",
@@ -27,6 +27,10 @@ TEST(Exposition, IsALineForEachNumber) {
                            "devrun_gpu_busy_ratio{node=\"node1\",gpu=\"3\"} 0.5\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
+  // Of a slice the driver tells no use: that is not 0.
+  EXPECT_EQ(text.find("devrun_gpu_busy_ratio{node=\"node1\",gpu=\"101\"}"), std::string::npos);
+  EXPECT_NE(text.find("devrun_gpu_memory_bytes{node=\"node1\",gpu=\"101\"} 10\n"),
+            std::string::npos);
 }
 
 TEST(Exposition, JobsThatRunHaveSeriesByNode) {
