@@ -17,8 +17,7 @@ namespace devrun::gpu {
 namespace {
 
 constexpr Duration kLook = milliseconds(100);
-constexpr Duration kPause = seconds(5);           // after its end
-constexpr Duration kNoDriverPause = seconds(60);  // where no driver is installed
+constexpr Duration kNoDriverPause = seconds(60);  // after its end, where no driver is installed
 constexpr Duration kDiesWithin = seconds(1);
 constexpr int kStatusNoLibrary = 3;  // agent/gpu_probe/status.h
 
@@ -55,7 +54,7 @@ void Watch::say(const std::string& why) {
 
 void Watch::run() {
   while (!stop_) {
-    pause_ = kPause;
+    pause_ = options_.pause;
     listen();
     pause(pause_);
   }

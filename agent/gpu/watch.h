@@ -23,6 +23,7 @@ class Watch {
     std::vector<std::string> words;  // the program with its arguments
     std::string lock_file;
     Duration hangs_after = seconds(300);  // without a round
+    Duration pause = seconds(5);          // after its end
   };
   struct Calls {  // on a thread of its own
     std::function<void(FoundRound)> round;
