@@ -1,5 +1,4 @@
 // devrun-agent: runs a node's attempts. May be killed and started again at any time; what runs goes on.
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -18,6 +17,7 @@
 #include "agent/sync/node_gpus.h"
 #include "agent/sync/renewal.h"
 #include "agent/sync/state_lock.h"
+#include "agent/sync/stop_signals.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/runtime/file.h"
@@ -37,29 +37,6 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials(const Flags& flags
 std::string new_instance() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
-
-// A handler and no blocked signals: what is blocked stays so in the programs that we start.
-int stop_event = -1;
-void on_stop_signal(int) {
-  const int saved = errno;
-  ::eventfd_write(stop_event, 1);
-  errno = saved;
-}
-Status catch_stop_signals() {
-  stop_event = ::eventfd(0, EFD_CLOEXEC);
-  if (stop_event < 0) return errno_error("eventfd", errno);
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
-  return ok();
-}
-void wait_for_stop_signal() {
-  eventfd_t value = 0;
-  while (::eventfd_read(stop_event, &value) != 0) {
-  }
 }
 
 // Whether it shall begin anew, with the certificate that it has now.
@@ -103,22 +80,23 @@ Result<bool> run(const Flags& flags) {
   if (flags.certificate == flags.key) {
     renewal.emplace(flags.controller, flags.ca, flags.certificate, [&renewed] {
       renewed = true;
-      ::eventfd_write(stop_event, 1);
+      wake();
     });
   }
   wait_for_stop_signal();
-  if (flags.leave_grace.us > 0 && !renewed) {
+  const bool anew = renewed && !told_to_stop();
+  if (flags.leave_grace.us > 0 && !anew) {
     std::atomic<bool> left = false;
     agent.leave(flags.leave_grace, [&left] {
       left = true;
-      ::eventfd_write(stop_event, 1);
+      wake();
     });
     while (!left) wait_for_stop_signal();  // further signals say nothing new
     return false;
   }
   renewal.reset();
-  log::info("{}; what runs goes on", renewed ? "beginning anew" : "stopping");
-  return renewed.load();
+  log::info("{}; what runs goes on", anew ? "beginning anew" : "stopping");
+  return anew;
 }
 
 }  // namespace
@@ -138,7 +116,8 @@ int main(int argc, char** argv) {
   }
   log::start("devrun-agent", std::getenv("DEVRUN_LOG") ? log::Level::kDebug : log::Level::kInfo);
   const Result<bool> again = agent::run(*flags);
-  if (again && *again) {
+  // (Told to end only now, it leaves the cluster no more; but it ends.)
+  if (again && *again && agent::may_begin_anew()) {
     ::execv("/proc/self/exe", argv);
     log::error("cannot begin anew: {}", std::strerror(errno));
     return 1;

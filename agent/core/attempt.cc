@@ -48,11 +48,19 @@ void report(const Attempt& attempt, Effects& out) {
   out.push_back(Report{attempt.observed});
 }
 
+// Who was lost, or is not wanted any more, may have been followed by another before we knew.
+bool may_be_followed(const Attempt& attempt) {
+  const bool told_lost =
+      attempt.desired.goal == Goal::kStop && attempt.desired.stop_cause == EndCause::kLost;
+  return attempt.released || told_lost || attempt.asked.stop_cause == EndCause::kLost ||
+         (attempt.exit && attempt.exit->cause == EndCause::kLost);
+}
+
 void begin_completing(Attempt& attempt, Time now, Effects& out) {
   if (attempt.observed.timeline.ended.us == 0) attempt.observed.timeline.ended = now;
   attempt.stage = Completing{now + kCompletingToldAfter};
   out.push_back(EndOutput{attempt.desired.key, attempt.observed.output_bytes});
-  out.push_back(Measure{attempt.desired.key});
+  out.push_back(Measure{attempt.desired.key, !may_be_followed(attempt)});
 }
 
 void remember(Attempt& attempt, Effects& out) {

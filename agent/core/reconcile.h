@@ -184,6 +184,8 @@ struct KillAll {
 };
 struct Measure {  // answered by Measured
   AttemptKey key;
+  // Nobody has given it up as far as we have heard, and its end is not told yet: a live tree that it had is no other's.
+  bool tree_is_its_own = true;
 };
 struct LeaveResults {  // a Measure that is under way is answered soon
   AttemptKey key;

@@ -77,6 +77,9 @@ class NodeSandboxes final : public Sandboxes {
   Result<WrittenPlace> written_place(const AttemptKey& key) override;
   Status settle_written(const AttemptKey& key) override;
   Status leave_written(const AttemptKey& key) override;
+  Status clear_mount_points(const AttemptKey& key) override {
+    return sandbox::clear_mount_points(ground_, places(key));
+  }
   Status release(const AttemptKey& key) override;
   Status collect(Time now) override;
   std::string folder(const AttemptKey& key) const override { return places(key).folder; }
@@ -92,7 +95,7 @@ class NodeSandboxes final : public Sandboxes {
   Result<std::vector<AttemptKey>> keys() const;
   Result<Found> look(const Places& places) const;
   // All undos from step `last` on down; the first that fails is told, the rest are tried all the same.
-  Status undo(const Places& places, size_t last) const;
+  Status undo(const Places& places, size_t last, bool tree_is_its_own) const;
 
   gpu::Driver driver() const {
     const std::lock_guard lock(driver_mutex_);
@@ -144,7 +147,8 @@ Status NodeSandboxes::start(const AttemptSpec& asked, const std::string& contain
     return ok();
   }
   // `step` is one beyond the one that failed.
-  if (Status undone = undo(at, step); !undone) log::error("{}", undone.error().message);
+  const bool its_own = !watch.tree_is_its_own || watch.tree_is_its_own();
+  if (Status undone = undo(at, step, its_own); !undone) log::error("{}", undone.error().message);
   Error error = done.error();
   const bool by_caller = step > 0 && steps_[step - 1].looks_at_wishes;
   if (error.code == Code::kInvalid && !by_caller) error.code = Code::kInternal;
@@ -155,9 +159,10 @@ Status NodeSandboxes::start(const AttemptSpec& asked, const std::string& contain
   return error;
 }
 
-Status NodeSandboxes::undo(const Places& at, size_t last) const {
+Status NodeSandboxes::undo(const Places& at, size_t last, bool tree_is_its_own) const {
   Status result = ok();
   for (size_t i = std::min(last, steps_.size()); i > 0; --i) {
+    if (steps_[i - 1].only_before_its_end && !tree_is_its_own) continue;
     Status undone = steps_[i - 1].undo(ground_, at);
     if (!undone && result) {
       result = std::move(undone).error().context(
@@ -360,7 +365,7 @@ Status NodeSandboxes::release(const AttemptKey& key) {
     if (process) TRY(shim::end_process(*process, kEndPatience));
   }
   TRY(end_sessions(at));
-  TRY(undo(at, steps_.size()));
+  TRY(undo(at, steps_.size(), false));
   std::error_code failed;
   if (const Result<std::string> bytes = read_file(at.spec()); bytes) {
     prune_places(at.upper(), bound_places(TRY(spec_of(*bytes))));

@@ -73,6 +73,8 @@ struct StartWatch {
   std::function<void(const std::string&)> waits = {};
   std::function<bool()> given_up =
       {};  // true: nobody wants it any more; asked every 100 ms while it waits
+  // Whether no other container can have its live tree by now; asked when the set-up has failed. Empty: none can.
+  std::function<bool()> tree_is_its_own = {};
 };
 
 // What a restarted agent finds.
@@ -172,6 +174,11 @@ class Sandboxes : public WrittenPlaces {
   // What the attempt wrote: a scan of its upper. Sandbox-made mount points are no writes. Of a setup step that ended
   // well, what it asked of its tree is first kept in its folder (WrittenPlace.reads).
   virtual Result<WrittenSummary> written(const AttemptKey& key) = 0;
+
+  // Takes away again what was made in its live tree to mount over. Only while no other container can have that tree, whose mounts
+  // would go with their places: after its last process, before its end is told, and never of one that somebody may have
+  // given up. What is left so does no harm. Idempotent; fine if nothing is there.
+  virtual Status clear_mount_points(const AttemptKey& key) = 0;
 
   // Kills what may be left of the container and its shim, unmounts, removes all but `upper` (which collect() removes after
   // upper_kept, unless it is the only copy of something: not settled, and not to be discarded). Idempotent; the attempt may be half set up, or never have been here.

@@ -64,6 +64,8 @@ struct Step {
   std::function<Status(const Ground&, const Places&)> undo;
   bool looks_at_wishes =
       false;  // what it calls kInvalid is the caller's; of another step it is the node's
+  // Its undo is for a set-up that failed; a release, which may come after another container has the tree, leaves it.
+  bool only_before_its_end = false;
 };
 
 Step step_cgroup();        // its cgroups, where the host has controllers
@@ -77,6 +79,9 @@ Step step_node_paths();    // what the volume's jobs keep on this node
 Step step_mount_points();  // made in a live tree, and taken away again
 Step step_config();        // config.json
 Step step_go();            // the shim may run crun
+
+// Sandboxes::clear_mount_points.
+Status clear_mount_points(const Ground& ground, const Places& places);
 
 // Also of what was kept after the attempt's release. Idempotent.
 Status remove_scratch(const Places& places);

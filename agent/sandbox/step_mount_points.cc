@@ -1,6 +1,8 @@
 // A live tree may lack the places over which the container mounts (debootstrap makes no /etc/hosts). They are made here,
 // below the tree's root whatever its links say, noted before, and taken away at the end if they are still empty. On an
 // overlay crun makes them itself, and written() knows them.
+// Surprise: who removes a place over which another container has mounted, on whatever host, takes that mount away. So
+// this is done only while no other can have the tree: before the end is told, after which the next one begins.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -77,9 +79,10 @@ Status run(Setup& setup) {
   return make_missing(root.get(), kDevrunInTree, false, made, setup.places.made());
 }
 
-// Goes to the tree itself, which after a reboot is no longer mounted here. What has content by now is somebody's. Removing a place over which another container of the
-// same tree has mounted would take that mount away, so a tree has one container at a time.
-Status undo(const Ground& ground, const Places& places) {
+}  // namespace
+
+// Goes to the tree itself, which need not be mounted here any more. What has content by now is somebody's.
+Status clear_mount_points(const Ground& ground, const Places& places) {
   const std::vector<std::string> made = TRY(read_lines(places.made()));
   const std::vector<std::string> tree = TRY(read_lines(places.lower()));
   const std::vector<std::string> volume = TRY(read_lines(places.live_volume()));
@@ -102,10 +105,9 @@ Status undo(const Ground& ground, const Places& places) {
   return ok();
 }
 
-}  // namespace
-
 Step step_mount_points() {
-  return {"mount points", run, undo};
+  return {
+      .name = "mount points", .run = run, .undo = clear_mount_points, .only_before_its_end = true};
 }
 
 }  // namespace devrun::sandbox

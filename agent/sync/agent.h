@@ -12,6 +12,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -121,6 +122,7 @@ class Agent {
   std::function<void()> left_;  // it leaves; empty: it does not
   Time
       answered_;  // boot_clock() at the sending of the newest call that was answered: leases count from then
+  std::atomic<bool> connected_ = false;  // to the controller
   Reports reports_;
   Synchronize synchronize_;
   std::unique_ptr<Gateway> gateway_;

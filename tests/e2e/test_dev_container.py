@@ -181,3 +181,9 @@ def test_a_node_that_goes_away_takes_its_container_along(cluster):
     assert done.status == 0 and done.out == b"storage\n", done
     cluster.mend()
     wait_until(lambda: sleepers(7811) == 0, "the node has heard that it is over", 60)
+    # What the old one made in the live tree to mount over is below the new one's mounts by now, and stays.
+    old = os.path.join(cluster.folder, "nodes", node, "attempts", f"{job}_-.0#1")
+    wait_until(lambda: not os.path.exists(old), "it is released", 60)
+    assert os.path.exists(cluster.live("etc/hosts"))
+    done = shell(cluster, cluster.volume, "--", "cat", "/etc/hosts")
+    assert b"localhost" in done.out, done

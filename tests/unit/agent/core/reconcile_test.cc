@@ -101,7 +101,7 @@ TEST(Reconcile, LostFilesEndWhatRunsWhateverItsEndLooksLike) {
   run(node);
   EXPECT_EQ(node(FilesLost{"no files"}), "remember 7 seq=0 stop=lost\nkill 7\n");
   EXPECT_EQ(node(delta({wanted(kKey)})), "") << "the controller does not know yet";
-  EXPECT_EQ(node(exits(kTerminated)), "end-output 7 42\nmeasure 7\n");
+  EXPECT_EQ(node(exits(kTerminated)), "end-output 7 42\nmeasure alone 7\n");
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
   EXPECT_EQ(node.observed().ending->reason, "no files");
   EXPECT_EQ(node(FilesLost{"again"}), "");
@@ -132,7 +132,7 @@ TEST(Reconcile, LeavingTellsWhatRunsToEndAndCallsItLost) {
   EXPECT_EQ(node(Leaving{"it leaves", seconds(5)}), "remember 7 seq=0 stop=lost\nsignal 7 15\n");
   EXPECT_EQ(node(Leaving{"it leaves", seconds(5)}), "") << "told once";
   EXPECT_EQ(node.at(seconds(5), Tick{}), "kill 7\n");
-  EXPECT_EQ(node(exits(kExitedOk)), "end-output 7 42\nmeasure 7\n");
+  EXPECT_EQ(node(exits(kExitedOk)), "end-output 7 42\nmeasure alone 7\n");
   EXPECT_EQ(node(Measured{kKey, three_files()}), "report 7 ended lost 125\n")
       << "whatever it made of the signal, it was not done";
   EXPECT_EQ(node.observed().ending->reason, "it leaves");
@@ -244,7 +244,7 @@ TEST(Reconcile, ADeadShimIsInspectedAndLost) {
   EXPECT_EQ(node(ShimGone{kKey}), "inspect 7\n");
   const Ending lost{EndCause::kLost, 125, "", ""};
   EXPECT_EQ(node(Found{.key = kKey, .ending = lost, .output_bytes = 9}),
-            "end-output 7 9\nmeasure 7\n");
+            "end-output 7 9\nmeasure alone 7\n");
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
 }
 
@@ -255,7 +255,7 @@ TEST(Reconcile, ABrokenLinkToALivingShimIsMadeAnewWithPauses) {
   EXPECT_EQ(node(Found{.key = kKey, .shim_alive = true}), "link 7\n");
   EXPECT_EQ(node(LinkFailed{kKey}), "");
   EXPECT_EQ(node.at(kLinkAgainAfter, Tick{}), "inspect 7\n");
-  EXPECT_EQ(node(FoundNothing{kKey}), "end-output 7 0\nmeasure 7\n");
+  EXPECT_EQ(node(FoundNothing{kKey}), "end-output 7 0\nmeasure alone 7\n");
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\n");
 }
 
@@ -317,7 +317,7 @@ TEST(Reconcile, AHigherAttemptWaitsForTheEndOfTheLower) {
   Node node;
   run(node);
   EXPECT_EQ(node(delta({wanted(kSecond)})), "streams 7#2\nremember 7 seq=0 stop=lost\nkill 7\n");
-  EXPECT_EQ(node(exits({EndCause::kExited, 137, "", ""})), "end-output 7 42\nmeasure 7\n");
+  EXPECT_EQ(node(exits({EndCause::kExited, 137, "", ""})), "end-output 7 42\nmeasure alone 7\n");
   EXPECT_EQ(node(Measured{kKey, {}}), "report 7 ended lost 125\nstart 7#2\n");
 }
 

@@ -67,7 +67,9 @@ struct Teller {
   std::string operator()(const LeaveResults& e) const {
     return "leave results of " + to_string(e.key);
   }
-  std::string operator()(const Measure& e) const { return "measure " + to_string(e.key); }
+  std::string operator()(const Measure& e) const {
+    return (e.tree_is_its_own ? "measure " : "measure alone ") + to_string(e.key);
+  }
   std::string operator()(const Report& e) const {
     const ObservedAttempt& o = e.observed;
     std::string line = fmt::format("report {} {}", to_string(o.key), phase_word(o.phase));

@@ -174,11 +174,43 @@ TEST_F(LifeTest, ALiveTreeIsWrittenDirectlyAndLeftWithoutOurMountPoints) {
   EXPECT_EQ(*read_file(live + "/home/ada/data"), "live\n");
   EXPECT_NE(read_file(live + "/home/ada/hosts")->find("localhost"), std::string::npos);
   EXPECT_EQ(host_.sandboxes().written(spec.key)->files, 0u);
-  ASSERT_TRUE(host_.sandboxes().release(spec.key));
+  ASSERT_TRUE(host_.sandboxes().kill(spec.key));
+  host_.wait(spec.key);
+  ASSERT_TRUE(host_.sandboxes().clear_mount_points(spec.key));
   EXPECT_FALSE(std::filesystem::exists(live + "/etc/hosts"));
   EXPECT_FALSE(std::filesystem::exists(live + "/usr/local/bin/devrun"));
+  EXPECT_TRUE(host_.sandboxes().clear_mount_points(spec.key)) << "and again";
+  ASSERT_TRUE(host_.sandboxes().release(spec.key));
   EXPECT_TRUE(std::filesystem::exists(live + "/home/ada/data")) << "a release removes no volume";
   EXPECT_FALSE(std::filesystem::exists(host_.sandboxes().folder(spec.key)));
+}
+
+// Two containers of one tree, as when the first one's node was given up and comes back.
+TEST_F(LifeTest, AReleaseLeavesTheMountsOfWhoHasFollowed) {
+  const std::string live = host_.path("volumes/ml/live");
+  std::filesystem::create_directories(host_.path("volumes/ml"));
+  std::filesystem::copy(
+      host_.path("tree"), live,
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+  AttemptSpec first = host_.shell("never run");
+  first.root.live = true;
+  first.dev_container = true;
+  first.program.cwd = "/";
+  AttemptSpec second = first;
+  second.key.job += 100;
+  ASSERT_TRUE(host_.start(first));
+  ASSERT_TRUE(host_.start(second));
+  ASSERT_TRUE(host_.sandboxes().release(first.key));
+  EXPECT_TRUE(std::filesystem::exists(live + "/etc/hosts"));
+  const SessionSpec session{"session-2-of-the-test", host_.shell("cat /etc/hosts").program,
+                            first.env};
+  ASSERT_TRUE(host_.sandboxes().start_session(second.key, session));
+  ASSERT_TRUE(eventually(
+      [&] { return host_.sandboxes().find_session(second.key, session.id)->ending.has_value(); }));
+  const std::string said = stream_of(host_.sandboxes().session_folder(second.key, session.id), 1);
+  EXPECT_NE(said.find("localhost"), std::string::npos) << said;
+  ASSERT_TRUE(host_.sandboxes().remove_session(second.key, session.id));
+  ASSERT_TRUE(host_.sandboxes().release(second.key));
 }
 
 TEST_F(LifeTest, TheSocketsFolderIsBoundNotTheSocket) {

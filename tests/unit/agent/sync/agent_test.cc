@@ -294,6 +294,40 @@ TEST_F(AgentTest, TellsAnEndThatCameWhileItWasAway) {
   EXPECT_EQ(controller_->reported()[kKey].ending, kExitedThree);
 }
 
+// The mount points that a container made in a live tree are below those of the one that follows it.
+TEST_F(AgentTest, MountPointsGoBeforeTheEndIsToldAndNeverOfOneThatMayBeFollowed) {
+  constexpr AttemptKey kEnded{.job = 1}, kStray{.job = 2}, kDead{.job = 3}, kUnwanted{.job = 4},
+      kAway{.job = 5};
+  start_agent();
+  for (const AttemptKey& key : {kEnded, kStray, kDead, kUnwanted, kAway}) {
+    controller_->desire(spec_of(key));
+    ASSERT_TRUE(wait_for([&] { return controller_->reported()[key].phase == Phase::kRunning; }));
+  }
+  node_.exit(kEnded, kExitedThree);
+  ASSERT_TRUE(controller_->wait_ended(kEnded));
+  EXPECT_TRUE(node_.program(kEnded).cleared);
+
+  controller_->stop(kStray, EndCause::kLost);
+  ASSERT_TRUE(wait_for([&] { return !node_.program(kStray).signals.empty() || node_.program(kStray).killed; }));
+  node_.exit(kStray, {EndCause::kExited, 137, "", ""});
+  ASSERT_TRUE(controller_->wait_ended(kStray));
+  EXPECT_FALSE(node_.program(kStray).cleared) << "somebody else has the tree";
+
+  node_.shim_dies(kDead);
+  ASSERT_TRUE(controller_->wait_ended(kDead));
+  EXPECT_FALSE(node_.program(kDead).cleared);
+
+  controller_->release(kUnwanted);
+  ASSERT_TRUE(wait_for([&] { return node_.program(kUnwanted).released; }));
+  EXPECT_FALSE(node_.program(kUnwanted).cleared);
+
+  agent_.reset();
+  node_.exit(kAway, kExitedThree);  // who knows what the controller has said meanwhile
+  start_agent();
+  ASSERT_TRUE(controller_->wait_ended(kAway));
+  EXPECT_FALSE(node_.program(kAway).cleared);
+}
+
 TEST_F(AgentTest, GoesOnAfterTheControllersRestart) {
   start_agent();
   run();

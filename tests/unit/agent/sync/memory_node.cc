@@ -191,6 +191,12 @@ Result<WrittenSummary> MemoryNode::written(const AttemptKey& key) {
   return wrote;
 }
 
+Status MemoryNode::clear_mount_points(const AttemptKey& key) {
+  const std::lock_guard lock(mutex_);
+  programs_[key].cleared = true;
+  return ok();
+}
+
 Status MemoryNode::release(const AttemptKey& key) {
   const std::lock_guard lock(mutex_);
   std::filesystem::remove_all(folder(key));

@@ -42,6 +42,7 @@ class MemoryNode final : public sandbox::Sandboxes {
     bool killed = false;
     bool killed_without_shim = false;
     bool released = false;
+    bool cleared = false;   // by clear_mount_points
     Time lease_until = {};  // as last renewed
   };
   Program program(const AttemptKey& key);  // a copy; default if there is none
@@ -68,6 +69,7 @@ class MemoryNode final : public sandbox::Sandboxes {
   Status settle_written(const AttemptKey&) override { return ok(); }
   // Nothing of what its attempts write is ever brought home, so nobody waits for it.
   Status leave_written(const AttemptKey&) override { return ok(); }
+  Status clear_mount_points(const AttemptKey& key) override;
   Status release(const AttemptKey& key) override;
   // No program here has sessions: those are tested on real containers (tests/e2e/test_shell.py).
   Status start_session(const AttemptKey&, const sandbox::SessionSpec&) override {
