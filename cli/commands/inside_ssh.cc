@@ -182,8 +182,9 @@ Result<int> run_sshd(const std::string& program, const std::string& config) {
 Result<int> serve_ssh(const Context& context) {
   const Surroundings& here = context.surroundings;
   const auto host_key = here.variable(kSshHostKeyVariable);
+  const auto host_certificate = here.variable(kSshHostCertificateVariable);
   const auto user_key = here.variable(kSshUserKeyVariable);
-  if (!host_key || !user_key) {
+  if (!host_key || !host_certificate || !user_key) {
     return Error{Code::kInvalid, "--inside ssh is for devrun ssh-proxy", "devrun help ssh-config"};
   }
   const Place place(here);
@@ -195,6 +196,7 @@ Result<int> serve_ssh(const Context& context) {
   TRY(folder.make());
   const std::string config = folder.path() + "/sshd_config";
   TRY(write_file_atomically(folder.path() + "/host_key", *host_key, 0600));
+  TRY(write_file_atomically(folder.path() + "/host_key-cert.pub", *host_certificate, 0600));
   TRY(write_file_atomically(folder.path() + "/authorized_keys", *user_key + "\n", 0600));
   TRY(write_file_atomically(config, sshd_config(folder.path(), here.environment), 0600));
   return run_sshd(sshd, config);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <cctype>
 #include <csignal>
 
 #include "cli/client/caller.h"
@@ -26,8 +27,14 @@ std::string setting(const char* name, const std::string& value) {
   return fmt::format("{}={}", name, value);
 }
 
-Result<SessionWish> session_for(const SshHost& host, const std::string& user, const SshKeys& keys,
-                                const Caller& caller, const Surroundings& here) {
+struct Wanted {
+  SshHost host;
+  std::string name;  // of the host, as ssh verifies it
+  std::string user;
+};
+
+Result<SessionWish> session_for(const Wanted& wanted, const SshKeys& keys, const Caller& caller,
+                                const Surroundings& here) {
   SessionWish out;
   out.id = TRY(new_request_id());
   out.program.argv = {kInsideProgram, kInsideOption, kInsideSsh};
@@ -35,10 +42,12 @@ Result<SessionWish> session_for(const SshHost& host, const std::string& user, co
   out.program.reads_stdin = true;
   out.program.caller = caller;
   std::vector<std::string> settings;
-  if (!host.job) settings = login_settings(caller, here);
-  settings.push_back(setting(kSshHostVariable, ssh_name_of(host)));
-  if (!user.empty()) settings.push_back(setting(kSshUserVariable, user));
-  settings.push_back(setting(kSshHostKeyVariable, keys.host.private_key));
+  if (!wanted.host.job) settings = login_settings(caller, here);
+  settings.push_back(setting(kSshHostVariable, ssh_name_of(wanted.host)));
+  if (!wanted.user.empty()) settings.push_back(setting(kSshUserVariable, wanted.user));
+  const SshHostKey host_key = TRY(new_host_key(keys, wanted.name, wall_clock()));
+  settings.push_back(setting(kSshHostKeyVariable, host_key.private_key));
+  settings.push_back(setting(kSshHostCertificateVariable, host_key.certificate));
   settings.push_back(setting(kSshUserKeyVariable, keys.user.public_key));
   out.env = TRY(environment_block({}, settings));
   return out;
@@ -59,7 +68,8 @@ bool nobody_reads(int out) {
   return ::poll(&looked, 1, 0) == 1 && (looked.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-Result<int> connect(const SshHost& host, const std::string& user, Context& context) {
+Result<int> connect(const Wanted& wanted, Context& context) {
+  const SshHost& host = wanted.host;
   const std::string folder = TRY(ssh_folder(context.surroundings));
   const SshKeys keys = TRY(load_ssh_keys(folder));
   Signals signals = TRY(Signals::take());
@@ -77,7 +87,7 @@ Result<int> connect(const SshHost& host, const std::string& user, Context& conte
       const Submission submission = TRY(container_of(host.volume));
       following.task = {TRY(submit_interruptibly(*controller, signals, submission)).job, kNoTask};
     }
-    following.session = TRY(session_for(host, user, keys, caller, context.surroundings));
+    following.session = TRY(session_for(wanted, keys, caller, context.surroundings));
     return follow_job(*controller, context, signals, following);
   };
   const int status = TRY(host.job ? once() : with_patience(once));
@@ -94,9 +104,13 @@ Result<Action> parse(const Arguments& arguments) {
   if (arguments.has_dashes || arguments.words.empty() || arguments.words.size() > 2) {
     return Error{Code::kInvalid, "expected a host, and a user's name", {}};
   }
-  const SshHost host = TRY(parse_ssh_host(arguments.words[0]));
-  const std::string user = arguments.words.size() == 2 ? arguments.words[1] : std::string();
-  return Action([=](Context& context) { return connect(host, user, context); });
+  Wanted wanted;
+  wanted.host = TRY(parse_ssh_host(arguments.words[0]));
+  for (const char c : arguments.words[0]) {
+    wanted.name.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+  }
+  if (arguments.words.size() == 2) wanted.user = arguments.words[1];
+  return Action([=](Context& context) { return connect(wanted, context); });
 }
 
 }  // namespace

@@ -66,6 +66,7 @@ std::string sshd_config(const std::string& folder, const std::vector<std::string
   }
   std::string out = fmt::format(
       "HostKey {0}/host_key\n"
+      "HostCertificate {0}/host_key-cert.pub\n"
       "AuthorizedKeysFile {0}/authorized_keys\n"
       "AuthenticationMethods publickey\n"
       "PermitRootLogin yes\n"

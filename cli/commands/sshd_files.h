@@ -14,7 +14,9 @@ inline constexpr const char* kSshVariables = "DEVRUN_SSH_";
 inline constexpr const char* kSshHostVariable = "DEVRUN_SSH_HOST";  // as the caller named it
 inline constexpr const char* kSshUserVariable =
     "DEVRUN_SSH_USER";  // who is asked for; may be unset
-inline constexpr const char* kSshHostKeyVariable = "DEVRUN_SSH_HOST_KEY";  // the private key
+// Of this connection alone (ssh_keys.h): the private key, and the certificate that ssh knows it by.
+inline constexpr const char* kSshHostKeyVariable = "DEVRUN_SSH_HOST_KEY";
+inline constexpr const char* kSshHostCertificateVariable = "DEVRUN_SSH_HOST_CERTIFICATE";
 inline constexpr const char* kSshUserKeyVariable = "DEVRUN_SSH_USER_KEY";  // the public key
 
 // The configuration, with its keys in `folder`: whoever has the user's key, and the session's `environment` for all that

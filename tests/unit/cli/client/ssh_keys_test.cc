@@ -36,10 +36,14 @@ TEST_F(SshKeysTest, AreMadeOnce) {
   EXPECT_EQ(none.error().code, Code::kNotFound);
   EXPECT_EQ(none.error().hint, "devrun ssh-config --write");
   const SshKeys keys = *make_ssh_keys(folder_);
-  EXPECT_NE(keys.user.public_key, keys.host.public_key);
+  EXPECT_NE(keys.user.public_key, keys.authority);
   EXPECT_EQ(make_ssh_keys(folder_)->user.public_key, keys.user.public_key);
-  EXPECT_EQ(load_ssh_keys(folder_)->host.private_key, keys.host.private_key);
-  EXPECT_EQ(*read_file(folder_ + "/known_hosts"), "*.devrun " + keys.host.public_key + "\n");
+  EXPECT_EQ(load_ssh_keys(folder_)->authority, keys.authority);
+  const std::string known = "@cert-authority *.devrun " + keys.authority + "\n";
+  EXPECT_EQ(*read_file(folder_ + "/known_hosts"), known);
+  ASSERT_TRUE(write_file_atomically(folder_ + "/known_hosts", "*.devrun ssh-ed25519 AAAA\n"));
+  ASSERT_TRUE(load_ssh_keys(folder_));
+  EXPECT_EQ(*read_file(folder_ + "/known_hosts"), known) << "an earlier version's is put right";
   EXPECT_EQ(*read_file(folder_ + "/id_ed25519"), keys.user.private_key);
   EXPECT_EQ(mode_of("/secret"), 0600u);
   EXPECT_EQ(mode_of("/id_ed25519"), 0600u);
@@ -58,6 +62,16 @@ TEST_F(SshKeysTest, AreTheSameForAllThatMakeThemAtOnce) {
   for (std::thread& thread : threads) thread.join();
   for (const std::string& key : keys) EXPECT_EQ(key, keys[0]);
   EXPECT_FALSE(keys[0].empty());
+}
+
+// What goes into containers says nothing of the next connection's.
+TEST_F(SshKeysTest, EachConnectionHasAHostKeyOfItsOwn) {
+  const SshKeys keys = *make_ssh_keys(folder_);
+  const SshHostKey one = *new_host_key(keys, "ada.devrun", Time{1});
+  const SshHostKey other = *new_host_key(keys, "ada.devrun", Time{1});
+  EXPECT_NE(one.private_key, other.private_key);
+  EXPECT_NE(one.certificate, other.certificate);
+  EXPECT_TRUE(one.certificate.starts_with("ssh-ed25519-cert-v01@openssh.com "));
 }
 
 TEST_F(SshKeysTest, WhatIsNoSecretIsSaid) {

@@ -15,6 +15,7 @@ TEST(SshdFiles, TheKeysAreThoseOfTheFolder) {
   const std::string config = sshd_config("/dev/shm/x", {});
   EXPECT_TRUE(
       config.starts_with("HostKey /dev/shm/x/host_key\n"
+                         "HostCertificate /dev/shm/x/host_key-cert.pub\n"
                          "AuthorizedKeysFile /dev/shm/x/authorized_keys\n"
                          "AuthenticationMethods publickey\n"));
   EXPECT_EQ(config.find("SetEnv"), std::string::npos);

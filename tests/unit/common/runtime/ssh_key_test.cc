@@ -31,5 +31,24 @@ TEST(SshKey, OpenSshReadsThePrivateKey) {
   EXPECT_EQ(said->out, key.public_key + " devrun-1\n");
 }
 
+TEST(SshKey, OpenSshReadsAHostsCertificate) {
+  if (!std::filesystem::exists("/usr/bin/ssh-keygen")) GTEST_SKIP() << "no ssh-keygen here";
+  const std::string authority(32, 'a'), host(32, 'h'), nonce(32, 'n');
+  const std::string path = std::filesystem::temp_directory_path() / "devrun_ssh_cert_test.pub";
+  const auto made =
+      ssh_host_certificate({authority, host, nonce, "ada.devrun", 1'700'000'000, 1'700'000'600});
+  ASSERT_TRUE(made);
+  std::ofstream(path) << *made;
+  const auto said = run_child({"/usr/bin/ssh-keygen", "-L", "-f", path});
+  std::filesystem::remove(path);
+  ASSERT_TRUE(said);
+  // It says so of none whose signature is wrong.
+  EXPECT_EQ(said->exit_status, 0) << said->out;
+  for (const char* part : {"ssh-ed25519-cert-v01@openssh.com host certificate", "ada.devrun",
+                           "Signing CA: ED25519", "Valid: from 2023-11-14T"}) {
+    EXPECT_NE(said->out.find(part), std::string::npos) << part << " in " << said->out;
+  }
+}
+
 }  // namespace
 }  // namespace devrun
