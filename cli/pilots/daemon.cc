@@ -120,8 +120,12 @@ class Daemon {
     const Status done = hands_.perform(action);
     if (ask != nullptr && !done) return refuse(ask->kind, done.error().message, now);
     if (!done) return say_once(words, done.error().message);
-    log::info("{}", words);
     told_.erase(words);
+    if (const Void* voided = std::get_if<Void>(&action)) {
+      memory_.voided.insert(voided->name);  // mostly there was nothing
+      return;
+    }
+    log::info("{}", words);
     if (ask == nullptr) return;
     asked_[hands_.submitted()] = *ask;
   }
@@ -188,7 +192,7 @@ Result<std::string> status_text(const Policy& policy, const cli::Target& target)
   if (out.empty()) out = "no pilots\n";
   Memory memory;
   for (const Action& action : decide(policy, seen, memory)) {
-    out += fmt::format("next: {}\n", to_string(action));
+    if (!std::holds_alternative<Void>(action)) out += fmt::format("next: {}\n", to_string(action));
   }
   if (const Result<std::string> refused = read_file(refused_file(policy));
       refused && !refused->empty()) {

@@ -61,6 +61,7 @@ class Round {
       if (pilot->state == PilotState::kRunning) look_at_running(*pilot);
     }
     ask();
+    void_certificates();
     return std::move(out_);
   }
 
@@ -111,7 +112,13 @@ class Round {
                                      [&, p = pilot](const Kind& k) { return k.name == p->kind; });
       if (comes && kind != policy_.kinds.end()) bins_.push_back(bin_of(kind->hello(), {}, name));
     }
-    fill(policy_, seen_.waiting, bins_);
+    const uint32_t live = count_live();
+    fill(policy_, seen_.waiting, policy_.max - std::min(live, policy_.max), bins_);
+  }
+
+  uint32_t count_live() const {
+    return static_cast<uint32_t>(
+        std::ranges::count_if(pilots_, [](const auto& entry) { return lives(*entry.second); }));
   }
 
   bool is_needed(const std::string& name) const {
@@ -212,10 +219,9 @@ class Round {
   }
 
   void ask() {
-    uint32_t live = 0, pending = 0;
+    uint32_t live = count_live(), pending = 0;
     std::set<std::string> taken;
     for (const auto& [name, pilot] : pilots_) {
-      live += lives(*pilot) ? 1 : 0;
       pending += pilot->state == PilotState::kPending ? 1 : 0;
       // One that has vanished may come to light with its old node.
       if (lives(*pilot)) taken.insert(name);
@@ -231,6 +237,25 @@ class Round {
       out_.push_back(Ask{fmt::format("{}-{}", policy_.prefix, number), bin.kind});
       ++live;
       ++pending;
+    }
+  }
+
+  // One that joined and whose node was never listed is retired by nobody. Names are few, and used from the lowest number on:
+  // of those that are nobody's what may be out is made void, each time that one becomes nobody's, and once by each devrun-slurm.
+  void void_certificates() {
+    for (uint32_t number = 1; number <= policy_.max; ++number) {
+      const std::string name = fmt::format("{}-{}", policy_.prefix, number);
+      const Pilot* pilot = pilot_of(name);
+      const bool may_come = pilot != nullptr && pilot->state != PilotState::kOver;
+      const bool is_asked_for = std::ranges::any_of(out_, [&](const Action& action) {
+        const Ask* ask = std::get_if<Ask>(&action);
+        return ask != nullptr && ask->name == name;  // which voids, too
+      });
+      if (may_come || nodes_.contains(name) || is_asked_for) {
+        memory_.voided.erase(name);
+      } else if (!memory_.voided.contains(name)) {
+        out_.push_back(Void{name});
+      }
     }
   }
 
@@ -266,6 +291,9 @@ struct Words {
     return fmt::format(
         "{}, Slurm's job {}, has ended before its node came up: its log on Slurm's node says why",
         a.name, a.job);
+  }
+  std::string operator()(const Void& a) const {
+    return fmt::format("voids the certificates of {}, which is nobody now", a.name);
   }
   std::string operator()(const Retire& a) const {
     return fmt::format("retires {}: its allocation is over", a.name);

@@ -85,6 +85,7 @@ struct Memory {
   };
   std::map<uint64_t, Admitted> admitted;  // likewise: when it was let in
   std::set<uint64_t> came_up;             // likewise: its node was seen
+  std::set<std::string> voided;           // names that are nobody's, of which no certificate counts
   // Kinds that are not asked for just now: Slurm has refused one; one has ended before its node came up; one was there and
   // what waits did not begin there.
   std::map<std::string, Pause> refused, failed, useless;
@@ -119,7 +120,10 @@ struct Blame {  // nothing is to be done, but to tell: it has ended before its n
   uint64_t job = 0;
   std::string name;
 };
-using Action = std::variant<Ask, Admit, Drain, Undrain, Cancel, Retire, Blame>;
+struct Void {  // no certificate of that name counts; once it is done, Memory.voided has it
+  std::string name;
+};
+using Action = std::variant<Ask, Admit, Drain, Undrain, Cancel, Retire, Blame, Void>;
 std::string to_string(const Action& action);
 
 // How the reasons of our own drains begin.

@@ -35,7 +35,8 @@ const Kind* kind_for(const Policy& policy, const JobSpec& spec) {
 }
 
 // One rank on each of as many bins; nothing if they cannot be had.
-bool place(const Policy& policy, const JobSpec& spec, uint32_t pilots_max, std::vector<Bin>& bins) {
+bool place(const Policy& policy, const JobSpec& spec, uint32_t pilots_left,
+           std::vector<Bin>& bins) {
   std::vector<size_t> chosen;
   for (size_t i = 0; i < bins.size() && chosen.size() < spec.nodes; ++i) {
     if (holds(bins[i], spec)) chosen.push_back(i);
@@ -44,7 +45,7 @@ bool place(const Policy& policy, const JobSpec& spec, uint32_t pilots_max, std::
   const Kind* kind = missing == 0 ? nullptr : kind_for(policy, spec);
   const auto asked = static_cast<size_t>(
       std::count_if(bins.begin(), bins.end(), [](const Bin& bin) { return bin.of.empty(); }));
-  if (missing > 0 && (kind == nullptr || asked + missing > pilots_max)) return false;
+  if (missing > 0 && (kind == nullptr || asked + missing > pilots_left)) return false;
   for (size_t i = 0; i < missing; ++i) {
     chosen.push_back(bins.size());
     bins.push_back(bin_of(kind->hello(), {}, {}));
@@ -65,11 +66,12 @@ Bin bin_of(const NodeHello& hello, const Resources& used, const std::string& of)
   return out;
 }
 
-void fill(const Policy& policy, const std::vector<WaitingJob>& waiting, std::vector<Bin>& bins) {
+void fill(const Policy& policy, const std::vector<WaitingJob>& waiting, uint32_t pilots_left,
+          std::vector<Bin>& bins) {
   for (const WaitingJob& job : waiting) {
     if (job.limited || job.spec.nodes == 0) continue;
     for (uint32_t task = 0; task < std::min(job.tasks, kTasksLookedAt); ++task) {
-      if (!place(policy, job.spec, policy.max, bins)) break;
+      if (!place(policy, job.spec, pilots_left, bins)) break;
     }
   }
 }

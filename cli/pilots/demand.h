@@ -20,8 +20,9 @@ struct Bin {
 };
 Bin bin_of(const NodeHello& hello, const Resources& used, const std::string& of);
 
-// Puts what waits into `bins`, in its order and first fit, and adds a bin for each pilot that is missing. A gang finds all of
-// its nodes or takes none. Jobs that no kind could run are passed over.
-void fill(const Policy& policy, const std::vector<WaitingJob>& waiting, std::vector<Bin>& bins);
+// Puts what waits into `bins`, in its order and first fit, and adds a bin for each pilot that is missing, `pilots_left` at
+// most. A gang finds all of its nodes or takes none. Jobs that no kind could run are passed over.
+void fill(const Policy& policy, const std::vector<WaitingJob>& waiting, uint32_t pilots_left,
+          std::vector<Bin>& bins);
 
 }  // namespace devrun::pilots

@@ -31,7 +31,8 @@ class Hands {
   Status one(const Cancel& action);
   Status one(const Retire& action);
   Status one(const Blame&) { return ok(); }
-  Status revoke(const std::string& name);
+  Status one(const Void& action) { return revoke(action.name); }
+  Status revoke(const std::string& name);  // fine if there was nothing
 
   const Policy& policy_;
   cli::Controller& controller_;

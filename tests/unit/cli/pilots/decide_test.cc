@@ -41,6 +41,8 @@ struct Story {
   Policy rules = policy();
   Seen seen{Time{1'000'000'000}, {}, {}, {}};
   Memory memory;
+  std::string voided;  // in all rounds
+  bool voids = true;   // with success
 
   std::string round(Duration after = seconds(5)) {
     seen.now = seen.now + after;
@@ -48,7 +50,14 @@ struct Story {
       if (node.connected) node.last_heard = seen.now;
     }
     std::string out;
-    for (const Action& action : decide(rules, seen, memory)) out += to_string(action) + "\n";
+    for (const Action& action : decide(rules, seen, memory)) {
+      if (const Void* one = std::get_if<Void>(&action)) {
+        voided += one->name + "\n";
+        if (voids) memory.voided.insert(one->name);
+        continue;
+      }
+      out += to_string(action) + "\n";
+    }
     return out;
   }
   Pilot& pilot(uint64_t job, const std::string& name, PilotState state) {
@@ -147,6 +156,50 @@ TEST(Pilots, AGangNeedsAllOfItsNodesOrNone) {
             "asks Slurm for slurm-3, of kind cpu\n");
   story.seen.waiting[0].spec.nodes = 9;
   EXPECT_EQ(story.round(), "") << "more than there may ever be";
+}
+
+// Some of them would idle beside a gang that still waits.
+TEST(Pilots, AGangThatDoesNotFitBesideThoseThatAreThereAsksForNone) {
+  Story story;
+  for (uint64_t i = 1; i <= 6; ++i) {
+    story.pilot(70 + i, fmt::format("slurm-{}", i), PilotState::kRunning);
+    story.node(fmt::format("slurm-{}", i), 1);
+  }
+  story.seen.waiting = {waits(1, 4), waits(2, 4)};
+  story.seen.waiting[0].spec.nodes = 3;
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-7, of kind cpu\n") << "for the second job";
+  story.seen.waiting.pop_back();
+  story.seen.pilots.resize(5);
+  story.seen.nodes.resize(5);
+  EXPECT_EQ(story.round(),
+            "asks Slurm for slurm-6, of kind cpu\nasks Slurm for slurm-7, of kind cpu\n"
+            "asks Slurm for slurm-8, of kind cpu\n");
+}
+
+TEST(Pilots, CertificatesOfNamesThatAreNobodysAreVoid) {
+  Story story;
+  story.rules.max = 3;
+  story.pilot(70, "slurm-1",
+              PilotState::kRunning);  // it joins, and is over before its node is seen
+  story.voids = false;
+  EXPECT_EQ(story.round(), "lets slurm-1 in, which runs as Slurm's job 70\n");
+  EXPECT_EQ(story.round(), "");
+  EXPECT_EQ(story.voided, "slurm-2\nslurm-3\nslurm-2\nslurm-3\n") << "until it is done";
+  story.voids = true;
+  story.round();
+  story.voided.clear();
+  story.seen.pilots.clear();  // Slurm need not remember it
+  story.round();
+  story.round();
+  EXPECT_EQ(story.voided, "slurm-1\n");
+  story.node("slurm-1", 0);  // one that is listed is retired, with its certificate
+  story.round();
+  EXPECT_EQ(story.voided, "slurm-1\n");
+  story.pilot(71, "slurm-2", PilotState::kVanished);  // it may be there yet
+  story.memory = {};
+  story.voided.clear();
+  story.round();
+  EXPECT_EQ(story.voided, "slurm-3\n");
 }
 
 TEST(Pilots, ArraysCountByTask) {
