@@ -1,5 +1,5 @@
 // The file system that we are called in, where it is a volume's live tree: what was written here is to be in a snapshot that
-// is asked for from here.
+// is asked for from here, and to be there for whoever is asked from here to change that tree or to compare with it.
 #pragma once
 
 #include <string>

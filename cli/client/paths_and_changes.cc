@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/client/call.h"
+#include "cli/client/own_tree.h"
 #include "cli/client/records_wire.h"
 #include "common/wire/job.h"
 
@@ -129,6 +130,7 @@ Status Controller::list_changes(const ChangesQuery& query,
 
 Result<std::vector<TakenRecord>> Controller::take_changes(const TakeWish& wish,
                                                           const ProgressWords& words) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::TakeChangesRequest request;
   *request.mutable_of() = to_proto(wish.of);
   for (const std::string& path : wish.paths) request.add_paths(path);
@@ -144,6 +146,7 @@ Result<std::vector<TakenRecord>> Controller::take_changes(const TakeWish& wish,
 
 Result<std::vector<TakenRecord>> Controller::undo_changes(const JobPart& of,
                                                           const ProgressWords& words) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::UndoChangesRequest request;
   *request.mutable_of() = to_proto(of);
   grpc::ClientContext context;
@@ -157,6 +160,7 @@ Result<std::vector<TakenRecord>> Controller::undo_changes(const JobPart& of,
 Status Controller::compare_trees(const TreeName& before, const TreeName& after,
                                  const std::function<void(const Digest&, const Digest&)>& begin,
                                  const std::function<Status(const ChangeRecord&)>& change) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::CompareTreesRequest request;
   *request.mutable_before() = to_proto(before);
   *request.mutable_after() = to_proto(after);

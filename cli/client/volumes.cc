@@ -180,6 +180,7 @@ Result<SnapshotRecord> Controller::remove_snapshot(const SnapshotName& name) {
 Result<RestoredRecord> Controller::restore_snapshot(const SnapshotName& name,
                                                     const std::vector<std::string>& paths,
                                                     const ProgressWords& words) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::RestoreSnapshotRequest request;
   *request.mutable_name() = to_proto(name);
   for (const std::string& path : paths) request.add_paths(path);
@@ -195,6 +196,7 @@ Status Controller::diff_snapshots(
     const SnapshotName& before, const SnapshotName& after,
     const std::function<void(const SnapshotRecord&, const SnapshotRecord&)>& begin,
     const std::function<Status(const ChangeRecord&)>& change) {
+  if (target_.through_socket) TRY(send_what_is_written());
   pb::DiffSnapshotsRequest request;
   *request.mutable_before() = to_proto(before);
   *request.mutable_after() = to_proto(after);
