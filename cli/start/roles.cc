@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 
 #include "cli/cluster/client_config.h"
 #include "cli/cluster/ending.h"
@@ -12,6 +13,8 @@
 #include "cli/cluster/say.h"
 #include "cli/start/plans.h"
 #include "cli/start/whole_node.h"
+#include "common/base/units.h"
+#include "common/runtime/certificate_request.h"
 #include "common/runtime/file.h"
 
 namespace devrun::start {
@@ -181,12 +184,29 @@ Result<Program> files_role(const std::string& file) {
   return Program{};
 }
 
+// The agent would dial for ever. One that cannot be read is the agent's to name.
+Status check_validity(const std::string& certificate, const std::string& file,
+                      const std::string& node) {
+  const Result<Validity> validity = validity_of(certificate);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const int64_t now_us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  if (!validity || validity->until.us > now_us) return ok();
+  return Error{
+      Code::kDenied,
+      fmt::format("the certificate of {} in {} is over since {}", node, file,
+                  format_duration({now_us - validity->until.us})),
+      fmt::format("devrun nodes add {} on the controller's machine, and here the line that "
+                  "it prints",
+                  node)};
+}
+
 Result<Program> agent_role(const std::string& file) {
   const NodeConfig config = TRY(read_node_config(file));
   const Programs programs =
       TRY(programs_of({&Programs::agent, &Programs::shim, &Programs::devrun, &Programs::gpus}));
   const std::string identity = identity_file(config.state, config.name);
-  if (!read_file(identity)) {
+  const Result<std::string> certificate = read_file(identity);
+  if (!certificate) {
     return Error{
         Code::kNotFound,
         fmt::format("{} is not there: {} has not joined the cluster", identity, config.name),
@@ -194,6 +214,7 @@ Result<Program> agent_role(const std::string& file) {
                     "that it prints",
                     config.name)};
   }
+  TRY(check_validity(*certificate, identity, config.name));
   TRY(await_keeper(Layout{config.state}, config.name));
   return Program{cluster::agent_daemon(Layout{config.state}, programs, agent_plan(config)).words};
 }

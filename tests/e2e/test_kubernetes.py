@@ -146,6 +146,25 @@ def test_what_the_agents_pod_runs(build):
         host.run(f"setsid {command} < /dev/null > /var/log/devrun-pod.log 2>&1 & echo $! > /run/pod.pid")
         harness.wait_until(lambda: nodes(controller).get("k1"), "it is up again", 60)
         assert controller.run("devrun --volume dev -- echo well").out == b"well\n"
+        host.run("kill -TERM $(cat /run/pod.pid)")
+        harness.wait_until(lambda: host.do("kill -0 $(cat /run/pod.pid) 2>/dev/null").status == 1, "the pod's command ends", 60)
+
+        # Also with its token, which is used up, still in the Secret; and with a new one it joins anew.
+        before = host.run("cat /var/lib/devrun/pki/k1.pem").out
+        said = begin_as_pod(host, "k1", host.address, config, line=line)
+        assert said.status == 0 and host.run("cat /var/lib/devrun/pki/k1.pem").out == before, said
+        # A certificate that is over.
+        host.run("cd /var/lib/devrun/pki && openssl req -new -newkey ed25519 -nodes -subj /CN=k1 -keyout old.pem -out old.csr 2>/dev/null && "
+                 "openssl x509 -req -in old.csr -signkey old.pem -days -1 -out old.crt 2>/dev/null && cat old.pem old.crt > k1.pem && rm old.*")
+        said = host.do("devrun-start agent")
+        assert said.status == 125 and "is over since" in said.err and "devrun nodes add k1" in said.err, said
+        line = controller.run("devrun nodes add k1").out.decode()
+        said = begin_as_pod(host, "k1", host.address, config, line=line)
+        assert said.status == 0, said
+        host.run(f"setsid {command} < /dev/null > /var/log/devrun-pod.log 2>&1 & echo $! > /run/pod.pid")
+        harness.wait_until(lambda: nodes(controller).get("k1"), "it is up with its new certificate", 60)
+        host.run("kill -TERM $(cat /run/pod.pid)")
+        harness.wait_until(lambda: host.do("kill -0 $(cat /run/pod.pid) 2>/dev/null").status == 1, "the pod's command ends", 60)
 
 
 test_what_the_agents_pod_runs.own = True
