@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "controller/rpc/clock.h"
+#include "controller/rpc/live_rights.h"
 #include "controller/rpc/snapshot_info.h"
 #include "controller/rpc/unary_call.h"
 #include "controller/rpc/volume_access.h"
@@ -104,6 +105,7 @@ Status AccessService::remove_user(const std::string& name, pb::RemoveUserReply& 
     held_.end_all(held_name(job));
     if (reply.jobs_size() < kJobsNamedMax) reply.add_jobs(job);
   }
+  end_jobs_without_rights(parts_);
   for (const std::string& volume : TRY(volumes_of(name))) reply.add_volumes(volume);
   return ok();
 }
@@ -136,6 +138,7 @@ Status AccessService::share(const Who& who, const pb::ShareVolumeRequest& reques
                    fmt::format("devrun volume share {}", request.volume())};
     }
     TRY(storage.share(request.volume(), request.with(), access));
+    end_jobs_without_rights(parts_);
   }
   reply = volume_info(TRY(storage.volume(request.volume())), Level::kOwn);
   return ok();
@@ -190,6 +193,7 @@ grpc::ServerUnaryReactor* AccessService::ChangeGroups(Context* context,
     const UserAccount changed = TRY(parts_.accounts.change_groups(
         request->name(), {request->join().begin(), request->join().end()},
         {request->leave().begin(), request->leave().end()}));
+    if (request->leave_size() > 0) end_jobs_without_rights(parts_);
     *reply = user_info(request->name(), changed, enrolment_);
     return ok();
   });

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 #include "common/base/parse_number.h"
 #include "controller/access/rights.h"
@@ -77,6 +78,7 @@ class CallWitness final : public grpc::experimental::Interceptor {
       take_request(static_cast<const google::protobuf::Message*>(batch.GetRecvMessage()));
     }
     if (batch.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) {
+      write_beginning();
       take_reply(static_cast<const google::protobuf::Message*>(batch.GetSendMessage()));
     }
     if (batch.QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
@@ -117,15 +119,21 @@ class CallWitness final : public grpc::experimental::Interceptor {
                               metadata(*context_, "devrun-forwarded-uid"));
   }
 
-  // The first is what the call is about.
+  // The first is what the call is about. A second one is read only from whom the first has let in.
   void take_request(const google::protobuf::Message* request) {
-    if (!entry_ || has_request_ || request == nullptr) return;
+    if (!entry_ || request == nullptr) return;
+    if (has_request_) return write_beginning();
     has_request_ = true;
     entry_->about = audited_fields(*request);
     const auto writes = [](const auto& field) { return field.first == "start.write_stdin"; };
     // Who attaches to look on changes nothing.
     if (right_.call == "Attach" && std::ranges::none_of(entry_->about, writes)) entry_.reset();
-    if (!entry_ || !lasts_) return;
+  }
+
+  // A call that lasts has a line at its beginning, but only once its caller was let in, as a first word to them or a second
+  // look at what they say tells: else whoever is refused for ever would push out the lines of what was done.
+  void write_beginning() {
+    if (!entry_ || !lasts_ || std::exchange(has_begun_, true)) return;
     entry_->begun = true;
     parts_.audit.write(*entry_);
     entry_->begun = false;
@@ -159,6 +167,7 @@ class CallWitness final : public grpc::experimental::Interceptor {
   std::unique_ptr<AuditEntry> entry_;
   std::shared_ptr<CallerName> name_;
   bool has_request_ = false;
+  bool has_begun_ = false;
   bool lasts_ = false;
 };
 

@@ -1,5 +1,5 @@
 // What is done beside answering at each call that the table of rights (controller/access/rights.h) knows: those that change
-// something get their line in the audit log when they are answered, refusals too; and those that last can be ended
+// something get their line in the audit log when they are answered, refusals too; those that last get one when their caller is let in, too, and can be ended
 // when their caller's certificate is revoked (admission.h). As a gRPC interceptor, so that no call can be forgotten.
 #pragma once
 

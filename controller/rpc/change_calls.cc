@@ -199,6 +199,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::TakeChanges(
         }
         Meant meant = TRY(find_meant(parts.core, who, request.of()));
         TRY(check_volume(parts.storage, who, meant.volume));
+        work.tell_passing("comparing");  // the first word to who may (call_witness.h)
         meant.attempts = newest_of(meant, request.of());
         const std::vector<std::string> paths = TRY(paths_of(request.paths()));
         if (paths.empty()) TRY(fetch_missing(parts, meant.attempts, work));
@@ -222,6 +223,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::UndoChanges(
                                            pb::Progress& last) -> Status {
         const Meant meant = TRY(find_meant(parts.core, who, request.of()));
         TRY(check_volume(parts.storage, who, meant.volume));
+        work.tell_passing("comparing");  // as above
         for (const MeantAttempt& one : meant.attempts) {
           if (!one.runs) continue;
           return Error{

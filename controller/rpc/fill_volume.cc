@@ -8,6 +8,7 @@
 #include "common/runtime/file.h"
 #include "common/runtime/pipe.h"
 #include "controller/rpc/volume_access.h"
+#include "controller/rpc/volume_quota.h"
 #include "controller/storage/tree_writer.h"
 
 namespace devrun::controller {
@@ -116,7 +117,8 @@ Status FillVolumeCall::work(const Who& who, storage::Work& work) {
   }
   const std::string owner =
       start_.create() ? who.user : TRY(parts_.storage.volume(start_.volume())).owner;
-  TRY(parts_.quotas.check_store(parts_.storage, owner));
+  TRY(start_.create() ? check_new_volume(parts_.quotas, parts_.storage, owner)
+                      : parts_.quotas.check_store(parts_.storage, owner));
   Pipe pipe = TRY(make_pipe());
   UniqueFd from = std::move(pipe.read);
   UniqueFd to = std::move(pipe.write);

@@ -6,6 +6,7 @@
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/snapshot_info.h"
 #include "controller/rpc/volume_access.h"
+#include "controller/rpc/volume_quota.h"
 #include "controller/rpc/worker_stream.h"
 #include "controller/storage/tree_writer.h"
 #include "controller/storage/volume_source.h"
@@ -137,8 +138,9 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::CreateVolume(
         const auto* const copied = std::get_if<storage::FromVolume>(&source);
         int64_t bytes = 0;
         if (copied != nullptr) bytes = TRY(storage.volume(copied->from.volume)).newest.bytes;
-        TRY(quotas.check_store(storage, who.user, bytes));
+        TRY(check_new_volume(quotas, storage, who.user, bytes));
         if (request.quota_bytes() < 0) return Error{Code::kInvalid, "a quota below 0", {}};
+        work.tell_passing("making it");  // the first word to who may (call_witness.h)
         TRY(storage.create_volume(
             {request.name(), who.user, std::move(source), request.quota_bytes()}, work));
         *last.mutable_volume() = volume_info(TRY(storage.volume(request.name())), Level::kOwn);
@@ -157,7 +159,8 @@ grpc::ServerUnaryReactor* ClientService::ReturnVolume(Context* context,
                                                       const pb::ReturnVolumeRequest* request,
                                                       pb::VolumeInfo* reply) {
   return on_worker(
-      parts_, context, "ReturnVolume", [=, &storage = parts_.storage](const Who& who) -> Status {
+      parts_, context, "ReturnVolume",
+      [=, &storage = parts_.storage, &quotas = parts_.quotas](const Who& who) -> Status {
         std::string owner;
         for (const storage::RemovedVolume& removed : TRY(storage.removed_volumes())) {
           if (removed.name == request->name()) owner = removed.owner;
@@ -167,6 +170,7 @@ grpc::ServerUnaryReactor* ClientService::ReturnVolume(Context* context,
                        fmt::format("no removed volume '{}' of yours is kept", request->name()),
                        "devrun volume ls --removed"};
         }
+        TRY(check_returned_volume(quotas, storage, owner, request->name()));
         TRY(storage.return_volume(request->name()));
         *reply = volume_info(TRY(storage.volume(request->name())), Level::kOwn);
         return ok();
@@ -292,6 +296,7 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::RestoreSnapshot(
         for (const std::string& path : request.paths()) {
           paths.push_back(TRY(storage::path_in_volume(path)));
         }
+        work.tell_passing("comparing");  // as above
         const storage::Restored done =
             TRY(storage.restore(name_of(volume, request.name()), paths, work));
         *last.mutable_before() = snapshot_info(volume, done.before);

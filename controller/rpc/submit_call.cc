@@ -9,6 +9,7 @@
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/job_info.h"
+#include "controller/rpc/live_rights.h"
 #include "controller/rpc/setup_keys.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/volume_access.h"
@@ -206,7 +207,8 @@ Status SubmitCall::prepare() {
   if (!spec_.dev_container) TRY(parts_.quotas.check_output(spec_.user));
   if (request_.has_again()) {
     TRY(stay_within_rights());
-    return check_tree();
+    TRY(check_tree());
+    return check_store_quota();
   }
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   TRY(prepare_root());
@@ -227,7 +229,7 @@ void SubmitCall::look_for_setup() {
 Status SubmitCall::prepare_root() {
   TRY(settle_paths());
   TRY(stay_within_rights());
-  if (root_is_set_) return ok();
+  if (root_is_set_) return check_store_quota();
   if (!request_.snapshot().empty()) {
     if (spec_.dev_container) {
       return Error{Code::kInvalid, "a dev container runs in the live volume, not in a snapshot",
@@ -236,7 +238,7 @@ Status SubmitCall::prepare_root() {
     spec_.root.tree =
         TRY(parts_.storage.find_snapshot({spec_.root.volume, request_.snapshot()})).tree;
     timeline_.snapshot_taken = clock_now();
-    return ok();
+    return check_store_quota();
   }
   if (spec_.dev_container) return ok();
   Result<storage::Snapshot> snapshot = parts_.storage.take_snapshot(spec_.root.volume);
@@ -246,7 +248,13 @@ Status SubmitCall::prepare_root() {
   }
   spec_.root.tree = snapshot->tree;
   timeline_.snapshot_taken = clock_now();
-  // Whose the volume is, whoever runs in it; after the snapshot, which knows what was deleted.
+  // After the snapshot, which knows what was deleted.
+  return check_store_quota();
+}
+
+// Whose the volume is, whoever runs in it. Not of dev containers, in which files are deleted.
+Status SubmitCall::check_store_quota() {
+  if (spec_.dev_container) return ok();
   const storage::VolumeInfo volume = TRY(parts_.storage.volume(spec_.root.volume));
   return parts_.quotas.check_store(parts_.storage, volume.owner);
 }
@@ -259,6 +267,11 @@ void SubmitCall::submit() {
       [self = shared_from_this()](const State& state, Time, const Result<Reply>& result) {
         if (!result) return self->fail(result.error());
         const JobId job = std::get<Submitted>(*result).job;
+        // A right that was taken back since it was asked for was looked for without this job.
+        if (!self->spec_.dev_container && has_live_folders(self->spec_)) {
+          (void)self->parts_.volume_work.run(
+              [parts = self->parts_] { end_jobs_without_rights(parts); });
+        }
         // A known one may have left the ledger.
         if (const Job* known = find_job(state, job)) return self->answer(*known);
         self->answer(job);

@@ -30,7 +30,8 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status look(const State& state);  // core's thread; sets known_ if the request is
   Status prepare();                 // a worker's thread
   Status check_dev_container();
-  Status check_tree();  // of a job that is run again
+  Status check_tree();
+  Status check_store_quota();  // of a job that is run again
   // What the volume is shared for: results come home, and live paths are, only where the caller may write.
   Status stay_within_rights();
   // The job's kinds of paths, from those that were asked for.

@@ -10,6 +10,8 @@
 #include <charconv>
 
 #include "common/runtime/file.h"
+#include "controller/storage/export_files.h"
+#include "controller/storage/records.h"
 #include "controller/storage/remove_tree.h"
 #include "controller/storage/snapshot_folder.h"
 
@@ -32,6 +34,23 @@ Result<std::vector<RemovedFolder>> removed_folders(const std::string& volumes) {
     out.push_back(std::move(one));
   }
   std::ranges::sort(out, {}, &RemovedFolder::removed);
+  return out;
+}
+
+Result<std::vector<RemovedBytes>> removed_bytes(const std::string& volumes) {
+  const Result<std::vector<RemovedFolder>> folders = removed_folders(volumes);
+  if (!folders && folders.error().code == Code::kNotFound) return std::vector<RemovedBytes>();
+  if (!folders) return folders.error();
+  const ExportFiles files(volumes + "/../export");
+  std::vector<RemovedBytes> out;
+  for (const RemovedFolder& folder : *folders) {
+    const Result<VolumeRecord> record = read_volume_record(folder.folder);
+    const auto newest = read_newest_record(folder.folder);
+    if (!record || !newest || !*newest) continue;
+    const Result<tree::Manifest> manifest = files.manifest((*newest)->tree);
+    if (!manifest) continue;
+    out.push_back({folder.name, record->owner, static_cast<int64_t>(manifest->bytes)});
+  }
   return out;
 }
 

@@ -35,6 +35,8 @@ def test_a_user_takes_no_more_than_is_allowed(cluster):
     ada.make_volume("adas", {"work/data": "x" * 1000})
     done = ada.devrun("--volume", "adas", "-C", "/work", "true")
     assert done.status == 0, done
+    first = ada.submit("adas", "true", "--cpus", "0.2")
+    ada.await_state(first, "SUCCEEDED")
     used = quota_of(cluster, "ada")["store_bytes"]["has"]
     assert used > 1_000_000, "busybox and bash"
 
@@ -46,12 +48,31 @@ def test_a_user_takes_no_more_than_is_allowed(cluster):
     done = ada.devrun("--volume", "adas", "-C", "/work", "true")
     assert done.status == 125 and "the volumes of 'ada' have" in done.err and "the quota is" in done.err, done
     assert "devrun volume du" in done.err, done
+    # Nor by ways that take no snapshot.
+    for words in (("rerun", str(first)), ("--volume", "adas@1", "-C", "/work", "true")):
+        done = ada.devrun(*words)
+        assert done.status == 125 and "the volumes of 'ada' have" in done.err, (words, done)
     done = ada.devrun("volume", "fork", "adas", "more")
     assert done.status == 125 and "would have" in done.err, done
     assert cluster.devrun("--volume", "box", "true").status == 0, "of ada alone"
     os.remove(cluster.live("work/large", "adas"))
     done = ada.devrun("--volume", "adas", "-C", "/work", "true")
     assert done.status == 0, done
+
+    # Removed volumes are kept for a while: who has removed one can make another, once, and has no more of them than the quota.
+    set_policy(cluster, f"limits:\n  users:\n    ada: {{store: {2 * used + (1 << 19)}, cpus: 1, output: 2M}}\n")
+    for _ in range(2):
+        assert ada.devrun("volume", "fork", "adas", "more").status == 0
+        assert ada.devrun("volume", "rm", "--yes", "more").status == 0
+    assert ada.devrun("volume", "fork", "adas", "more").status == 0
+    done = ada.devrun("volume", "rm", "--yes", "more")
+    assert done.status == 0, done
+    done = ada.devrun("volume", "fork", "adas", "more")
+    assert done.status == 125 and "twice that with removed ones" in done.err, done
+    assert "devrun volume ls --removed" in done.err, done
+    set_policy(cluster, f"limits:\n  users:\n    ada: {{store: {most}, cpus: 1, output: 2M}}\n")
+    done = ada.devrun("volume", "restore", "more")
+    assert done.status == 125 and "would have" in done.err, done
 
     # Cores at once: who wants more waits, and is told why.
     first = ada.submit("adas", "exec sleep 1000", "--cpus", "0.9")

@@ -321,11 +321,21 @@ def test_sharing_is_for_what_it_says(cluster):
             assert file.read() == "bob\n"
         assert bob.devrun("apply", job).status == 0
 
-        # A share that is taken back counts for what runs, too.
+        # A share that is taken back counts for what runs, too: what is live ends, and so does what would be.
+        live = bob.submit("adas", "exec sleep 1000", "--live", "/work", "--cpus", "0.1")
+        would = bob.submit("adas", "true", "--live", "/work", "--cpus", "4000")
+        owns = ada.submit("adas", "exec sleep 1000", "--live", "/work", "--cpus", "0.1")
+        for user, one in ((bob, live), (ada, owns)):
+            user.await_state(one, "RUNNING")
         job = bob.submit("adas", "read x < /run/devrun/none 2>/dev/null; sleep 3; echo late > three")
         bob.await_state(job, "RUNNING")
         assert ada.devrun("volume", "share", "adas", "@vision", "--none").status == 0
         assert ada.devrun("volume", "share", "adas", "bob", "--none").status == 0
+        for one in (live, would):
+            bob.await_state(one, "CANCELLED")
+            assert "is shared with 'bob' for writing no more" in json.dumps(bob.show(one)), bob.show(one)
+        assert ada.show(owns)["state"] == "RUNNING"
+        assert ada.devrun("cancel", owns).status == 0
         bob.await_state(job, "SUCCEEDED")
         assert not os.path.exists(cluster.live("work/three", "adas"))
         assert write("four").status == 125

@@ -316,6 +316,57 @@ TEST_F(Access, TheAuditLogTakesNoNodesWordForTheUser) {
   EXPECT_EQ(line.find("bob"), std::string::npos) << line;
 }
 
+// Whoever is refused for ever pushes out nothing of what was done.
+TEST_F(Access, ACallThatLastsIsWrittenDownAtItsBeginningOnceItsCallerMayMakeIt) {
+  ASSERT_EQ(submit("ada", request("a1")).message, "");
+  ASSERT_TRUE(eventually([&] { return cluster_.audit().size() == 1; }));
+  const auto bob = cluster_.client(Role::kUser, "bob");
+  {
+    Call call;
+    pb::RestoreSnapshotRequest request;
+    request.mutable_name()->set_volume("work");
+    request.mutable_name()->set_snapshot("1");
+    pb::Progress words;
+    const auto stream = bob->RestoreSnapshot(&call, request);
+    while (stream->Read(&words)) {
+    }
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  }
+  {
+    Call call;
+    pb::AttachRequest request;
+    request.mutable_start()->set_job(1);
+    request.mutable_start()->set_task(-1);
+    request.mutable_start()->set_write_stdin(true);
+    const auto stream = bob->Attach(&call);
+    stream->Write(request);
+    pb::AttachReply words;
+    while (stream->Read(&words)) {
+    }
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+  }
+  ASSERT_TRUE(eventually([&] { return cluster_.audit("audit-refused.jsonl").size() == 2; }));
+  EXPECT_EQ(cluster_.audit().size(), 1u);
+  for (const std::string& line : cluster_.audit("audit-refused.jsonl")) {
+    EXPECT_EQ(line.find("begun"), std::string::npos) << line;
+    EXPECT_NE(line.find(R"("who":"bob")"), std::string::npos) << line;
+  }
+  Call call;
+  pb::AttachRequest request;
+  request.mutable_start()->set_job(1);
+  request.mutable_start()->set_task(-1);
+  request.mutable_start()->set_write_stdin(true);
+  const auto stream = cluster_.client(Role::kUser, "ada")->Attach(&call);
+  stream->Write(request);
+  ASSERT_TRUE(eventually([&] { return cluster_.audit().size() == 2; }));
+  const std::string line = cluster_.audit().back();
+  EXPECT_NE(line.find(R"("who":"ada")"), std::string::npos) << line;
+  EXPECT_NE(line.find("begun"), std::string::npos) << line;
+  call.TryCancel();
+  (void)stream->Finish();
+  EXPECT_TRUE(eventually([&] { return cluster_.audit().size() == 3; }));
+}
+
 TEST_F(Access, WhoOnlyLooksSeesAllRows) {
   ASSERT_EQ(submit("ada", request("a1")).message, "");
   const auto rita = cluster_.client(Role::kReader, "rita");

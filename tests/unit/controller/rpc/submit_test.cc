@@ -87,6 +87,9 @@ TEST(Volumes, AreMadeListedAndRemovedUnlessInUse) {
   const auto lines = client->CreateVolume(&create_call, create);
   pb::Progress progress;
   ASSERT_TRUE(lines->Read(&progress));
+  EXPECT_EQ(progress.line(), "making it");
+  EXPECT_TRUE(progress.passing());
+  ASSERT_TRUE(lines->Read(&progress));
   EXPECT_EQ(progress.line(), "making fresh");
   ASSERT_TRUE(lines->Read(&progress));
   EXPECT_TRUE(progress.done());
