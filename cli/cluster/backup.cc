@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,25 @@ Status copy_if_there(const fs::path& from, const fs::path& to) {
   return ok();
 }
 
+// Without which a backup is none.
+Status copy_needed(const fs::path& from, const fs::path& to) {
+  TRY(copy_if_there(from, to));
+  std::error_code failed;
+  if (fs::exists(to, failed)) return ok();
+  return Error{Code::kNotFound, fmt::format("{} is not there", from.string()),
+               "devrun backup, again; then the controller's log"};
+}
+
+// One at a time: each begins by removing what one before it has left.
+Result<UniqueFd> lock_backup(const Layout& layout) {
+  const std::string path = layout.controller() + "/backup.lock";
+  UniqueFd lock = TRY(open_file(path, O_RDWR | O_CREAT, 0600));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return errno_error("lock " + path, errno);
+  return Error{Code::kConflict, "another devrun backup is under way",
+               fmt::format("fuser -v {}   (who it is), and again when it is done", path)};
+}
+
 Status copy_pki(const Layout& layout, const fs::path& to, bool keys) {
   std::error_code failed;
   TRY(make_folders(to.string(), 0700));
@@ -59,19 +79,22 @@ Status copy_pki(const Layout& layout, const fs::path& to, bool keys) {
 Status gather(const BackupOptions& options, const StagedBackup& staged, const fs::path& to) {
   const Layout& layout = options.place.layout;
   TRY(make_folders((to / "controller").string(), 0700));
-  for (const char* file : {"journal.db", "history.db", "accounts.json", "enrolment.json"}) {
+  for (const char* file : {"journal.db", "history.db"}) {
+    TRY(copy_needed(fs::path(staged.folder) / file, to / "controller" / file));
+  }
+  for (const char* file : {"accounts.json", "enrolment.json"}) {
     TRY(copy_if_there(fs::path(staged.folder) / file, to / "controller" / file));
   }
   TRY(copy_all(fs::path(staged.folder) / "store", to / "store"));
   if (options.keys) {
-    TRY(copy_if_there(layout.controller() + "/seal.key", to / "controller/seal.key"));
+    TRY(copy_needed(layout.controller() + "/seal.key", to / "controller/seal.key"));
   }
   TRY(copy_pki(layout, to / "pki", options.keys));
   for (const std::string& file : {layout.record(), layout.client_config(), layout.policy()}) {
     TRY(copy_if_there(file, to / "cluster" / fs::path(file).filename()));
   }
   for (const std::string& file : options.place.configurations) {
-    TRY(copy_if_there(file, to / "etc" / fs::path(file).filename()));
+    TRY(copy_if_there(file, to / place_of_configuration(file)));
   }
   return ok();
 }
@@ -124,7 +147,14 @@ Status back_up(const BackupOptions& options) {
     return Error{Code::kNotFound, fmt::format("there is no folder {}", parent),
                  "mkdir -p " + parent};
   }
-  const StagedBackup staged = TRY(options.stage());
+  std::error_code ignored;
+  if (!fs::is_directory(options.place.layout.controller(), ignored)) {
+    return Error{Code::kNotFound,
+                 fmt::format("there is no {} here", options.place.layout.controller()),
+                 "devrun backup on the controller's machine"};
+  }
+  const UniqueFd lock = TRY(lock_backup(options.place.layout));
+  StagedBackup staged = TRY(options.stage());
   const std::string here = options.place.layout.controller() + "/backup";
   if (fs::weakly_canonical(staged.folder, failed) != fs::weakly_canonical(here, failed) ||
       !fs::exists(staged.folder + "/journal.db", failed)) {
@@ -133,6 +163,13 @@ Status back_up(const BackupOptions& options) {
                              staged.folder),
                  "devrun backup on the controller's machine"};
   }
+  // By another name: the controller's next one does not touch it.
+  const std::string own = staged.folder + ".taken";
+  fs::remove_all(own, failed);
+  if (::rename(staged.folder.c_str(), own.c_str()) != 0) {
+    return errno_error("rename to " + own, errno);
+  }
+  staged.folder = own;
   const ScratchFolder staging(staged.folder);
   const std::string folder = options.target + ".partial.d";
   fs::remove_all(folder, failed);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "common/base/version.h"
 #include "common/runtime/file.h"
@@ -25,6 +26,9 @@ constexpr const char* kManifest = "manifest.json";
 constexpr const char* kSums = "SHA256SUMS";
 constexpr size_t kListBytesMax = size_t{1} << 30;
 constexpr size_t kHexDigits = 64;
+constexpr const char* kConfigurationFolder = "/etc/devrun";
+const std::string kOurs = "etc/";
+const std::string kElsewhere = "elsewhere/";
 
 Error damaged(const std::string& what) {
   return {Code::kCorrupt, fmt::format("the backup is damaged: {}", what), "another backup"};
@@ -95,6 +99,19 @@ Status check_file(const std::string& folder, const std::string& path, const Dige
 
 }  // namespace
 
+std::string place_of_configuration(const std::string& file) {
+  const fs::path path = fs::path(file).lexically_normal();
+  const bool is_ours = path.parent_path() == kConfigurationFolder;
+  return is_ours ? kOurs + path.filename().string() : kElsewhere + path.relative_path().string();
+}
+
+std::string configuration_at(const std::string& place) {
+  if (place.starts_with(kOurs)) {
+    return fmt::format("{}/{}", kConfigurationFolder, place.substr(kOurs.size()));
+  }
+  return place.starts_with(kElsewhere) ? "/" + place.substr(kElsewhere.size()) : std::string();
+}
+
 Status seal_backup(const std::string& folder, BackupManifest& manifest) {
   std::error_code failed;
   manifest.files.clear();
@@ -137,6 +154,12 @@ Result<BackupManifest> check_backup(const std::string& folder) {
   BackupManifest out = TRY(read_manifest(folder, files));
   if (files != sums.size()) {
     return damaged(fmt::format("{} names {} files instead of {}", kSums, sums.size(), files));
+  }
+  std::vector<std::string> needed = {"controller/journal.db", "controller/history.db",
+                                     "pki/ca.crt"};
+  if (out.keys) needed.insert(needed.end(), {"pki/ca.key", "controller/seal.key"});
+  for (const std::string& path : needed) {
+    if (!sums.contains(path)) return damaged(fmt::format("it was taken without {}", path));
   }
   out.files = std::move(sums);
   return out;

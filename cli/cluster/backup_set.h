@@ -4,6 +4,7 @@
 //   controller/{journal.db,history.db,accounts.json,enrolment.json}    with keys: seal.key
 //   pki/*.crt                                                          with keys: *.key, *.pem
 //   cluster/{cluster.json,config.yaml,policy.yaml}, etc/*.yaml         what there is of them
+//   elsewhere/PATH                                                     a policy that lies outside of /etc/devrun, by its path
 //   store/…                                                            the store's records
 //
 // Nothing else of the store is in it: no bytes of files, no output of jobs. Blocking.
@@ -29,9 +30,13 @@ struct BackupManifest {
   uint64_t bytes = 0;                        // of these
 };
 
+// Where a configuration file lies in a backup; and whose place that is: empty of what is none.
+std::string place_of_configuration(const std::string& file);
+std::string configuration_at(const std::string& place);
+
 // Lists what is in the folder, and writes manifest.json and SHA256SUMS; all of it is on disk afterwards.
 Status seal_backup(const std::string& folder, BackupManifest& manifest);
-// Reads them and all files. kCorrupt names what is not as it was.
+// Reads them and all files. kCorrupt names what is not as it was, or without which a backup is none.
 Result<BackupManifest> check_backup(const std::string& folder);
 
 // With its mode, or `mode` if that is not 0; durable before it has its name.

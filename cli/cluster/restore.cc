@@ -46,6 +46,11 @@ struct Plan {
   bool store = false;
 };
 
+// Says that the journal beside it is a backup's (controller/rpc/backup.h).
+std::string note_path(const Layout& layout) {
+  return layout.controller() + "/restored.json";
+}
+
 std::string unpacked_folder(const Layout& layout) {
   return layout.folder + "/restore.unpacked";
 }
@@ -62,30 +67,37 @@ Status refuse_if_running(const Layout& layout) {
   return ok();
 }
 
+// A restore that was killed has left the note (write_state), which the controller takes away when it begins: so what is
+// beside it is of a restore, and a history without a journal was never used.
+Status refuse_databases(const Layout& layout, const std::string& source) {
+  std::error_code failed;
+  const bool unfinished = fs::exists(note_path(layout), failed);
+  const bool has_journal = fs::exists(layout.controller() + "/journal.db", failed);
+  for (const char* file : kDatabases) {
+    for (const char* rest : {"", "-wal", "-journal"}) {
+      const std::string there = fmt::format("{}/{}{}", layout.controller(), file, rest);
+      if (!fs::exists(there, failed)) continue;
+      const std::string kept = fmt::format("{}/controller/{}", source, file);
+      const bool is_file = *rest == '\0';
+      if (unfinished && is_file && (!has_journal || have_same_bytes(kept, there))) continue;
+      return Error{Code::kExists, fmt::format("{} is there: nothing is written over it", there),
+                   fmt::format("mv {0} {0}.old", layout.controller())};
+    }
+  }
+  return ok();
+}
+
 Status plan_state(const BackupPlace& place, const std::string& source,
                   const BackupManifest& manifest, Plan& plan) {
   const Layout& layout = place.layout;
   const auto in_backup = [&](const std::string& path) { return manifest.files.contains(path); };
   std::error_code failed;
-  for (const char* file : kDatabases) {
-    for (const char* rest : {"", "-wal", "-journal"}) {
-      const std::string there = fmt::format("{}/{}{}", layout.controller(), file, rest);
-      if (!fs::exists(there, failed)) continue;
-      return Error{Code::kExists, fmt::format("{} is there: nothing is written over it", there),
-                   fmt::format("mv {0} {0}.old", layout.controller())};
-    }
-  }
-  for (const char* file : kDatabases) {
-    const std::string path = fmt::format("controller/{}", file);
-    if (!in_backup(path)) {
-      return Error{Code::kCorrupt, fmt::format("the backup has no {}", path), "another backup"};
-    }
-  }
+  TRY(refuse_databases(layout, source));
   const auto add = [&](const std::string& path, const std::string& to,
                        bool must_be_same) -> Status {
     const std::string from = source + "/" + path;
     if (!fs::exists(to, failed)) {
-      const bool open = path.ends_with(".crt") || path.starts_with("etc/");
+      const bool open = path.ends_with(".crt") || !configuration_at(path).empty();
       plan.files.push_back({from, to, open ? 0644u : 0600u});
     } else if (must_be_same && !have_same_bytes(from, to)) {
       return Error{
@@ -101,8 +113,8 @@ Status plan_state(const BackupPlace& place, const std::string& source,
       TRY(add(path, layout.pki() + "/" + name, name.starts_with("ca.")));
     } else if (path.starts_with("cluster/")) {
       TRY(add(path, layout.folder + "/" + name, false));
-    } else if (path.starts_with("etc/")) {
-      TRY(add(path, "/etc/devrun/" + name, false));
+    } else if (const std::string file = configuration_at(path); !file.empty()) {
+      TRY(add(path, file, false));
     }
   }
   for (const char* file : kRecords) {
@@ -156,7 +168,7 @@ Status plan_store(const BackupPlace& place, const std::string& source, Plan& pla
 Status write_state(const Layout& layout, const BackupManifest& manifest, const Plan& plan) {
   TRY(make_folders(layout.controller(), 0700));
   const nlohmann::ordered_json note = {{"backup_us", manifest.taken.us}};
-  TRY(write_file_durably(layout.controller() + "/restored.json", note.dump() + "\n", 0600));
+  TRY(write_file_durably(note_path(layout), note.dump() + "\n", 0600));
   for (const Putting& file : plan.files) {
     TRY(make_folders(fs::path(file.to).parent_path().string(), 0755));
     TRY(copy_durably(file.from, file.to, file.mode));

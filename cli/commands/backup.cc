@@ -65,7 +65,8 @@ Result<cluster::BackupPlace> place_of(const Arguments& arguments, const Context&
   out.layout = TRY(cluster::layout_of(config.state));
   out.store = config.store;
   out.of_up = false;
-  out.configurations = {start::kControllerConfigFile, start::kNodeConfigFile};
+  out.configurations = {start::kControllerConfigFile, start::kNodeConfigFile,
+                        start::kSlurmConfigFile};
   if (!config.policy.empty()) out.configurations.push_back(config.policy);
   return out;
 }

@@ -14,6 +14,7 @@
 
 namespace devrun::start {
 
+inline constexpr const char* kSlurmConfigFile = "/etc/devrun/slurm.yaml";  // of devrun-slurm
 inline constexpr const char* kNodeConfigFile = "/etc/devrun/agent.yaml";
 inline constexpr const char* kStateFolder = "/var/lib/devrun";
 

@@ -8,6 +8,7 @@
 #include "controller/rpc/agent_streams.h"
 #include "controller/rpc/bring_home_call.h"
 #include "controller/rpc/identity.h"
+#include "controller/rpc/known_nodes.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/session_call.h"
 #include "controller/rpc/status.h"
@@ -117,6 +118,11 @@ grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
     return new RefuseWrite<pb::DesiredState>(to_status(input.error()));
   }
   const std::string node = input->hello.name;
+  // Before it gets anything to run.
+  if (const Status noted = note_node(nodes_folder_beside(parts_.storage.jobs_path()), node);
+      !noted) {
+    log::warning("{} is not noted in the store: {}", node, noted.error().message);
+  }
   const uint64_t session = ++sessions_;
   input->session = session;
   log::info("{} synchronizes (session {}, {} attempts)", node, session, input->observed.size());

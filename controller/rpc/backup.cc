@@ -9,7 +9,9 @@
 
 #include "common/base/log.h"
 #include "common/runtime/file.h"
+#include "controller/core/apply.h"
 #include "controller/rpc/clock.h"
+#include "controller/rpc/known_nodes.h"
 #include "controller/storage/change_record.h"
 
 namespace devrun::controller {
@@ -72,19 +74,52 @@ Result<Backup::Taken> Backup::take() {
   }
   Taken out;
   out.folder = state_folder_ + "/backup";
+  const std::string half = state_folder_ + "/backup.new";
   std::error_code failed;
-  fs::remove_all(out.folder, failed);
-  TRY(make_folders(out.folder + "/store", 0700));
-  TRY(copy_journal(out.folder + "/journal.db", out));
-  TRY(copy_history(out.folder + "/history.db"));
-  for (const char* file : {"accounts.json", "enrolment.json"}) {
-    TRY(copy_file_if_there(fmt::format("{}/{}", state_folder_, file),
-                           fmt::format("{}/{}", out.folder, file)));
+  fs::remove_all(half, failed);
+  const Status copied = copy_all(half, out);
+  if (!copied) {
+    fs::remove_all(half, failed);
+    return copied.error();
   }
-  out.volumes = TRY(storage_.save_records(out.folder + "/store"));
+  // It has its name only when it is whole, and whoever asked takes it away by another.
+  fs::remove_all(out.folder, failed);
+  if (::rename(half.c_str(), out.folder.c_str()) != 0) {
+    return errno_error("rename to " + out.folder, errno);
+  }
   log::info("a backup is in {}", out.folder);
   return out;
 }
+
+Status Backup::copy_all(const std::string& folder, Taken& taken) {
+  TRY(make_folders(folder + "/store", 0700));
+  TRY(copy_journal(folder + "/journal.db", taken));
+  TRY(copy_history(folder + "/history.db"));
+  for (const char* file : {"accounts.json", "enrolment.json"}) {
+    TRY(copy_file_if_there(fmt::format("{}/{}", state_folder_, file),
+                           fmt::format("{}/{}", folder, file)));
+  }
+  taken.volumes = TRY(storage_.save_records(folder + "/store"));
+  return ok();
+}
+
+namespace {
+
+// Those that are not in the backup, or lost there, are nodes of which nobody has heard: they are awaited like the others.
+Result<std::vector<Event>> nodes_since(const std::string& jobs_path, State& state, Time now) {
+  std::vector<Event> out;
+  for (const std::string& name : TRY(noted_nodes(nodes_folder_beside(jobs_path)))) {
+    const auto known = state.nodes.find(name);
+    if (known != state.nodes.end() && !known->second.lost) continue;
+    NodeHello hello;
+    hello.name = name;
+    out.push_back({now, NodeJoined{known == state.nodes.end() ? hello : known->second.hello}});
+    apply(state, out.back());
+  }
+  return out;
+}
+
+}  // namespace
 
 Status go_on_from_backup(const std::string& state_folder, const std::string& jobs_path,
                          State& state, Journal& journal, Time now) {
@@ -105,8 +140,10 @@ Status go_on_from_backup(const std::string& state_folder, const std::string& job
   const JobId highest = std::max(state.next_job, there.newest + 1);
   input.next_job = (highest / kNumbersSkipped + 1) * kNumbersSkipped;
   input.begun = there.attempts;
+  std::vector<Event> events = TRY(nodes_since(jobs_path, state, now));
   const Decision decision = step(state, input, now);
-  TRY(journal.append(decision.events));
+  events.insert(events.end(), decision.events.begin(), decision.events.end());
+  TRY(journal.append(events));
   if (::unlink(path.c_str()) != 0) return errno_error("remove " + path, errno);
   TRY(sync_folder(state_folder));
   log::warning("going on from a backup: the next job is {}, and {} nodes are awaited",

@@ -3,7 +3,7 @@
 //   STATE/backup/{journal.db,history.db,accounts.json,enrolment.json}, STATE/backup/store/…    (storage/store_records.h)
 //
 // The journal comes first: what leaves it meanwhile for the history is then in both, which is as good. `devrun backup`
-// takes the folder from there, `devrun restore` puts the files into STATE and STORE, and STATE/restored.json says to the
+// takes the folder from there (it has that name only while it is whole), `devrun restore` puts the files into STATE and STORE, and STATE/restored.json says to the
 // next controller that its journal is an earlier one (core/restore.h).
 #pragma once
 
@@ -32,6 +32,7 @@ class Backup {
   Result<Taken> take();
 
  private:
+  Status copy_all(const std::string& folder, Taken& taken);
   Status copy_journal(const std::string& path, Taken& taken);
   Status copy_history(const std::string& path);
 

@@ -63,7 +63,8 @@ Collecting::Collecting(storage::Storage& storage, CoreLoop& core, Archive& archi
       archive_(archive),
       quotas_(quotas),
       options_(options),
-      output_(storage.jobs_path(), options.output_age.value_or(archive.keeps_for())) {}
+      output_(storage.jobs_path(), options.output_age.value_or(archive.keeps_for()),
+              options.jobs_age) {}
 
 void Collecting::start() {
   thread_ = std::thread([this] { serve(); });

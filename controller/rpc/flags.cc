@@ -87,6 +87,10 @@ int put_and_tell(const std::string& folder, const std::string& store) {
   }
   fmt::print("store: {} records put back, {} were there\n", put->written,
              put->there + put->different);
+  if (put->collected > 0) {
+    fmt::print("store: {} trees and records are left out: files of theirs were collected since\n",
+               put->collected);
+  }
   return 0;
 }
 

@@ -1,12 +1,14 @@
 // The calls about nodes: which there are, taking one out of use, declaring one lost.
 #include <fmt/format.h>
 
+#include "common/base/log.h"
 #include "common/base/suggest.h"
 #include "common/base/utf8.h"
 #include "common/wire/job.h"
 #include "common/wire/sample.h"
 #include "controller/rpc/client_service.h"
 #include "controller/rpc/job_info.h"
+#include "controller/rpc/known_nodes.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/unary_call.h"
 
@@ -78,7 +80,11 @@ grpc::ServerUnaryReactor* ClientService::DeclareNodeLost(Context* context,
     const std::string reason =
         fmt::format("{} was declared lost by {}", request->node(), peer.certified.name);
     step_of_node(parts_.core, &reactor, request->node(), DeclareLost{request->node(), reason},
-                 [reply](const State&, Time, const Reply& done) {
+                 [reply, folder = nodes_folder_beside(parts_.storage.jobs_path()),
+                  node = request->node()](const State&, Time, const Reply& done) {
+                   if (const Status gone = forget_node(folder, node); !gone) {
+                     log::warning("{} stays noted in the store: {}", node, gone.error().message);
+                   }
                    for (const AttemptKey& key : std::get<DeclaredLost>(done).attempts) {
                      *reply->add_attempts() = wire::to_proto(key);
                    }

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::string_view kGoing = ".going.";
 constexpr const char* kOutput = "output";
+constexpr const char* kUnknown = ".unknown";
 
 Result<std::vector<std::string>> names_in(const std::string& folder) {
   std::vector<std::string> out;
@@ -65,6 +66,18 @@ Result<Found> look(const std::string& folder) {
 
 }  // namespace
 
+Result<Time> OutputKeeper::unknown_since(const std::string& job, Time now) const {
+  const std::string mark = fmt::format("{}/{}/{}", jobs_path_, job, kUnknown);
+  struct stat st {};
+  if (::lstat(mark.c_str(), &st) == 0) return written(st);
+  if (errno != ENOENT) return errno_error("look at " + mark, errno);
+  TRY(write_file_atomically(mark, "", 0600));
+  const timespec when{now.us / 1'000'000, 0};
+  const timespec both[] = {when, when};
+  if (::utimensat(AT_FDCWD, mark.c_str(), both, 0) != 0) return errno_error("touch " + mark, errno);
+  return now;
+}
+
 Status OutputKeeper::remove_job(const std::string& job) {
   const std::string going = fmt::format("{}/{}{}", jobs_path_, kGoing, job);
   if (::rename(fmt::format("{}/{}", jobs_path_, job).c_str(), going.c_str()) != 0) {
@@ -96,7 +109,9 @@ Result<OutputKeeper::Passed> OutputKeeper::pass(const Owners& owners, JobId next
                                                 const std::atomic<bool>& stop) {
   Passed out;
   std::unordered_map<JobId, int64_t> bytes;
-  const auto is_over = [&](Time since) { return keep_.us != 0 && since + keep_ < now; };
+  const auto is_over = [&](Time since, Duration keep) {
+    return keep_.us != 0 && since + keep < now;
+  };
   for (const std::string& name : TRY(names_in(jobs_path_))) {
     if (stop) return Error{Code::kCancelled, "the controller stops", {}};
     const std::optional<JobId> job = parse_number<JobId>(name);
@@ -105,14 +120,20 @@ Result<OutputKeeper::Passed> OutputKeeper::pass(const Owners& owners, JobId next
     const bool is_known = owner != owners.end();
     const bool has_ended = is_known && owner->second.ended.us != 0;
     if (const auto before = bytes_.find(*job); has_ended && before != bytes_.end()) {
-      if (before->second == 0 || !is_over(owner->second.ended)) {
+      if (before->second == 0 || !is_over(owner->second.ended, keep_)) {
         bytes.insert(*before);
         out.bytes[owner->second.user] += before->second;
         continue;
       }
     }
     const Found found = TRY(look(fmt::format("{}/{}", jobs_path_, name)));
-    const bool goes = is_known ? has_ended && is_over(owner->second.ended) : is_over(found.newest);
+    bool goes = has_ended && is_over(owner->second.ended, keep_);
+    if (is_known) {
+      ::unlink(fmt::format("{}/{}/{}", jobs_path_, name, kUnknown).c_str());
+    } else {
+      const Time since = TRY(unknown_since(name, now));
+      goes = is_over(std::max(since, found.newest), keep_unknown_);
+    }
     if (goes) {
       TRY(is_known ? remove_output(name) : remove_job(name));
       if (found.bytes > 0 || !is_known) ++out.removed;

@@ -1,5 +1,6 @@
 """`devrun backup` and `devrun restore`, by drill: what was lost comes back, what ran goes on, and nothing runs twice."""
 import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -109,6 +110,11 @@ def test_a_controllers_state_comes_back(cluster):
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=kept, check=True)
     done = cluster.devrun("backup", kept)
     assert done.status == 125 and "is there already" in done.err, done
+    with open(os.path.join(cluster.folder, "controller/backup.lock"), encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = cluster.devrun("backup", kept + "-too")
+        assert done.status == 125 and "another devrun backup is under way" in done.err, done
+    assert not os.path.exists(kept + "-too")
     assert not os.path.exists(os.path.join(cluster.folder, "controller", "backup")), "the controller's copy has gone"
 
     # After it: one ends, one that waited begins, others come.
@@ -147,8 +153,19 @@ def test_a_controllers_state_comes_back(cluster):
     assert not os.path.exists(os.path.join(cluster.folder, "restore.unpacked"))
     assert "is whole" in succeed(cluster, "restore", "--check", plain).err
 
-    succeed(cluster, "restore", kept)
-    # The one node that all wait for is one that has not come yet.
+    # Who is killed in between calls again, at whatever moment, and once more after the end.
+    os.mkdir(os.path.join(cluster.folder, "controller"))
+    with open(os.path.join(cluster.folder, "controller/restored.json"), "w", encoding="ascii") as file:
+        file.write('{"backup_us": 5}\n')
+    with open(os.path.join(cluster.folder, "controller/history.db"), "w", encoding="ascii") as file:
+        file.write("of another backup, say")
+    for _ in range(2):
+        succeed(cluster, "restore", kept)
+    # A node that joined since, which the store alone knows of.
+    assert sorted(os.listdir(store(cluster) + "/nodes")) == ["node1", "node2", "storage"]
+    with open(store(cluster) + "/nodes/ghost", "w", encoding="ascii"):
+        pass
+    # The nodes that all wait for are ones that have not come yet.
     agent = cluster.pid(f"{node}.agent")
     os.kill(agent, 19)
     try:
@@ -156,10 +173,13 @@ def test_a_controllers_state_comes_back(cluster):
         new = cluster.submit("echo new", "--cpus", "0.25")
         assert new >= 1_000_000 > queued, "no number is given twice"
         told = cluster.show(new)
-        assert told["state"] == "QUEUED" and f"until {node} has said" in json.dumps(told), told
+        assert told["state"] == "QUEUED" and f"until ghost, {node} have said" in json.dumps(told), told
     finally:
         os.kill(agent, 18)
     cluster.mend()
+    wait_until(lambda: "until ghost has said" in json.dumps(cluster.show(new)), "the other node has spoken")
+    succeed(cluster, "nodes", "lost", "ghost")
+    assert not os.path.exists(store(cluster) + "/nodes/ghost")
 
     # What was acknowledged before is there.
     assert cluster.await_end(new)["state"] == "SUCCEEDED"

@@ -19,6 +19,7 @@ struct BackupSet : ::testing::Test {
     std::string pattern = "/tmp/devrun-backup-XXXXXX";
     folder = ::mkdtemp(pattern.data());
     put("controller/journal.db", std::string(3'000'000, 'j'));
+    put("controller/history.db", "h");
     put("pki/ca.crt", "certificate");
     put("store/volumes/box/volume.json", "{}");
     put("empty", "");
@@ -32,6 +33,10 @@ struct BackupSet : ::testing::Test {
     EXPECT_TRUE(make_folders(fs::path(folder + "/" + path).parent_path().string()));
     std::ofstream(folder + "/" + path, std::ios::binary) << bytes;
   }
+  void seal_again() {
+    for (const char* list : {"SHA256SUMS", "manifest.json"}) fs::remove(folder + "/" + list);
+    EXPECT_TRUE(seal_backup(folder, manifest));
+  }
   std::string refusal() {
     const auto checked = check_backup(folder);
     return checked ? "" : checked.error().message;
@@ -44,11 +49,11 @@ TEST_F(BackupSet, IsReadAsItWasSealed) {
   const auto checked = check_backup(folder);
   ASSERT_TRUE(checked) << checked.error().message;
   EXPECT_EQ(checked->files, manifest.files);
-  EXPECT_EQ(checked->files.size(), 4u);
+  EXPECT_EQ(checked->files.size(), 5u);
   EXPECT_EQ(checked->taken, Time{12345});
   EXPECT_EQ(checked->next_job, 77u);
   EXPECT_FALSE(checked->keys);
-  EXPECT_EQ(checked->bytes, 3'000'000u + 11 + 2);
+  EXPECT_EQ(checked->bytes, 3'000'000u + 1 + 11 + 2);
 }
 
 TEST_F(BackupSet, OneBitIsSeenAndNamed) {
@@ -64,10 +69,36 @@ TEST_F(BackupSet, AMissingFileIsNamed) {
   EXPECT_NE(refusal().find("pki/ca.crt is missing"), std::string::npos);
 }
 
+// As a program that was overtaken by another might have left it: what there is of it is as it was.
+TEST_F(BackupSet, OneWithoutItsJournalIsNotWhole) {
+  for (const char* path : {"controller/history.db", "controller/journal.db", "pki/ca.crt"}) {
+    const std::string bytes = *read_file(folder + "/" + path, 4 << 20);
+    fs::remove(folder + "/" + path);
+    seal_again();
+    EXPECT_NE(refusal().find(std::string("it was taken without ") + path), std::string::npos)
+        << refusal();
+    put(path, bytes);
+  }
+  manifest.keys = true;
+  seal_again();
+  EXPECT_NE(refusal().find("without pki/ca.key"), std::string::npos) << refusal();
+}
+
+TEST(BackupPlaces, ConfigurationsComeBackToWhereTheyWere) {
+  for (const char* file : {"/etc/devrun/controller.yaml", "/etc/devrun/slurm.yaml",
+                           "/srv/lab/policy.yaml", "/etc/devrun/more/policy.yaml"}) {
+    const std::string place = place_of_configuration(file);
+    EXPECT_EQ(configuration_at(place), file) << place;
+  }
+  EXPECT_EQ(place_of_configuration("/etc/devrun/policy.yaml"), "etc/policy.yaml");
+  EXPECT_EQ(place_of_configuration("/srv/lab/../lab/policy.yaml"), "elsewhere/srv/lab/policy.yaml");
+  EXPECT_EQ(configuration_at("controller/journal.db"), "");
+}
+
 TEST_F(BackupSet, ItsListIsPartOfIt) {
   const std::string text = *read_file(folder + "/SHA256SUMS");
   put("SHA256SUMS", text.substr(0, text.rfind('\n', text.size() - 2) + 1));  // one line less
-  EXPECT_NE(refusal().find("names 3 files instead of 4"), std::string::npos) << refusal();
+  EXPECT_NE(refusal().find("names 4 files instead of 5"), std::string::npos) << refusal();
   put("SHA256SUMS", text.substr(0, text.size() - 1));
   EXPECT_NE(refusal().find("a line of SHA256SUMS"), std::string::npos) << refusal();
   put("SHA256SUMS", text.substr(0, 66) + "../../etc/passwd\n");

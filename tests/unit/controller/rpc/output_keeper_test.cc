@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kDay = seconds(86'400);
+constexpr Duration kMonth{30 * kDay.us};
 
 struct Kept : ::testing::Test {
   Kept() {
@@ -56,7 +57,7 @@ TEST_F(Kept, IsCountedByUser) {
   put("2/1.0.2/changes", 500);
   put("3/-.0.1/output", 5);
   put("4/-.0.1/output", 7);
-  OutputKeeper keeper(jobs, seconds(0));
+  OutputKeeper keeper(jobs, seconds(0), kMonth);
   const OutputKeeper::Owners owners = {
       {1, {"ada", {}}}, {2, {"bob", days_ago(1)}}, {3, {"ada", days_ago(900)}}};
   for (int i = 0; i < 2; ++i) {
@@ -73,7 +74,7 @@ TEST_F(Kept, GoesByItsAgeAndLeavesChangeSetsOfWhatIsRemembered) {
   put("2/-.0.1/output", 100, 31);
   put("2/-.0.1/changes", 10, 31);
   put("3/-.0.1/output", 100, 29);
-  OutputKeeper keeper(jobs, Duration{30 * kDay.us});
+  OutputKeeper keeper(jobs, kMonth, kMonth);
   const OutputKeeper::Owners owners = {
       {1, {"ada", {}}}, {2, {"ada", days_ago(31)}}, {3, {"ada", days_ago(29)}}};
   EXPECT_EQ(pass(keeper, owners).removed, 1u);
@@ -93,22 +94,45 @@ TEST_F(Kept, GoesByItsAgeAndLeavesChangeSetsOfWhatIsRemembered) {
 TEST_F(Kept, OfWhatNobodyKnowsOnlyWhatIsOldGoesAndThenAllOfIt) {
   put("5/-.0.1/output", 100, 31);
   put("5/-.0.1/changes", 10, 31);
+  put("5/.unknown", 0, 31);
   put("6/-.0.1/output", 100, 31);
   put("6/-.0.2/changes", 100, 3);
+  put("6/.unknown", 0, 31);
   put("2000/-.0.1/output", 100, 31);  // of a number that will be given
   put("notes", 3, 90);
-  OutputKeeper keeper(jobs, Duration{30 * kDay.us});
+  OutputKeeper keeper(jobs, kMonth, kMonth);
   EXPECT_EQ(pass(keeper, {}).removed, 1u);
   EXPECT_FALSE(has("5"));
   EXPECT_TRUE(has("6/-.0.1/output"));
   EXPECT_TRUE(has("2000/-.0.1/output"));
+  EXPECT_FALSE(has("2000/.unknown"));
   EXPECT_TRUE(has("notes"));
+}
+
+// The controller went back to a backup of long ago: what came since is old, and unknown from now on alone.
+TEST_F(Kept, WhatNobodyKnowsAnyMoreIsKeptFromWhenThatWasFound) {
+  put("5/-.0.1/output", 100, 40);
+  put("5/-.0.1/changes", 10, 40);
+  OutputKeeper keeper(jobs, Duration{kDay.us / 24}, kMonth);  // output is kept for an hour
+  EXPECT_EQ(pass(keeper, {}).removed, 0u);
+  now = now + Duration{29 * kDay.us};
+  EXPECT_EQ(pass(keeper, {}).removed, 0u);
+  EXPECT_TRUE(has("5/-.0.1/changes"));
+  // Known for a while, by a journal that was brought back.
+  const OutputKeeper::Owners owners = {{5, {"ada", {}}}};
+  pass(keeper, owners);
+  EXPECT_FALSE(has("5/.unknown"));
+  now = now + Duration{2 * kDay.us};
+  EXPECT_EQ(pass(keeper, {}).removed, 0u);
+  now = now + Duration{31 * kDay.us};
+  EXPECT_EQ(pass(keeper, {}).removed, 1u);
+  EXPECT_FALSE(has("5"));
 }
 
 TEST_F(Kept, WhatAKilledPassLeftGoesWithTheNext) {
   put(".going.7/-.0.1/output", 100);
   put("8/-.0.1/output", 1);
-  OutputKeeper keeper(jobs, Duration{30 * kDay.us});
+  OutputKeeper keeper(jobs, kMonth, kMonth);
   pass(keeper, {});
   EXPECT_FALSE(has(".going.7"));
   EXPECT_TRUE(has("8/-.0.1/output"));
@@ -117,7 +141,7 @@ TEST_F(Kept, WhatAKilledPassLeftGoesWithTheNext) {
 TEST_F(Kept, StopsWhenTheControllerDoes) {
   put("5/-.0.1/output", 100, 31);
   stop = true;
-  OutputKeeper keeper(jobs, Duration{30 * kDay.us});
+  OutputKeeper keeper(jobs, kMonth, kMonth);
   EXPECT_FALSE(keeper.pass({}, 1000, now, stop));
   EXPECT_TRUE(has("5/-.0.1/output"));
 }
