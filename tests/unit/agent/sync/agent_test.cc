@@ -308,7 +308,8 @@ TEST_F(AgentTest, MountPointsGoBeforeTheEndIsToldAndNeverOfOneThatMayBeFollowed)
   EXPECT_TRUE(node_.program(kEnded).cleared);
 
   controller_->stop(kStray, EndCause::kLost);
-  ASSERT_TRUE(wait_for([&] { return !node_.program(kStray).signals.empty() || node_.program(kStray).killed; }));
+  ASSERT_TRUE(wait_for(
+      [&] { return !node_.program(kStray).signals.empty() || node_.program(kStray).killed; }));
   node_.exit(kStray, {EndCause::kExited, 137, "", ""});
   ASSERT_TRUE(controller_->wait_ended(kStray));
   EXPECT_FALSE(node_.program(kStray).cleared) << "somebody else has the tree";
