@@ -57,6 +57,8 @@ void add_rank_facts(const AttemptSpec& spec, Variables& out) {
   facts.master_port = master_port(spec.key.job, spec.key.task, spec.key.attempt);
   facts.user = spec.user;
   facts.group_name = spec.group_name;
+  facts.task_id = spec.task_id;
+  facts.task_ids = spec.task_ids;
   facts.array_index = spec.array_index;
   facts.array_tasks = spec.array_tasks;
   facts.has_setup = !spec.program.setup.empty() || spec.setup_for_ranks > 0;

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "cli/client/surroundings.h"
 #include "cli/commands/arguments.h"
@@ -30,6 +32,9 @@ struct Command {
   Parse parse = nullptr;  // null: known, and not in this version
   // kStopOptions: its first word begins what is another program's, all in `program`.
   WordRule words = WordRule::kBetween;
+  // Of options that it does not have and people may bring along from elsewhere: what to do here instead of the first of them;
+  // nothing: none is known. Null: there are no such options.
+  std::optional<std::string> (*instead_of)(std::span<const std::string> arguments) = nullptr;
 };
 
 // One function per file of this folder.

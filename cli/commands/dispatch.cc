@@ -56,6 +56,9 @@ Dispatched command_words(const Command& command, const Strings& before, const St
   auto action = arguments ? command.parse(*arguments) : Result<Action>(arguments.error());
   if (action) return std::move(*action);
   Error error = std::move(action).error().context(name);
+  if (!arguments && command.instead_of != nullptr && error.hint.empty()) {
+    error.hint = command.instead_of(all).value_or("");
+  }
   if (error.hint.empty()) error.hint = fmt::format("devrun help {}", name);
   if (!as_program.empty()) error.hint += "; or " + as_program;
   return Misuse{std::move(error)};

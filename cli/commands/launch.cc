@@ -5,10 +5,12 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/connect.h"
+#include "cli/commands/launch_choice.h"
 #include "cli/commands/launch_job.h"
 #include "cli/commands/launch_several.h"
 #include "cli/commands/own_target.h"
 #include "cli/commands/run_options.h"
+#include "cli/commands/sky_options.h"
 #include "cli/launch/plan.h"
 #include "cli/launch/schema.h"
 #include "common/runtime/file.h"
@@ -78,7 +80,7 @@ constexpr Option kOptions[] = {
      .meaning = "end each task after that long; lets others be placed before it",
      .fallback = "no limit",
      .example = "--time 4h"},
-    {.letter = {},
+    {.letter = 'n',
      .name = "name",
      .value = "NAME",
      .meaning = "the job's name",
@@ -132,6 +134,12 @@ constexpr Option kOptions[] = {
      .meaning = "print the job ids alone, one a line, and return",
      .fallback = {},
      .example = {}},
+    {.letter = 'y',
+     .name = "yes",
+     .value = {},
+     .meaning = "nothing: there is nothing to confirm; for scripts written for sky",
+     .fallback = {},
+     .example = {}},
     {.letter = 'q',
      .name = "quiet",
      .value = {},
@@ -161,6 +169,21 @@ struct LaunchOptions {
   bool quiet = false;
 };
 
+// What is wrong not with the file, but with calling it so.
+void add_notes_on_calling(const LaunchOptions& options, const launch::Plan& plan,
+                          const Context& context, std::vector<launch::Diagnostic>& out) {
+  for (const launch::TaskPlan& task : plan.tasks) {
+    if (options.volume.empty() || task.asks.image.empty()) continue;
+    out.push_back(launch::warning_at(
+        {}, fmt::format("--volume {}: the task runs in that volume, and not in its image_id, {}",
+                        options.volume, task.asks.image),
+        "the same without --volume"));
+  }
+  if (!options.dry_run) return;  // else it is an error, once it is looked for
+  const auto missing = missing_sources(plan, context);
+  out.insert(out.end(), missing.begin(), missing.end());
+}
+
 // The file as a plan; everything that is wrong with it has been said if there is none.
 Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
                                               const Context& context) {
@@ -186,14 +209,12 @@ Result<std::optional<launch::Plan>> read_plan(const LaunchOptions& options,
     diagnostics.insert(diagnostics.end(), resolution.diagnostics.begin(),
                        resolution.diagnostics.end());
   }
+  if (plan) add_notes_on_calling(options, *plan, context, diagnostics);
   if (options.strict) launch::make_strict(diagnostics);
   launch::sort_by_place(diagnostics);
   const bool refused = launch::has_errors(diagnostics) || !plan;
   const auto& redactions = plan ? plan->redactions : parsed.redactions;
   if (options.dry_run && !refused) {
-    const auto missing = missing_sources(*plan, context);
-    diagnostics.insert(diagnostics.end(), missing.begin(), missing.end());
-    launch::sort_by_place(diagnostics);
     TRY(context.console.data(options.json ? launch::plan_json(*plan, diagnostics)
                                           : launch::plan_text(*plan, diagnostics)));
   } else if (refused || !options.quiet) {
@@ -215,12 +236,15 @@ void say_what_would_be(const LaunchOptions& options, const launch::Plan& plan, C
   // Of what would be brought and made nothing is needed for that.
   const auto asked = [&]() -> Result<ForesightRecord> {
     const Target target = TRY(target_of(context));
-    const launch::TaskPlan& task = plan.tasks[0];
+    const std::string& of_file = plan.tasks[0].name;
+    const std::string name = of_file.empty() ? name_of_file(options.file) : of_file;
     const std::string volume = options.volume.empty() ? target.volume : options.volume;
-    const TaskWish wish{task, task.name.empty() ? name_of_file(options.file) : task.name,
-                        TaskPlaces{volume, {}}};
-    const Submission submission = TRY(submission_of(wish, context, target.through_socket));
     const auto controller = TRY(controller_of(context));
+    Chosen chosen = TRY(choose(*controller, context, target, plan.tasks[0], name, false));
+    if (!chosen.words.empty()) context.console.say(name + " " + chosen.words);
+    TaskWish wish{chosen.task, name, TaskPlaces{volume, {}}};
+    wish.alternatives = chosen.alternatives;
+    const Submission submission = TRY(submission_of(wish, context, target.through_socket));
     Result<ForesightRecord> foreseen = controller->foresee(submission);
     answered = foreseen || is_refusal(foreseen.error().code);
     return foreseen;
@@ -311,7 +335,9 @@ Command launch_command() {
            .text = kText,
            .options = kOptions,
            .examples = kExamples},
-          parse};
+          parse,
+          WordRule::kBetween,
+          sky_option_hint};
 }
 
 }  // namespace devrun::cli

@@ -16,17 +16,16 @@ namespace {
 
 constexpr size_t kNoteBytesMax = 500;
 
-// `recover_on_exit_codes` alone, and no number at all, mean without a count: as often as there can be attempts. A lost
-// node is always recovered from.
+// As SkyPilot's managed jobs: a lost node is always recovered from, and so is what ended with one of the listed statuses; of
+// other failures `max_restarts_on_errors` many are. Strategies choose among clouds.
 void ask_for_retries(const launch::JobRecovery& recovery, JobSpec& spec) {
   const int64_t restarts = recovery.max_restarts_on_errors.value_or(0);
-  spec.retries =
-      restarts > 0 ? static_cast<uint32_t>(std::min<int64_t>(restarts, kRetriesMax)) : kRetriesMax;
-  if (restarts > 0 && recovery.recover_on_exit_codes.empty()) return;
-  for (const auto status : recovery.recover_on_exit_codes) {
-    if (status > 0 && status < 256) spec.retry_on.push_back(static_cast<int32_t>(status));
+  spec.retries = static_cast<uint32_t>(std::min<int64_t>(restarts, kRetriesMax));
+  spec.retry_lost = true;
+  for (const int32_t status : recovery.recover_on_exit_codes) {
+    const bool known = std::ranges::count(spec.retry_always_on, status) != 0;
+    if (status > 0 && status < 256 && !known) spec.retry_always_on.push_back(status);
   }
-  spec.retry_on.push_back(kStatusDevrun);
 }
 
 void note(JobSpec& spec, const char* heading, std::string text) {
@@ -44,7 +43,7 @@ void add_notes(const TaskWish& wish, JobSpec& spec) {
     note(spec, member.in_group ? "task" : "stage",
          fmt::format("{} of {} of {}", member.index + 1, member.count, member.whole));
   }
-  note(spec, "image", wish.task.image);
+  note(spec, "image", wish.task.asks.image);
   note(spec, "ready", wish.task.probe);
   if (wish.task.git) note(spec, "cloned", wish.task.git->shown);
 }
@@ -85,14 +84,19 @@ Result<Submission> submission_of(const TaskWish& wish, const Context& context, b
   spec.setup_once.fresh = wish.fresh_setup;
   // The scripts go to ~/sky_workdir by themselves; outside a volume the caller's own folder means nothing there.
   spec.program.cwd = in_container ? TRY(current_folder()) : "/";
-  spec.per_node = task.per_node;
+  spec.per_node = task.asks.per_node;
+  spec.alternatives = wish.alternatives;
   spec.nodes = task.nodes;
-  spec.priority = task.priority;
+  spec.priority = task.asks.priority;
   spec.time_limit = task.time_limit;
   spec.paths = wish.places.paths;
   spec.after_ok = wish.places.after;
-  spec.ports = task.ports;
-  if (task.recovery && !wish.member.in_group) ask_for_retries(*task.recovery, spec);
+  spec.ports = task.asks.ports;
+  if (task.asks.recovery && !wish.member.in_group) ask_for_retries(*task.asks.recovery, spec);
+  if (const Member& member = wish.member; !member.whole.empty()) {
+    spec.several = {member.leader, static_cast<uint32_t>(member.index),
+                    static_cast<uint32_t>(member.count)};
+  }
   add_array(task, spec);
   add_notes(wish, spec);
   if (const std::string& whole = wish.member.whole; is_label_word(whole)) {

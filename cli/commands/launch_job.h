@@ -16,6 +16,7 @@ struct Member {
   size_t index = 0;
   size_t count = 1;
   bool in_group = false;
+  JobId leader = 0;  // the first of them; 0: this one is
 };
 
 struct TaskWish {
@@ -25,6 +26,7 @@ struct TaskWish {
   Member member = {};
   bool no_setup = false;
   bool fresh_setup = false;
+  std::vector<Resources> alternatives = {};  // JobSpec.alternatives
 };
 
 Result<Submission> submission_of(const TaskWish& wish, const Context& context, bool in_container);

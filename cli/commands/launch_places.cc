@@ -61,6 +61,11 @@ bool is_there(const std::string& path) {
   return ::stat(path.c_str(), &st) == 0;
 }
 
+bool is_folder(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 // `ubuntu:22.04` → `image-ubuntu-22.04-1f0c5a2b`: the same image, the same volume.
 std::string image_volume(const std::string& image) {
   constexpr size_t kReadable = 40;
@@ -161,10 +166,10 @@ Status Places::await_volume(const std::string& name) {
 
 Result<std::string> Places::volume_of(const launch::TaskPlan& task) {
   if (!wanted_volume_.empty()) return wanted_volume_;
-  if (!task.image.empty()) {
-    const std::string name = image_volume(task.image);
-    TRY(make_volume({name, FromImage{task.image}, 0},
-                    fmt::format("volume {} of the image {}", name, task.image)));
+  if (!task.asks.image.empty()) {
+    const std::string name = image_volume(task.asks.image);
+    TRY(make_volume({name, FromImage{task.asks.image}, 0},
+                    fmt::format("volume {} of the image {}", name, task.asks.image)));
     return name;
   }
   if (target_.volume.empty() && !target_.through_socket) {
@@ -211,8 +216,7 @@ Status Places::find_workdir(const launch::TaskPlan& task, TaskPlaces& out) {
   }
   if (task.workdir.empty()) return ok();
   const std::string path = TRY(path_here(task.workdir));
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) {
+  if (!is_folder(path)) {
     return Error{Code::kNotFound,
                  fmt::format("workdir '{}' is not a folder here", task.workdir_shown),
                  "a path relative to the current directory"};
@@ -314,6 +318,14 @@ std::vector<launch::Diagnostic> missing_sources(const launch::Plan& plan, const 
   const auto caller = capture_caller();
   const std::string home = home_of(context, caller ? *caller : Caller{});
   for (const launch::TaskPlan& task : plan.tasks) {
+    const std::string folder = without_end_slashes(expanded(task.workdir, home));
+    if (!folder.empty() && !is_folder(folder)) {
+      out.push_back(launch::warning_at(
+          task.workdir_place,
+          fmt::format("workdir '{}' is not a folder here, so that a launch would be refused",
+                      task.workdir_shown),
+          "a path relative to the current directory"));
+    }
     for (const launch::PlannedMount& mount : task.mounts) {
       const bool is_path = mount.kind == Kind::kLocal;
       if (!is_path || is_there(expanded(mount.source, home))) continue;

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <thread>
 
 #include "cli/client/caller.h"
 #include "cli/commands/attached_run.h"
 #include "cli/commands/follow_many.h"
+#include "cli/commands/launch_choice.h"
 #include "cli/commands/launch_job.h"
 #include "cli/commands/setup_output.h"
 #include "cli/output/ending_text.h"
@@ -32,6 +34,7 @@ class Launch {
         context_(context),
         signals_(signals),
         controller_(target),
+        tasks_(wish.plan.tasks),
         group_(wish.plan.order == launch::TaskOrder::kParallel && wish.plan.tasks.size() > 1) {}
 
   Result<int> run() {
@@ -42,6 +45,7 @@ class Launch {
       context_.console.say(sent.error());
       return kStatusCancelled;
     }
+    if (group_ && !wish_.quiet) say_who_waits();
     if (wish_.detach) return print_ids();
     if (group_) return follow_group();
     for (size_t i = 0; i < sent_.size(); ++i) {
@@ -53,7 +57,7 @@ class Launch {
   }
 
  private:
-  const std::vector<launch::TaskPlan>& tasks() const { return wish_.plan.tasks; }
+  const std::vector<launch::TaskPlan>& tasks() const { return tasks_; }
   std::string whole_name() const {
     return plain_name(wish_.plan.name.empty() ? name_of_file(wish_.file) : wish_.plan.name,
                       group_ ? "group" : "pipeline");
@@ -66,18 +70,32 @@ class Launch {
   Status send_all() {
     Places places(controller_, context_, signals_, target_, TRY(capture_caller()), wish_.volume,
                   wish_.quiet);
+    for (size_t i = 0; i < wish_.plan.tasks.size(); ++i) TRY(take_choice(i));
     std::vector<TaskPlaces> found;
-    for (const launch::TaskPlan& task : tasks()) found.push_back(TRY(places.of(task)));
+    for (const launch::TaskPlan& task : tasks_) found.push_back(TRY(places.of(task)));
     for (size_t i = 0; i < tasks().size() && !over_; ++i) TRY(send(i, std::move(found[i])));
+    return ok();
+  }
+
+  // A later stage of a pipeline starts some time or other.
+  Status take_choice(size_t i) {
+    Chosen chosen = TRY(choose(controller_, context_, target_, wish_.plan.tasks[i], task_name(i),
+                               !group_ && i > 0));
+    if (!chosen.words.empty() && !wish_.quiet) {
+      context_.console.say(fmt::format("{} {}", task_name(i), chosen.words));
+    }
+    tasks_[i] = std::move(chosen.task);
+    alternatives_.push_back(std::move(chosen.alternatives));
     return ok();
   }
 
   Status send(size_t i, TaskPlaces places) {
     const bool several = tasks().size() > 1;
     TaskWish wish{tasks()[i], task_name(i),   std::move(places),
-                  {},         wish_.no_setup, wish_.fresh_setup};
+                  {},         wish_.no_setup, wish_.fresh_setup, alternatives_[i]};
     if (several) {
-      wish.member = {whole_name(), i, tasks().size(), group_};
+      wish.member = {whole_name(), i, tasks().size(), group_,
+                     sent_.empty() ? 0 : sent_.front().submitted.job};
       wish.name = fmt::format("{}/{}", whole_name(), task_name(i));
     }
     Submission submission = TRY(submission_of(wish, context_, target_.through_socket));
@@ -189,14 +207,16 @@ class Launch {
   }
 
   Result<int> follow_array(const Sent& sent) {
-    const uint64_t tasks = static_cast<uint64_t>(sent.spec.array.front().last) + 1;
     const JobId job = sent.submitted.job;
     std::vector<Followed> followed;
-    for (uint64_t n = 0; n < tasks; ++n) {
-      const std::string point = sweep_point_text(sent.spec.sweep, n);
-      const int32_t task = static_cast<int32_t>(n);
-      followed.push_back(
-          {{job, task, 0, 1}, fmt::format("[{}] ", point.empty() ? std::to_string(n) : point)});
+    for (uint64_t n = 0; n < tasks_of(sent.spec); ++n) {
+      std::string name = sweep_point_text(sent.spec.sweep, n);
+      if (name.empty()) name = std::to_string(n);
+      for (uint32_t rank = 0; rank < sent.spec.nodes; ++rank) {
+        const std::string of_rank = sent.spec.nodes > 1 ? fmt::format(", rank {}", rank) : "";
+        followed.push_back(
+            {{job, static_cast<int32_t>(n), rank, 1}, fmt::format("[{}{}] ", name, of_rank)});
+      }
     }
     const FollowedTo end =
         TRY(follow_many(controller_, context_, signals_, followed, [this] { cancel_all(); }));
@@ -213,7 +233,26 @@ class Launch {
     const int status = exit_status(job.state, ending);
     const auto words = ending_words(key.task_key(), job.state, ending);
     if (words && !wish_.quiet) context_.console.say(words->message, words->hint);
-    return status;
+    std::vector<RankWrote> wrote;
+    for (uint64_t n = 0; n < tasks_of(sent.spec); ++n) {
+      const auto task = static_cast<int32_t>(n);
+      const auto record = controller_.get_job(TaskKey{key.job, task});
+      if (!record) continue;
+      const std::vector<RankWrote> of_task = newest_wrote(*record, task);
+      wrote.insert(wrote.end(), of_task.begin(), of_task.end());
+    }
+    say_results(wrote, sent.spec.results);
+    return status_with_results(status, wrote);
+  }
+
+  static uint64_t tasks_of(const JobSpec& spec) {
+    return static_cast<uint64_t>(spec.array.front().last) + 1;
+  }
+
+  void say_results(const std::vector<RankWrote>& wrote, Results results) {
+    for (const Words& one : wish_.quiet ? failures_words(wrote) : written_words(wrote, results)) {
+      context_.console.say(one.message, one.hint);
+    }
   }
 
   // Its last output has come, so that this takes a moment.
@@ -225,6 +264,30 @@ class Launch {
       if (!job && job.error().code != Code::kUnavailable) return job.error();
       controller_.wait_connected(kPause);
       std::this_thread::sleep_for(kPause);
+    }
+  }
+
+  // The others of a group would wait for it without a word.
+  void say_who_waits() {
+    constexpr auto kPause = std::chrono::milliseconds(100);
+    constexpr int kLooks = 5;  // what is about to be placed is not meant
+    std::vector<size_t> left(sent_.size());
+    std::iota(left.begin(), left.end(), 0);
+    std::vector<JobRecord> waiting;
+    for (int look = 0; look < kLooks && !left.empty(); ++look) {
+      if (look > 0) std::this_thread::sleep_for(kPause);
+      waiting.clear();
+      std::erase_if(left, [&](size_t i) {
+        auto job = controller_.get_job(TaskKey{sent_[i].submitted.job, kNoTask});
+        if (!job || job->state != JobState::kQueued) return true;
+        waiting.push_back(*std::move(job));
+        return false;
+      });
+    }
+    for (size_t at = 0; at < left.size(); ++at) {
+      context_.console.say(
+          fmt::format("{} waits: {}", task_name(left[at]), waiting[at].reason),
+          fmt::format("devrun explain {}; devrun nodes", waiting[at].job));
     }
   }
 
@@ -248,7 +311,18 @@ class Launch {
   // Who failed by itself comes before those that were ended for it.
   Result<int> group_status() {
     std::vector<JobRecord> jobs;
-    for (const Sent& sent : sent_) jobs.push_back(TRY(await_end(sent.submitted.job)));
+    std::vector<RankWrote> wrote;
+    for (const Sent& sent : sent_) {
+      jobs.push_back(TRY(await_end(sent.submitted.job)));
+      const std::vector<RankWrote> of_job = newest_wrote(jobs.back());
+      wrote.insert(wrote.end(), of_job.begin(), of_job.end());
+    }
+    say_results(wrote, sent_.front().spec.results);
+    const int status = status_of_group(jobs);
+    return status_with_results(status, wrote);
+  }
+
+  int status_of_group(const std::vector<JobRecord>& jobs) {
     int status = 0;
     for (const bool by_itself : {true, false}) {
       for (size_t i = 0; i < jobs.size() && status == 0; ++i) {
@@ -272,6 +346,8 @@ class Launch {
   Context& context_;
   Signals& signals_;
   Controller controller_;
+  std::vector<launch::TaskPlan> tasks_;  // with what they ask for
+  std::vector<std::vector<Resources>> alternatives_;
   const bool group_;
   std::vector<Sent> sent_;
   bool over_ = false;  // a stage has failed before all were submitted
@@ -280,10 +356,11 @@ class Launch {
 Status check(const LaunchWish& wish) {
   if (wish.detach) return ok();
   for (const launch::TaskPlan& task : wish.plan.tasks) {
-    if (task.array_tasks <= kFollowedMax) continue;
+    if (uint64_t{task.array_tasks} * task.nodes <= kFollowedMax || task.array_tasks == 0) continue;
+    const std::string each = task.nodes > 1 ? fmt::format(" on {} nodes each", task.nodes) : "";
     return Error{Code::kInvalid,
-                 fmt::format("{} tasks are too many to show the output of: at most {}",
-                             task.array_tasks, kFollowedMax),
+                 fmt::format("{} tasks{} are too many to show the output of: at most {}{}",
+                             task.array_tasks, each, kFollowedMax, each.empty() ? "" : " in all"),
                  "the same with -d"};
   }
   return ok();

@@ -7,6 +7,7 @@
 #include "cli/commands/attached_run.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/own_target.h"
+#include "common/model/ending.h"
 
 namespace devrun::cli {
 
@@ -51,7 +52,7 @@ Result<Submission> submission_for(const Wish& wish, const JobRecord& old, const 
   program.argv = wish.program;
   const bool attached = !wish.sending.detach;
   const bool stdin_open = ::fcntl(context.in, F_GETFD) >= 0;
-  program.reads_stdin = attached && !wish.no_stdin && stdin_open && old.spec.retries == 0;
+  program.reads_stdin = attached && !wish.no_stdin && stdin_open && !is_run_again(old.spec);
   program.tty = attached && old.spec.program.tty && !wish.no_stdin && is_terminal(context.in) &&
                 is_terminal(context.console.out());
   if (program.tty) program.terminal = terminal_size(context.in);

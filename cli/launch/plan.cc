@@ -158,24 +158,6 @@ void resolve_sweep(const Task& task, const GivenValues& given, TaskPlan& out,
   out.array_running_max = static_cast<uint32_t>(sweep.max_running);
 }
 
-void resolve_service(const Task& task, const VariableLookup& lookup, TaskPlan& out) {
-  out.ports = task.alternatives.front().ports;
-  if (!task.service) return;
-  const Service& service = *task.service;
-  for (const PortRange& ports : service.ports) {
-    if (std::find(out.ports.begin(), out.ports.end(), ports) == out.ports.end()) {
-      out.ports.push_back(ports);
-    }
-  }
-  if (service.probe_path.empty()) return;
-  out.probe = fmt::format("{} {}", service.probe_post.empty() ? "GET" : "POST",
-                          substitute(service.probe_path, lookup).shown);
-  if (!out.ports.empty()) out.probe += fmt::format(" on port {}", out.ports.front().first);
-  if (service.initial_delay_seconds > 0) {
-    out.probe += fmt::format(", from {} s on", service.initial_delay_seconds);
-  }
-}
-
 // A group's tasks find each other by their names.
 void check_names(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
   if (file.order != TaskOrder::kParallel) return;
@@ -230,7 +212,7 @@ void check_several(const TaskFile& file, std::vector<Diagnostic>& diagnostics) {
   }
 }
 
-void set_gpus(TaskPlan& out, const GpuRequest& gpu) {
+void set_gpus(Choice& out, const GpuRequest& gpu) {
   out.per_node.gpu_type = gpu.type;
   out.per_node.gpus = static_cast<int32_t>(std::ceil(gpu.count));
   out.per_node.gpu_milli =
@@ -238,23 +220,70 @@ void set_gpus(TaskPlan& out, const GpuRequest& gpu) {
   out.gpus_exact = gpu.count;
 }
 
-void choose_resources(const Task& task, TaskPlan& out) {
-  const ResourceRequest& chosen = task.alternatives.front();
-  out.alternatives = 0;
+Choice choice_of(const ResourceRequest& request) {
+  Choice out;
+  if (request.cpus) {
+    out.per_node.cpu_milli = request.cpus->milli;
+    out.cpus_at_least = request.cpus->at_least;
+  }
+  if (request.memory) {
+    out.per_node.memory_bytes = request.memory->bytes;
+    out.memory_at_least = request.memory->at_least;
+  }
+  out.recovery = request.recovery;
+  out.priority = request.priority.value_or(0);
+  out.image = request.image;
+  out.ports = request.ports;
+  return out;
+}
+
+// Alternatives that differ in what is only noted, as in their clouds, are one.
+void keep_choices(std::vector<Choice> found, TaskPlan& out) {
+  out.choices.clear();
+  for (Choice& one : found) {
+    if (std::find(out.choices.begin(), out.choices.end(), one) == out.choices.end()) {
+      out.choices.push_back(std::move(one));
+    }
+  }
+  out.asks = out.choices.front();
+}
+
+void find_choices(const Task& task, TaskPlan& out) {
+  std::vector<Choice> found;
   for (const ResourceRequest& request : task.alternatives) {
-    out.alternatives += std::max<size_t>(request.gpus.size(), 1);
+    const Choice plain = choice_of(request);
+    if (request.gpus.empty()) found.push_back(plain);
+    for (const GpuRequest& gpu : request.gpus) {
+      found.push_back(plain);
+      set_gpus(found.back(), gpu);
+    }
   }
-  if (chosen.cpus) {
-    out.per_node.cpu_milli = chosen.cpus->milli;
-    out.cpus_at_least = chosen.cpus->at_least;
+  keep_choices(std::move(found), out);
+}
+
+// Ports of the service are those of every choice.
+void add_ports(const PortRange& ports, TaskPlan& out) {
+  std::vector<Choice> all = std::move(out.choices);
+  for (Choice& one : all) {
+    if (std::find(one.ports.begin(), one.ports.end(), ports) == one.ports.end()) {
+      one.ports.push_back(ports);
+    }
   }
-  if (chosen.memory) {
-    out.per_node.memory_bytes = chosen.memory->bytes;
-    out.memory_at_least = chosen.memory->at_least;
+  keep_choices(std::move(all), out);
+}
+
+void resolve_service(const Task& task, const VariableLookup& lookup, TaskPlan& out) {
+  if (!task.service) return;
+  const Service& service = *task.service;
+  for (const PortRange& ports : service.ports) add_ports(ports, out);
+  if (service.probe_path.empty()) return;
+  out.probe = fmt::format("{} {}", service.probe_post.empty() ? "GET" : "POST",
+                          substitute(service.probe_path, lookup).shown);
+  const std::vector<PortRange>& open = out.asks.ports;
+  if (!open.empty()) out.probe += fmt::format(" on port {}", open.front().first);
+  if (service.initial_delay_seconds > 0) {
+    out.probe += fmt::format(", from {} s on", service.initial_delay_seconds);
   }
-  if (!chosen.gpus.empty()) set_gpus(out, chosen.gpus.front());
-  out.recovery = chosen.recovery;
-  out.priority = chosen.priority.value_or(0);
 }
 
 void apply_flags(const Overrides& overrides, TaskPlan& out, std::vector<Diagnostic>& diagnostics) {
@@ -266,25 +295,29 @@ void apply_flags(const Overrides& overrides, TaskPlan& out, std::vector<Diagnost
       out.nodes = static_cast<uint32_t>(*overrides.nodes);
     }
   }
-  if (overrides.cpu_milli) {
-    out.per_node.cpu_milli = *overrides.cpu_milli;
-    out.cpus_at_least = false;
-  }
-  if (overrides.memory_bytes) {
-    out.per_node.memory_bytes = *overrides.memory_bytes;
-    out.memory_at_least = false;
-  }
   out.time_limit = overrides.time_limit;
+  std::optional<GpuRequest> gpu;
   if (!overrides.gpus.empty()) {
-    if (const auto gpu = parse_gpu(overrides.gpus)) {
-      set_gpus(out, *gpu);
-      out.alternatives = 1;
-    } else {
+    gpu = parse_gpu(overrides.gpus);
+    if (!gpu) {
       diagnostics.push_back(error_at(
           {}, fmt::format("--gpus: expected a type and a count, found '{}'", overrides.gpus),
           "--gpus H100:8"));
     }
   }
+  std::vector<Choice> all = std::move(out.choices);
+  for (Choice& one : all) {
+    if (overrides.cpu_milli) {
+      one.per_node.cpu_milli = *overrides.cpu_milli;
+      one.cpus_at_least = false;
+    }
+    if (overrides.memory_bytes) {
+      one.per_node.memory_bytes = *overrides.memory_bytes;
+      one.memory_at_least = false;
+    }
+    if (gpu) set_gpus(one, *gpu);
+  }
+  keep_choices(std::move(all), out);
 }
 
 TaskPlan resolve_task(const Task& task, const GivenValues& given,
@@ -294,7 +327,7 @@ TaskPlan resolve_task(const Task& task, const GivenValues& given,
   out.nodes = static_cast<uint32_t>(task.nodes);
   out.setup = task.setup.value;
   out.run = task.run.value;
-  choose_resources(task, out);
+  find_choices(task, out);
   resolve_secrets(task, given, out, diagnostics);
   resolve_envs(task, given, out, diagnostics);
   resolve_sweep(task, given, out, diagnostics);
@@ -306,13 +339,13 @@ TaskPlan resolve_task(const Task& task, const GivenValues& given,
   const Substituted workdir = substitute(task.workdir.value, lookup);
   out.workdir = workdir.value;
   out.workdir_shown = workdir.shown;
+  out.workdir_place = task.workdir.place;
   if (task.git) {
     const Substituted url = substitute(task.git->url.value, lookup);
     const Substituted ref = substitute(task.git->ref.value, lookup);
     out.git =
         PlannedGit{url.value, ref.value, url.shown + (ref.shown.empty() ? "" : " at " + ref.shown)};
   }
-  out.image = task.alternatives.front().image;
   out.mounts = plan_mounts(task, lookup, diagnostics);
   resolve_service(task, lookup, out);
   return out;

@@ -1,8 +1,7 @@
-// A task file and the overrides become what would be run: all variables have values, one alternative of
-// the resources is chosen. Pure: the caller's environment is a function in Overrides.
+// A task file and the overrides become what would be run: all variables have values. Pure: the caller's environment is a function in Overrides.
 //
-// Chosen is the first alternative as written (any_of, ordered, lists of accelerators): whether it
-// fits is the scheduler's to say.
+// Alternatives (any_of, ordered, lists of accelerators) stay in the order written; which of them is taken is decided where
+// it is known what the cluster has.
 #pragma once
 
 #include <cstdint>
@@ -53,27 +52,36 @@ struct PlannedGit {
   bool operator==(const PlannedGit&) const = default;
 };
 
-struct TaskPlan {
-  std::string name;     // may be empty
-  std::string workdir;  // as the user means it: relative to the caller's cwd, `~` not expanded
-  std::string workdir_shown;  // without values of secrets
-  uint32_t nodes = 1;
+// One of the things that each rank may ask for, of `any_of`, `ordered` and lists of accelerators.
+struct Choice {
   Resources per_node;     // zeroes where the file asks for nothing
   double gpus_exact = 0;  // 0.5: per_node.gpus is rounded up
   bool cpus_at_least = false;
   bool memory_at_least = false;
-  size_t alternatives = 1;  // how many the file offers; the first is taken
   std::optional<JobRecovery> recovery;
   int32_t priority = 0;
+  std::string image = {};  // a container image to run in; empty: the volume
+  std::vector<PortRange> ports = {};
+  bool operator==(const Choice&) const = default;
+};
+
+struct TaskPlan {
+  std::string name;     // may be empty
+  std::string workdir;  // as the user means it: relative to the caller's cwd, `~` not expanded
+  std::string workdir_shown;  // without values of secrets
+  Place workdir_place = {};
+  uint32_t nodes = 1;
+  // What it may ask for, as preferred, each once; at least one. What it does ask for is the first until somebody knows
+  // where there is room (cli/commands/launch_choice.h).
+  std::vector<Choice> choices = {{}};
+  Choice asks;
   Duration time_limit = {};    // 0: none
   std::vector<Value> envs;     // the file's order, then those of the command line
   std::vector<Value> secrets;  // values never leave but as the job's environment
   std::string setup;
   std::string run;
   std::optional<PlannedGit> git = {};
-  std::string image = {};                 // a container image to run in; empty: the volume
   std::vector<PlannedMount> mounts = {};  // those that contain others first
-  std::vector<PortRange> ports = {};
   std::string probe = {};    // of a service, in words: "GET /health on port 8080"; empty: none
   uint32_t array_tasks = 0;  // 0: no array; of a sweep the number of its points
   uint32_t array_running_max = 0;
@@ -97,6 +105,8 @@ struct Resolution {
 std::vector<Diagnostic> missing_values(const TaskFile& file, const Overrides& overrides);
 Resolution resolve(const TaskFile& file, const Overrides& overrides);
 
+// "8 × H100, 4 CPUs or more", or "nothing in particular".
+std::string choice_text(const Choice& choice);
 // What `--dry-run` prints. Secrets by name alone.
 std::string plan_text(const Plan& plan, const std::vector<Diagnostic>& warnings);
 std::string plan_json(const Plan& plan, const std::vector<Diagnostic>& warnings);

@@ -44,7 +44,7 @@ Json ports_json(const std::vector<PortRange>& ports) {
 
 void add_places(Json& out, const TaskPlan& task, const Redactions& redactions) {
   if (task.git) out["git"] = redactions.apply(task.git->shown);
-  if (!task.image.empty()) out["image"] = redactions.apply(task.image);
+  if (!task.asks.image.empty()) out["image"] = redactions.apply(task.asks.image);
   out["mounts"] = Json::array();
   for (const PlannedMount& mount : task.mounts) {
     out["mounts"].push_back({{"kind", kind_name(mount.kind)},
@@ -53,7 +53,7 @@ void add_places(Json& out, const TaskPlan& task, const Redactions& redactions) {
                              {"source", redactions.apply(mount.source)},
                              {"copied", mount.copied}});
   }
-  out["ports"] = ports_json(task.ports);
+  out["ports"] = ports_json(task.asks.ports);
   if (!task.probe.empty()) out["readiness_probe"] = redactions.apply(task.probe);
 }
 
@@ -68,24 +68,32 @@ void add_array(Json& out, const TaskPlan& task, const Redactions& redactions) {
   }
 }
 
+Json choice_json(const Choice& choice, const Redactions& redactions) {
+  Json out;
+  out["cpu_milli"] = choice.per_node.cpu_milli;
+  out["cpus_at_least"] = choice.cpus_at_least;
+  out["memory_bytes"] = choice.per_node.memory_bytes;
+  out["memory_at_least"] = choice.memory_at_least;
+  out["gpus"] = choice.per_node.gpus;
+  out["gpus_exact"] = choice.gpus_exact;
+  out["gpu_type"] = redactions.apply(choice.per_node.gpu_type);
+  return out;
+}
+
 Json task_json(const TaskPlan& task, const Redactions& redactions) {
   const auto shown = [&](const std::string& text) { return redactions.apply(text); };
   Json out;
   out["name"] = shown(task.name);
   out["workdir"] = shown(task.workdir_shown);
   out["nodes"] = task.nodes;
-  Json& each = out["per_node"];
-  each["cpu_milli"] = task.per_node.cpu_milli;
-  each["cpus_at_least"] = task.cpus_at_least;
-  each["memory_bytes"] = task.per_node.memory_bytes;
-  each["memory_at_least"] = task.memory_at_least;
-  each["gpus"] = task.per_node.gpus;
-  each["gpus_exact"] = task.gpus_exact;
-  each["gpu_type"] = shown(task.per_node.gpu_type);
-  out["alternatives"] = task.alternatives;
+  out["per_node"] = choice_json(task.asks, redactions);
+  out["alternatives"] = task.choices.size();
+  if (task.choices.size() > 1) {
+    for (const Choice& one : task.choices) out["choices"].push_back(choice_json(one, redactions));
+  }
   if (task.secondary) out["secondary"] = true;
-  out["priority"] = task.priority;
-  if (task.recovery) out["job_recovery"] = recovery_json(*task.recovery);
+  out["priority"] = task.asks.priority;
+  if (task.asks.recovery) out["job_recovery"] = recovery_json(*task.asks.recovery);
   out["envs"] = Json::object();
   for (const Value& env : task.envs) out["envs"][env.name] = shown(env.value);
   out["secrets"] = Json::array();

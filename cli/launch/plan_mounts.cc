@@ -98,6 +98,16 @@ class Planner {
         "s3://, gs://, r2:// and https:// can"));
   }
 
+  // Where SkyPilot runs it is the bucket itself.
+  void note_one_way(const Place& place, const Substituted& source) {
+    diagnostics_.push_back(warning_at(
+        place,
+        fmt::format("{} is fetched once into the folder mounted at {}, and what tasks write there "
+                    "does not go back to it",
+                    source.shown, shown_target_),
+        "mode: COPY, if nothing is written; else copy it back in 'run'"));
+  }
+
   void storage(const Storage& written, PlannedMount mount) {
     std::vector<Substituted> sources;
     for (const Text& source : written.sources) sources.push_back(substitute(source.value, lookup_));
@@ -111,7 +121,10 @@ class Planner {
     mount.name = storage_name(written, sources, mount);
     std::vector<std::string> shown;
     for (size_t i = 0; i < sources.size(); ++i) {
-      if (is_uri(sources[i].value)) check_scheme(written.sources[i].place, sources[i]);
+      if (is_uri(sources[i].value)) {
+        check_scheme(written.sources[i].place, sources[i]);
+        if (!written.copied) note_one_way(written.sources[i].place, sources[i]);
+      }
       mount.filled_by.push_back(sources[i].value);
       shown.push_back(sources[i].shown);
     }

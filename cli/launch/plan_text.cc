@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "cli/launch/plan.h"
 #include "cli/launch/yaml_scalar.h"
 #include "common/base/units.h"
@@ -16,28 +18,6 @@ std::string count_text(double count) {
   return count == static_cast<double>(static_cast<int64_t>(count))
              ? std::to_string(static_cast<int64_t>(count))
              : python_float(count);
-}
-
-std::string resources_text(const TaskPlan& task) {
-  std::vector<std::string> parts;
-  const Resources& ask = task.per_node;
-  if (ask.cpu_milli > 0) {
-    parts.push_back(fmt::format("{} CPU{}{}", count_text(static_cast<double>(ask.cpu_milli) / 1000),
-                                ask.cpu_milli == 1000 ? "" : "s",
-                                task.cpus_at_least ? " or more" : ""));
-  }
-  if (ask.memory_bytes > 0) {
-    parts.push_back(fmt::format("{} memory{}", format_size(ask.memory_bytes),
-                                task.memory_at_least ? " or more" : ""));
-  }
-  if (task.gpus_exact > 0) {
-    parts.push_back(fmt::format("{} × {}", count_text(task.gpus_exact), ask.gpu_type));
-  }
-  if (parts.empty()) parts.emplace_back("nothing in particular");
-  const std::string others = task.alternatives > 1
-                                 ? fmt::format(" (the first of {} alternatives)", task.alternatives)
-                                 : "";
-  return fmt::format("{}{}", fmt::join(parts, ", "), others);
 }
 
 // On one line, and not for ever.
@@ -84,7 +64,7 @@ std::string recovery_text(const JobRecovery& recovery) {
   }
   if (!recovery.recover_on_exit_codes.empty()) {
     parts.push_back(
-        fmt::format("always on status {}", fmt::join(recovery.recover_on_exit_codes, ", ")));
+        fmt::format("always on status {}, which is not counted", fmt::join(recovery.recover_on_exit_codes, ", ")));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -99,14 +79,14 @@ std::string ports_text(const std::vector<PortRange>& ports) {
 }
 
 void place_rows(std::string& out, const TaskPlan& task) {
-  if (!task.image.empty()) row(out, "image", value_text(task.image));
+  if (!task.asks.image.empty()) row(out, "image", value_text(task.asks.image));
   if (!task.workdir.empty()) row(out, "workdir", value_text(task.workdir_shown));
   if (task.git) row(out, "workdir", "cloned from " + value_text(task.git->shown));
   std::string_view label = "mounts";
   for (const PlannedMount& mount : task.mounts) {
     row(out, std::exchange(label, ""), value_text(mount.shown));
   }
-  if (!task.ports.empty()) row(out, "ports", ports_text(task.ports));
+  if (!task.asks.ports.empty()) row(out, "ports", ports_text(task.asks.ports));
   if (!task.probe.empty()) row(out, "ready", value_text(task.probe));
 }
 
@@ -122,16 +102,27 @@ void array_rows(std::string& out, const TaskPlan& task) {
   }
 }
 
+void choice_rows(std::string& out, const TaskPlan& task) {
+  std::string_view label = "each";
+  for (const Choice& one : task.choices) {
+    const std::string image =
+        one.image == task.asks.image ? ""
+        : one.image.empty()          ? ", in the volume"
+                                     : fmt::format(", in the image {}", value_text(one.image));
+    row(out, std::exchange(label, "or"), choice_text(one) + image);
+  }
+}
+
 std::string task_text(const TaskPlan& task) {
   std::string out =
       fmt::format("task {}\n", task.name.empty() ? "(no name)" : value_text(task.name));
   if (task.secondary) row(out, "ends", "once the primary tasks have ended");
   row(out, "nodes", std::to_string(task.nodes));
-  row(out, "each", resources_text(task));
+  choice_rows(out, task);
   array_rows(out, task);
   place_rows(out, task);
-  if (task.recovery) row(out, "recovery", recovery_text(*task.recovery));
-  if (task.priority != 0) row(out, "priority", std::to_string(task.priority));
+  if (task.asks.recovery) row(out, "recovery", recovery_text(*task.asks.recovery));
+  if (task.asks.priority != 0) row(out, "priority", std::to_string(task.asks.priority));
   std::string_view label = "envs";
   for (const Value& env : task.envs) {
     row(out, std::exchange(label, ""), fmt::format("{}={}", env.name, value_text(env.value)));
@@ -144,6 +135,25 @@ std::string task_text(const TaskPlan& task) {
 }
 
 }  // namespace
+
+std::string choice_text(const Choice& choice) {
+  std::vector<std::string> parts;
+  const Resources& ask = choice.per_node;
+  if (ask.cpu_milli > 0) {
+    parts.push_back(fmt::format("{} CPU{}{}", count_text(static_cast<double>(ask.cpu_milli) / 1000),
+                                ask.cpu_milli == 1000 ? "" : "s",
+                                choice.cpus_at_least ? " or more" : ""));
+  }
+  if (ask.memory_bytes > 0) {
+    parts.push_back(fmt::format("{} memory{}", format_size(ask.memory_bytes),
+                                choice.memory_at_least ? " or more" : ""));
+  }
+  if (choice.gpus_exact > 0) {
+    parts.push_back(fmt::format("{} × {}", count_text(choice.gpus_exact), ask.gpu_type));
+  }
+  if (parts.empty()) parts.emplace_back("nothing in particular");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
 
 std::string plan_text(const Plan& plan, const std::vector<Diagnostic>& warnings) {
   std::string out;

@@ -133,6 +133,20 @@ void read_common(Report& report, const std::vector<const Entry*>& entries, const
   }
 }
 
+// `image_id: null` in an alternative takes back what stands outside.
+void take_back(const Node& alternative, ResourceRequest& out) {
+  for (const Entry& entry : alternative.entries) {
+    if (!entry.value->is_null()) continue;
+    if (entry.key == "cpus") out.cpus.reset();
+    if (entry.key == "memory") out.memory.reset();
+    if (entry.key == "accelerators" || entry.key == "gpus") out.gpus.clear();
+    if (entry.key == "image_id") out.image.clear();
+    if (entry.key == "ports") out.ports.clear();
+    if (entry.key == "priority") out.priority.reset();
+    if (entry.key == "job_recovery" || entry.key == "spot_recovery") out.recovery.reset();
+  }
+}
+
 void read_alternatives(Report& report, const Entry& list, const ResourceRequest& defaults,
                        std::vector<ResourceRequest>& out) {
   const std::string field = "resources." + list.key;
@@ -146,6 +160,7 @@ void read_alternatives(Report& report, const Entry& list, const ResourceRequest&
       report.wrong_type(item->place, field, "a map of resources", *item);
       continue;
     }
+    take_back(*item, request);
     // Warnings name the field as if it stood outside: one for all alternatives.
     read_common(report, walk_fields(report, *item, alternative_fields(), "resources"), "resources",
                 request);

@@ -229,6 +229,11 @@ Json json_of(const JobRecord& job) {
   out["priority"] = job.spec.priority;
   out["retries"] = job.spec.retries;
   out["retry_on"] = job.spec.retry_on;
+  out["retry_always_on"] = job.spec.retry_always_on;
+  out["retry_lost"] = job.spec.retry_lost;
+  if (!job.spec.alternatives.empty()) {
+    for (const Resources& one : job.spec.alternatives) out["alternatives"].push_back(json_of(one));
+  }
   out["warn_signal"] = job.spec.warn_signal;
   out["warn_before_us"] = job.spec.warn_before.us;
   out["results"] = results_name(job.spec.results);

@@ -395,6 +395,9 @@ std::string job_text(const JobRecord& job, Time now) {
   line(out, "asks for",
        fmt::format("{}{}", resources_text(job.spec.per_node),
                    job.spec.nodes > 1 ? fmt::format(" on each of {} nodes", job.spec.nodes) : ""));
+  for (const Resources& one : job.spec.alternatives) {
+    if (one != job.spec.per_node) line(out, "or for", resources_text(one));
+  }
   if (!job.spec.pool.empty()) line(out, "pool", job.spec.pool);
   if (!job.spec.node_labels.empty()) line(out, "on nodes", labels_text(job.spec.node_labels));
   if (!job.spec.labels.empty()) line(out, "labels", labels_text(job.spec.labels));
@@ -418,13 +421,7 @@ std::string job_text(const JobRecord& job, Time now) {
          fmt::format("{}, {} before it", job.spec.warn_signal,
                      format_duration(job.spec.warn_before)));
   }
-  if (job.spec.retries > 0) {
-    line(out, "retries",
-         fmt::format("{}{}", job.spec.retries,
-                     job.spec.retry_on.empty()
-                         ? ""
-                         : fmt::format(", on status {}", fmt::join(job.spec.retry_on, ", "))));
-  }
+  for (const auto& [name, text] : retries_rows(job.spec)) line(out, name, text);
   if (job.spec.results != Results::kHome) {
     line(out, "results",
          job.spec.results == Results::kKeep ? "kept in the change set" : "discarded");

@@ -1,6 +1,7 @@
 #include "cli/output/text_parts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -33,6 +34,23 @@ std::string labels_text(const std::map<std::string, std::string>& labels) {
   for (const auto& [key, value] : labels) {
     out += fmt::format("{}{}={}", out.empty() ? "" : ", ", key, value);
   }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> retries_rows(const JobSpec& spec) {
+  std::vector<std::pair<std::string, std::string>> out;
+  std::vector<std::string> free;
+  if (spec.retry_lost) free.emplace_back("of a lost node");
+  if (!spec.retry_always_on.empty()) {
+    free.push_back(fmt::format("after status {}", fmt::join(spec.retry_always_on, ", ")));
+  }
+  if (!free.empty()) out.emplace_back("recovery", fmt::format("{}", fmt::join(free, ", and ")));
+  if (spec.retries == 0) return out;
+  const std::string on = spec.retry_on.empty()
+                             ? ""
+                             : fmt::format(", on status {}", fmt::join(spec.retry_on, ", "));
+  const std::string_view besides = free.empty() ? "" : " besides";
+  out.emplace_back("retries", fmt::format("{}{}{}", spec.retries, on, besides));
   return out;
 }
 

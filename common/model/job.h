@@ -110,6 +110,13 @@ struct Group {
   bool secondary = false;  // ended once all members that are not have ended
   bool operator==(const Group&) const = default;
 };
+// Its place among the tasks of one file, a pipeline's or a group's.
+struct Several {
+  JobId leader = 0;  // the one that was submitted first; 0: this one is
+  uint32_t index = 0;
+  uint32_t size = 0;  // 0: the job stands alone
+  bool operator==(const Several&) const = default;
+};
 // A setup step that is run once for all jobs that would find the same (docs/yaml.md, "Setup once"). Both are keyed
 // hashes: they tell nothing of the environment, which is part of them.
 struct SetupOnce {
@@ -180,6 +187,14 @@ struct JobSpec {
   Group group = {};
   SetupOnce setup_once = {};               // of program.setup
   std::optional<SetupRun> setup_run = {};  // this job is a setup step
+  // Statuses of the program after which there is another attempt that `retries` does not count, and whether there is one
+  // when its node was lost, or could not start it. kRetriesMax in all.
+  std::vector<int32_t> retry_always_on = {};
+  bool retry_lost = false;
+  // What a rank may ask for, as preferred; per_node is one of them. Empty: per_node alone. As long as no task of the job
+  // has been placed, the scheduler may take another one (JobReshaped).
+  std::vector<Resources> alternatives = {};
+  Several several = {};
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 12> kOfTerminal = {"_",
                                                           "TERM_PROGRAM_VERSION",
                                                           "WINDOWID"};
 // Of the job and the node, whatever the job is.
-constexpr std::array<std::string_view, 17> kOfJob = {
+constexpr std::array<std::string_view, 18> kOfJob = {
     "DEVRUN_ATTEMPT",        "DEVRUN_JOB_ID",
     "DEVRUN_NODE",           "DEVRUN_SHARED",
     "DEVRUN_TASK",           "HOSTNAME",
@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 17> kOfJob = {
     "SKYPILOT_JOB_RANK",     "SKYPILOT_NODE_IPS",
     "SKYPILOT_NUM_JOBS",     "SKYPILOT_SETUP_NODE_IPS",
     "SKYPILOT_TASK_ID",      "WORLD_SIZE",
-    "CUDA_VISIBLE_DEVICES"};
+    "CUDA_VISIBLE_DEVICES",  "SKYPILOT_TASK_IDS"};
 // Of one that has several ranks.
 constexpr std::array<std::string_view, 5> kOfRank = {"DEVRUN_RANK", "DEVRUN_RANKS",
                                                      "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES",

@@ -29,6 +29,8 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_results(static_cast<pb::Results>(in.results));
   for (const std::string& variable : in.point) out.add_point(variable);
   out.set_group_name(in.group_name);
+  out.set_task_id(in.task_id);
+  for (const std::string& id : in.task_ids) out.add_task_ids(id);
   for (const std::string& variable : in.gpu_variables) out.add_gpu_variables(variable);
   out.set_setup_for_ranks(in.setup_for_ranks);
   out.set_reads_if_failed(in.reads_if_failed);
@@ -58,6 +60,8 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.results = TRY(from_proto(in.results()));
   out.point.assign(in.point().begin(), in.point().end());
   out.group_name = in.group_name();
+  out.task_id = in.task_id();
+  out.task_ids.assign(in.task_ids().begin(), in.task_ids().end());
   out.gpu_variables.assign(in.gpu_variables().begin(), in.gpu_variables().end());
   out.setup_for_ranks = in.setup_for_ranks();
   out.reads_if_failed = in.reads_if_failed();

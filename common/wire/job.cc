@@ -199,6 +199,14 @@ pb::JobSpec to_proto(const JobSpec& in) {
   add_task_file_facts(in, out);
   if (in.setup_once != SetupOnce{}) *out.mutable_setup_once() = to_proto(in.setup_once);
   if (in.setup_run) *out.mutable_setup_run() = to_proto(*in.setup_run);
+  out.mutable_retry_always_on()->Add(in.retry_always_on.begin(), in.retry_always_on.end());
+  out.set_retry_lost(in.retry_lost);
+  for (const Resources& one : in.alternatives) *out.add_alternatives() = to_proto(one);
+  if (in.several.size != 0) {
+    out.mutable_several()->set_leader(in.several.leader);
+    out.mutable_several()->set_index(in.several.index);
+    out.mutable_several()->set_size(in.several.size);
+  }
   return out;
 }
 
@@ -235,6 +243,10 @@ Result<JobSpec> from_proto(const pb::JobSpec& in) {
   TRY(take_task_file_facts(in, out));
   out.setup_once = TRY(from_proto(in.setup_once()));
   if (in.has_setup_run()) out.setup_run = TRY(from_proto(in.setup_run()));
+  out.retry_always_on.assign(in.retry_always_on().begin(), in.retry_always_on().end());
+  out.retry_lost = in.retry_lost();
+  for (const pb::Resources& one : in.alternatives()) out.alternatives.push_back(from_proto(one));
+  out.several = {in.several().leader(), in.several().index(), in.several().size()};
   return out;
 }
 

@@ -262,6 +262,8 @@ struct Apply {
     if (const JobId run = awaited_setup(of)) ledger.followers[run].insert(of.id);
   }
 
+  void operator()(const JobReshaped& e) { job(e.job).spec.per_node = e.per_node; }
+
   void operator()(const TimeLimitNear& e) {
     Job& of = job(e.task.job);
     Task& task = of.tasks.at(e.task.task);

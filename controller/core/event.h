@@ -107,6 +107,13 @@ struct SetupDecided {
   bool operator==(const SetupDecided&) const = default;
 };
 
+// A waiting job asks for another of its alternatives (JobSpec.alternatives) from now on.
+struct JobReshaped {
+  JobId job = 0;
+  Resources per_node;
+  bool operator==(const JobReshaped&) const = default;
+};
+
 // The job has left the ledger: the history has it (archive.h). Its events need not be replayed any more.
 struct JobArchived {
   JobId job = 0;
@@ -132,7 +139,7 @@ struct Restored {
 using EventKind = std::variant<JobSubmitted, TaskPlaced, AttemptReported, JobCancelRequested,
                                TaskEnded, NodeJoined, NodeDeclaredLost, TimeLimitReached, JobKept,
                                TaskRetried, TimeLimitNear, RootDerived, JobArchived, Carried,
-                               NodeDrained, SetupDecided, Restored>;
+                               NodeDrained, SetupDecided, Restored, JobReshaped>;
 
 struct Event {
   Time at;

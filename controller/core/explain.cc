@@ -5,6 +5,9 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "common/model/ending.h"
+#include "controller/core/alternatives.h"
+#include "controller/core/group_fit.h"
 #include "controller/core/limits.h"
 #include "controller/core/restore.h"
 #include "controller/core/shortage.h"
@@ -13,6 +16,8 @@
 namespace devrun::controller {
 
 namespace {
+
+constexpr size_t kAlternativesToldMax = 3;
 
 std::string of_waited(const Job& job, const Job& unmet) {
   if (unmet.id == awaited_setup(job)) {
@@ -60,7 +65,7 @@ std::optional<ShapeId> known_shape(const State& state, const Shape& shape) {
   return it->second;
 }
 
-Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained* known = nullptr) {
+Shortage of_one_shape(const State& state, const JobSpec& spec, Time now, Explained* known) {
   if (awaits_nodes(state)) return {why_nothing_is_placed(state), false};
   Shortage limits = of_limits(state, spec);
   if (!limits.words.empty()) return limits;
@@ -72,13 +77,50 @@ Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained
   return found->second;
 }
 
+// Of one that may still choose: what is in the way of each, unless nothing is in that of one.
+Shortage of_alternatives(const State& state, const JobSpec& spec, Time now, Explained* known) {
+  Shortage out{"", true};
+  size_t n = 0;
+  for (const Resources& one : spec.alternatives) {
+    Shortage what = of_one_shape(state, asking_for(spec, one), now, known);
+    if (what.words.empty()) return {};
+    out.never = out.never && what.never;
+    out.limited = out.limited || what.limited;
+    if (n++ < kAlternativesToldMax) {
+      out.words += fmt::format("{}{}", n == 1 ? "" : "; or ", what.words);
+    }
+  }
+  if (n > kAlternativesToldMax) {
+    out.words += fmt::format("; and {} alternatives more", n - kAlternativesToldMax);
+  }
+  return out;
+}
+
+Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained* known = nullptr) {
+  return spec.alternatives.size() > 1 ? of_alternatives(state, spec, now, known)
+                                      : of_one_shape(state, spec, now, known);
+}
+
+// Once a task of it was placed it asks for what that has.
+Shortage of_job(const State& state, const Job& job, Time now, Explained* known = nullptr) {
+  Shortage out = may_choose(job) ? of_cluster(state, job.spec, now, known)
+                                 : of_one_shape(state, job.spec, now, known);
+  if (job.spec.group.size == 0 || out.words.empty() || out.never || out.limited) return out;
+  const std::string beside = beside_itself(state, job);
+  return beside.empty() ? out : Shortage{beside, true, false};
+}
+
 std::string of_queue(const State& state, const Job& job, Time now, Explained* known) {
   std::string reason = of_itself(state, job);
-  if (reason.empty()) reason = of_cluster(state, job.spec, now, known).words;
+  if (reason.empty()) reason = of_job(state, job, now, known).words;
   return reason.empty() ? "is about to be placed" : reason;
 }
 
 }  // namespace
+
+bool has_room(const State& state, const JobSpec& spec, Time now) {
+  return of_one_shape(state, spec, now, nullptr).words.empty();
+}
 
 std::string explain_task(const State& state, const Job& job, const Task& task, Time now,
                          Explained* known) {
@@ -87,8 +129,8 @@ std::string explain_task(const State& state, const Job& job, const Task& task, T
   const std::string_view why = past.ending.reason;
   const std::string before = fmt::format("attempt {} ended with {}{}{}", task.attempt,
                                          past.ending.status, why.empty() ? "" : ": ", why);
-  const std::string next =
-      fmt::format("attempt {} of {}", task.attempt + 1, attempts_max(job, task));
+  const std::string of = has_free_retries(job.spec) ? "" : fmt::format(" of {}", attempts_max(job, task));
+  const std::string next = fmt::format("attempt {}{}", task.attempt + 1, of);
   if (now < task.not_before) {
     return fmt::format("{}; {} begins after a pause of {}", before, next,
                        format_duration(task.not_before - past.ended));
@@ -113,7 +155,7 @@ Foresight foresee_at(const State& state, const Job& job, uint64_t place, Time no
   Foresight out;
   out.reason = explain(state, job, now, known);
   if (!out.reason.empty() && of_itself(state, job).empty()) {
-    const Shortage what = of_cluster(state, job.spec, now, known);
+    const Shortage what = of_job(state, job, now, known);
     out.never = what.never;
     out.limited = what.limited;
   }

@@ -10,6 +10,9 @@
 
 namespace devrun::controller {
 
+// Whether nodes, and the limits of its user and pool, have room for one task of such a job.
+bool has_room(const State& state, const JobSpec& spec, Time now);
+
 // What shapes lack, found in one look at the state and forgotten with it: of thousands of jobs that wait, many are alike.
 struct Explained {
   std::map<ShapeId, Shortage> of_shape = {};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controller/core/group_fit.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -71,11 +72,28 @@ std::vector<std::string> group_hosts(const State& state, const Job& job) {
   return out;
 }
 
+namespace {
+
+// "; job 13 has no room yet": that one says why.
+std::string say_unplaced(const State& state, const Job& job) {
+  const std::set<JobId>* members = members_of(state, job);
+  if (members == nullptr) return {};
+  for (const JobId id : *members) {
+    const Task* task = find_task(state, {id, kNoTask});
+    if (task == nullptr || task->outcome || is_placed(*task)) continue;
+    const std::string beside = beside_itself(state, job);
+    return beside.empty() ? fmt::format("; job {} has no room yet", id) : "; " + beside;
+  }
+  return {};
+}
+
+}  // namespace
+
 std::string say_group_wait(const State& state, const Job& job, const Task& task) {
   const Group& group = job.spec.group;
   if (group.size == 0 || !setup_is_done(task) || has_begun(task)) return {};
-  return fmt::format("waits for the rest of its group {}: {} of {} are ready", group.name,
-                     ready_members(state, job), group.size);
+  return fmt::format("waits for the rest of its group {}: {} of {} are ready{}", group.name,
+                     ready_members(state, job), group.size, say_unplaced(state, job));
 }
 
 Status check_member(const State& state, const JobSpec& spec) {

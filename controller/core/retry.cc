@@ -10,6 +10,7 @@
 
 #include "common/base/units.h"
 #include "common/model/ending.h"
+#include "common/model/limits.h"
 #include "controller/core/turn.h"
 
 namespace devrun::controller {
@@ -43,6 +44,20 @@ uint32_t interruptions(const Task& task) {
       }));
 }
 
+// A setup step of its own has retries of its own (setup_once.cc).
+bool is_free(const Job& job, const Ending& ending) {
+  return !job.spec.setup_run && is_retried_in_any_case(job.spec, ending);
+}
+
+// Of the attempts that have ended, those that were not counted.
+uint32_t free_ones(const Job& job, const Task& task) {
+  return static_cast<uint32_t>(
+      std::count_if(task.past.begin(), task.past.end(), [&](const PastAttempt& past) {
+        const bool begins_anew = was_interrupted(past.ending) && none_began(past.ranks);
+        return !begins_anew && is_free(job, past.ending);
+      }));
+}
+
 // All leased attempts of the node are over.
 void expire(Turn& turn, const std::string& name, Duration silent) {
   const std::set<AttemptKey> live = turn.state.nodes.at(name).live;
@@ -70,17 +85,21 @@ bool may_retry(const Job& job, const Task& task, const Ending& ending) {
   if (job.closed || task.stop == EndCause::kCancelled || task.is_last) return false;
   const uint32_t interrupted = interruptions(task);
   if (was_interrupted(ending) && none_began(task.ranks)) return interrupted < kInterruptedMax;
-  if (task.attempt - interrupted > job.spec.retries) return false;
   if (ending.cause == EndCause::kCancelled || state_of_ending(ending) == JobState::kSucceeded) {
     return false;
   }
+  const uint32_t begun = task.attempt - interrupted;
+  if (begun > kRetriesMax) return false;
+  if (is_free(job, ending)) return true;
+  if (begun - free_ones(job, task) > job.spec.retries) return false;
   const std::vector<int32_t>& on = job.spec.retry_on;
   if (!on.empty()) return std::find(on.begin(), on.end(), ending.status) != on.end();
   return ending.cause != EndCause::kTimedOut;
 }
 
 uint64_t attempts_max(const Job& job, const Task& task) {
-  return uint64_t{job.spec.retries} + 1 + interruptions(task);
+  const bool only_counted = job.spec.setup_run || !has_free_retries(job.spec);
+  return (only_counted ? uint64_t{job.spec.retries} : kRetriesMax) + 1 + interruptions(task);
 }
 
 void retry(Turn& turn, TaskKey key, Ending ending) {

@@ -47,6 +47,7 @@ struct Note {
   void operator()(const JobArchived&) {}
   void operator()(const Carried&) {}
   void operator()(const Restored&) {}
+  void operator()(const JobReshaped& e) { jobs.insert(e.job); }
 };
 
 }  // namespace

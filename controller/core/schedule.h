@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/core/account.h"
@@ -65,6 +66,9 @@ class Schedule {
   std::vector<AttemptKey> take_due(Time now) { return deadlines_.take_due(now); }
 
   // ── for people and checks ──
+  // Jobs that could be placed and have alternatives, and those of them that are new here; each once.
+  const std::set<JobId>& choosers() const { return choosers_; }
+  std::vector<JobId> take_new_choosers() { return std::exchange(new_choosers_, {}); }
   const WaitList& waits() const { return waits_; }
   const Rooms& rooms() const { return rooms_; }
   const Reservation* reservation_for(JobId job) const;
@@ -121,6 +125,8 @@ class Schedule {
   };
   std::vector<Knowing> knowing_;
 
+  std::set<JobId> choosers_;
+  std::vector<JobId> new_choosers_;
   std::set<JobId> changed_jobs_;
   std::set<std::string> changed_nodes_;
   std::set<std::pair<Time, JobId>> job_timers_;  // pauses between attempts

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/core/alternatives.h"
 #include "controller/core/fair_share.h"
 #include "controller/core/schedule.h"
 #include "controller/core/state.h"
@@ -148,15 +149,25 @@ void Schedule::refresh_job(const State& state, JobId id, Time now) {
   const Job* job = find_job(state, id);
   count_waiting(job, id);
   if (job != nullptr && is_eligible(state, *job, now)) {
-    if (waits_.has(id)) return;
+    const bool known = waits_.has(id);
+    if (known) {
+      // It may ask for another of its alternatives now.
+      if (job->spec.alternatives.empty()) return;
+      if (waits_.at(waits_.shape_of_job(id)).shape == shape_of(job->spec)) return;
+      if (const std::optional<ShapeId> gone = waits_.remove(id)) shape_is_gone(state, *gone, now);
+    } else if (may_choose(*job)) {
+      choosers_.insert(id);
+      new_choosers_.push_back(id);
+    }
     waits_.put(*job, user_id(job->spec.user), wait_key(*job, state.policy));
     // Of a shape that has no room it may be the first now, ahead of somebody for whom nodes are kept.
     const ShapeId shape = waits_.shape_of_job(id);
     const ShapeQueue& queue = waits_.at(shape);
     if (queue.open || queue.heads.empty()) return;
     if (queue.heads.begin()->first.job == id) take_from_later(state, shape, now);
-  } else if (const std::optional<ShapeId> gone = waits_.remove(id)) {
-    shape_is_gone(state, *gone, now);
+  } else {
+    choosers_.erase(id);
+    if (const std::optional<ShapeId> gone = waits_.remove(id)) shape_is_gone(state, *gone, now);
   }
 }
 

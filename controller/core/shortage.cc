@@ -85,15 +85,6 @@ std::vector<Dimension> dimensions(const Resources& need) {
   return out;
 }
 
-std::string say_need(const Resources& need) {
-  std::string out;
-  for (const Dimension& d : dimensions(need)) {
-    if (d.need == 0) continue;
-    out += (out.empty() ? "" : ", ") + d.say(d.need);
-  }
-  return out.empty() ? "nothing" : out;
-}
-
 bool has_in_all(const Candidate& candidate, const std::vector<Dimension>& of) {
   return std::all_of(of.begin(), of.end(),
                      [&](const Dimension& d) { return d.of(candidate, false) >= d.need; });
@@ -108,7 +99,8 @@ Shortage of_one(const std::vector<Candidate>& nodes, const Resources& need) {
       int64_t most = -1;
       for (const Candidate& candidate : nodes) {
         const int64_t amount = d.of(candidate, free);
-        if (amount <= most) continue;
+        const bool as_good = amount == most && d.of(candidate, false) > d.of(*best, false);
+        if (amount <= most && !as_good) continue;
         most = amount;
         best = &candidate;
       }
@@ -222,6 +214,15 @@ std::string kept_for_another(const State& state, const std::vector<Candidate>& h
 }
 
 }  // namespace
+
+std::string say_need(const Resources& need) {
+  std::string out;
+  for (const Dimension& d : dimensions(need)) {
+    if (d.need == 0) continue;
+    out += (out.empty() ? "" : ", ") + d.say(d.need);
+  }
+  return out.empty() ? "nothing" : out;
+}
 
 Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now) {
   const Rooms& rooms = state.schedule.rooms();

@@ -13,6 +13,8 @@ struct Shortage {
   bool never = false;    // an empty cluster would not do
   bool limited = false;  // a limit of its user or pool is reached, whatever the nodes have
 };
+// "2 cores, 8 H100 GPUs"
+std::string say_need(const Resources& need);
 Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now);
 
 }  // namespace devrun::controller

@@ -1,5 +1,6 @@
 #include "controller/core/step.h"
 
+#include "controller/core/alternatives.h"
 #include "controller/core/apply.h"
 #include "controller/core/archive.h"
 #include "controller/core/gpu_news.h"
@@ -73,11 +74,12 @@ struct Dispatch {
     enforce_time_limits(turn);
     enforce_leases(turn);
     turn.state.schedule.tick(turn.state, turn.now);
+    choose_again(turn);
     return Reply{};
   }
   Result<Reply> operator()(const Place&) {
     do place(turn);
-    while (derive_roots(turn));
+    while (derive_roots(turn) || choose_first(turn));
     return Reply{};
   }
 };

@@ -53,7 +53,8 @@ void forget_recalled(Turn& turn);
 // for another attempt (retry.cc).
 void rank_ended(Turn& turn, TaskKey task);
 void end_task(Turn& turn, TaskKey task, JobState state, Ending ending);
-// How many attempts it may come to as things are: its retries, and those of which nothing ran (common/model/ending.h).
+// How many attempts it may come to as things are: its retries, and those of which nothing ran (common/model/ending.h);
+// kRetriesMax of them if some are not counted.
 uint64_t attempts_max(const Job& job, const Task& task);
 bool may_retry(const Job& job, const Task& task, const Ending& ending);
 void retry(Turn& turn, TaskKey task, Ending ending);

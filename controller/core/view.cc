@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/units.h"
+#include "common/model/rank_environment.h"
 #include "common/model/sweep.h"
 #include "controller/core/explain.h"
 #include "controller/core/gpu_news.h"
@@ -292,6 +293,8 @@ AttemptSpec attempt_spec(const State& state, const AttemptKey& key) {
   spec.paths = job->spec.paths;
   spec.results = job->spec.results;
   spec.group_name = job->spec.group.name;
+  spec.task_ids = task_ids_of(key.task_key(), job->spec.several);
+  spec.task_id = spec.task_ids[job->spec.several.index];
   if (key.task != kNoTask) {
     spec.array_index = static_cast<uint32_t>(array_position_of(job->spec, key.task));
     spec.array_tasks = static_cast<uint32_t>(array_size(job->spec));

@@ -96,6 +96,10 @@ struct Encode {
     out.mutable_setup_decided()->set_job(e.job);
     *out.mutable_setup_decided()->mutable_use() = to_proto(e.use);
   }
+  void operator()(const JobReshaped& e) {
+    out.mutable_job_reshaped()->set_job(e.job);
+    *out.mutable_job_reshaped()->mutable_per_node() = to_proto(e.per_node);
+  }
   void operator()(const Restored& e) {
     out.mutable_restored()->set_backup_us(e.backup.us);
     out.mutable_restored()->set_next_job(e.next_job);
@@ -201,6 +205,9 @@ Result<EventKind> decode_kind(const pb::Event& in) {
     }
     case pb::Event::kRestored:
       return EventKind{Restored{{in.restored().backup_us()}, in.restored().next_job()}};
+    case pb::Event::kJobReshaped:
+      return EventKind{
+          JobReshaped{in.job_reshaped().job(), from_proto(in.job_reshaped().per_node())}};
     case pb::Event::KIND_NOT_SET:
       break;
   }

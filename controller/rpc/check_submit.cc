@@ -5,11 +5,13 @@
 #include <algorithm>
 
 #include "common/base/units.h"
+#include "common/model/ending.h"
 #include "common/model/fits.h"
 #include "common/model/labels.h"
 #include "common/model/limits.h"
 #include "common/model/sweep.h"
 #include "common/wire/job.h"
+#include "controller/core/alternatives.h"
 #include "controller/core/state.h"
 #include "controller/rpc/path_kinds.h"
 
@@ -29,6 +31,7 @@ constexpr size_t kPortRangesMax = 64;
 constexpr size_t kNotesMax = 16;
 constexpr size_t kNoteBytesMax = 512;
 constexpr uint32_t kGroupMax = 64;
+constexpr uint32_t kSeveralMax = 1024;
 constexpr int64_t kDefaultCpuMilli = 1000;
 
 template <typename... Args>
@@ -104,8 +107,7 @@ Status check_program(const Program& program) {
   return ok();
 }
 
-Status check_resources(const JobSpec& spec) {
-  const Resources& need = spec.per_node;
+Status check_need(const Resources& need) {
   if (need.cpu_milli < 0 || need.memory_bytes < 0 || need.gpus < 0) {
     return invalid("resources cannot be negative");
   }
@@ -131,6 +133,14 @@ Status check_resources(const JobSpec& spec) {
       return invalid("resource '{}': expected a name, and a number of it from 1", name);
     }
   }
+  if (need.gpu_type.size() > kGpuTypeBytesMax || has_control_characters(need.gpu_type)) {
+    return invalid("the type of GPU is no name: expected one such as H100");
+  }
+  return ok();
+}
+
+Status check_resources(const JobSpec& spec) {
+  TRY(check_need(spec.per_node));
   for (const auto* labels : {&spec.labels, &spec.node_labels}) {
     if (labels->size() > kLabelsMax) {
       return invalid("{} labels: at most {}", labels->size(), kLabelsMax);
@@ -151,14 +161,34 @@ Status check_resources(const JobSpec& spec) {
   if (!spec.pool.empty() && !is_label_word(spec.pool)) {
     return invalid("the pool is no name: expected 1 to 63 letters, digits, '-', '_', '.' and '/'");
   }
-  if (need.gpu_type.size() > kGpuTypeBytesMax || has_control_characters(need.gpu_type)) {
-    return invalid("the type of GPU is no name: expected one such as H100");
-  }
   if (spec.disconnect_grace.us < 0) return invalid("disconnect_grace cannot be negative");
   if (dependencies(spec).size() > kAfterMax) {
     return invalid("{} jobs to wait for: at most {}", dependencies(spec).size(), kAfterMax);
   }
   return ok();
+}
+
+// Of which the job asks for one.
+Status check_alternatives(const JobSpec& spec) {
+  const std::vector<Resources>& all = spec.alternatives;
+  if (all.empty()) return ok();
+  if (spec.dev_container || all.size() > kAlternativesMax) {
+    return invalid("{} alternatives: at most {}, and none of a dev container", all.size(),
+                   kAlternativesMax);
+  }
+  for (const Resources& one : all) TRY(check_need(one));
+  if (std::count(all.begin(), all.end(), spec.per_node) == 0) {
+    return invalid("alternatives, and what is asked for is none of them");
+  }
+  return ok();
+}
+
+Status check_several(const JobSpec& spec) {
+  const Several& several = spec.several;
+  if (several.size <= kSeveralMax && (several.size == 0 || several.index < several.size)) {
+    return ok();
+  }
+  return invalid("number {} of {} tasks: at most {}", several.index, several.size, kSeveralMax);
 }
 
 Status check_retries(const JobSpec& spec) {
@@ -174,8 +204,18 @@ Status check_retries(const JobSpec& spec) {
     if (status < 1 || status > 255)
       return invalid("status {} to retry on: expected 1 to 255", status);
   }
-  if (spec.retries != 0 && spec.dev_container) return invalid("a dev container is not run again");
-  if (spec.retries != 0 && (spec.program.reads_stdin || spec.program.tty)) {
+  if (spec.retry_always_on.size() > kRetryOnMax) {
+    return invalid("{} statuses to retry on in any case: at most {}", spec.retry_always_on.size(),
+                   kRetryOnMax);
+  }
+  for (const int32_t status : spec.retry_always_on) {
+    if (status < 1 || status > 255) {
+      return invalid("status {} to retry on in any case: expected 1 to 255", status);
+    }
+  }
+  const bool again = is_run_again(spec);
+  if (again && spec.dev_container) return invalid("a dev container is not run again");
+  if (again && (spec.program.reads_stdin || spec.program.tty)) {
     return invalid("a job that may be run again has no stdin: what one attempt took is gone");
   }
   if (spec.warn_signal == 0) return ok();
@@ -249,7 +289,7 @@ Status check_group(const JobSpec& spec) {
         "'_', '.' and '/'",
         kGroupMax);
   }
-  if (!spec.array.empty() || spec.dev_container || spec.retries != 0) {
+  if (!spec.array.empty() || spec.dev_container || is_run_again(spec)) {
     return invalid("a job of a group is no array, no dev container, and is not run again");
   }
   if (spec.program.setup.empty()) {
@@ -314,6 +354,7 @@ Result<JobSpec> check_again(const devrun::v1::SubmitRequest& request, const JobS
   const Program asked = wire::from_proto(request.spec().program());
   JobSpec spec = old;
   spec.group = {};  // the others of its group have had their time
+  spec.several = {};
   if (!asked.argv.empty()) spec.program.argv = asked.argv;
   spec.program.tty = asked.tty;
   spec.program.terminal = asked.terminal;
@@ -352,6 +393,7 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_program(spec.program));
   TRY(check_env(request.env()));
   TRY(check_resources(spec));
+  TRY(check_alternatives(spec));
   TRY(check_retries(spec));
   TRY(check_array(spec));
   TRY(check_dev_container(spec));
@@ -359,6 +401,7 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   TRY(check_results(spec));
   TRY(check_told(spec));
   TRY(check_group(spec));
+  TRY(check_several(spec));
   if (spec.name.empty()) {
     const std::string& program = spec.program.argv[0];
     spec.name = program.substr(program.rfind('/') + 1).substr(0, kNameBytesMax);
@@ -378,6 +421,9 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
   }
   if (spec.per_node.cpu_milli == 0 && !lives_on_storage_host(spec)) {
     spec.per_node.cpu_milli = kDefaultCpuMilli;
+  }
+  for (Resources& one : spec.alternatives) {
+    if (one.cpu_milli == 0) one.cpu_milli = kDefaultCpuMilli;
   }
   return spec;
 }

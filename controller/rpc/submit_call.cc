@@ -213,8 +213,18 @@ Status SubmitCall::prepare() {
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   TRY(prepare_root());
   spec_.setup_once = setup_keys(spec_, request_.env(), gpu_types_, parts_.sealer);
+  // On which kind of node it runs is known when it is placed.
+  if (spec_.alternatives.size() > 1) spec_.setup_once = {};
+  hold_to_gpu_type();
   look_for_setup();
   return ok();
+}
+
+// The step's results are of the one type of GPU that there is, and another may join before the job starts.
+void SubmitCall::hold_to_gpu_type() {
+  Resources& need = spec_.per_node;
+  if (!has_setup_once(spec_) || need.gpus == 0 || !need.gpu_type.empty()) return;
+  if (gpu_types_.size() == 1) need.gpu_type = *gpu_types_.begin();
 }
 
 void SubmitCall::look_for_setup() {

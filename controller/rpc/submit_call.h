@@ -38,6 +38,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status settle_paths();
   Status prepare_root();
   // A setup step that need not run is found before the job is journaled: one transaction for all.
+  void hold_to_gpu_type();
   void look_for_setup();
   void submit();
   void answer(JobId id);

@@ -42,6 +42,10 @@ void Users::shape(JobSpec& spec) {
     if (random.chance(400)) spec.retry_on = {random.chance(500) ? 2 : 124, 125};
     spec.fresh = random.chance(300);
   }
+  if (random.chance(150)) {
+    spec.retry_lost = random.chance(700);
+    if (random.chance(500)) spec.retry_always_on = {random.chance(500) ? 2 : 124};
+  }
   if (random.chance(200)) {
     spec.time_limit = random.between(seconds(2), seconds(60));
     if (random.chance(500)) {
@@ -87,6 +91,17 @@ Submit Users::make_job() {
       spec.per_node.gpus = 1;
       spec.per_node.gpu_milli = static_cast<int32_t>(random.between(1, 9)) * 100;
     }
+  }
+  if (!spec.dev_container && random.chance(200)) {
+    spec.alternatives = {spec.per_node, spec.per_node};
+    spec.alternatives[1].cpu_milli = random.between(1, 40) * 100;
+    if (random.chance(500)) {
+      spec.alternatives[1].gpus = static_cast<int32_t>(random.between(1, 4));
+      spec.alternatives[1].gpu_milli = 0;
+      spec.alternatives[1].gpu_type = random.chance(500) ? "A100" : "";
+    }
+    if (random.chance(300)) std::swap(spec.alternatives[0], spec.alternatives[1]);
+    spec.setup_once = {};
   }
   if (random.chance(200)) spec.priority = static_cast<int32_t>(random.between(-2, 5));
   if (!spec.dev_container && random.chance(250)) {

@@ -54,8 +54,8 @@ void check_plan(const Plan& plan, const Resolution& resolution) {
   ASSERT_FALSE(plan.tasks.empty());
   for (const TaskPlan& task : plan.tasks) {
     EXPECT_GE(task.nodes, 1u);
-    EXPECT_GE(static_cast<double>(task.per_node.gpus), task.gpus_exact);
-    EXPECT_GE(task.per_node.cpu_milli, 0);
+    EXPECT_GE(static_cast<double>(task.asks.per_node.gpus), task.asks.gpus_exact);
+    EXPECT_GE(task.asks.per_node.cpu_milli, 0);
     std::string last;
     for (const PlannedMount& mount : task.mounts) {
       EXPECT_TRUE(mount.target.starts_with('/') || mount.target.starts_with("~/")) << mount.target;

@@ -190,7 +190,7 @@ TEST(Plan, PortsAndProbeAreKept) {
       "initial_delay_seconds: 20}, ports: 8080}\nrun: x\n");
   ASSERT_TRUE(outcome.plan) << outcome.said;
   EXPECT_EQ(outcome.plan->tasks[0].probe, "GET /health on port 8080, from 20 s on");
-  EXPECT_EQ(outcome.plan->tasks[0].ports.size(), 1u);
+  EXPECT_EQ(outcome.plan->tasks[0].asks.ports.size(), 1u);
 }
 
 TEST(Plan, SecretsAreInNeitherTextNorJson) {
@@ -233,9 +233,37 @@ TEST(Plan, FlagsChangeNodesNameAndGpus) {
   const TaskPlan& task = outcome.plan->tasks[0];
   EXPECT_EQ(task.nodes, 5u);
   EXPECT_EQ(task.name, "other");
-  EXPECT_EQ(task.per_node.gpus, 8);
-  EXPECT_EQ(task.per_node.gpu_type, "H100");
-  EXPECT_EQ(task.alternatives, 1u);
+  EXPECT_EQ(task.asks.per_node.gpus, 8);
+  EXPECT_EQ(task.asks.per_node.gpu_type, "H100");
+  EXPECT_EQ(task.choices.size(), 1u);
+}
+
+TEST(Plan, AlternativesAreThoseThatDifferHere) {
+  const Outcome outcome = plan_of(
+      "resources:\n  image_id: docker:debian\n  memory: 8\n  any_of:\n"
+      "    - {use_spot: true, gpus: [H100, A100:2]}\n    - {use_spot: false, gpus: H100}\n"
+      "    - {image_id: null, memory: null, cpus: 4}\nrun: x\n");
+  const std::vector<Choice>& choices = outcome.plan->tasks[0].choices;
+  ASSERT_EQ(choices.size(), 3u);
+  EXPECT_EQ(choices[0].per_node.gpu_type, "H100");
+  EXPECT_EQ(choices[0].image, "debian");
+  EXPECT_EQ(choices[1].per_node.gpus, 2);
+  EXPECT_EQ(choices[2].image, "");
+  EXPECT_EQ(choices[2].per_node, (Resources{4000, 0}));
+  EXPECT_EQ(outcome.plan->tasks[0].asks, choices[0]);
+  const Outcome same = plan_of("resources: {any_of: [{infra: aws}, {infra: gcp}]}\nrun: x\n");
+  EXPECT_EQ(same.plan->tasks[0].choices.size(), 1u);
+}
+
+TEST(Plan, ABucketThatIsMountedIsSaidToBeOneWay) {
+  const auto said = [](const std::string& storage) {
+    return plan_of("file_mounts: {/d: {" + storage + "}}\nrun: x\n").said;
+  };
+  EXPECT_NE(said("source: 's3://b/x', mode: MOUNT").find("does not go back to it"),
+            std::string::npos);
+  EXPECT_NE(said("source: 's3://b/x'").find("s3://b/x is fetched once"), std::string::npos);
+  EXPECT_EQ(said("source: 's3://b/x', mode: COPY"), "");
+  EXPECT_EQ(said("name: out, mode: MOUNT"), "");
 }
 
 TEST(Plan, SharesOfGpusAreOfOneGpuAndRemembered) {
@@ -244,9 +272,9 @@ TEST(Plan, SharesOfGpusAreOfOneGpuAndRemembered) {
   const TaskPlan& task = outcome.plan->tasks[0];
   Resources half{500, int64_t{2} << 30, 1, "T4"};
   half.gpu_milli = 500;
-  EXPECT_EQ(task.per_node, half);
-  EXPECT_EQ(task.gpus_exact, 0.5);
-  EXPECT_TRUE(task.cpus_at_least);
+  EXPECT_EQ(task.asks.per_node, half);
+  EXPECT_EQ(task.asks.gpus_exact, 0.5);
+  EXPECT_TRUE(task.asks.cpus_at_least);
 }
 
 TEST(EnvFile, QuotesCommentsAndExports) {
@@ -296,9 +324,10 @@ run: |
   ASSERT_TRUE(outcome.plan);
   EXPECT_EQ(plan_text(*outcome.plan, parsed.diagnostics), R"(task train
   nodes     2
-  each      4 CPUs or more, 16 GB memory, 8 × H100 (the first of 2 alternatives)
+  each      4 CPUs or more, 16 GB memory, 8 × H100
+  or        4 CPUs or more, 16 GB memory, 8 × A100
   workdir   .
-  recovery  at most 3 restarts, always on status 33
+  recovery  at most 3 restarts, always on status 33, which is not counted
   priority  7
   envs      LR=1e-05
             BIG=True
@@ -329,9 +358,9 @@ TEST(Plan, TheCommandLineGivesCoresMemoryAndTime) {
   const Outcome outcome = plan_of("resources: {cpus: 4+, memory: 16}\nrun: x\n", given);
   ASSERT_TRUE(outcome.plan) << outcome.said;
   const TaskPlan& task = outcome.plan->tasks[0];
-  EXPECT_EQ(task.per_node.cpu_milli, 2500);
-  EXPECT_FALSE(task.cpus_at_least);
-  EXPECT_EQ(task.per_node.memory_bytes, int64_t{3} << 30);
+  EXPECT_EQ(task.asks.per_node.cpu_milli, 2500);
+  EXPECT_FALSE(task.asks.cpus_at_least);
+  EXPECT_EQ(task.asks.per_node.memory_bytes, int64_t{3} << 30);
   EXPECT_EQ(task.time_limit.us, seconds(7200).us);
 }
 

@@ -49,6 +49,24 @@ TEST(RankEnvironment, AfterASetupItsVariablesToo) {
   EXPECT_EQ(env.at("SKYPILOT_SETUP_NUM_GPUS_PER_NODE"), "2");
 }
 
+TEST(RankEnvironment, TasksOfOneFileKnowEachOthersIds) {
+  const std::vector<std::string> ids{"devrun-41-0", "devrun-41-1", "devrun-41-2"};
+  EXPECT_EQ(task_ids_of({43, kNoTask}, {41, 2, 3}), ids);
+  EXPECT_EQ(task_ids_of({41, kNoTask}, {0, 0, 3}), ids);
+  EXPECT_EQ(task_ids_of({42, 7}, {41, 1, 3})[1], "devrun-41-1_7");
+  const auto list = rank_environment(
+      {.job = 42, .addresses = {"h"}, .task_id = "devrun-41-1", .task_ids = ids});
+  const std::map<std::string, std::string> env(list.begin(), list.end());
+  EXPECT_EQ(env.at("SKYPILOT_TASK_ID"), "devrun-41-1");
+  EXPECT_EQ(env.at("SKYPILOT_TASK_IDS"), "devrun-41-0\ndevrun-41-1\ndevrun-41-2");
+}
+
+TEST(RankEnvironment, AJobThatStandsAloneIsTheOnlyOneOfItsIds) {
+  const auto list = rank_environment({.job = 42, .task = 7, .addresses = {"h"}});
+  const std::map<std::string, std::string> env(list.begin(), list.end());
+  EXPECT_EQ(env.at("SKYPILOT_TASK_IDS"), "devrun-42_7");
+}
+
 TEST(MasterPort, NeighboursGetDifferentPorts) {
   std::set<uint16_t> ports;
   for (JobId job = 1; job <= 50; ++job) {

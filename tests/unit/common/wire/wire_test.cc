@@ -41,6 +41,10 @@ JobSpec full_spec() {
   spec.ports = {{80, 80}, {8000, 8010}};
   spec.notes = {{"stage", "2 of 3"}};
   spec.group = {7, 2, "duo", "one", true};
+  spec.retry_always_on = {33, 34};
+  spec.retry_lost = true;
+  spec.alternatives = {spec.per_node, {1000, 0, 1, "A100"}};
+  spec.several = {7, 1, 3};
   return spec;
 }
 
@@ -59,6 +63,8 @@ TEST(Wire, AttemptSpecSurvivesAsBytes) {
   spec.rank_addresses = {"127.0.0.2", "127.0.0.3"};
   spec.point = {"lr=0.1", "seed=\xff"};
   spec.group_name = "duo";
+  spec.task_id = "devrun-41-1";
+  spec.task_ids = {"devrun-41-0", "devrun-41-1"};
   EXPECT_EQ(*wire::parse_attempt_spec(wire::serialize(spec)), spec);
   EXPECT_FALSE(wire::parse_attempt_spec("\xff\xff\xff"));
 }

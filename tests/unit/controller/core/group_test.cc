@@ -57,6 +57,69 @@ TEST(Group, NoneBeginsBeforeAllAreReady) {
   EXPECT_TRUE(world.replayed() == static_cast<const Ledger&>(world.state));
 }
 
+TEST(Group, OneThatDoesNotFitBesideItselfSaysSo) {
+  GroupWorld world;
+  JobSpec large = world.member("large");
+  large.per_node.cpu_milli = 2000;
+  const JobId one = world.submit(large);
+  large = world.member("wide", one);
+  large.nodes = 2;
+  const JobId two = world.submit(large);
+  EXPECT_EQ(world.reason(two),
+            "the group duo does not fit beside itself: where the others of it have what they ask "
+            "for, wide (job 2) finds no 2 nodes with 1 core");
+  world.ready(one);
+  EXPECT_EQ(world.reason(one), "waits for the rest of its group duo: 1 of 2 are ready; " +
+                                   world.reason(two));
+  EXPECT_TRUE(foresee(world.state, world.state.jobs.at(two), world.now).never);
+  world.sync(world.hello("node3", 1));
+  EXPECT_EQ(world.of(two), JobState::kStarting);
+}
+
+TEST(Group, OneThatWaitsForOthersJobsDoesNotSaySo) {
+  GroupWorld world;
+  const JobId other = world.submit(simple_job(2));
+  JobSpec large = world.member("a");
+  large.per_node.cpu_milli = 2000;
+  const JobId one = world.submit(large);
+  large.group = {one, 2, "duo", "b"};
+  const JobId two = world.submit(large);
+  world.ready(one);
+  EXPECT_EQ(world.reason(two), "needs 2 cores on one node; the largest free is 0 cores on node1");
+  EXPECT_EQ(world.reason(one),
+            "waits for the rest of its group duo: 1 of 2 are ready; job 3 has no room yet");
+  world.end(world.node_of(other), first_try(other), 0);
+  EXPECT_EQ(world.of(two), JobState::kStarting);
+}
+
+TEST(Group, GpusOfTheGroupAreCountedByTheirType) {
+  World world;
+  NodeHello hello = world.hello("node1", 8);
+  for (uint32_t i = 0; i < 3; ++i) {
+    hello.gpus.push_back({i, i < 2 ? "H100" : "A100", "", int64_t{80} << 30});
+  }
+  hello.total.gpus = 3;
+  world.sync(hello);
+  JobSpec spec = simple_job(1);
+  spec.program.setup = {"true"};
+  spec.per_node.gpus = 1;
+  spec.group = {0, 2, "duo", "a"};
+  const JobId one = world.submit(spec);
+  spec.per_node.gpus = 2;
+  spec.per_node.gpu_type = "H100";
+  spec.group = {one, 2, "duo", "b"};
+  const JobId two = world.submit(spec);
+  // Where the first lies decides.
+  const uint32_t taken = find_task(world.state, {one, kNoTask})->ranks[0].gpus.at(0);
+  if (taken == 2) {
+    EXPECT_EQ(world.of(two), JobState::kStarting);
+  } else {
+    EXPECT_NE(world.reason(two).find("b (job 2) finds no node with 1 core, 2 H100 GPUs"),
+              std::string::npos)
+        << world.reason(two);
+  }
+}
+
 TEST(Group, AMemberThatFailsEndsTheOthers) {
   GroupWorld world;
   const JobId one = world.submit(world.member("one"));

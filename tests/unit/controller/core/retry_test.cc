@@ -1,5 +1,6 @@
 // Further attempts: when they come, when they do not, and that no two of a task run at once.
 #include "common/model/ending.h"
+#include "common/model/limits.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace devrun::controller::testing {
@@ -54,6 +55,58 @@ JobId run_past_its_limit(Cluster& world, JobSpec spec) {
   world.pass(seconds(11));
   world.fail(id, 143);
   return id;
+}
+
+TEST(Retry, ListedStatusesAreNotCountedAndOthersAre) {
+  Cluster world;
+  JobSpec spec = retried(1);
+  spec.retry_always_on = {33};
+  const JobId id = world.submit(spec);
+  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    world.fail(id, 33);
+    EXPECT_EQ(world.of(id), JobState::kQueued) << attempt;
+    world.pass(seconds(120));
+    EXPECT_EQ(world.task(id).attempt, attempt + 1);
+  }
+  world.fail(id, 1);
+  EXPECT_NE(world.reason(id).find("attempt 4 ended with 1; attempt 5 begins"), std::string::npos)
+      << world.reason(id);
+  world.pass(seconds(120));
+  world.fail(id, 33);
+  world.pass(seconds(120));
+  world.fail(id, 2);
+  EXPECT_EQ(world.of(id), JobState::kFailed) << "one restart was asked for";
+  EXPECT_EQ(world.ending(id).status, 2);
+}
+
+TEST(Retry, ALostNodeIsNotCountedAndAFailureIs) {
+  Cluster world(2);
+  JobSpec spec = retried(0);
+  spec.retry_lost = true;
+  const JobId id = world.submit(spec);
+  EXPECT_GT(world.task(id).lease.us, 0);
+  const std::string first = world.node_of(id);
+  world.disconnect(first);
+  world.put(DeclareLost{first, "gone"});
+  EXPECT_EQ(world.of(id), JobState::kQueued);
+  world.pass(seconds(120));
+  EXPECT_EQ(world.task(id).attempt, 2U);
+  world.fail(id, 1);
+  EXPECT_EQ(world.of(id), JobState::kFailed);
+}
+
+TEST(Retry, WhatIsNotCountedEndsAllTheSame) {
+  Cluster world;
+  JobSpec spec = retried(0);
+  spec.retry_always_on = {33};
+  const JobId id = world.submit(spec);
+  for (uint32_t attempt = 1; attempt <= kRetriesMax; ++attempt) {
+    world.fail(id, 33);
+    world.pass(seconds(120));
+    ASSERT_EQ(world.task(id).attempt, attempt + 1);
+  }
+  world.fail(id, 33);
+  EXPECT_EQ(world.of(id), JobState::kFailed);
 }
 
 TEST(Retry, AFailedAttemptIsFollowedByAnotherAfterAPause) {
