@@ -175,8 +175,9 @@ void add_notes_on_calling(const LaunchOptions& options, const launch::Plan& plan
   for (const launch::TaskPlan& task : plan.tasks) {
     if (options.volume.empty() || task.asks.image.empty()) continue;
     out.push_back(launch::warning_at(
-        {}, fmt::format("--volume {}: the task runs in that volume, and not in its image_id, {}",
-                        options.volume, task.asks.image),
+        {},
+        fmt::format("--volume {}: the task runs in that volume, and not in its image_id, {}",
+                    options.volume, task.asks.image),
         "the same without --volume"));
   }
   if (!options.dry_run) return;  // else it is an error, once it is looked for

@@ -15,7 +15,7 @@ namespace devrun::cli {
 struct Chosen {
   launch::TaskPlan task;                // asks for what was chosen
   std::vector<Resources> alternatives;  // of the job, as preferred; empty: none but that
-  std::string words;                    // what was taken and why; empty: the first, or there is no choice
+  std::string words;  // what was taken and why; empty: the first, or there is no choice
 };
 
 // `later`: the task does not start now in any case. If the controller cannot be asked, it is the first.

@@ -91,8 +91,8 @@ class Launch {
 
   Status send(size_t i, TaskPlaces places) {
     const bool several = tasks().size() > 1;
-    TaskWish wish{tasks()[i], task_name(i),   std::move(places),
-                  {},         wish_.no_setup, wish_.fresh_setup, alternatives_[i]};
+    TaskWish wish{tasks()[i],     task_name(i),      std::move(places), {},
+                  wish_.no_setup, wish_.fresh_setup, alternatives_[i]};
     if (several) {
       wish.member = {whole_name(), i, tasks().size(), group_,
                      sent_.empty() ? 0 : sent_.front().submitted.job};
@@ -285,9 +285,8 @@ class Launch {
       });
     }
     for (size_t at = 0; at < left.size(); ++at) {
-      context_.console.say(
-          fmt::format("{} waits: {}", task_name(left[at]), waiting[at].reason),
-          fmt::format("devrun explain {}; devrun nodes", waiting[at].job));
+      context_.console.say(fmt::format("{} waits: {}", task_name(left[at]), waiting[at].reason),
+                           fmt::format("devrun explain {}; devrun nodes", waiting[at].job));
     }
   }
 

@@ -13,7 +13,8 @@ struct SkyOption {
 };
 
 constexpr std::string_view kNoCluster =
-    "without it: every launch is a job of its own, on whichever nodes have room; a program beside a "
+    "without it: every launch is a job of its own, on whichever nodes have room; a program beside "
+    "a "
     "job that runs: devrun exec JOB -- CMD";
 constexpr std::string_view kNothingToEnd =
     "without it: a job gives its nodes back when it ends, and nothing is left to take down";

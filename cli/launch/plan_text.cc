@@ -63,8 +63,8 @@ std::string recovery_text(const JobRecovery& recovery) {
     parts.push_back(fmt::format("at most {} restarts", *recovery.max_restarts_on_errors));
   }
   if (!recovery.recover_on_exit_codes.empty()) {
-    parts.push_back(
-        fmt::format("always on status {}, which is not counted", fmt::join(recovery.recover_on_exit_codes, ", ")));
+    parts.push_back(fmt::format("always on status {}, which is not counted",
+                                fmt::join(recovery.recover_on_exit_codes, ", ")));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -105,10 +105,10 @@ void array_rows(std::string& out, const TaskPlan& task) {
 void choice_rows(std::string& out, const TaskPlan& task) {
   std::string_view label = "each";
   for (const Choice& one : task.choices) {
-    const std::string image =
-        one.image == task.asks.image ? ""
-        : one.image.empty()          ? ", in the volume"
-                                     : fmt::format(", in the image {}", value_text(one.image));
+    const std::string image = one.image == task.asks.image ? ""
+                              : one.image.empty()
+                                  ? ", in the volume"
+                                  : fmt::format(", in the image {}", value_text(one.image));
     row(out, std::exchange(label, "or"), choice_text(one) + image);
   }
 }

@@ -46,9 +46,8 @@ std::vector<std::pair<std::string, std::string>> retries_rows(const JobSpec& spe
   }
   if (!free.empty()) out.emplace_back("recovery", fmt::format("{}", fmt::join(free, ", and ")));
   if (spec.retries == 0) return out;
-  const std::string on = spec.retry_on.empty()
-                             ? ""
-                             : fmt::format(", on status {}", fmt::join(spec.retry_on, ", "));
+  const std::string on =
+      spec.retry_on.empty() ? "" : fmt::format(", on status {}", fmt::join(spec.retry_on, ", "));
   const std::string_view besides = free.empty() ? "" : " besides";
   out.emplace_back("retries", fmt::format("{}{}{}", spec.retries, on, besides));
   return out;

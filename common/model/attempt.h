@@ -52,7 +52,8 @@ struct AttemptSpec {
   Results results = Results::kHome;
   std::vector<std::string> point = {};  // NAME=VALUE: this task's point of a sweep, over `env`
   std::string group_name = {};          // empty: in no group
-  std::string task_id = {};   // SKYPILOT_TASK_ID; empty, of an older controller: made of the job's number
+  std::string task_id =
+      {};  // SKYPILOT_TASK_ID; empty, of an older controller: made of the job's number
   std::vector<std::string> task_ids = {};  // of all tasks of the job's file, in order
   std::string ssh_seed = {};  // of several ranks: 32 bytes, the same for all; kept 0600 on the node
   // The node's own to fill in, NAME=VALUE: which of the container's GPUs are the attempt's.

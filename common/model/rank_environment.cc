@@ -20,9 +20,8 @@ std::vector<std::pair<std::string, std::string>> rank_environment(const RankFact
   const std::string addresses = fmt::format("{}", fmt::join(facts.addresses, "\n"));
   const std::string nodes = std::to_string(facts.addresses.size());
   const std::string gpus = std::to_string(facts.gpus_per_node);
-  const std::string id = facts.task_id.empty()
-                             ? task_ids_of({facts.job, facts.task}, {}).front()
-                             : facts.task_id;
+  const std::string id =
+      facts.task_id.empty() ? task_ids_of({facts.job, facts.task}, {}).front() : facts.task_id;
   const std::string ids =
       facts.task_ids.empty() ? id : fmt::format("{}", fmt::join(facts.task_ids, "\n"));
   std::vector<std::pair<std::string, std::string>> out{

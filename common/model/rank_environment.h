@@ -20,12 +20,12 @@ struct RankFacts {
   int32_t gpus_per_node = 0;                // shares rounded up
   uint16_t master_port = 0;
   std::string user = {};
-  std::string group_name = {};  // of a group of jobs; empty: none
-  uint32_t array_index = 0;     // of an array: this task's place in it
-  uint32_t array_tasks = 0;     // 0: no array
-  std::string task_id = {};     // empty: made of the job's number
+  std::string group_name = {};             // of a group of jobs; empty: none
+  uint32_t array_index = 0;                // of an array: this task's place in it
+  uint32_t array_tasks = 0;                // 0: no array
+  std::string task_id = {};                // empty: made of the job's number
   std::vector<std::string> task_ids = {};  // of all tasks of the job's file; empty: this one
-  bool has_setup = false;       // a setup step ran before: its own variables too
+  bool has_setup = false;                  // a setup step ran before: its own variables too
 };
 
 // NAME and value. What does not apply (no array, no group) is left out.

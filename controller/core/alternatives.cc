@@ -28,8 +28,7 @@ bool choose(Turn& turn, JobId id) {
 }  // namespace
 
 bool may_choose(const Job& job) {
-  return job.spec.alternatives.size() > 1 &&
-         std::ranges::none_of(job.tasks, [](const auto& task) {
+  return job.spec.alternatives.size() > 1 && std::ranges::none_of(job.tasks, [](const auto& task) {
            return is_placed(task.second) || !task.second.past.empty();
          });
 }

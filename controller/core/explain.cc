@@ -129,7 +129,8 @@ std::string explain_task(const State& state, const Job& job, const Task& task, T
   const std::string_view why = past.ending.reason;
   const std::string before = fmt::format("attempt {} ended with {}{}{}", task.attempt,
                                          past.ending.status, why.empty() ? "" : ": ", why);
-  const std::string of = has_free_retries(job.spec) ? "" : fmt::format(" of {}", attempts_max(job, task));
+  const std::string of =
+      has_free_retries(job.spec) ? "" : fmt::format(" of {}", attempts_max(job, task));
   const std::string next = fmt::format("attempt {}{}", task.attempt + 1, of);
   if (now < task.not_before) {
     return fmt::format("{}; {} begins after a pause of {}", before, next,

@@ -78,9 +78,8 @@ bool put(std::vector<Left>& nodes, const JobSpec& spec) {
     const auto whole = std::ranges::count(node.gpus, kWhole);
     return std::tuple(whole, node.amount.cpu_milli);
   };
-  std::ranges::stable_sort(found, [&](const auto& a, const auto& b) {
-    return left(*a.first) < left(*b.first);
-  });
+  std::ranges::stable_sort(
+      found, [&](const auto& a, const auto& b) { return left(*a.first) < left(*b.first); });
   found.resize(shape.nodes);
   for (const auto& [node, gpus] : found) {
     take(node->amount, shape.need);

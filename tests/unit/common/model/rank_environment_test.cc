@@ -54,8 +54,8 @@ TEST(RankEnvironment, TasksOfOneFileKnowEachOthersIds) {
   EXPECT_EQ(task_ids_of({43, kNoTask}, {41, 2, 3}), ids);
   EXPECT_EQ(task_ids_of({41, kNoTask}, {0, 0, 3}), ids);
   EXPECT_EQ(task_ids_of({42, 7}, {41, 1, 3})[1], "devrun-41-1_7");
-  const auto list = rank_environment(
-      {.job = 42, .addresses = {"h"}, .task_id = "devrun-41-1", .task_ids = ids});
+  const auto list =
+      rank_environment({.job = 42, .addresses = {"h"}, .task_id = "devrun-41-1", .task_ids = ids});
   const std::map<std::string, std::string> env(list.begin(), list.end());
   EXPECT_EQ(env.at("SKYPILOT_TASK_ID"), "devrun-41-1");
   EXPECT_EQ(env.at("SKYPILOT_TASK_IDS"), "devrun-41-0\ndevrun-41-1\ndevrun-41-2");

@@ -69,8 +69,8 @@ TEST(Group, OneThatDoesNotFitBesideItselfSaysSo) {
             "the group duo does not fit beside itself: where the others of it have what they ask "
             "for, wide (job 2) finds no 2 nodes with 1 core");
   world.ready(one);
-  EXPECT_EQ(world.reason(one), "waits for the rest of its group duo: 1 of 2 are ready; " +
-                                   world.reason(two));
+  EXPECT_EQ(world.reason(one),
+            "waits for the rest of its group duo: 1 of 2 are ready; " + world.reason(two));
   EXPECT_TRUE(foresee(world.state, world.state.jobs.at(two), world.now).never);
   world.sync(world.hello("node3", 1));
   EXPECT_EQ(world.of(two), JobState::kStarting);
