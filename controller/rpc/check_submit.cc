@@ -185,9 +185,8 @@ Status check_alternatives(const JobSpec& spec) {
 
 Status check_several(const JobSpec& spec) {
   const Several& several = spec.several;
-  if (several.size <= kSeveralMax && (several.size == 0 || several.index < several.size)) {
-    return ok();
-  }
+  const bool alone = several == Several{};
+  if (alone || (several.size <= kSeveralMax && several.index < several.size)) return ok();
   return invalid("number {} of {} tasks: at most {}", several.index, several.size, kSeveralMax);
 }
 

@@ -308,6 +308,12 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: top: unknown option -b. Try: devrun help top; or devrun -- top -b, to run a "
              "program "
              "of that name"},
+        Case{
+            "launch -c mine f.yaml",
+            "devrun: launch: unknown option -c. Try: without it: every launch is a job of its own, "
+            "on whichever nodes have room; a program beside a job that runs: devrun exec JOB -- "
+            "CMD; or devrun -- launch -c mine f.yaml, to run a program of that name"},
+        Case{"launch -y f.yaml", "action"},
         Case{"undo a b",
              "devrun: undo: expected one job. Try: devrun help undo; or devrun -- undo a b, to run "
              "a program of that name"}));

@@ -76,7 +76,13 @@ class Chaos {
     }
     if (pick(6) == 0) spec.after_ok = {1 + pick(40)};
     if (pick(8) == 0) spec.time_limit = seconds(30);
+    if (pick(6) == 0) {
+      spec.alternatives = {spec.per_node, {static_cast<int64_t>(500 * pick(6)), 1 << 20}};
+      spec.retry_lost = pick(2) == 0;
+    }
     if (pick(8) == 0) {
+      spec.alternatives.clear();
+      spec.retry_lost = false;
       spec.dev_container = spec.root.live = true;
       spec.nodes = 1;
       spec.array.clear();
@@ -274,6 +280,11 @@ TEST(Journal, EventsOfArchivedJobsGoAndNumbersAreNotUsedAgain) {
   EXPECT_TRUE(found == live);
   EXPECT_EQ(found.next_job, 901u);
   EXPECT_TRUE(broken_invariants(found).empty());
+}
+
+TEST(Codec, WhatAJobAsksForNowSurvives) {
+  const Event event{Time{7}, JobReshaped{3, {2000, 1 << 30, 1, "A100"}}};
+  EXPECT_EQ(*decode(encode(event)), event);
 }
 
 TEST(Codec, RefusesWhatIsNoEvent) {

@@ -46,6 +46,21 @@ TEST(Submit, BadInputIsRefusedWhole) {
             "the array has 100001 tasks, at most 100000");
   EXPECT_EQ(message([](auto& r) { r.mutable_spec()->mutable_per_node()->set_memory_bytes(1); }),
             "1 B of memory is less than 4.0 MB, the least that a job can have");
+  EXPECT_EQ(message([](auto& r) {
+              r.mutable_spec()->mutable_per_node()->set_gpus(1);
+              r.mutable_spec()->add_alternatives()->set_gpus(2);
+            }),
+            "alternatives, and what is asked for is none of them");
+  EXPECT_EQ(message([](auto& r) {
+              for (int i = 0; i < 17; ++i) {
+                *r.mutable_spec()->add_alternatives() = r.spec().per_node();
+              }
+            }),
+            "17 alternatives: at most 16, and none of a dev container");
+  EXPECT_EQ(message([](auto& r) { r.mutable_spec()->add_retry_always_on(300); }),
+            "status 300 to retry on in any case: expected 1 to 255");
+  EXPECT_EQ(message([](auto& r) { r.mutable_spec()->mutable_several()->set_index(3); }),
+            "number 3 of 0 tasks: at most 1024");
   EXPECT_EQ(message([](auto& r) { r.mutable_spec()->set_name("a\nb"); }),
             "the job's name contains control characters: expected one line of text");
   Call call;
@@ -63,6 +78,43 @@ TEST(Submit, IfTheSnapshotFailsNothingRuns) {
       "nothing was run, since no snapshot of volume 'work' could be taken: the store is full");
   EXPECT_EQ(error.hint, "df -h");
   EXPECT_EQ(error.code, Code::kExhausted);
+}
+
+TEST(Submit, AJobWhoseSetupRunsOnceIsHeldToTheOneTypeOfGpuThatThereIs) {
+  TestCluster cluster;
+  FakeAgent agent(cluster, "node1");
+  auto& gpu = *agent.hello.add_gpus();
+  gpu.set_type("H100");
+  agent.hello.mutable_total()->set_gpus(1);
+  agent.connect();
+  const auto client = cluster.client();
+  const auto gpu_type_of = [&](const std::string& id, bool with_setup, bool with_choice) {
+    pb::SubmitRequest wish = request(id);
+    wish.mutable_spec()->mutable_per_node()->set_gpus(1);
+    if (with_setup) wish.mutable_spec()->mutable_program()->add_setup("true");
+    if (with_choice) {
+      *wish.mutable_spec()->add_alternatives() = wish.spec().per_node();
+      wish.mutable_spec()->add_alternatives()->set_cpu_milli(1500);
+    }
+    Call call;
+    pb::SubmitReply reply;
+    const grpc::Status status = client->Submit(&call, wish, &reply);
+    EXPECT_TRUE(status.ok()) << error_of(status).message;
+    pb::GetJobRequest get;
+    get.set_job(reply.job());
+    Call get_call;
+    pb::JobInfo info;
+    EXPECT_TRUE(client->GetJob(&get_call, get, &info).ok());
+    return info.spec().per_node().gpu_type();
+  };
+  EXPECT_TRUE(eventually([&] {
+    Call call;
+    pb::ListNodesReply nodes;
+    return client->ListNodes(&call, {}, &nodes).ok() && nodes.nodes_size() == 1;
+  }));
+  EXPECT_EQ(gpu_type_of("plain", false, false), "");
+  EXPECT_EQ(gpu_type_of("setup", true, false), "H100");
+  EXPECT_EQ(gpu_type_of("choice", true, true), "") << "setup runs in each attempt";
 }
 
 TEST(Submit, NoValueOfTheEnvironmentLiesOnDiskInClear) {
