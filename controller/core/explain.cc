@@ -82,7 +82,7 @@ Shortage of_alternatives(const State& state, const JobSpec& spec, Time now, Expl
   Shortage out{"", true};
   size_t n = 0;
   for (const Resources& one : spec.alternatives) {
-    Shortage what = of_one_shape(state, asking_for(spec, one), now, known);
+    const Shortage what = of_one_shape(state, asking_for(spec, one), now, known);
     if (what.words.empty()) return {};
     out.never = out.never && what.never;
     out.limited = out.limited || what.limited;
@@ -101,13 +101,20 @@ Shortage of_cluster(const State& state, const JobSpec& spec, Time now, Explained
                                       : of_one_shape(state, spec, now, known);
 }
 
-// Once a task of it was placed it asks for what that has.
-Shortage of_job(const State& state, const Job& job, Time now, Explained* known = nullptr) {
-  Shortage out = may_choose(job) ? of_cluster(state, job.spec, now, known)
-                                 : of_one_shape(state, job.spec, now, known);
-  if (job.spec.group.size == 0 || out.words.empty() || out.never || out.limited) return out;
+Shortage beside_its_group(const State& state, const Job& job, Shortage alone) {
+  if (job.spec.group.size == 0 || alone.words.empty() || alone.never || alone.limited) return alone;
   const std::string beside = beside_itself(state, job);
-  return beside.empty() ? out : Shortage{beside, true, false};
+  return beside.empty() ? alone : Shortage{beside, true, false};
+}
+
+// Once a task of it was placed it asks for what that has. What it would rather have is asked for at the next tick.
+Shortage of_job(const State& state, const Job& job, Time now, Explained* known = nullptr) {
+  Shortage own = of_one_shape(state, job.spec, now, known);
+  if (own.words.empty() || !may_choose(job)) return beside_its_group(state, job, std::move(own));
+  const Shortage of_all = of_alternatives(state, job.spec, now, known);
+  if (of_all.words.empty())
+    return {"another of its alternatives has room, which it is about to take"};
+  return beside_its_group(state, job, of_all);
 }
 
 std::string of_queue(const State& state, const Job& job, Time now, Explained* known) {
