@@ -39,6 +39,11 @@ std::string new_instance() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
+// The programs lie in one folder.
+std::string beside(const std::string& program, std::string_view name) {
+  return program.substr(0, program.rfind('/') + 1) + std::string(name);
+}
+
 // Whether it shall begin anew, with the certificate that it has now.
 Result<bool> run(const Flags& flags) {
   if (!flags.keeper.empty()) TRY(enter_mount_namespace_of(flags.keeper));
@@ -57,6 +62,7 @@ Result<bool> run(const Flags& flags) {
   options.scratch_bytes = flags.scratch_bytes;
   options.live_keeper = flags.live_keeper;
   options.site_mounts = flags.site_mounts;
+  options.fs_program = beside(flags.shim, "devrun-fs");
   options.shared_folder = flags.shared_folder;
   if (flags.node_paths_bytes) options.node_paths_bytes = *flags.node_paths_bytes;
   options.cgroup_parent = flags.cgroup.empty() ? "devrun/" + flags.name : flags.cgroup;

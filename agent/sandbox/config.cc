@@ -114,7 +114,9 @@ json process(const ConfigInput& in) {
       {"user", {{"uid", caller.uid}, {"gid", caller.gid}, {"umask", caller.umask}}},
   };
   if (!in.grant.devices.empty()) out["rlimits"].push_back(locked_memory());
-  if (!caller.groups.empty()) out["user"]["additionalGids"] = caller.groups;
+  std::set<uint32_t> groups = in.more_groups;
+  groups.insert(caller.groups.begin(), caller.groups.end());
+  if (!groups.empty()) out["user"]["additionalGids"] = groups;
   return out;
 }
 

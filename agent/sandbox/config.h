@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,7 @@ struct ConfigInput {
   std::string seccomp;              // compile_seccomp; empty: none
   gpu::Grant grant = {};
   std::vector<BoundFolder> bound = {};
+  std::set<uint32_t> more_groups = {};      // beside the caller's
   std::vector<std::string> skipped_mounts;  // of kMountedFiles: their places are not there
 };
 

@@ -427,6 +427,7 @@ Result<Parts> parts_of_host() {
     return error;
   }
   parts.seccomp = TRY(compile_seccomp(*profile));
+  parts.passwd = passwd_of_node();
   return parts;
 }
 

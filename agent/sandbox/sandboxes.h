@@ -33,11 +33,17 @@ namespace devrun::sandbox {
 
 inline constexpr uint64_t kOutputBytesMax = uint64_t{16} << 30;
 
-// A folder of the host that every container here has, jobs' and dev containers'.
+// A folder of the host that every container here has, jobs' and dev containers' (site_mounts.h).
 struct SiteMount {
+  enum class Ids : uint8_t {
+    kUser,       // the user's whose container it is, whoever is who inside
+    kMapped,     // the same by the mount itself, fast; only what is the user's can be written
+    kContainer,  // as inside: who is root there is root here
+  };
   std::string source;
   std::string target;
   bool read_only = false;
+  Ids ids = Ids::kUser;
 };
 inline constexpr int64_t kNodePathsBytesMax = int64_t{20} << 30;
 inline constexpr std::string_view kSharedInContainer = "/run/devrun/shared";
@@ -57,7 +63,8 @@ struct Options {
   std::string nfs_server;   // ADDRESS:PORT that containers must not reach; empty: none
   gpu::Driver driver = {};  // the GPUs that attempts may have
   Duration upper_kept = seconds(24 * 3600);  // after release
-  int64_t scratch_bytes = 0;  // what an attempt may write to the node's disk; 0: no limit
+  int64_t scratch_bytes = 0;    // what an attempt may write to the node's disk; 0: no limit
+  std::string fs_program = {};  // devrun-fs, for site mounts; empty: none
   std::string live_keeper =
       {};  // a keeper's socket: in whose namespace live_folder is; empty: ours
   std::vector<SiteMount> site_mounts = {};

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "agent/gpu/grant.h"
 #include "agent/sandbox/bound.h"
 #include "agent/sandbox/cgroups.h"
+#include "agent/sandbox/passwd.h"
 #include "agent/sandbox/places.h"
 #include "agent/sandbox/sandboxes.h"
 #include "common/base/result.h"
@@ -35,6 +37,7 @@ struct Parts {
   CgroupHost cgroups;
   std::string seccomp;  // compile_seccomp; empty: none
   gpu::Driver driver = {};
+  Passwd passwd = {};
 };
 
 // What they share.
@@ -54,6 +57,7 @@ struct Setup {
   gpu::Grant grant{};  // this and the program's environment: filled in before the first step
   std::vector<std::string> environment{};
   std::vector<BoundFolder> bound{};  // from step_bound and step_node_paths to step_config
+  std::set<uint32_t> site_groups{};  // inside, of the user's on site mounts
   UniqueFd shim_ready{};             // from step_shim to step_go
   UniqueFd shim_go{};
 };

@@ -15,6 +15,7 @@
 #include "agent/sandbox/live_tree.h"
 #include "agent/sandbox/own_places.h"
 #include "agent/sandbox/setup.h"
+#include "agent/sandbox/site_mounts.h"
 #include "common/runtime/file.h"
 
 namespace devrun::sandbox {
@@ -83,9 +84,7 @@ Status make_shared(Setup& setup) {
 
 Status run(Setup& setup) {
   const Options& options = setup.ground.options;
-  for (const SiteMount& mount : options.site_mounts) {
-    setup.bound.push_back({mount.target, mount.source, !mount.read_only, true});
-  }
+  TRY(add_site_mounts(setup));
   if (setup.spec.root.live) return ok();
   for (const PathRule& rule : setup.spec.paths) {
     const bool is_live = rule.kind == PathKind::kLive;

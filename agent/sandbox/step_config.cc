@@ -48,6 +48,7 @@ Status run(Setup& setup) {
                     .seccomp = setup.ground.parts.seccomp,
                     .grant = setup.grant,
                     .bound = setup.bound,
+                    .more_groups = setup.site_groups,
                     .skipped_mounts = {}};
   if (setup.spec.root.live) {
     // step_mount_points has made what could be made; crun is not to make more.

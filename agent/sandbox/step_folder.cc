@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "agent/sandbox/own_places.h"
 #include "agent/sandbox/setup.h"
 #include "common/runtime/file.h"
 
@@ -19,10 +20,6 @@ namespace {
 
 constexpr std::array kStartEmpty = {"/tmp", "/var/tmp", "/run"};
 constexpr std::array kTheKernels = {"/proc", "/sys", "/dev"};
-
-bool is_below(std::string_view path, std::string_view folder) {
-  return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
-}
 
 Error no_folder(const std::string& cwd, std::string_view why) {
   return {Code::kInvalid, fmt::format("the job would not have the folder {}: {}", cwd, why),
@@ -43,7 +40,11 @@ Status run(Setup& setup) {
   const std::string& cwd = setup.spec.program.cwd;
   if (cwd.empty() || cwd.front() != '/') return no_folder(cwd, "it is not an absolute path");
   for (const std::string_view folder : kTheKernels) {
-    if (cwd == folder || is_below(cwd, folder)) return ok();  // its init will see
+    if (is_below(cwd, folder)) return ok();  // its init will see
+  }
+  // Not of the tree: its init, which is who the job is, will see.
+  for (const SiteMount& mount : setup.ground.options.site_mounts) {
+    if (is_below(cwd, mount.target)) return ok();
   }
   const UniqueFd root = TRY(open_file(setup.places.rootfs(), O_PATH | O_DIRECTORY));
   open_how how{};
@@ -61,7 +62,8 @@ Status run(Setup& setup) {
   }
   const std::string found = inner_path(fd.get(), setup.places.rootfs());
   for (const std::string_view folder : kStartEmpty) {
-    if (is_below(found, folder)) return no_folder(cwd, fmt::format("{} starts empty", folder));
+    if (found != folder && is_below(found, folder))
+      return no_folder(cwd, fmt::format("{} starts empty", folder));
   }
   return ok();
 }

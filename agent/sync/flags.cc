@@ -20,7 +20,9 @@ const std::string_view kUsage =
     "         [--gpus PROGRAM [--gpu-root DIR] [--gpu-share K/N] [--gpu-device N|UUID]…] "
     "[--output-max SIZE] [--scratch "
     "SIZE]\n"
-    "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro]]… [--shared-folder DIR] "
+    "         [--live-keeper SOCKET] [--site-mount SRC:DST[:ro][:mapped-ids|:container-ids]]… "
+    "[--shared-folder "
+    "DIR] "
     "[--node-paths-bytes SIZE] "
     "[--report-every SPAN] [--leave-on-stop SPAN]\n";
 
@@ -84,18 +86,24 @@ Result<int64_t> parse_scratch(const std::string& text) {
                {}};
 }
 
-// SRC:DST or SRC:DST:ro
+// SRC:DST, and after it :ro, and :mapped-ids or :container-ids
 Result<sandbox::SiteMount> parse_site_mount(const std::string& text) {
   const Error bad{
       Code::kInvalid,
-      fmt::format("--site-mount {}: expected SRC:DST or SRC:DST:ro, both absolute paths", text),
+      fmt::format("--site-mount {}: expected SRC:DST, both absolute paths, and perhaps :ro, then "
+                  ":mapped-ids or :container-ids",
+                  text),
       {}};
   sandbox::SiteMount out;
   std::string rest = text;
-  if (rest.ends_with(":ro")) {
-    out.read_only = true;
-    rest.resize(rest.size() - 3);
-  }
+  const auto take = [&rest](std::string_view word) {
+    if (!rest.ends_with(word)) return false;
+    rest.resize(rest.size() - word.size());
+    return true;
+  };
+  if (take(":container-ids")) out.ids = sandbox::SiteMount::Ids::kContainer;
+  if (take(":mapped-ids")) out.ids = sandbox::SiteMount::Ids::kMapped;
+  out.read_only = take(":ro");
   const size_t colon = rest.find(':');
   if (colon == std::string::npos) return bad;
   out.source = rest.substr(0, colon);

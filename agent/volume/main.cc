@@ -3,6 +3,8 @@
 //
 //   devrun-fs --keeper SOCKET --control SOCKET (--nfs HOST:PORT[/EXPORT],… | --folder DIR)
 //             [--state DIR] [--cache DIR] [--cache-size SIZE] [--cache-free PERCENT]
+//   devrun-fs --as-user UID:GID[,GID…] --inside UID:GID --fuse-fd N --folder-fd N --at PLACE
+//                                 something else: a folder of the site for one container (agent/site/folder_server.h)
 //   devrun-fs --state-format      prints which format of a predecessor's state it reads
 //
 // Several --nfs servers are of one store; the first is preferred. The cache is STATE/cache unless said otherwise (none
@@ -28,6 +30,7 @@
 #include <string_view>
 #include <thread>
 
+#include "agent/site/as_user.h"
 #include "agent/volume/host_store.h"
 #include "agent/volume/nfs_store.h"
 #include "agent/volume/node_fs.h"
@@ -175,6 +178,7 @@ int main(int argc, char** argv) {
     fmt::print("{}\n", volume::NodeState::kFormat);
     return 0;
   }
+  if (argc > 1 && std::string_view(argv[1]) == "--as-user") return site::as_user(argc, argv);
   log::start("devrun-fs", log::Level::kInfo);
   ::signal(SIGPIPE, SIG_IGN);
   const Result<volume::Arguments> arguments = volume::parse(argc, argv);

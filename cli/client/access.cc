@@ -6,6 +6,7 @@
 
 #include "cli/client/call.h"
 #include "cli/client/quota_wire.h"
+#include "common/wire/job.h"
 #include "devrun/v1/access.grpc.pb.h"
 
 namespace devrun::cli {
@@ -34,13 +35,15 @@ UserToken from_proto(const pb::UserToken& in) {
   return {in.token(), in.join(), Time{in.until_us()}, {in.volumes().begin(), in.volumes().end()}};
 }
 
-UserRecord from_proto(const pb::UserInfo& in) {
-  return {in.name(),
-          in.role(),
-          {in.groups().begin(), in.groups().end()},
-          Time{in.added_us()},
-          Time{in.certificate_until_us()},
-          quota_from_proto(in.quota())};
+Result<UserRecord> from_proto(const pb::UserInfo& in) {
+  UserRecord out{in.name(),
+                 in.role(),
+                 {in.groups().begin(), in.groups().end()},
+                 Time{in.added_us()},
+                 Time{in.certificate_until_us()},
+                 quota_from_proto(in.quota())};
+  if (in.has_site_identity()) out.site = TRY(wire::from_proto(in.site_identity()));
+  return out;
 }
 
 pb::ShareFor to_proto(ShareFor access) {
@@ -63,6 +66,7 @@ Result<UserToken> add_user(const Target& controller, const NewUser& user) {
   request.set_role(user.role);
   request.mutable_groups()->Add(user.groups.begin(), user.groups.end());
   request.set_valid_us(user.valid.us);
+  if (user.site) *request.mutable_site_identity() = wire::to_proto(*user.site);
   return from_proto(TRY(called(controller, &pb::Access::Stub::AddUser, request)));
 }
 
@@ -86,7 +90,7 @@ Result<RemovedUser> remove_user(const Target& controller, const std::string& nam
 Result<std::vector<UserRecord>> list_users(const Target& controller) {
   const auto reply = TRY(called(controller, &pb::Access::Stub::ListUsers, pb::ListUsersRequest()));
   std::vector<UserRecord> out;
-  for (const pb::UserInfo& user : reply.users()) out.push_back(from_proto(user));
+  for (const pb::UserInfo& user : reply.users()) out.push_back(TRY(from_proto(user)));
   return out;
 }
 
@@ -98,6 +102,14 @@ Result<UserRecord> change_groups(const Target& controller, const std::string& na
   request.mutable_join()->Add(join.begin(), join.end());
   request.mutable_leave()->Add(leave.begin(), leave.end());
   return from_proto(TRY(called(controller, &pb::Access::Stub::ChangeGroups, request)));
+}
+
+Result<UserRecord> change_site_identity(const Target& controller, const std::string& name,
+                                        const std::optional<SiteIdentity>& site) {
+  pb::ChangeSiteIdentityRequest request;
+  request.set_name(name);
+  if (site) *request.mutable_site_identity() = wire::to_proto(*site);
+  return from_proto(TRY(called(controller, &pb::Access::Stub::ChangeSiteIdentity, request)));
 }
 
 Result<SharesRecord> share_volume(const Target& controller, const std::string& volume,

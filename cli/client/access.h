@@ -10,6 +10,7 @@
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/model/ids.h"
+#include "common/model/site_identity.h"
 
 namespace devrun::cli {
 
@@ -24,6 +25,7 @@ struct NewUser {
   std::string role;  // empty: user
   std::vector<std::string> groups;
   Duration valid;  // of the token; 0: the controller's default
+  std::optional<SiteIdentity> site = {};  // none: as each node's passwd has the name
 };
 Result<UserToken> add_user(const Target& controller, const NewUser& user);
 // `refuse_earlier`: certificates and tokens of until now.
@@ -43,11 +45,16 @@ struct UserRecord {
   Time added;
   Time certificate_until;  // 0: none was granted
   QuotaRecord quota = {};  // of list_users alone
+  std::optional<SiteIdentity> site = {};
 };
 Result<std::vector<UserRecord>> list_users(const Target& controller);
 Result<UserRecord> change_groups(const Target& controller, const std::string& name,
                                  const std::vector<std::string>& join,
                                  const std::vector<std::string>& leave);
+
+// None: as each node's passwd has the name.
+Result<UserRecord> change_site_identity(const Target& controller, const std::string& name,
+                                        const std::optional<SiteIdentity>& site);
 
 enum class ShareFor { kNothing, kReading, kWriting };
 struct SharesRecord {

@@ -65,6 +65,7 @@ Result<Submitted> Controller::submit(const Submission& submission,
   *request.mutable_spec() = wire::to_proto(submission.spec);
   request.set_env(submission.env);
   request.set_snapshot(submission.snapshot);
+  request.set_tell_site(submission.tell_site);
   if (submission.again) {
     request.mutable_again()->set_job(submission.again->job);
     request.mutable_again()->set_failed(submission.again_failed);
@@ -87,7 +88,8 @@ Result<Submitted> Controller::submit(const Submission& submission,
     connection_->interruptible = nullptr;
     if (status.ok()) {
       const auto tree = Digest::from_bytes(reply.tree());
-      return Submitted{reply.job(), tree ? *tree : Digest{}, wire::from_proto(reply.timeline())};
+      return Submitted{reply.job(), tree ? *tree : Digest{}, wire::from_proto(reply.timeline()),
+                       reply.site()};
     }
     if (connection_->interrupted) {
       return Error{Code::kCancelled, "interrupted while the job was being submitted: it may exist",

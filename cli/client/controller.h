@@ -35,11 +35,13 @@ struct Submission {
   // That job, or task, again: of `spec` only the program's argv (empty: that job's) and streams count.
   std::optional<TaskKey> again = {};
   bool again_failed = false;  // of an array, those of its tasks that have failed
+  bool tell_site = false;     // we listen to Submitted.site
 };
 struct Submitted {
   JobId job = 0;
   Digest tree;
   Timeline timeline;
+  std::string site = {};  // the mount of the nodes' that our folder is on; empty: none, or the user knows
 };
 
 struct SessionRecord {

@@ -273,8 +273,10 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
     if (!sending.quiet)
       context.console.say(error.message + "; waiting for it", "Ctrl-C, to give up");
   };
+  Submission asked = submission;
+  asked.tell_site = !sending.quiet;
   const auto submitted = submit_interruptibly(
-      controller, signals, submission,
+      controller, signals, asked,
       sending.wait_for_controller ? std::function<void(const Error&)>(say_waiting) : nullptr);
   if (!submitted && submitted.error().code == Code::kCancelled) {
     context.console.say(submitted.error());
@@ -286,6 +288,12 @@ Result<int> send_job(const Target& target, Context& context, const Submission& s
     return error;
   }
   if (!submitted) return submitted.error();
+  if (!submitted->site.empty()) {
+    context.console.say(fmt::format("{} is on {}, which is the site's and no part of the snapshot: "
+                                    "edits there show through in the job (this is said once)",
+                                    submission.spec.program.cwd, submitted->site),
+                        "devrun volume paths");
+  }
   if (sending.detach) {
     const int status = TRY(print_submitted(context.console, *submitted, sending.json));
     if (!sending.quiet)

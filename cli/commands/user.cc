@@ -31,6 +31,11 @@ constexpr Option kOptions[] = {
      .value = "G",
      .meaning = "add: a group that they are in; may be repeated",
      .example = "--group vision"},
+    {.name = "ids",
+     .value = "UID:GID[,GID…]",
+     .meaning = "add: who they are on the site's own folders (/lustre, /datasets); without it what "
+                "each node's passwd has of that name",
+     .example = "--ids 1234:100,2000"},
     {.name = "valid",
      .value = "SPAN",
      .meaning = "add, token: how long the token is good, 1m to 7d",
@@ -47,10 +52,13 @@ constexpr Example kExamples[] = {
     {"devrun user token ada", "another line, for her other laptop"},
     {"devrun user token ada --revoke", "her laptop was stolen: its certificate is refused at once"},
     {"devrun user join ada speech", "she is in the group speech, too"},
+    {"devrun user ids ada 1234:100,2000",
+     "who she is on the site's own folders; none: by her name"},
     {"devrun user rm ada", "she is refused from now on; her volumes and jobs stay"},
     {"devrun user ls", "all of them, with their groups"}};
 
-constexpr std::array<std::string_view, 6> kVerbs{"add", "token", "rm", "join", "leave", "ls"};
+constexpr std::array<std::string_view, 7> kVerbs{"add",   "token", "rm", "join",
+                                                 "leave", "ids",   "ls"};
 
 void tell_token(const std::string& name, const UserToken& token, Context& context) {
   context.console.say(
@@ -113,6 +121,19 @@ Result<int> change_membership(const std::string& name, const std::vector<std::st
   return 0;
 }
 
+Result<int> change_ids(const std::string& name, const std::optional<SiteIdentity>& ids,
+                       Context& context) {
+  const Target target = TRY(target_of(context));
+  const UserRecord user = TRY(change_site_identity(target, name, ids));
+  context.console.say(user.site
+                          ? fmt::format("{} is {} on site mounts, of what begins from now on", name,
+                                        to_string(*user.site))
+                          : fmt::format("{} is on site mounts who the nodes' passwd has of that "
+                                        "name, of what begins from now on",
+                                        name));
+  return 0;
+}
+
 std::string until_text(Time until, Time now) {
   if (until.us == 0) return "has not logged in";
   if (until < now) return "over";
@@ -120,13 +141,14 @@ std::string until_text(Time until, Time now) {
 }
 
 std::string as_text(const std::vector<UserRecord>& users, Time now) {
-  Table table({"USER", "ROLE", "GROUPS", "ADDED", "CERTIFICATE ENDS", "STORE", "OUTPUT", "GPUS"});
+  Table table(
+      {"USER", "ROLE", "GROUPS", "ADDED", "CERTIFICATE ENDS", "IDS", "STORE", "OUTPUT", "GPUS"});
   for (const UserRecord& user : users) {
     table.add({user.name, user.role,
                user.groups.empty() ? "-" : fmt::format("{}", fmt::join(user.groups, ",")),
                ago(user.added, now), until_text(user.certificate_until, now),
-               bytes_of_quota(user.quota.store_bytes), bytes_of_quota(user.quota.output_bytes),
-               count_of_quota(user.quota.gpus)});
+               user.site ? to_string(*user.site) : "-", bytes_of_quota(user.quota.store_bytes),
+               bytes_of_quota(user.quota.output_bytes), count_of_quota(user.quota.gpus)});
   }
   return table.render();
 }
@@ -140,6 +162,7 @@ std::string as_json(const std::vector<UserRecord>& users) {
                     {"added_us", user.added.us},
                     {"certificate_until_us", user.certificate_until.us},
                     {"quota", quota_json(user.quota)}});
+    if (user.site) list.back()["ids"] = to_string(*user.site);
   }
   return nlohmann::ordered_json{{"users", list}}.dump() + "\n";
 }
@@ -161,6 +184,10 @@ Result<Duration> valid_of(const Arguments& arguments) {
 
 Error expected(const std::string& verb) {
   const bool moves = verb == "join" || verb == "leave";
+  if (verb == "ids") {
+    return {Code::kInvalid, "ids: expected a user, and UID:GID[,GID…] or none",
+            "devrun user ids ada 1234:100,2000"};
+  }
   return {Code::kInvalid,
           fmt::format("{}: expected {}", verb,
                       verb == "ls" ? "no name"
@@ -172,9 +199,10 @@ Error expected(const std::string& verb) {
 Result<Action> parse_verb(const Arguments& arguments, const std::string& verb) {
   const std::vector<std::string>& words = arguments.words;
   const bool moves = verb == "join" || verb == "leave";
-  const bool fits = verb == "ls" ? words.size() <= 1
-                    : moves      ? words.size() >= 3
-                                 : words.size() == 2;
+  const bool fits = verb == "ls"    ? words.size() <= 1
+                    : moves         ? words.size() >= 3
+                    : verb == "ids" ? words.size() == 3
+                                    : words.size() == 2;
   if (!fits || arguments.has_dashes) return expected(verb);
   if (verb == "ls") {
     return Action([json = arguments.has("json")](Context& context) { return list(json, context); });
@@ -186,13 +214,19 @@ Result<Action> parse_verb(const Arguments& arguments, const std::string& verb) {
     return Action(
         [=](Context& context) { return change_membership(name, groups, verb == "join", context); });
   }
+  if (verb == "ids") {
+    std::optional<SiteIdentity> ids;
+    if (words[2] != "none") ids = TRY(parse_site_identity(words[2]));
+    return Action([=](Context& context) { return change_ids(name, ids, context); });
+  }
   if (verb == "rm") return Action([=](Context& context) { return remove(name, context); });
   if (verb == "token") {
     return Action([=, revoke = arguments.has("revoke")](Context& context) {
       return renew_token(name, valid, revoke, context);
     });
   }
-  const NewUser user{name, arguments.value("role").value_or(""), arguments.values("group"), valid};
+  NewUser user{name, arguments.value("role").value_or(""), arguments.values("group"), valid};
+  if (const auto ids = arguments.value("ids")) user.site = TRY(parse_site_identity(*ids));
   return Action([=](Context& context) { return add(user, context); });
 }
 
@@ -213,9 +247,10 @@ Result<Action> parse(const Arguments& arguments) {
 
 Command user_command() {
   return {{.name = "user",
-           .usage = {"user add [--role R] [--group G]… [--valid SPAN] NAME",
+           .usage = {"user add [--role R] [--group G]… [--ids UID:GID] [--valid SPAN] NAME",
                      "user token [--valid SPAN] [--revoke] NAME", "user rm NAME",
-                     "user join NAME GROUP…", "user leave NAME GROUP…", "user ls [--json]"},
+                     "user join NAME GROUP…", "user leave NAME GROUP…",
+                     "user ids NAME UID:GID[,GID…]|none", "user ls [--json]"},
            .purpose = "who may use the cluster (admin)",
            .text = "Names of users and groups are of a-z, 0-9, '.', '_' and '-', at most 32 "
                    "characters.",

@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/parse_number.h"
+#include "common/base/suggest.h"
 #include "common/model/labels.h"
 #include "common/model/path_rules.h"
 #include "common/runtime/file.h"
@@ -51,7 +54,16 @@ void read_site_mount(ConfigReader& reader, const YAML::Node& node, NodeSettings&
   reader.map(node,
              {{"from", [&](const YAML::Node& n) { set(mount.from, reader.path(n)); }},
               {"to", [&](const YAML::Node& n) { set(mount.to, reader.path(n)); }},
-              {"read_only", [&](const YAML::Node& n) { set(mount.read_only, reader.truth(n)); }}});
+              {"read_only", [&](const YAML::Node& n) { set(mount.read_only, reader.truth(n)); }},
+              {"ids", [&](const YAML::Node& n) {
+                 set(mount.ids, reader.word(n));
+                 const std::string_view words[] = {"user", "mapped", "container"};
+                 if (std::ranges::find(words, mount.ids) != std::end(words)) return;
+                 const auto nearest = nearest_word(mount.ids, words);
+                 reader.wrong(n, fmt::format("'{}' is not user, mapped or container{}", mount.ids,
+                                             nearest ? fmt::format(": did you mean {}?", *nearest)
+                                                     : std::string()));
+               }}});
   if (!node.IsMap()) return;
   if (!node["from"]) reader.wrong(node, "'from', a folder of the node, is missing");
   if (mount.to.empty()) mount.to = mount.from;

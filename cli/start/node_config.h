@@ -22,6 +22,7 @@ struct SiteMountConfig {
   std::string from;
   std::string to;
   bool read_only = false;
+  std::string ids = "user";  // or mapped, container
 };
 
 // What may also be a default for all nodes.

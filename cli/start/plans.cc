@@ -23,7 +23,8 @@ std::vector<std::string> words_of(const NodeSettings& settings) {
   }
   for (const SiteMountConfig& mount : settings.site_mounts) {
     append(out, "--site-mount",
-           fmt::format("{}:{}{}", mount.from, mount.to, mount.read_only ? ":ro" : ""));
+           fmt::format("{}:{}{}{}", mount.from, mount.to, mount.read_only ? ":ro" : "",
+                       mount.ids == "user" ? "" : fmt::format(":{}-ids", mount.ids)));
   }
   for (const std::string& pool : settings.pools) append(out, "--pool", pool);
   for (const auto& [key, value] : settings.labels) {

@@ -14,6 +14,7 @@
 #include "common/base/time.h"
 #include "common/model/ids.h"
 #include "common/model/job.h"
+#include "common/model/site_identity.h"
 
 namespace devrun {
 
@@ -55,6 +56,8 @@ struct AttemptSpec {
   std::string task_id =
       {};  // SKYPILOT_TASK_ID; empty, of an older controller: made of the job's number
   std::vector<std::string> task_ids = {};  // of all tasks of the job's file, in order
+  // Of `user` on site mounts; filled in by the controller's edge; none: as the node's passwd has that name.
+  std::optional<SiteIdentity> site_identity = {};
   std::string ssh_seed = {};  // of several ranks: 32 bytes, the same for all; kept 0600 on the node
   // The node's own to fill in, NAME=VALUE: which of the container's GPUs are the attempt's.
   std::vector<std::string> gpu_variables = {};

@@ -36,6 +36,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_reads_if_failed(in.reads_if_failed);
   out.set_tmp_in_root(in.tmp_in_root);
   out.set_ssh_seed(in.ssh_seed);
+  if (in.site_identity) *out.mutable_site_identity() = to_proto(*in.site_identity);
   return out;
 }
 
@@ -67,6 +68,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.reads_if_failed = in.reads_if_failed();
   out.tmp_in_root = in.tmp_in_root();
   out.ssh_seed = in.ssh_seed();
+  if (in.has_site_identity()) out.site_identity = TRY(from_proto(in.site_identity()));
   return out;
 }
 

@@ -58,6 +58,20 @@ Caller from_proto(const pb::Caller& in) {
           in.umask(), in.user(), in.home()};
 }
 
+pb::SiteIdentity to_proto(const SiteIdentity& in) {
+  pb::SiteIdentity out;
+  out.set_uid(in.uid);
+  out.set_gid(in.gid);
+  for (const uint32_t group : in.groups) out.add_groups(group);
+  return out;
+}
+
+Result<SiteIdentity> from_proto(const pb::SiteIdentity& in) {
+  SiteIdentity out{in.uid(), in.gid(), {in.groups().begin(), in.groups().end()}};
+  TRY(check_site_identity(out));
+  return out;
+}
+
 pb::Root to_proto(const Root& in) {
   pb::Root out;
   out.set_volume(in.volume);

@@ -6,6 +6,7 @@
 #include "common/base/result.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
+#include "common/model/site_identity.h"
 #include "devrun/v1/job.pb.h"
 
 namespace devrun::wire {
@@ -14,6 +15,7 @@ namespace pb = devrun::v1;
 
 pb::Resources to_proto(const Resources& in);
 pb::Caller to_proto(const Caller& in);
+pb::SiteIdentity to_proto(const SiteIdentity& in);
 pb::Root to_proto(const Root& in);
 pb::TerminalSize to_proto(const TerminalSize& in);
 pb::Program to_proto(const Program& in);
@@ -33,6 +35,7 @@ pb::JobState to_proto(JobState in);
 
 Resources from_proto(const pb::Resources& in);
 Caller from_proto(const pb::Caller& in);
+Result<SiteIdentity> from_proto(const pb::SiteIdentity& in);  // kInvalid: root's
 Result<Root> from_proto(const pb::Root& in);
 TerminalSize from_proto(const pb::TerminalSize& in);
 Program from_proto(const pb::Program& in);

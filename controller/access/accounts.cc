@@ -95,6 +95,7 @@ Status Accounts::add(const std::string& name, const UserAccount& account) {
                  {}};
   }
   TRY(check_groups(account.groups));
+  if (account.site) TRY(check_site_identity(*account.site));
   const std::lock_guard lock(changing_);
   if (people_.contains(name)) {
     return Error{Code::kExists, fmt::format("there is a user '{}' already", name),
@@ -135,6 +136,19 @@ Result<UserAccount> Accounts::change_groups(const std::string& name,
   return out;
 }
 
+Result<UserAccount> Accounts::change_site(const std::string& name,
+                                          std::optional<SiteIdentity> site) {
+  if (site) TRY(check_site_identity(*site));
+  const std::lock_guard lock(changing_);
+  AccountMap people = people_;
+  const auto found = people.find(name);
+  if (found == people.end()) return no_user(people_, name);
+  found->second.site = std::move(site);
+  const UserAccount out = found->second;
+  TRY(keep(std::move(people)));
+  return out;
+}
+
 Result<UserAccount> Accounts::find(const std::string& name) const {
   const std::shared_lock lock(mutex_);
   const auto found = people_.find(name);
@@ -165,6 +179,12 @@ bool Accounts::is_there(const std::string& name) const {
   if (name == kBuiltInAdmin) return true;
   const std::shared_lock lock(mutex_);
   return people_.contains(name);
+}
+
+std::optional<SiteIdentity> Accounts::site_of(const std::string& name) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = people_.find(name);
+  return found == people_.end() ? std::nullopt : found->second.site;
 }
 
 bool Accounts::is_admin(const std::string& name) const {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/model/site_identity.h"
 #include "common/runtime/pki.h"
 
 namespace devrun::controller {
@@ -30,6 +32,7 @@ struct UserAccount {
   Role role = Role::kUser;  // or kAdmin, kReader
   std::set<std::string> groups = {};
   Time added = {};
+  std::optional<SiteIdentity> site = {};  // none: as each node's passwd has the name
   bool operator==(const UserAccount&) const = default;
 };
 using AccountMap = std::map<std::string, UserAccount>;
@@ -46,12 +49,15 @@ class Accounts {
   Result<UserAccount> change_groups(const std::string& name, const std::set<std::string>& join,
                                     const std::set<std::string>& leave);
 
+  Result<UserAccount> change_site(const std::string& name, std::optional<SiteIdentity> site);
+
   Result<UserAccount> find(const std::string& name) const;
   AccountMap all() const;
   std::set<std::string> groups_of(const std::string& name) const;
   // Whether a certificate of that role and name may be somebody's. Nodes' and the controller's are no matter of this.
   bool knows(const Certified& who) const;
   bool is_there(const std::string& name) const;
+  std::optional<SiteIdentity> site_of(const std::string& name) const;
   bool is_admin(const std::string& name) const;
   bool is_reader(const std::string& name) const;
 

@@ -20,6 +20,7 @@ std::string accounts_to_json(const AccountMap& people) {
     users[name] = {{"role", role_name(account.role)},
                    {"groups", account.groups},
                    {"added_us", account.added.us}};
+    if (account.site) users[name]["site_ids"] = to_string(*account.site);
   }
   return Json{{"version", kVersion}, {"users", users}}.dump(1) + "\n";
 }
@@ -38,6 +39,10 @@ Result<AccountMap> accounts_of_json(const std::string& text, const std::string& 
       if (!role || !is_account_name(name)) return damaged(fmt::format("user '{}'", name));
       out[name] = {*role, one.at("groups").get<std::set<std::string>>(),
                    Time{one.at("added_us").get<int64_t>()}};
+      if (!one.contains("site_ids")) continue;
+      const auto site = parse_site_identity(one.at("site_ids").get<std::string>());
+      if (!site) return damaged(fmt::format("user '{}': {}", name, site.error().message));
+      out[name].site = *site;
     }
     return out;
   } catch (const nlohmann::json::exception& e) {

@@ -65,6 +65,7 @@ constexpr Right kRights[] = {
     {"Access", "RemoveUser", kByAdmin, kNone, kNone, kChanges},
     {"Access", "ListUsers", kByAdmin | kByReader, kNone, kNone, false},
     {"Access", "ChangeGroups", kByAdmin, kNone, kNone, kChanges},
+    {"Access", "ChangeSiteIdentity", kByAdmin, kNone, kNone, kChanges},
     {"Access", "ShareVolume", kPeople, kNone, kOwn, kChanges},
     {"Operations", "TakeBackup", kByAdmin, kNone, kNone, kChanges},
     {"Enrolment", "Invite", kByAdmin, kNone, kNone, kChanges},

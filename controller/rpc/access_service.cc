@@ -5,6 +5,7 @@
 #include <future>
 
 #include "common/base/log.h"
+#include "common/wire/job.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/live_rights.h"
 #include "controller/rpc/snapshot_info.h"
@@ -26,6 +27,7 @@ pb::UserInfo user_info(const std::string& name, const UserAccount& account,
   out.mutable_groups()->Add(account.groups.begin(), account.groups.end());
   out.set_added_us(account.added.us);
   out.set_certificate_until_us(enrolment.valid_until({account.role, name}).us);
+  if (account.site) *out.mutable_site_identity() = wire::to_proto(*account.site);
   return out;
 }
 
@@ -70,8 +72,8 @@ Status AccessService::add_user(const pb::AddUserRequest& request, pb::UserToken&
                  fmt::format("'{}' is no role: expected user, admin or read-only", role),
                  {}};
   }
-  const UserAccount account{
-      *known, {request.groups().begin(), request.groups().end()}, clock_now()};
+  UserAccount account{*known, {request.groups().begin(), request.groups().end()}, clock_now()};
+  if (request.has_site_identity()) account.site = TRY(wire::from_proto(request.site_identity()));
   TRY(parts_.accounts.add(request.name(), account));
   const Status invited = invite(request.name(), account, valid_of(request.valid_us()), reply);
   if (!invited) {
@@ -194,6 +196,17 @@ grpc::ServerUnaryReactor* AccessService::ChangeGroups(Context* context,
         request->name(), {request->join().begin(), request->join().end()},
         {request->leave().begin(), request->leave().end()}));
     if (request->leave_size() > 0) end_jobs_without_rights(parts_);
+    *reply = user_info(request->name(), changed, enrolment_);
+    return ok();
+  });
+}
+
+grpc::ServerUnaryReactor* AccessService::ChangeSiteIdentity(
+    Context* context, const pb::ChangeSiteIdentityRequest* request, pb::UserInfo* reply) {
+  return on_access_worker(parts_, context, "ChangeSiteIdentity", [=, this](const Who&) -> Status {
+    std::optional<SiteIdentity> site;
+    if (request->has_site_identity()) site = TRY(wire::from_proto(request->site_identity()));
+    const UserAccount changed = TRY(parts_.accounts.change_site(request->name(), std::move(site)));
     *reply = user_info(request->name(), changed, enrolment_);
     return ok();
   });

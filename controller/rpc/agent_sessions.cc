@@ -69,6 +69,7 @@ void AgentSessions::add(pb::DesiredState& message, const State& state, const std
   } else {
     spec.env = std::move(*env);
   }
+  spec.site_identity = accounts_.site_of(spec.user);
   // What all its ranks are told, and nobody else.
   if (spec.ranks > 1) {
     const AttemptKey all{key.job, key.task, 0, key.attempt};

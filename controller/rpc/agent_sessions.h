@@ -14,6 +14,7 @@
 #include <string>
 
 #include "common/runtime/seal.h"
+#include "controller/access/accounts.h"
 #include "controller/core/view.h"
 #include "controller/rpc/attendance.h"
 #include "controller/rpc/core_loop.h"
@@ -58,7 +59,8 @@ class DesiredStream final : public grpc::ServerWriteReactor<pb::DesiredState> {
 // Core's thread.
 class AgentSessions {
  public:
-  explicit AgentSessions(const Sealer& sealer) : sealer_(sealer) {}
+  AgentSessions(const Sealer& sealer, const Accounts& accounts)
+      : sealer_(sealer), accounts_(accounts) {}
 
   // The newest call of a node wins; sends it the whole state.
   void open(const State& state, const std::string& node, std::shared_ptr<DesiredStream> stream,
@@ -76,6 +78,7 @@ class AgentSessions {
            const AttemptKey& key, DesiredStream& stream);
 
   const Sealer& sealer_;
+  const Accounts& accounts_;
   std::map<std::string, std::shared_ptr<DesiredStream>> streams_;
 };
 

@@ -120,7 +120,7 @@ class ServerParts final : public Server {
              [this](const AttemptKey& key, uint64_t bytes) {
                core_.post(OutputStored{key, static_cast<int64_t>(bytes)});
              }),
-        agents_(sealer_),
+        agents_(sealer_, *accounts_),
         watches_(new_epoch(), samples_),
         edge_(
             agents_, hub_, watches_, samples_, attendance_,
@@ -253,7 +253,8 @@ class ServerParts final : public Server {
   Parts parts() {
     return {core_,       *archive_, hub_,       sessions_,  agents_,      watches_,
             attendance_, *storage_, sealer_,    snapshots_, volume_work_, home_work_,
-            round_news_, samples_,  *accounts_, gate_,      access_work_, quotas_};
+            round_news_, samples_,  *accounts_, gate_,      access_work_, quotas_,
+            site_notes_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -286,6 +287,7 @@ class ServerParts final : public Server {
   WorkerPool volume_work_;
   RoundNews round_news_;
   Quotas quotas_;
+  SiteNotes site_notes_;
   WorkerPool home_work_;
   WorkerPool access_work_;
   Collecting collecting_;

@@ -11,6 +11,7 @@
 #include "controller/rpc/quotas.h"
 #include "controller/rpc/round_news.h"
 #include "controller/rpc/session_hub.h"
+#include "controller/rpc/site_notes.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
 #include "controller/rpc/worker_pool.h"
@@ -37,6 +38,7 @@ struct Parts {
   const Gate& gate;         // any thread
   WorkerPool& access_work;  // changes of accounts, groups and certificates, one after the other
   Quotas& quotas;           // any thread
+  SiteNotes& site_notes;    // any thread
 };
 
 // Versions speak with each other if they agree in what a release may break.

@@ -165,6 +165,15 @@ Status SubmitCall::stay_within_rights() {
   return ok();
 }
 
+// Where several are, the one that the nodes have there: the longest.
+void SubmitCall::look_at_site() {
+  const std::string& cwd = spec_.program.cwd;
+  if (spec_.dev_container || kind_of_path(spec_.paths, cwd) != PathKind::kSite) return;
+  for (const auto& [path, nodes] : sites_) {
+    if (cwd == path || cwd.starts_with(path + "/")) site_ = path;
+  }
+}
+
 Status SubmitCall::check_tree() {
   const auto nothing = [](const tree::Difference&) { return ok(); };
   const Digest& other = spec_.root.volume_tree;
@@ -192,6 +201,7 @@ Status SubmitCall::settle_paths() {
     }
   }
   spec_.paths = effective_paths(spec_.program, of_volume, sites_, spec_.paths);
+  look_at_site();
   return ok();
 }
 
@@ -303,6 +313,9 @@ void SubmitCall::answer(const Job& job) {
   reply_.set_job(job.id);
   reply_.set_tree(std::string(job.spec.root.tree.view()));
   *reply_.mutable_timeline() = wire::to_proto(job.timeline);
+  if (!site_.empty() && request_.tell_site() && parts_.site_notes.take(who_.user, site_)) {
+    reply_.set_site(site_);
+  }
   reactor_.Finish(grpc::Status::OK);
 }
 

@@ -37,6 +37,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
   Status prepare_root();
+  void look_at_site();
   // A setup step that need not run is found before the job is journaled: one transaction for all.
   void hold_to_gpu_type();
   void look_for_setup();
@@ -54,6 +55,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   JobSpec spec_;
   Who who_;
   SitePaths sites_;
+  std::string site_;  // the mount that the caller's folder is on
   std::set<std::string> gpu_types_;
   Timeline timeline_;
   std::optional<Submit::SetupHit> setup_hit_;

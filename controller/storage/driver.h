@@ -41,7 +41,8 @@ struct Instant {
 
 class Driver {
  public:
-  // By the file system that holds `folder`. kUnsupported for one that forgets (tmpfs).
+  // By the file system that holds `folder`. kUnsupported for one that forgets (tmpfs),
+  // and for one without what keeps edits from being written over (NFS, and other network file systems).
   static Result<std::unique_ptr<Driver>> of(const std::string& folder);
 
   virtual ~Driver() = default;

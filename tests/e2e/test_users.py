@@ -172,6 +172,7 @@ nodes drain node1 because
 nodes undrain node1
 nodes lost node1
 user ls
+user ids bob 1:1
 user add eve
 user add --role admin eve
 user token ada

@@ -133,6 +133,10 @@ void Host::open(std::vector<Step> steps) {
   sandboxes_ = *open_sandboxes(ground(), std::move(steps));
 }
 
+void Host::open(Ground ground) {
+  sandboxes_ = *open_sandboxes(std::move(ground), all_steps());
+}
+
 AttemptSpec Host::spec(std::vector<std::string> argv) {
   AttemptSpec out;
   out.key.job = next_job_++;

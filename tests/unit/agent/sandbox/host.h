@@ -33,6 +33,8 @@ class Host {
   Ground ground() const;
   // With all steps, or with those given.
   void open(std::vector<Step> steps = all_steps());
+  // With what a test has changed of ground().
+  void open(Ground ground);
   Sandboxes& sandboxes() { return *sandboxes_; }
 
   AttemptSpec spec(std::vector<std::string> argv);
