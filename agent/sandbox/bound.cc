@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "agent/sandbox/lines.h"
 #include "agent/sandbox/remove_tree.h"
 #include "common/runtime/file.h"
 
@@ -51,7 +52,25 @@ Result<std::string> make_bound(const Places& places, bool folder) {
                "devrun volume paths"};
 }
 
+namespace {
+
+// What its process, or the file system behind that, has not answered is answered now, or whoever waits for it could not end.
+// Without asking it anything: not whether it is mounted either.
+Status unmount_served(const Places& places) {
+  for (const std::string& place : TRY(read_lines(places.served()))) {
+    const bool gone = ::umount2(place.c_str(), UMOUNT_NOFOLLOW) == 0 || errno != EBUSY;
+    if (gone) continue;
+    ::umount2(place.c_str(), UMOUNT_NOFOLLOW | MNT_FORCE);
+    ::umount2(place.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+  }
+  if (::unlink(places.served().c_str()) == 0 || errno == ENOENT) return ok();
+  return errno_error("remove " + places.served(), errno);
+}
+
+}  // namespace
+
 Status remove_bound(const Places& places) {
+  TRY(unmount_served(places));
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(places.bound(), failed)) {
     const std::string path = entry.path().string();

@@ -30,6 +30,9 @@ struct Places {
   }  // the attempt's own file system, where space is limited
   std::string disk_image() const { return in("disk.img"); }
   std::string bound() const { return in("bound"); }  // places for mounts: bound.h
+  std::string served() const {
+    return in("served");
+  }  // text: those of bound/ that a process serves
   // Text: an id of a folder of node_paths/ and a number, each line; node_upper(number) is merged there.
   std::string node_paths() const { return in("node_paths"); }
   std::string node_upper(size_t n) const { return in("node_upper.") + std::to_string(n); }

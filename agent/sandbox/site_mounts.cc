@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "agent/sandbox/idmap.h"
+#include "agent/sandbox/lines.h"
 #include "agent/sandbox/own_places.h"
 #include "agent/sandbox/site_server.h"
 #include "common/runtime/file.h"
@@ -96,6 +97,9 @@ Status add_mapped(Setup& setup, const SiteMount& mount, const SiteIdentity& who)
 
 Status add_served(Setup& setup, const SiteMount& mount, const SiteIdentity& who) {
   const std::string place = TRY(make_bound(setup.places));
+  std::vector<std::string> served = TRY(read_lines(setup.places.served()));
+  served.push_back(place);
+  TRY(write_lines(setup.places.served(), served));
   TRY(serve_site_mount(setup.ground.options, mount, who, setup.spec.program.caller, place,
                        setup.places.in("site.log")));
   setup.bound.push_back({mount.target, place, !mount.read_only, true});

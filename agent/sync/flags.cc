@@ -108,6 +108,7 @@ Result<sandbox::SiteMount> parse_site_mount(const std::string& text) {
   if (colon == std::string::npos) return bad;
   out.source = rest.substr(0, colon);
   out.target = rest.substr(colon + 1);
+  if (out.target.find(':') != std::string::npos) return bad;
   if (!is_plain_path(out.source) || !is_plain_path(out.target) || out.target == "/") return bad;
   const Status checked = check_path_rule({out.target, {}, PathKind::kLive});
   if (!checked) return bad;

@@ -24,7 +24,7 @@ struct NewUser {
   std::string name;
   std::string role;  // empty: user
   std::vector<std::string> groups;
-  Duration valid;  // of the token; 0: the controller's default
+  Duration valid;                         // of the token; 0: the controller's default
   std::optional<SiteIdentity> site = {};  // none: as each node's passwd has the name
 };
 Result<UserToken> add_user(const Target& controller, const NewUser& user);

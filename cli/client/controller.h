@@ -41,7 +41,8 @@ struct Submitted {
   JobId job = 0;
   Digest tree;
   Timeline timeline;
-  std::string site = {};  // the mount of the nodes' that our folder is on; empty: none, or the user knows
+  std::string site =
+      {};  // the mount of the nodes' that our folder is on; empty: none, or the user knows
 };
 
 struct SessionRecord {

@@ -27,8 +27,7 @@ class AccessService final : public pb::Access::CallbackService {
   Unary* RemoveUser(Context*, const pb::RemoveUserRequest*, pb::RemoveUserReply*) override;
   Unary* ListUsers(Context*, const pb::ListUsersRequest*, pb::ListUsersReply*) override;
   Unary* ChangeGroups(Context*, const pb::ChangeGroupsRequest*, pb::UserInfo*) override;
-  Unary* ChangeSiteIdentity(Context*, const pb::ChangeSiteIdentityRequest*,
-                            pb::UserInfo*) override;
+  Unary* ChangeSiteIdentity(Context*, const pb::ChangeSiteIdentityRequest*, pb::UserInfo*) override;
   Unary* ShareVolume(Context*, const pb::ShareVolumeRequest*, pb::VolumeInfo*) override;
 
  private:

@@ -49,9 +49,19 @@ SitePaths site_paths(const State& state) {
   return out;
 }
 
+std::string site_of(const SitePaths& sites, const std::string& path) {
+  std::string out;
+  for (const auto& [site, nodes] : sites) {
+    if (path == site || path.starts_with(site + "/")) out = site;
+  }
+  return out;
+}
+
 PathRules effective_paths(const Program& program, const PathRules& of_volume,
                           const SitePaths& sites, const PathRules& asked) {
   PathRules out = default_path_rules(program.caller.home, program.cwd);
+  // A home, or the caller's folder, that is the site's is that and nothing else.
+  std::erase_if(out, [&](const PathRule& rule) { return !site_of(sites, rule.path).empty(); });
   out.insert(out.end(), of_volume.begin(), of_volume.end());
   for (const auto& [path, nodes] : sites) out.push_back({path, {}, PathKind::kSite});
   out.insert(out.end(), asked.begin(), asked.end());

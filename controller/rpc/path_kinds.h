@@ -24,6 +24,9 @@ Status check_live_paths(const PathRules& asked);
 using SitePaths = std::map<std::string, std::vector<std::string>>;
 SitePaths site_paths(const State& state);
 
+// The mount that `path` is on, the longest if several are; empty: none.
+std::string site_of(const SitePaths& sites, const std::string& path);
+
 // Later ones win over earlier ones of the same path: the defaults, the volume's, what is mounted,
 // what this submission asked for.
 PathRules effective_paths(const Program& program, const PathRules& of_volume,

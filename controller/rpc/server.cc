@@ -251,10 +251,9 @@ class ServerParts final : public Server {
   }
 
   Parts parts() {
-    return {core_,       *archive_, hub_,       sessions_,  agents_,      watches_,
-            attendance_, *storage_, sealer_,    snapshots_, volume_work_, home_work_,
-            round_news_, samples_,  *accounts_, gate_,      access_work_, quotas_,
-            site_notes_};
+    return {core_,      *archive_, hub_,         sessions_,    agents_,    watches_,    attendance_,
+            *storage_,  sealer_,   snapshots_,   volume_work_, home_work_, round_news_, samples_,
+            *accounts_, gate_,     access_work_, quotas_,      site_notes_};
   }
 
   void derive(const DeriveRoot& wanted) {

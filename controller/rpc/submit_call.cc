@@ -165,15 +165,6 @@ Status SubmitCall::stay_within_rights() {
   return ok();
 }
 
-// Where several are, the one that the nodes have there: the longest.
-void SubmitCall::look_at_site() {
-  const std::string& cwd = spec_.program.cwd;
-  if (spec_.dev_container || kind_of_path(spec_.paths, cwd) != PathKind::kSite) return;
-  for (const auto& [path, nodes] : sites_) {
-    if (cwd == path || cwd.starts_with(path + "/")) site_ = path;
-  }
-}
-
 Status SubmitCall::check_tree() {
   const auto nothing = [](const tree::Difference&) { return ok(); };
   const Digest& other = spec_.root.volume_tree;
@@ -201,7 +192,7 @@ Status SubmitCall::settle_paths() {
     }
   }
   spec_.paths = effective_paths(spec_.program, of_volume, sites_, spec_.paths);
-  look_at_site();
+  site_ = site_of(sites_, spec_.program.cwd);
   return ok();
 }
 

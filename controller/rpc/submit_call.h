@@ -37,7 +37,6 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
   Status prepare_root();
-  void look_at_site();
   // A setup step that need not run is found before the job is journaled: one transaction for all.
   void hold_to_gpu_type();
   void look_for_setup();

@@ -113,6 +113,49 @@ test_a_cluster_of_three_machines_is_installed_by_the_docs.own = True
 test_a_cluster_of_three_machines_is_installed_by_the_docs.limit_s = 400
 
 
+FILER = """
+NFS_CORE_PARAM {{ Protocols = 4; NFS_Port = 2049; Bind_addr = {address}; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }}
+NFS_KRB5 {{ Active_krb5 = false; }}
+NFSV4 {{ Graceless = true; RecoveryBackend = fs; RecoveryRoot = /var/lib/filer; Minor_Versions = 0, 1, 2; }}
+EXPORT {{
+  Export_Id = 7; Path = /srv/devrun/export; Pseudo = /filer/devrun; Access_Type = NONE; Squash = Root_Squash; SecType = sys;
+  Transports = TCP; PrivilegedPort = true;
+  CLIENT {{ Clients = {network}.0/24; Access_Type = RO; Squash = Root_Squash; }}
+  FSAL {{ Name = VFS; }}
+}}
+"""
+
+
+def test_nodes_read_from_a_server_that_is_there_already(build):
+    """docs/install.md, A filer: devrun starts no NFS server; another one exports STORE/export, read-only and with root squashed."""
+    paths = packages(build)
+    with hosts.Lan("ctl", "one") as lan:
+        controller, node = lan.hosts
+        give_packages(controller, paths)
+        with open(controller.path("/root/filer.conf"), "w", encoding="ascii") as file:
+            file.write(FILER.format(address=controller.address, network=hosts.NETWORK))
+        controller.run("mkdir -p /srv/devrun/export /var/lib/filer; DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent "
+                       "ganesha.nfsd -f /root/filer.conf -p /run/filer.pid -L /root/filer.log -N NIV_EVENT")
+        install = here(blocks("controller")[0])
+        text = re.sub(r"  listen: .*\n  networks: .*\n", f"  server: {controller.address}:2049/filer/devrun\n", install)
+        assert text != install
+        controller.run("cd /root\n" + text, limit_s=120)
+        harness.wait_until(lambda: b"storage  up" in controller.do("devrun nodes").out, "the storage agent is up", 30)
+        assert controller.do("pgrep -c ganesha.nfsd").out == b"1\n", "devrun has started none of its own"
+        make_node(node, controller, "node1", paths)
+        harness.make_root(controller.path("/srv/root"))
+        os.chmod(controller.path("/srv/root/work/version"), 0o600)
+        controller.run("devrun volume create dev --from-dir /srv/root")
+        done = controller.run("devrun --volume dev -C /work -- sh -c 'cat version; cat /data/blob | wc -c'")
+        assert done.out.split() == [b"one", b"3145728"], done
+        assert os.listdir(node.path("/var/lib/devrun/nodes/node1/fs/cache")), "it has read over NFS"
+    leave_nothing(lan)
+
+
+test_nodes_read_from_a_server_that_is_there_already.own = True
+test_nodes_read_from_a_server_that_is_there_already.limit_s = 300
+
+
 def leave_nothing(lan):
     assert not os.path.exists(lan.folder)
     assert not [name for name in os.listdir("/run/netns") if name.startswith(lan.mark)]

@@ -96,7 +96,7 @@ def test_the_nodes_own_mounts_are_in_jobs_and_dev_containers(cluster):
     folder = os.path.join(cluster.home, "datasets")
     os.makedirs(folder, exist_ok=True)
     write(os.path.join(folder, "set"), "of the site\n")
-    with_flags(cluster, agent=["--site-mount", f"{folder}:/mnt/datasets:ro"])
+    with_flags(cluster, agent=["--site-mount", f"{folder}:/mnt/datasets:ro:container-ids"])
     done = cluster.sh("cat /mnt/datasets/set; touch /mnt/datasets/new")
     assert done.out == b"of the site\n" and done.status != 0, done
     assert live(cluster, "/mnt/datasets/set") == "of the site\n"

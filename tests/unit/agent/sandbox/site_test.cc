@@ -41,9 +41,20 @@ bool serves_somebody() {
 
 class SiteTest : public testing::TestWithParam<const char*> {
  protected:
+  static void SetUpTestSuite() {
+    char name[] = "/tmp/devrun-site-XXXXXX";
+    disks_ = ::mkdtemp(name);
+  }
+  static void TearDownTestSuite() {
+    for (const auto& [kind, place] : mounted_) EXPECT_EQ(::umount2(place.c_str(), 0), 0) << kind;
+    mounted_.clear();
+    std::filesystem::remove_all(disks_);
+  }
   void SetUp() override {
-    std::filesystem::create_directory(site());
-    if (!mount_site()) GTEST_SKIP() << GetParam() << " cannot be made here";
+    const std::string disk = disk_of(kind());
+    if (disk.empty()) GTEST_SKIP() << kind() << " cannot be made here";
+    site_ = disk + "/" + std::to_string(++folders_);
+    std::filesystem::create_directory(site_);
     fill();
     std::ofstream(host_.path("tree/etc/passwd"), std::ios::app) << "eve:x:5000:5000::/:/bin/sh\n";
     std::filesystem::create_symlink("busybox", host_.path("tree/bin/su"));
@@ -53,11 +64,10 @@ class SiteTest : public testing::TestWithParam<const char*> {
     if (const Result<std::vector<Found>> found = host_.sandboxes().find(); found) {
       for (const Found& one : *found) EXPECT_TRUE(host_.sandboxes().release(one.spec.key));
     }
-    ::umount2(site().c_str(), 0);
     EXPECT_TRUE(eventually([] { return !serves_somebody(); })) << "it outlives its mount";
   }
 
-  std::string site() const { return host_.path("site"); }
+  const std::string& site() const { return site_; }
   std::string kind() const {
     const std::string text = GetParam();
     return text.substr(0, text.find('_'));
@@ -78,23 +88,28 @@ class SiteTest : public testing::TestWithParam<const char*> {
     host_.open(std::move(ground));
   }
 
-  bool mount_site() {
-    if (is_overlay()) {
-      for (const char* name : {"lower", "upper", "work"}) {
-        std::filesystem::create_directory(host_.path(name));
+  // Where a file system of that kind is mounted, one for all tests; empty: there can be none.
+  static std::string disk_of(const std::string& kind) {
+    if (mounted_.contains(kind)) return mounted_[kind];
+    const std::string base = disks_ + "/" + kind;
+    const std::string place = base + ".mount";
+    std::filesystem::create_directory(place);
+    if (kind == "overlay") {
+      for (const char* name : {".lower", ".upper", ".work"}) {
+        std::filesystem::create_directory(base + name);
       }
-      const std::string data = "lowerdir=" + host_.path("lower") +
-                               ",upperdir=" + host_.path("upper") +
-                               ",workdir=" + host_.path("work");
-      return ::mount("overlay", site().c_str(), "overlay", 0, data.c_str()) == 0;
+      const std::string data =
+          "lowerdir=" + base + ".lower,upperdir=" + base + ".upper,workdir=" + base + ".work";
+      if (::mount("overlay", place.c_str(), "overlay", 0, data.c_str()) != 0) return {};
+    } else {
+      std::ofstream(base).close();
+      std::filesystem::resize_file(base, size_t{400} << 20);
+      const Result<ChildResult> made = run_child({"mkfs." + kind, "-q", base});
+      if (!made || made->exit_status != 0) return {};
+      const Result<ChildResult> done = run_child({"mount", "-o", "loop", base, place});
+      if (!done || done->exit_status != 0) return {};
     }
-    const std::string image = host_.path("image");
-    std::ofstream(image).close();
-    std::filesystem::resize_file(image, size_t{400} << 20);
-    const Result<ChildResult> made = run_child({"mkfs." + kind(), "-q", image});
-    if (!made || made->exit_status != 0) return false;
-    const Result<ChildResult> mounted = run_child({"mount", "-o", "loop", image, site()});
-    return mounted && mounted->exit_status == 0;
+    return mounted_[kind] = place;
   }
 
   void make(const std::string& path, uint32_t uid, uint32_t gid, mode_t mode,
@@ -144,6 +159,10 @@ class SiteTest : public testing::TestWithParam<const char*> {
     return text ? *text : "cannot be read";
   }
 
+  static inline std::string disks_;
+  static inline std::map<std::string, std::string> mounted_;
+  static inline int folders_ = 0;
+  std::string site_;
   Host host_;
 };
 

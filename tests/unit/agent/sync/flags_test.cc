@@ -35,6 +35,21 @@ TEST(Flags, OfANodeInAnAllocation) {
   EXPECT_EQ(flags->leave_grace, seconds(20));
 }
 
+TEST(Flags, SiteMountsSayWhoseIdsCount) {
+  const Result<Flags> flags = parse_flags(
+      least({"--fs", "/f", "--site-mount", "/a:/b", "--site-mount", "/a:/b:ro", "--site-mount",
+             "/a:/b:ro:mapped-ids", "--site-mount", "/a:/b:container-ids"}));
+  ASSERT_TRUE(flags.has_value()) << flags.error().message;
+  const auto& mounts = flags->site_mounts;
+  using Ids = sandbox::SiteMount::Ids;
+  EXPECT_TRUE(mounts[0].ids == Ids::kUser && !mounts[0].read_only);
+  EXPECT_TRUE(mounts[1].ids == Ids::kUser && mounts[1].read_only);
+  EXPECT_TRUE(mounts[2].ids == Ids::kMapped && mounts[2].read_only);
+  EXPECT_TRUE(mounts[3].ids == Ids::kContainer && !mounts[3].read_only);
+  EXPECT_EQ(mounts[3].target, "/b");
+  EXPECT_FALSE(parse_flags(least({"--fs", "/f", "--site-mount", "/a:/b:other-ids"})));
+}
+
 TEST(Flags, SaysWhatIsWrong) {
   const auto message = [](std::vector<std::string> more) {
     const Result<Flags> flags = parse_flags(least(std::move(more)));

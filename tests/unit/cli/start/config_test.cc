@@ -120,6 +120,9 @@ TEST(NodeConfig, RefusesWhatCannotBe) {
             std::string::npos);
   EXPECT_NE(wrong_node(std::string(kNode) + "site_mounts: [{from: /x, to: /}]\n").find("root"),
             std::string::npos);
+  EXPECT_NE(wrong_node(std::string(kNode) + "site_mounts: [{from: /x, ids: maped}]\n")
+                .find("'maped' is not user, mapped or container: did you mean mapped?"),
+            std::string::npos);
   EXPECT_NE(wrong_node(std::string(kNode) + "labels: {zone: 'a b'}\n").find("no label"),
             std::string::npos);
   EXPECT_NE(wrong_node("name: a/b\n").find("a name has no '/'"), std::string::npos);

@@ -34,7 +34,7 @@ cache: {size: 200G, folder: /nvme/cache}
 pools: [a100]
 labels: {zone: b}
 resources: {fpga: 2}
-site_mounts: [{from: /srv/data, to: /datasets, read_only: true}]
+site_mounts: [{from: /srv/data, to: /datasets, read_only: true}, {from: /h, ids: mapped}]
 live: /mnt/volumes
 report_every: 5s
 gpu_devices: [0, GPU-5f]
@@ -55,6 +55,7 @@ leave_on_stop: 20s
   EXPECT_TRUE(says(agent, "--label", "zone=b"));
   EXPECT_TRUE(says(agent, "--resource", "fpga:2"));
   EXPECT_TRUE(says(agent, "--site-mount", "/srv/data:/datasets:ro"));
+  EXPECT_TRUE(says(agent, "--site-mount", "/h:/h:mapped-ids"));
   EXPECT_TRUE(says(agent, "--report-every", "5000ms"));
   EXPECT_TRUE(says(agent, "--gpus", "gpus"));
   EXPECT_TRUE(says(agent, "--gpu-device", "0"));

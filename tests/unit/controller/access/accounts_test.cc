@@ -39,6 +39,27 @@ TEST_F(AccountsTest, AreThereAfterARestart) {
   EXPECT_EQ(accounts->groups_of("nobody"), std::set<std::string>{});
 }
 
+TEST_F(AccountsTest, WhoTheyAreOnTheSiteIsKeptAndTakenBack) {
+  const SiteIdentity ids{1234, 100, {2000}};
+  {
+    const auto accounts = *Accounts::open(file());
+    ASSERT_TRUE(accounts->add("ada", {Role::kUser, {}, Time{7}, ids}));
+    ASSERT_TRUE(accounts->add("bob", {Role::kUser, {}, Time{7}}));
+    ASSERT_TRUE(accounts->change_site("bob", SiteIdentity{1235, 100, {}}));
+    ASSERT_TRUE(accounts->change_groups("ada", {"vision"}, {}));
+  }
+  const auto accounts = *Accounts::open(file());
+  EXPECT_EQ(accounts->site_of("ada"), ids);
+  EXPECT_EQ(accounts->site_of("bob"), (SiteIdentity{1235, 100, {}}));
+  EXPECT_EQ(accounts->site_of("root"), std::nullopt);
+  ASSERT_TRUE(accounts->change_site("bob", std::nullopt));
+  EXPECT_EQ((*Accounts::open(file()))->site_of("bob"), std::nullopt);
+  EXPECT_EQ(accounts->change_site("bob", SiteIdentity{0, 100, {}}).error().code, Code::kInvalid);
+  EXPECT_EQ(accounts->add("eve", {Role::kUser, {}, {}, SiteIdentity{0, 0, {}}}).error().code,
+            Code::kInvalid);
+  EXPECT_EQ(accounts->change_site("boob", ids).error().code, Code::kNotFound);
+}
+
 TEST_F(AccountsTest, ACertificateCountsInItsOwnRoleAlone) {
   const auto accounts = *Accounts::open(file());
   ASSERT_TRUE(accounts->add("ada", {Role::kUser, {}, {}}));

@@ -270,6 +270,30 @@ TEST_F(Access, AGroupIsWhoIsInItNow) {
   EXPECT_EQ(share("@", pb::SHARE_FOR_READING).code, Code::kInvalid);
 }
 
+TEST_F(Access, ANodeHearsWhoTheUserIsOnTheSite) {
+  FakeAgent agent(cluster_, "node1");
+  agent.connect();
+  pb::ChangeSiteIdentityRequest change;
+  change.set_name("ada");
+  change.mutable_site_identity()->set_uid(1234);
+  change.mutable_site_identity()->set_gid(0);
+  pb::UserInfo user;
+  EXPECT_EQ(answer(*access(), &pb::Access::Stub::ChangeSiteIdentity, change, user).code,
+            Code::kInvalid);
+  change.mutable_site_identity()->set_gid(100);
+  EXPECT_EQ(answer(*access(), &pb::Access::Stub::ChangeSiteIdentity, change, user).message, "");
+  EXPECT_EQ(user.site_identity().uid(), 1234u);
+  ASSERT_EQ(submit("ada", request("a1")).message, "");
+  ASSERT_TRUE(agent.wait_desired({1, kNoTask, 0, 1}));
+  const auto spec = agent.spec({1, kNoTask, 0, 1});
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->site_identity().uid(), 1234u);
+  EXPECT_EQ(spec->site_identity().gid(), 100u);
+  change.clear_site_identity();
+  EXPECT_EQ(answer(*access(), &pb::Access::Stub::ChangeSiteIdentity, change, user).message, "");
+  EXPECT_FALSE(user.has_site_identity());
+}
+
 TEST_F(Access, TheContainersOfARemovedUserAreRefused) {
   FakeAgent agent(cluster_, "node1");
   agent.connect();

@@ -60,6 +60,32 @@ TEST(Paths, AJobGetsTheDefaultsTheVolumesTheSitesAndItsOwn) {
   EXPECT_EQ(agent.spec({1, kNoTask, 0, 1})->paths_size(), static_cast<int>(spec.paths.size()));
 }
 
+TEST(Paths, WhoseFolderIsTheSitesIsToldOnce) {
+  TestCluster cluster;
+  FakeAgent agent(cluster, "node1");
+  agent.hello.add_site_paths("/srv");
+  agent.hello.add_site_paths("/srv/proj");
+  agent.connect();
+  const auto client = cluster.client();
+  const auto told = [&](const std::string& id, const std::string& cwd, bool listens) {
+    pb::SubmitRequest wanted = with_home(id);
+    wanted.mutable_spec()->mutable_program()->set_cwd(cwd);
+    wanted.set_tell_site(listens);
+    Call call;
+    pb::SubmitReply reply;
+    EXPECT_TRUE(client->Submit(&call, wanted, &reply).ok());
+    return reply.site();
+  };
+  EXPECT_EQ(told("r1", "/srv/proj/a", false), "");
+  EXPECT_EQ(told("r2", "/root", true), "");
+  EXPECT_EQ(told("r3", "/srv/proj/a", true), "/srv/proj");
+  EXPECT_EQ(told("r4", "/srv/proj/b", true), "") << "once";
+  EXPECT_EQ(told("r5", "/srv", true), "/srv") << "another mount";
+  // Its folder is not home besides.
+  const JobSpec spec = spec_of(cluster, 3);
+  EXPECT_EQ(kind_of_path(spec.paths, "/srv/proj/a/x"), PathKind::kSite);
+}
+
 TEST(Paths, OnlyLivePathsCanBeAskedFor) {
   TestCluster cluster;
   const auto message = [&](const PathRule& rule) {

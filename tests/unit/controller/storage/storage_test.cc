@@ -263,6 +263,16 @@ TEST(StorageOpenTest, FileSystemsInMemoryAreRefused) {
   EXPECT_NE(opened.error().message.find("is in memory"), std::string::npos);
 }
 
+TEST(StorageOpenTest, FileSystemsThatCannotExchangeNamesAreRefused) {
+  // As NFS: the kernel's own has no files without a name.
+  const Result<std::unique_ptr<Driver>> driver = Driver::of("/proc");
+  ASSERT_FALSE(driver);
+  EXPECT_EQ(driver.error().code, Code::kUnsupported);
+  EXPECT_EQ(driver.error().message,
+            "/proc can be no store: its file system has no files without a name, without which a "
+            "volume could be written over while somebody edits it");
+}
+
 TEST(TellsAStep, FewLinesOfDebootstrap) {
   for (const char* line :
        {"I: Resolving dependencies of required packages...", "I: Unpacking the base system...",
