@@ -52,6 +52,10 @@ bool is_read_only(int mount) {
 }
 
 Result<SiteIdentity> who_is(const Setup& setup) {
+  if (setup.spec.user == "root") {
+    return Error{Code::kInvalid, "root, the administrator, is nobody on folders of the site",
+                 "devrun user add NAME, and devrun as that user"};
+  }
   if (setup.spec.site_identity) return *setup.spec.site_identity;
   return setup.ground.parts.passwd(setup.spec.user);
 }

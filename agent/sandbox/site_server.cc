@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include <cerrno>
 
@@ -58,8 +59,15 @@ Status serve_site_mount(const Options& options, const SiteMount& mount, const Si
                  place};
   daemon.log_path = log;
   daemon.pass_fds = {{fuse.get(), kFuseNumber}, {folder.get(), kFolderNumber}};
-  TRY(start_daemon(daemon));
-  return ok();
+  const pid_t first = TRY(start_daemon(daemon));
+  int status = 0;
+  while (::waitpid(first, &status, 0) < 0) {
+    if (errno != EINTR) return errno_error("wait for devrun-fs", errno);
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return ok();
+  return Error{Code::kInternal,
+               fmt::format("devrun-fs does not serve {} as a user: see {}", mount.source, log),
+               {}};
 }
 
 }  // namespace devrun::sandbox

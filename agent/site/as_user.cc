@@ -1,7 +1,9 @@
 #include "agent/site/as_user.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,6 +56,10 @@ Status run(int argc, char** argv) {
   UniqueFd mounted = TRY(descriptor_of(fuse));
   UniqueFd shown = TRY(descriptor_of(folder));
   TRY(become(user));
+  // Whoever started us waits for the end of the first process, which says whether this has begun.
+  const pid_t server = ::fork();
+  if (server < 0) return errno_error("fork", errno);
+  if (server > 0) return ok();
   return serve_folder(std::move(mounted), std::move(shown), user, caller);
 }
 

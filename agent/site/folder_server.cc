@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <stop_token>
 #include <thread>
 #include <vector>
@@ -25,7 +23,6 @@ namespace {
 constexpr size_t kFilesMax = 200'000;  // each a descriptor, and memory of the file system's
 constexpr unsigned kThreadsMax = 32;
 constexpr unsigned kWriteBytesMax = 1 << 20;
-constexpr std::chrono::milliseconds kLookEvery{200};
 
 void begin(void*, fuse_conn_info* connection) {
   // A listing alone makes no entry known: each is a descriptor here.
@@ -37,15 +34,10 @@ void begin(void*, fuse_conn_info* connection) {
 
 // Takes from the kernel what it has known longest, while there is too much of it.
 void trim(const std::stop_token& stop, SiteNodes& nodes, fuse_session* session) {
-  std::mutex mutex;
-  std::condition_variable_any waits;
-  while (!stop.stop_requested()) {
-    while (const auto name = nodes.oldest()) {
-      fuse_lowlevel_notify_inval_entry(session, name->parent, name->name.c_str(),
-                                       name->name.size());
-    }
-    std::unique_lock lock(mutex);
-    waits.wait_for(lock, stop, kLookEvery, [] { return false; });
+  while (const auto name = nodes.wait_for_oldest(stop)) {
+    const int failed = fuse_lowlevel_notify_inval_entry(session, name->parent, name->name.c_str(),
+                                                        name->name.size());
+    if (failed != 0) nodes.was_gone();
   }
 }
 

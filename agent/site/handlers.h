@@ -33,8 +33,8 @@ std::string link_to(int fd);
 void add_name_handlers(fuse_lowlevel_ops& operations);
 void add_open_handlers(fuse_lowlevel_ops& operations);
 
-// Looks the entry up and answers with it; with `open`, as one that was made and opened.
-void answer_entry(fuse_req_t request, fuse_ino_t parent, const char* name,
+// Looks the entry up and answers with it; with `open`, as one that was made and opened. Whether the kernel has taken it.
+bool answer_entry(fuse_req_t request, fuse_ino_t parent, const char* name,
                   const fuse_file_info* open = nullptr);
 
 }  // namespace devrun::site

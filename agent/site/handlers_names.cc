@@ -145,15 +145,21 @@ void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
 
 void make_folder(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
   with_name(request, parent, name, [&](int folder) {
-    if (::mkdirat(folder, name, mode) == 0) return answer_entry(request, parent, name);
-    fuse_reply_err(request, errno);
+    if (::mkdirat(folder, name, mode) != 0) {
+      fuse_reply_err(request, errno);
+      return;
+    }
+    answer_entry(request, parent, name);
   });
 }
 
 void make_link(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
   with_name(request, parent, name, [&](int folder) {
-    if (::symlinkat(target, folder, name) == 0) return answer_entry(request, parent, name);
-    fuse_reply_err(request, errno);
+    if (::symlinkat(target, folder, name) != 0) {
+      fuse_reply_err(request, errno);
+      return;
+    }
+    answer_entry(request, parent, name);
   });
 }
 
@@ -162,10 +168,11 @@ void add_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const ch
   if (!node) return;
   with_name(request, parent, name, [&](int folder) {
     const std::string link = link_to(node->fd.get());
-    if (::linkat(AT_FDCWD, link.c_str(), folder, name, AT_SYMLINK_FOLLOW) == 0) {
-      return answer_entry(request, parent, name);
+    if (::linkat(AT_FDCWD, link.c_str(), folder, name, AT_SYMLINK_FOLLOW) != 0) {
+      fuse_reply_err(request, errno);
+      return;
     }
-    fuse_reply_err(request, errno);
+    answer_entry(request, parent, name);
   });
 }
 
@@ -273,17 +280,17 @@ std::string link_to(int fd) {
   return fmt::format("/proc/self/fd/{}", fd);
 }
 
-void answer_entry(fuse_req_t request, fuse_ino_t parent, const char* name,
+bool answer_entry(fuse_req_t request, fuse_ino_t parent, const char* name,
                   const fuse_file_info* open) {
   Served& site = served(request);
   const auto folder = node_of(request, parent);
-  if (!folder) return;
+  if (!folder) return false;
   UniqueFd fd(is_a_name(name) ? ::openat(folder->fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
                               : -1);
   fuse_entry_param entry{};
   if (!fd || ::fstatat(fd.get(), "", &entry.attr, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
     fuse_reply_err(request, is_a_name(name) ? errno : ENOENT);
-    return;
+    return false;
   }
   entry.ino = site.nodes.add(parent, name, std::move(fd), entry.attr);
   entry.attr_timeout = entry.entry_timeout = kBelievedSeconds;
@@ -292,6 +299,7 @@ void answer_entry(fuse_req_t request, fuse_ino_t parent, const char* name,
                                    : fuse_reply_entry(request, &entry);
   // Interrupted: the kernel has not counted it.
   if (told == -ENOENT) site.nodes.forget(entry.ino, 1);
+  return told != -ENOENT;
 }
 
 void add_name_handlers(fuse_lowlevel_ops& operations) {

@@ -52,8 +52,8 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
     fuse_reply_err(request, errno);
     return;
   }
-  open->fh = static_cast<uint64_t>(fd.release());
-  answer_entry(request, parent, name, open);
+  open->fh = static_cast<uint64_t>(fd.get());
+  if (answer_entry(request, parent, name, open)) static_cast<void>(fd.release());
 }
 
 void release(fuse_req_t request, fuse_ino_t, fuse_file_info* open) {

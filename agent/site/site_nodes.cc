@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 namespace devrun::site {
 
 namespace {
@@ -46,6 +48,7 @@ NodeNumber SiteNodes::add(NodeNumber parent, const char* name, UniqueFd fd,
   known_[number] = {std::make_shared<const Node>(Node{std::move(fd), number, is_folder}), 1, file};
   by_file_[file] = number;
   if (!is_folder) names_.push_back({parent, name});
+  if (has_too_many()) grew_.notify_one();
   return number;
 }
 
@@ -58,19 +61,29 @@ void SiteNodes::forget(NodeNumber number, uint64_t lookups) {
   known.lookups -= std::min(known.lookups, lookups);
   if (known.lookups > 0) return;
   last = known.node;
+  if (!last->is_folder && going_ > 0) --going_;
   const auto file = by_file_.find(known.file);
   if (file != by_file_.end() && file->second == number) by_file_.erase(file);
   known_.erase(found);
 }
 
-std::optional<SiteNodes::Name> SiteNodes::oldest() {
-  const std::lock_guard lock(mutex_);
-  if (names_.empty() || (known_.size() <= files_max_ && names_.size() <= 2 * files_max_)) {
-    return std::nullopt;
-  }
+bool SiteNodes::has_too_many() const {
+  const size_t staying = known_.size() - std::min(known_.size(), going_);
+  return !names_.empty() && (staying > files_max_ || names_.size() > 2 * files_max_);
+}
+
+std::optional<SiteNodes::Name> SiteNodes::wait_for_oldest(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  if (!grew_.wait(lock, stop, [this] { return has_too_many(); })) return std::nullopt;
   Name out = std::move(names_.front());
   names_.pop_front();
+  ++going_;
   return out;
+}
+
+void SiteNodes::was_gone() {
+  const std::lock_guard lock(mutex_);
+  if (going_ > 0) --going_;
 }
 
 size_t SiteNodes::size() const {

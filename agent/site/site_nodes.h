@@ -1,18 +1,20 @@
 // What the kernel knows of a served folder: each entry is an O_PATH descriptor under a number, until the kernel forgets it.
 // Numbers are never used twice. Since the kernel forgets only when memory is short, and descriptors are few, the longest
-// known files are taken from it again beyond a bound (oldest()); folders stay, somebody may stand in them.
+// known files are taken from it again beyond a bound (wait_for_oldest); folders stay, somebody may stand in them.
 //
 // Any thread.
 #pragma once
 
 #include <sys/stat.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <unordered_map>
 
@@ -43,8 +45,10 @@ class SiteNodes {
     NodeNumber parent;
     std::string name;
   };
-  // The name of a file that is to be taken from the kernel; none: there are few enough.
-  std::optional<Name> oldest();
+  // Waits until there are too many files, and names the longest known; none: `stop`.
+  std::optional<Name> wait_for_oldest(const std::stop_token& stop);
+  // The kernel did not know that name any more.
+  void was_gone();
   size_t size() const;
 
  private:
@@ -54,11 +58,15 @@ class SiteNodes {
     std::pair<dev_t, ino_t> file;
   };
 
+  bool has_too_many() const;
+
   mutable std::mutex mutex_;
+  std::condition_variable_any grew_;
   const size_t files_max_;
   NodeNumber last_ = kRootNumber;
   std::unordered_map<NodeNumber, Known> known_;
   std::map<std::pair<dev_t, ino_t>, NodeNumber> by_file_;
+  size_t going_ = 0;  // taken from the kernel, which has not told yet that it has forgotten them
   std::deque<Name> names_;  // in the order in which they came; some are known no more
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/runtime/network_file_system.h"
 #include "controller/core/archive.h"
 #include "controller/journal/event_codec.h"
 #include "controller/journal/schema.h"
@@ -49,6 +50,15 @@ Journal::Journal(std::unique_ptr<Database> database) : database_(std::move(datab
 Journal::~Journal() = default;
 
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path) {
+  const std::string folder =
+      path.find('/') == path.npos ? "." : path.substr(0, path.rfind('/') + 1);
+  const Result<std::string_view> network = network_file_system_of(folder);
+  if (network && !network->empty()) {
+    return Error{Code::kUnsupported,
+                 fmt::format("{} is on {}, where a second controller's lock might not be seen",
+                             path, *network),
+                 "a folder of this machine's own disk: 'state' in controller.yaml"};
+  }
   std::unique_ptr<Journal> journal(new Journal(TRY(Database::open(path))));
   TRY(journal->prepare());
   return journal;

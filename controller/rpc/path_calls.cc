@@ -8,11 +8,14 @@ namespace devrun::controller {
 
 namespace {
 
+// After fill_sites: what the site has mounted is nothing else by default.
 void fill(pb::VolumePaths& out, const std::string& volume, const PathRules& set,
           const std::string& home, const std::string& cwd) {
   out.set_volume(volume);
+  SitePaths sites;
+  for (const pb::SitePath& site : out.sites()) sites[site.path()];
   for (const PathRule& rule : default_path_rules(home, cwd)) {
-    *out.add_defaults() = wire::to_proto(rule);
+    if (site_of(sites, rule.path).empty()) *out.add_defaults() = wire::to_proto(rule);
   }
   for (const PathRule& rule : set) *out.add_set() = wire::to_proto(rule);
 }

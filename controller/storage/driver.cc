@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "common/runtime/file.h"
+#include "common/runtime/network_file_system.h"
 #include "controller/storage/btrfs_driver.h"
 #include "controller/storage/scan_driver.h"
 
@@ -18,25 +19,9 @@ namespace devrun::storage {
 
 namespace {
 
-constexpr decltype(statfs::f_type) kLustreMagic = 0x0bd00bd0;
-
 std::string_view kind_of(const struct statfs& info) {
-  switch (info.f_type) {
-    case NFS_SUPER_MAGIC:
-      return "NFS";
-    case SMB_SUPER_MAGIC:
-    case CIFS_SUPER_MAGIC:
-    case SMB2_SUPER_MAGIC:
-      return "SMB";
-    case CEPH_SUPER_MAGIC:
-      return "Ceph";
-    case FUSE_SUPER_MAGIC:
-      return "FUSE";
-    case kLustreMagic:
-      return "Lustre";
-    default:
-      return "its file system";
-  }
+  const std::string_view name = network_file_system_name(info.f_type);
+  return name.empty() ? "its file system" : name;
 }
 
 Error cannot_hold_volumes(const std::string& folder, const struct statfs& info,

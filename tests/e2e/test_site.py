@@ -1,9 +1,11 @@
 """Folders of the site: with the user's own ids in jobs and dev containers alike, told once, and in no snapshot."""
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 
-from harness import own_cluster, wait_until, with_flags, write
+from harness import Cluster, brought_up, own_cluster, wait_until, with_flags, write
 from test_users import User
 
 ADA = "1234:100,2000"
@@ -15,9 +17,9 @@ def owner(path):
     return f"{about.st_uid}:{about.st_gid}"
 
 
-def make_site(cluster, name):
+def make_site(base, name):
     """A folder with what is ada's, her team's, and somebody else's."""
-    folder = os.path.join(cluster.home, name)
+    folder = os.path.join(base, name)
     for path, uid, gid, mode in (("", 0, 0, 0o755), ("ada", 1234, 100, 0o700), ("team", 0, 2000, 0o2770)):
         os.makedirs(os.path.join(folder, path), exist_ok=True)
         os.chown(os.path.join(folder, path), uid, gid)
@@ -36,7 +38,7 @@ TRY = ("cat /mnt/s/secret || echo not; su eve -c 'cat /mnt/s/secret' || echo not
 
 @own_cluster(nodes=1)
 def test_a_user_is_themselves_on_a_folder_of_the_site(cluster):
-    folder = make_site(cluster, "site")
+    folder = make_site(cluster.home, "site")
     with_flags(cluster, agent=["--site-mount", f"{folder}:/mnt/s", "--site-mount", f"{folder}:/mnt/ro:ro"])
     ada = User(cluster, "ada", "--ids", ADA)
     try:
@@ -74,10 +76,9 @@ def it_is_in_no_snapshot(ada):
     done = ada.devrun("volume", "paths", "adas", "--json")
     kinds = {one.get("name", one["path"]): one["kind"] for one in json.loads(done.out)["paths"]}
     assert kinds["/mnt/s"] == "site" and kinds["/mnt/ro"] == "site", done
-    done = ada.devrun("--volume", "adas", "-C", "/work", "-q", "--", "sh", "-c", "echo x > /mnt/s/ada/more; echo y > /srv")
-    assert done.status == 0, done
-    job = json.loads(ada.devrun("ps", "-a", "--json").out)["jobs"][0]["job"]
-    done = ada.devrun("changes", str(job))
+    job = ada.submit("adas", "echo x > /mnt/s/ada/more; echo y > /srv")
+    ada.await_state(job, "SUCCEEDED")
+    done = ada.devrun("changes", job)
     assert "/srv" in done.out.decode() and "/mnt" not in done.out.decode(), done
 
 
@@ -108,30 +109,38 @@ def who_is_unknown_is_told_why(cluster, ada):
     assert "cannot be in the job" in done.out.decode(), done
 
 
-@own_cluster(nodes=1)
-def test_a_file_system_that_takes_no_other_ids_is_served(cluster):
+def test_a_file_system_that_takes_no_other_ids_is_served(build):
     """An overlay, for NFS: this kernel has no client of that, and both believe the ids of whoever asks."""
-    lower = make_site(cluster, "lower")
-    place = os.path.join(cluster.home, "overlay")
+    base = tempfile.mkdtemp(prefix="devrun-site-")
+    os.chmod(base, 0o755)
+    place = os.path.join(base, "overlay")
     for name in ("overlay", "upper", "work"):
-        os.makedirs(os.path.join(cluster.home, name), exist_ok=True)
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={cluster.home}/upper,"
-                    f"workdir={cluster.home}/work", place], check=True)
+        os.mkdir(os.path.join(base, name))
+    lower = make_site(base, "lower")
+    # Before the cluster: its nodes see what the host has, wherever mounts do not spread.
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={base}/upper,"
+                    f"workdir={base}/work", place], check=True)
     try:
-        with_flags(cluster, agent=["--site-mount", f"{place}:/mnt/s", "--site-mount", f"{place}:/mnt/ro:ro",
-                                   "--site-mount", f"{place}:/mnt/m:mapped-ids"])
-        ada = User(cluster, "ada", "--ids", ADA)
-        try:
-            ada.make_volume("adas", PASSWD)
-            done = ada.devrun("--volume", "adas", "-C", "/work", "-q", "--", "sh", "-c", TRY.format("job"))
-            assert done.status == 0 and done.out == b"not\nnot\nada/mine\n", done
-            assert owner(os.path.join(place, "ada/job")) == "1234:100" and owner(os.path.join(place, "team/job")) == "1234:2000"
-            done = ada.devrun("--volume", "adas", "-C", "/work", "sh", "-c", "cat /mnt/ro/ada/mine /mnt/m/NOT-MOUNTED")
-            assert done.out.decode() == ("ada/mine\n/mnt/m cannot be in the job: its file system cannot give users other "
-                                         "ids\n"), done
-        finally:
-            ada.go()
+        with brought_up(Cluster(build, nodes=1)) as cluster:
+            a_served_folder_is_the_users(cluster, place)
     finally:
-        cluster.devrun("down", "--store", cluster.folder)
         wait_until(lambda: subprocess.run(["umount", place], check=False).returncode == 0, "nothing holds the folder")
-        cluster.mend()
+        shutil.rmtree(base)
+
+
+test_a_file_system_that_takes_no_other_ids_is_served.own = True
+
+
+def a_served_folder_is_the_users(cluster, place):
+    with_flags(cluster, agent=["--site-mount", f"{place}:/mnt/s", "--site-mount", f"{place}:/mnt/ro:ro",
+                               "--site-mount", f"{place}:/mnt/m:mapped-ids"])
+    ada = User(cluster, "ada", "--ids", ADA)
+    try:
+        ada.make_volume("adas", PASSWD)
+        done = ada.devrun("--volume", "adas", "-C", "/work", "-q", "--", "sh", "-c", TRY.format("job"))
+        assert done.status == 0 and done.out == b"not\nnot\nada/mine\n", done
+        assert owner(os.path.join(place, "ada/job")) == "1234:100" and owner(os.path.join(place, "team/job")) == "1234:2000"
+        done = ada.devrun("--volume", "adas", "-C", "/work", "sh", "-c", "cat /mnt/ro/ada/mine /mnt/m/NOT-MOUNTED")
+        assert done.out.decode() == "ada/mine\n/mnt/m cannot be in the job: its file system cannot give users other ids\n", done
+    finally:
+        ada.go()

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <stop_token>
+#include <thread>
+#include <vector>
 
 namespace devrun::site {
 namespace {
@@ -52,33 +56,54 @@ TEST_F(SiteNodesTest, TheRootIsNeverForgotten) {
   EXPECT_TRUE(nodes.find(kRootNumber)->is_folder);
 }
 
+// What would be taken from the kernel now; it has stopped asking once there is nothing.
+std::vector<std::string> taken(SiteNodes& nodes, size_t most) {
+  std::vector<std::string> out;
+  std::stop_source stop;
+  std::jthread watch([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    stop.request_stop();
+  });
+  while (out.size() < most) {
+    const auto name = nodes.wait_for_oldest(stop.get_token());
+    if (!name) break;
+    EXPECT_EQ(name->parent, kRootNumber);
+    out.push_back(name->name);
+  }
+  return out;
+}
+
 TEST_F(SiteNodesTest, BeyondTheBoundTheLongestKnownFilesAreNamed) {
   SiteNodes nodes(open("."), 3);
   std::filesystem::create_directory(path("folder"));
   add(nodes, "folder");
+  std::vector<NodeNumber> numbers;
   for (const char* name : {"a", "b", "c"}) {
     std::ofstream(path(name)) << name;
-    add(nodes, name);
+    numbers.push_back(add(nodes, name));
   }
   ASSERT_EQ(nodes.size(), 5u);
-  const auto oldest = nodes.oldest();
-  ASSERT_TRUE(oldest);
-  EXPECT_EQ(oldest->name, "a") << "a folder stays";
-  EXPECT_EQ(oldest->parent, kRootNumber);
+  // A folder stays; and what is on its way is not waited for.
+  EXPECT_EQ(taken(nodes, 9), (std::vector<std::string>{"a", "b"}));
+  nodes.forget(numbers[0], 1);
+  nodes.forget(numbers[1], 1);
+  EXPECT_EQ(taken(nodes, 9), std::vector<std::string>{});
+  // One that the kernel had forgotten makes no room.
+  std::ofstream(path("d")) << "d";
+  add(nodes, "d");
+  EXPECT_EQ(taken(nodes, 9), std::vector<std::string>{"c"});
+  nodes.was_gone();
+  EXPECT_EQ(taken(nodes, 9), std::vector<std::string>{"d"});
 }
 
 TEST_F(SiteNodesTest, NamesOfWhatComesAndGoesDoNotPileUp) {
   SiteNodes nodes(open("."), 3);
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 20; ++i) {
     std::ofstream(path("t")) << i;
     nodes.forget(add(nodes, "t"), 1);
     std::filesystem::remove(path("t"));
-    while (nodes.oldest()) {
-    }
   }
-  int left = 0;
-  for (SiteNodes few(open("."), 0); few.oldest();) ++left;
-  EXPECT_EQ(left, 0);
+  EXPECT_EQ(taken(nodes, 99).size(), 14u) << "twice the bound may stay";
   EXPECT_EQ(nodes.size(), 1u);
 }
 
