@@ -29,7 +29,8 @@ struct Places {
     return in("disk");
   }  // the attempt's own file system, where space is limited
   std::string disk_image() const { return in("disk.img"); }
-  std::string bound() const { return in("bound"); }  // places for mounts: bound.h
+  std::string bound() const { return in("bound"); }              // places for mounts: bound.h
+  std::string site_groups() const { return in("site_groups"); }  // text: of the user's, inside
   std::string served() const {
     return in("served");
   }  // text: those of bound/ that a process serves

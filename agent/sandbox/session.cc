@@ -18,6 +18,7 @@
 #include "agent/shim/container_order.h"
 #include "agent/shim/exit_record.h"
 #include "agent/shim/process_file.h"
+#include "common/base/parse_number.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
 #include "common/runtime/pipe.h"
@@ -74,6 +75,17 @@ shim::ContainerOrder order_of(const AttemptSpec& of, const SessionSpec& session,
   order.groups = program.caller.groups;
   order.umask = program.caller.umask;
   return order;
+}
+
+// As its own program has them: on mounts of the site these are the user's.
+Status add_site_groups(const Places& attempt, shim::ContainerOrder& order) {
+  for (const std::string& line : TRY(read_lines(attempt.site_groups()))) {
+    const auto group = parse_number<uint32_t>(line);
+    if (group && std::ranges::find(order.groups, *group) == order.groups.end()) {
+      order.groups.push_back(*group);
+    }
+  }
+  return ok();
 }
 
 Status start_shim(const Options& options, const Places& attempt, const std::string& folder) {
@@ -163,8 +175,9 @@ Status start_session(const Options& options, const Places& attempt, const Sessio
     if (errno == EEXIST) return Error{Code::kExists, "the session has been here before", {}};
     return errno_error("mkdir " + folder, errno);
   }
-  Status done =
-      write_file_atomically(folder + "/order", shim::encode(order_of(of, session, options)), 0600);
+  shim::ContainerOrder order = order_of(of, session, options);
+  TRY(add_site_groups(attempt, order));
+  Status done = write_file_atomically(folder + "/order", shim::encode(order), 0600);
   if (done) done = start_shim(options, attempt, folder);
   if (done) return ok();
   const Error error = done.error();

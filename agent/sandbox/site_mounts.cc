@@ -119,10 +119,12 @@ Status add(Setup& setup, const SiteMount& mount) {
     return Error(who.error()).context("look for the ids of " + setup.spec.user);
   }
   if (!who) return say_why(setup, mount, who.error());
-  // Who only reads asks for nothing that a mount with other ids refuses.
+  // Who only reads asks for nothing that a mount with other ids refuses. But it knows one caller, and who comes into a dev
+  // container may be anybody of its passwd.
   const bool is_mapped = mount.ids == SiteMount::Ids::kMapped;
   Status done = Error{Code::kUnsupported, "", {}};
-  if (is_mapped || mount.read_only) done = add_mapped(setup, mount, *who);
+  if (is_mapped || (mount.read_only && !setup.spec.dev_container))
+    done = add_mapped(setup, mount, *who);
   if (!done && done.error().code == Code::kUnsupported && !is_mapped) {
     done = add_served(setup, mount, *who);
   }
@@ -134,7 +136,10 @@ Status add(Setup& setup, const SiteMount& mount) {
 
 Status add_site_mounts(Setup& setup) {
   for (const SiteMount& mount : setup.ground.options.site_mounts) TRY(add(setup, mount));
-  return ok();
+  if (setup.site_groups.empty()) return ok();
+  std::vector<std::string> groups;  // for sessions
+  for (const uint32_t group : setup.site_groups) groups.push_back(std::to_string(group));
+  return write_lines(setup.places.site_groups(), groups);
 }
 
 }  // namespace devrun::sandbox

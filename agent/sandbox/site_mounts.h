@@ -7,7 +7,7 @@
 //           its mode; and NFS and Lustre have no such mounts
 //   served  by a program that has become the user (site_server.h): all that the user may do anywhere
 //
-// What is read-only is mapped where it can be, and the rest is served, unless the site says `mapped`. Where neither can be,
+// What is read-only is mapped where it can be (but for dev containers, where callers differ), and the rest is served, unless the site says `mapped`. Where neither can be,
 // or nobody knows who the user is, an empty folder stands in the place, in which nothing can be written, with a file
 // that says why. With `Ids::kContainer` it is the folder as it is: who is root inside is root there.
 #pragma once

@@ -24,7 +24,8 @@ def make_site(base, name):
         os.makedirs(os.path.join(folder, path), exist_ok=True)
         os.chown(os.path.join(folder, path), uid, gid)
         os.chmod(os.path.join(folder, path), mode)
-    for path, uid, gid, mode in (("secret", 5000, 5000, 0o600), ("readme", 0, 0, 0o644), ("ada/mine", 1234, 100, 0o600)):
+    for path, uid, gid, mode in (("secret", 5000, 5000, 0o600), ("readme", 0, 0, 0o644), ("ada/mine", 1234, 100, 0o600),
+                                ("team/notes", 5000, 2000, 0o640)):
         write(os.path.join(folder, path), path + "\n")
         os.chown(os.path.join(folder, path), uid, gid)
         os.chmod(os.path.join(folder, path), mode)
@@ -55,6 +56,10 @@ def test_a_user_is_themselves_on_a_folder_of_the_site(cluster):
         assert not os.path.lexists(os.path.join(folder, "ada/disk")) and os.path.exists(os.path.join(folder, "readme"))
         done = ada.devrun("--volume", "adas", "-C", "/work", "sh", "-c", "cat /mnt/ro/readme; echo x > /mnt/ro/ada/x")
         assert done.out == b"readme\n" and done.status != 0, done
+        # Mapped by the kernel; the user's groups count in sessions, too.
+        for words in (("--volume", "adas", "-C", "/work"), ("shell", "adas", "--")):
+            done = ada.devrun(*words, "sh", "-c", "cat /mnt/ro/team/notes; cat /mnt/ro/secret || echo not")
+            assert done.out == b"team/notes\nnot\n", done
         its_folder_there_is_told_once(ada)
         it_is_in_no_snapshot(ada)
         a_job_goes_on_without_its_agent(cluster, ada, folder)
