@@ -1,5 +1,6 @@
 // `devrun attach`: back to a job's streams.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "cli/client/detach_keys.h"
 #include "cli/client/terminal.h"
@@ -40,8 +41,27 @@ struct AttachWish {
   bool no_stdin = false;
   bool quiet = false;
   std::string detach_keys;
+  std::string detach_words;  // the same as they are called
   std::optional<LogBegin> begin;
 };
+
+// To a person, before the first output: how one leaves, and what becomes of the job by that.
+void say_how_to_leave(const Following& following, const AttachWish& wish, const Console& console) {
+  if (wish.quiet || ::isatty(console.err()) == 0) return;
+  const std::string job = to_string(following.task);
+  if (following.watch) {
+    console.say(fmt::format("watching job {}: Ctrl-C ends that alone", job), {});
+  } else if (following.tty) {
+    console.say(
+        fmt::format("attached to job {}: {} leaves it, and it goes on", job, wish.detach_words),
+        {});
+  } else {
+    console.say(
+        fmt::format("attached to job {}: Ctrl-C goes to it, and twice within 2 seconds cancels it",
+                    job),
+        fmt::format("devrun attach --no-stdin {}, to watch it alone", job));
+  }
+}
 
 Result<int> attach(const AttachWish& wish, Context& context) {
   Signals signals = TRY(Signals::take());
@@ -67,6 +87,7 @@ Result<int> attach(const AttachWish& wish, Context& context) {
   following.begin = wish.begin;
   following.keeps = !job.spec.cancel_on_disconnect;
   following.results = job.spec.results;
+  if (!is_final(job.state)) say_how_to_leave(following, wish, context.console);
   return follow_job(*controller, context, signals, following);
 }
 
@@ -92,6 +113,7 @@ Result<Action> parse(const Arguments& arguments) {
   wish.quiet = arguments.has("quiet");
   wish.begin = TRY(begin_of(arguments));
   const auto keys = arguments.value("detach-keys");
+  wish.detach_words = keys.value_or("Ctrl-\\ d");
   wish.detach_keys = TRY(parse_detach_keys(keys ? std::string_view(*keys) : kDefaultDetachKeys));
   return Action([=](Context& context) { return attach(wish, context); });
 }

@@ -1,6 +1,7 @@
 // `devrun ps`: the list of jobs, those that live and those that have ended, however long ago.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -199,6 +200,12 @@ bool wants_colours(const Context& context) {
   return context.surroundings.variable("TERM").value_or("dumb") != "dumb";
 }
 
+// 0: no terminal, or one that does not tell.
+size_t columns_of(int out) {
+  winsize size{};
+  return ::isatty(out) != 0 && ::ioctl(out, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 std::string formatted(const JobList& jobs, const JobFormat& format) {
   std::string out;
   for (const JobRecord& job : jobs.jobs) out += format.line(job, wall_clock());
@@ -217,7 +224,10 @@ Result<int> go_on(Controller& controller, const JobQuery& query, const Look& loo
     watch.one = [format](const JobRecord& job) { return format.line(job, wall_clock()); };
     if (!look.format && ::isatty(context.console.out()) != 0) {
       const bool colours = wants_colours(context);
-      watch.all = [colours](const JobList& jobs) { return jobs_text(jobs, wall_clock(), colours); };
+      const int out = context.console.out();
+      watch.all = [colours, out](const JobList& jobs) {
+        return jobs_text(jobs, wall_clock(), {colours, columns_of(out)});
+      };
     }
   }
   return watch_jobs(controller, watch, context);
@@ -231,8 +241,10 @@ Result<int> ps(const JobQuery& query, const Look& look, Context& context) {
   if (look.format) {
     TRY(context.console.data(formatted(jobs, *look.format)));
   } else {
-    TRY(context.console.data(json ? jobs_json(jobs)
-                                  : jobs_text(jobs, wall_clock(), wants_colours(context))));
+    TRY(context.console.data(
+        json ? jobs_json(jobs)
+             : jobs_text(jobs, wall_clock(),
+                         {wants_colours(context), columns_of(context.console.out())})));
   }
   if (jobs.jobs.empty() && !jobs.truncated && !json) say_none(query, context);
   if (jobs.truncated && !json) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "cli/output/console.h"
 #include "cli/output/results_text.h"
@@ -240,45 +239,6 @@ std::string places_text(const JobRecord& job) {
 
 }  // namespace
 
-std::string format_time(Time time) {
-  const std::time_t seconds = static_cast<std::time_t>(time.us / 1'000'000);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
-  return {text, n};
-}
-
-std::string command_line(const std::vector<std::string>& argv) {
-  constexpr std::string_view kPlain = "-_./:=,@%+";
-  std::string out;
-  for (const std::string& word : argv) {
-    const bool plain = !word.empty() && std::ranges::all_of(word, [&](char c) {
-      const bool letter =
-          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-      return letter || kPlain.find(c) != std::string_view::npos;
-    });
-    if (!out.empty()) out += ' ';
-    if (plain) {
-      out += word;
-      continue;
-    }
-    out += '\'';
-    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    out += '\'';
-  }
-  return out;
-}
-
-std::string shown_command(const JobRecord& job) {
-  if (job.spec.dev_container) return "(dev container)";
-  // The program of a task file is a shell that evaluates this variable (cli/launch/script.cc).
-  const bool task_file = std::ranges::any_of(job.spec.program.argv, [](const std::string& word) {
-    return word.find("$DEVRUN_TASK_PROLOGUE") != std::string::npos;
-  });
-  return task_file ? "launch " + job.spec.name : command_line(job.spec.program.argv);
-}
-
 const AttemptRecord* newest_attempt(const JobRecord& job) {
   const auto newest = std::ranges::max_element(
       job.attempts, {}, [](const AttemptRecord& a) { return a.key.attempt; });
@@ -311,14 +271,33 @@ std::string_view paint_of(JobState state) {
 
 }  // namespace
 
-std::string jobs_text(const JobList& jobs, Time now, bool colours) {
+namespace {
+
+// The command, and beside it why the job waits.
+std::string what_and_why(const JobRecord& job) {
+  const std::string command = shortened(printable(shown_command(job)), kCommandShownMax);
+  const bool waits = !is_final(job.state) && job.state != JobState::kRunning;
+  return waits && !job.reason.empty() ? fmt::format("{}  ({})", command, printable(job.reason))
+                                      : command;
+}
+
+// Without the columns of these names.
+Table table_of(const JobList& jobs, Time now, bool colours,
+               const std::vector<std::string_view>& left_out) {
   const bool arrays =
       std::ranges::any_of(jobs.jobs, [](const JobRecord& job) { return job.tasks.has_value(); });
-  std::vector<std::string> head{"JOB", "NAME", "STATE", "STATUS"};
-  if (arrays) head.emplace_back("TASKS");
+  std::vector<std::string> names{"JOB", "NAME", "STATE", "STATUS"};
+  if (arrays) names.emplace_back("TASKS");
   for (const char* name : {"NODE", "TIME", "SUBMITTED", "VOLUME", "COMMAND"})
-    head.emplace_back(name);
-  Table table(std::move(head));
+    names.emplace_back(name);
+  const auto without = [&](const std::vector<std::string>& cells) {
+    std::vector<std::string> out;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      if (std::ranges::find(left_out, names[i]) == left_out.end()) out.push_back(cells[i]);
+    }
+    return out;
+  };
+  Table table(without(names));
   for (const JobRecord& job : jobs.jobs) {
     const AttemptRecord* attempt = newest_attempt(job);
     const Timeline timeline =
@@ -330,15 +309,36 @@ std::string jobs_text(const JobList& jobs, Time now, bool colours) {
     if (arrays) {
       row.push_back(job.tasks ? fmt::format("{}/{}", job.tasks->ended(), job.tasks->total) : "-");
     }
-    for (std::string& cell : std::vector<std::string>{
-             places_text(job), run_time(timeline, now), ago(job.timeline.submitted, now),
-             job.spec.root.volume, shortened(printable(shown_command(job)), kCommandShownMax)}) {
+    for (std::string& cell : std::vector<std::string>{places_text(job), run_time(timeline, now),
+                                                      ago(job.timeline.submitted, now),
+                                                      job.spec.root.volume, what_and_why(job)}) {
       row.push_back(std::move(cell));
     }
-    table.add(std::move(row));
+    table.add(without(row));
     if (colours) table.paint(kStateColumn, paint_of(job.state));
   }
-  std::string out = table.render();
+  return table;
+}
+
+// The command has to have room, and a table is not folded: what is asked for least goes first. All of them are behind
+// STATE, whose place is known.
+Table fitting_table(const JobList& jobs, Time now, const ListLook& look) {
+  constexpr size_t kCommandAtLeast = 24;
+  constexpr std::string_view kLeastFirst[] = {"VOLUME", "SUBMITTED", "STATUS"};
+  std::vector<std::string_view> left_out;
+  Table table = table_of(jobs, now, look.colours, left_out);
+  for (const std::string_view name : kLeastFirst) {
+    if (look.columns == 0 || table.columns_before_last() + kCommandAtLeast <= look.columns) break;
+    left_out.push_back(name);
+    table = table_of(jobs, now, look.colours, left_out);
+  }
+  return table;
+}
+
+}  // namespace
+
+std::string jobs_text(const JobList& jobs, Time now, const ListLook& look) {
+  std::string out = fitting_table(jobs, now, look).render(look.columns);
   // What somebody should look at although it runs: a GPU that has failed, or does nothing.
   for (const JobRecord& job : jobs.jobs) {
     if (job.state != JobState::kRunning || job.reason.empty() || job.tasks) continue;

@@ -9,8 +9,13 @@
 
 namespace devrun::cli {
 
-// `colours`: states painted for a terminal.
-std::string jobs_text(const JobList& jobs, Time now, bool colours = false);
+// How a list is shown on a terminal.
+struct ListLook {
+  bool colours = false;  // states are painted
+  size_t columns =
+      0;  // no line is longer; 0: lines of any length. Where they are few, some of the list's are left out
+};
+std::string jobs_text(const JobList& jobs, Time now, const ListLook& look = {});
 std::string job_text(const JobRecord& job, Time now);
 std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now);
 // One in full, with its GPUs.

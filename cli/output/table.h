@@ -18,9 +18,13 @@ class Table {
   void paint(size_t column, std::string_view codes) {
     painted_[{rows_.size() - 1, column}] = std::string(codes);
   }
-  std::string render() const;
+  // Lines of at most so many columns, the last of them `…` where something was cut off; 0: of any length.
+  std::string render(size_t columns_max = 0) const;
+  // Of the columns but the last, with the blanks after them.
+  size_t columns_before_last() const;
 
  private:
+  std::vector<size_t> widths() const;
   std::vector<std::vector<std::string>> rows_;
   std::map<std::pair<size_t, size_t>, std::string> painted_;  // by row and column
 };

@@ -56,6 +56,9 @@ tui::HomeRow home_of(const JobRecord& job) {
     out.files += home.files;
     out.bytes += home.bytes;
     out.conflicts += home.conflicts;
+    for (const WrittenFile& file : home.conflicting) {
+      if (out.conflicting.size() < kNotableFilesMax) out.conflicting.push_back(file.path);
+    }
     out.kept += home.kept;
     out.failed = out.failed || !home.failure.empty();
   }
@@ -86,6 +89,7 @@ tui::JobRow row_of(const JobRecord& job) {
   row.labels = job.spec.labels;
   row.priority = job.spec.priority;
   row.dev_container = job.spec.dev_container;
+  row.tty = job.spec.program.tty;
   row.time_limit = job.spec.time_limit;
   row.retries = job.spec.retries;
   row.pool = job.spec.pool;

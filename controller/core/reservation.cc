@@ -19,6 +19,17 @@ int64_t in_use_permille(const Room& room) {
                   part(room.free.gpus, room.total.gpus));
 }
 
+// As they are to be expected: by their limits, but that what is overdue may come after others.
+const std::vector<Freeing>& in_order(const std::vector<Freeing>& freeings, Time now,
+                                     std::vector<Freeing>& sorted) {
+  if (freeings.empty() || freeings.front().at > now) return freeings;
+  sorted = freeings;
+  std::stable_sort(sorted.begin(), sorted.end(), [&](const Freeing& a, const Freeing& b) {
+    return expected(a, now) < expected(b, now);
+  });
+  return sorted;
+}
+
 }  // namespace
 
 const Match& match_of(WaitList& waits, const Rooms& rooms, ShapeId shape, uint32_t kind) {
@@ -46,7 +57,8 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
   };
   if (!covers_extras(room.free, need)) return kNever;  // when these come back is not looked at
   if (enough()) return now;
-  for (const Freeing& freeing : rooms.freeings(state, node)) {
+  std::vector<Freeing> sorted;
+  for (const Freeing& freeing : in_order(rooms.freeings(state, node), now, sorted)) {
     at = expected(freeing, now);
     cpu += freeing.cpu_milli;
     memory += freeing.memory_bytes;

@@ -65,7 +65,7 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
 }
 
 Time expected(const Freeing& freeing, Time now) {
-  return freeing.at == kNever ? kNever : std::max(freeing.at, now + kOverdue);
+  return freeing.at > now ? freeing.at : now + kOverdue;
 }
 
 std::string why_set_aside(const Policy& policy, const Gpu& gpu) {

@@ -64,7 +64,7 @@ struct Freeing {
   bool operator==(const Freeing&) const = default;
 };
 std::vector<Freeing> freeings_on(const State& state, const std::string& name);
-// When that is to be expected: what is overdue ends soon.
+// When that is to be expected: what is overdue ends soon, though perhaps after what is not.
 Time expected(const Freeing& freeing, Time now);
 
 class Rooms {

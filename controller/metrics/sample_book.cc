@@ -11,8 +11,10 @@ constexpr Duration kNodeKept = seconds(2LL * 24 * 3600);
 uint32_t kib(int64_t bytes) {
   return static_cast<uint32_t>(std::clamp<int64_t>(bytes >> 10, 0, UINT32_MAX));
 }
+// Begun ones count: what uses a few KB uses something.
 uint32_t mib(int64_t bytes) {
-  return static_cast<uint32_t>(std::clamp<int64_t>(bytes >> 20, 0, UINT32_MAX));
+  constexpr int64_t kMib = 1 << 20;
+  return static_cast<uint32_t>(std::clamp<int64_t>((bytes + kMib - 1) / kMib, 0, UINT32_MAX));
 }
 
 Load load_of(const NodeSample& node) {

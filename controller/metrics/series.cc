@@ -13,7 +13,9 @@ void Mean::add(const Load& load) {
 Load Mean::take() {
   if (count_ == 0) return {};
   const auto mean = [this](uint64_t sum) { return static_cast<uint32_t>(sum / count_); };
-  const Load out{mean(cpu_), mean(memory_), mean(gpu_), mean(io_)};
+  // Up, as each of them was: a point that is not 0 does not become 0.
+  const auto memory = static_cast<uint32_t>((memory_ + count_ - 1) / count_);
+  const Load out{mean(cpu_), memory, mean(gpu_), mean(io_)};
   *this = Mean{};
   return out;
 }

@@ -182,6 +182,39 @@ def test_the_log_of_an_ended_job_can_be_read(cluster):
         pane.quit()
 
 
+def test_attaching_is_left_without_harm(cluster):
+    job = cluster.submit("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo tick-$i; sleep 0.1; done # watched")
+    cluster.await_state(job, "RUNNING")
+    with Pane(cluster) as pane:
+        pane.start_top()
+        select_alone(pane, "watched")
+        for leave in ("C-c", "C-\\"):
+            pane.press("a")
+            pane.await_text(f"watching job {job}: Ctrl-C ends that alone")
+            pane.await_text(r"^tick-\d+$")
+            pane.press(leave)
+            pane.await_text("any key goes back")
+            pane.press("d")
+            pane.await_text(rf"^ devrun +jobs")
+            pane.await_text(rf"^\W*{job} .*RUNNING")
+        pane.quit()
+        # By hand it is the job's, and that is said.
+        pane.type(f"clear; devrun attach {job}")
+        pane.press(ENTER)
+        pane.await_text(f"attached to job {job}: Ctrl-C goes to it, and twice within 2 seconds cancels it")
+        assert cluster.show(job)["state"] == "RUNNING"
+        cluster.devrun("cancel", str(job))
+        pane.await_text(r"^\$ ?$")
+
+
+def test_a_terminal_that_cannot_show_it_is_told_so(cluster):
+    with Pane(cluster) as pane:
+        pane.type("TERM=dumb devrun top; echo ended with $?")
+        pane.press(ENTER)
+        pane.await_text("'dumb' cannot show a monitor")
+        pane.await_text("^ended with 125$")
+
+
 def test_cancel_asks_first(cluster):
     job = cluster.submit("exec sleep 1000 # doomed")
     cluster.await_state(job, "RUNNING")

@@ -72,15 +72,57 @@ std::optional<AttemptKey> chosen_part(const Model& model) {
   return of;
 }
 
+AttemptKey newest_of(const Model& model, AttemptKey part) {
+  for (const JobRow* from : {details_of(model, part.job), job_of(model, part.job)}) {
+    if (from == nullptr) continue;
+    for (const AttemptRow& attempt : from->attempts) {
+      const AttemptKey& key = attempt.key;
+      const bool same = key.task == part.task && key.rank == part.rank;
+      if (same) part.attempt = std::max(part.attempt, key.attempt);
+    }
+  }
+  return part;
+}
+
+size_t hidden_marks(const Model& model) {
+  std::set<JobId> hidden = model.marked;
+  for (const ListLine& line : model.list.lines) hidden.erase(line.job);
+  return hidden.size();
+}
+
+namespace {
+
+// Of a job that has several outputs: of an array the first failed task's, else one that is written now; of a gang rank
+// 0's. The newest attempt.
+std::optional<AttemptKey> most_telling(const Model& model, const JobRow& job) {
+  std::optional<AttemptKey> out;
+  for (const AttemptRow& attempt : job.attempts) {
+    const bool better = !out || (is_final(attempt.state) ? attempt.key.rank == 0 && job.tasks == 0
+                                                         : attempt.key.rank == 0);
+    if (better) out = attempt.key;
+  }
+  if (job.progress.first_failed.empty()) return out;
+  return newest_of(model, {job.id, job.progress.first_failed.front(), 0, 1});
+}
+
+void say_which(Model& model, const JobRow& job, const AttemptKey& key) {
+  if (key.task != kNoTask) {
+    const auto& failed = job.progress.first_failed;
+    const bool is_failed = !failed.empty() && failed.front() == key.task;
+    say(model, fmt::format("task {}{}; ] and [: other tasks", to_string(key.task_key()),
+                           is_failed ? ", the first that failed" : ""));
+  } else if (job.ranks > 1) {
+    say(model, fmt::format("rank {} of {}; ] and [: other ranks", key.rank, job.ranks));
+  }
+}
+
+}  // namespace
+
 void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands) {
   const JobRow* job = job_of(model, model.selected);
   if (job == nullptr) return;
   std::optional<AttemptKey> chosen = of;
-  if (!chosen) {
-    for (const AttemptRow& attempt : job->attempts) {  // rank 0 of the newest attempt
-      if (!chosen || attempt.key.rank == 0) chosen = attempt.key;
-    }
-  }
+  if (!chosen) chosen = most_telling(model, *job);
   if (!chosen) {
     return say(model, is_final(job->state) ? "there is no output: the job did not start"
                                            : "no output yet: the job has not started");
@@ -92,11 +134,32 @@ void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Com
   model.log.shown = before.shown;
   model.log.search = before.search;
   if (model.screen != Screen::kLog) open_screen(model, Screen::kLog, commands);
+  if (!of) say_which(model, *job, *chosen);
   commands.push_back(OpenLog{*chosen});
   commands.push_back(FetchJob{model.selected});  // for its other ranks and attempts
 }
 
 namespace {
+
+// Marks stay where the filter hides them.
+std::string hidden_text(const Model& model, bool of_marked) {
+  const size_t hidden = of_marked ? hidden_marks(model) : 0;
+  return hidden == 0 ? "" : fmt::format(", {} of them hidden by the filter", hidden);
+}
+
+// Of several, what they are called; as many as may be read.
+std::string what_they_run(const Model& model, const std::vector<TaskKey>& keys) {
+  constexpr size_t kNamedMax = 12;
+  if (keys.size() < 2) return "";
+  std::vector<std::string> names;
+  for (const TaskKey& key : keys) {
+    const auto job = model.jobs.find(key.job);
+    if (job == model.jobs.end() || names.size() == kNamedMax) continue;
+    const std::string& name = job->second.name.empty() ? job->second.command : job->second.name;
+    names.push_back(fmt::format("{} {}", to_string(key), name));
+  }
+  return fmt::format(": {}{}", fmt::join(names, ", "), keys.size() > kNamedMax ? ", …" : "");
+}
 
 // What is chosen, as jobs and tasks: a rank is not cancelled or run again without the others.
 std::vector<TaskKey> chosen_tasks(const Model& model) {
@@ -124,33 +187,40 @@ void ask_to_cancel(Model& model, std::vector<TaskKey> named_ones) {
   }
   const char* it = keys.size() == 1 ? "it" : "them";
   Question question{
-      fmt::format("Cancel {}? y to cancel {}, any other key to keep {}", named(keys), it, it),
+      fmt::format("Cancel {}{}? y to cancel {}, any other key to keep {}{}", named(keys),
+                  hidden_text(model, of_marked), it, it, what_they_run(model, keys)),
       {},
       of_marked};
   for (const TaskKey& key : keys) question.commands.push_back(CancelJob{key});
   model.question = std::move(question);
 }
 
-void ask_to_rerun(Model& model, std::vector<TaskKey> named_ones) {
+void ask_to_rerun(Model& model, std::vector<TaskKey> named_ones, bool only_failed) {
   if (refuse_read_only(model)) return;
   const bool of_marked = named_ones.empty() && has_marks(model);
   const std::vector<TaskKey> keys =
       named_ones.empty() ? chosen_tasks(model) : std::move(named_ones);
   if (keys.empty()) return;
   Question question{
-      fmt::format("Run {} again, in the same snapshot? y to run, any other key not to",
-                  named(keys)),
+      fmt::format("Run {}{}{} again, in the same snapshot? y to run, any other key not to{}",
+                  only_failed ? "the failed tasks of " : "", named(keys),
+                  hidden_text(model, of_marked), what_they_run(model, keys)),
       {},
       of_marked};
   for (const TaskKey& key : keys) {
-    question.commands.push_back(RunAndTell{{"rerun", "-d", to_string(key)}});
+    std::vector<std::string> words{"rerun", "-d"};
+    if (only_failed) words.emplace_back("--failed");
+    words.push_back(to_string(key));
+    question.commands.push_back(RunAndTell{std::move(words)});
   }
   model.question = std::move(question);
 }
 
 void show_text(Model& model, std::string title, std::vector<std::string> words,
                std::vector<Command>& commands) {
+  const bool wrap = model.text.wrap;
   model.text = TextView{};
+  model.text.wrap = wrap;
   model.text.number = ++model.texts_asked;
   model.text.title = std::move(title);
   open_screen(model, Screen::kText, commands);
@@ -179,7 +249,13 @@ void act_on_job(Model& model, char32_t c, std::vector<Command>& commands) {
   if (c != U'a' && c != U's' && c != U'f') return;
   if (refuse_read_only(model)) return;
   if (is_final(job->state)) return say(model, "the job has ended");
-  if (c == U'a') commands.push_back(RunInTerminal{joined(joined({"attach"}, rank), {word})});
+  if (c == U'a') {
+    // Who looks on from here means to come back: without a terminal of the job's own, in which the detach keys leave, a
+    // Ctrl-C would be the job's end.
+    std::vector<std::string> attach{"attach"};
+    if (!job->tty) attach.emplace_back("--no-stdin");
+    commands.push_back(RunInTerminal{joined(joined(attach, rank), {word})});
+  }
   if (c == U's') {
     if (job->state != JobState::kRunning) return say(model, "the job does not run yet");
     commands.push_back(RunInTerminal{joined(

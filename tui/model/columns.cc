@@ -22,14 +22,16 @@ constexpr std::array kOffered{
     Offered{{SortBy::kUser, "USER", 9, 0}, 5},      Offered{{SortBy::kVolume, "VOLUME", 11, 0}, 6},
     Offered{{SortBy::kNode, "NODE", 10, 0}, 2},     Offered{{SortBy::kTime, "TIME", 8, 0}, 1},
     Offered{{SortBy::kGpu, "GPU", 10, 0}, 3, true}, Offered{{SortBy::kCpu, "CPU", 7, 0}, 4},
-    Offered{{SortBy::kMemory, "MEM", 8, 0}, 7},     Offered{{SortBy::kHome, "HOME", 10, 0}, 8}};
+    Offered{{SortBy::kMemory, "MEM", 8, 0}, 7},     Offered{{SortBy::kHome, "HOME", 10, 0}, 8},
+    Offered{{SortBy::kAge, "AGE", 5, 0}, 9}};
+constexpr int kLeastImportant = 9;
 
 }  // namespace
 
 std::vector<Column> job_columns(const Model& model) {
   const bool gpus = any_gpus(model);
   int least_important = 0;
-  for (int importance = 1, used = 1 + 10 + 12; importance <= 8; ++importance) {
+  for (int importance = 1, used = 1 + 10 + 12; importance <= kLeastImportant; ++importance) {
     for (const Offered& one : kOffered) {
       if (one.importance != importance || (one.gpus && !gpus)) continue;
       used += one.column.width;
@@ -46,7 +48,7 @@ std::vector<Column> job_columns(const Model& model) {
     out.back().at = at;
     at += one.column.width;
   }
-  out.push_back({SortBy::kCommand, "COMMAND OR REASON", 0, at});
+  out.push_back({SortBy::kCommand, "COMMAND AND REASON", 0, at});
   return out;
 }
 

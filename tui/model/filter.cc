@@ -83,6 +83,26 @@ Filter::Filter(const std::string& text) {
   for (std::string word; words >> word;) words_.push_back(parse_word(std::move(word)));
 }
 
+namespace {
+
+// Each by itself, so that a pattern's ^ and $ mean something.
+bool any_field_holds(const Pattern& pattern, const JobRow& job) {
+  const std::string_view state = state_name(job.state);
+  for (const std::string& field : {fmt::format("{}", job.id), std::string(state)}) {
+    if (pattern.found_in(field)) return true;
+  }
+  for (const std::string* field : {&job.user, &job.volume, &job.name, &job.command, &job.reason}) {
+    if (pattern.found_in(*field)) return true;
+  }
+  const auto of_attempt = [&](const AttemptRow& one) { return pattern.found_in(one.node); };
+  const auto of_label = [&](const auto& one) {
+    return pattern.found_in(one.first + "=" + one.second);
+  };
+  return std::ranges::any_of(job.attempts, of_attempt) || std::ranges::any_of(job.labels, of_label);
+}
+
+}  // namespace
+
 bool Filter::holds(const Word& word, const JobRow& job) {
   switch (word.field) {
     case Field::kUser:
@@ -104,7 +124,8 @@ bool Filter::holds(const Word& word, const JobRow& job) {
     case Field::kAny:
       break;
   }
-  return word.pattern.found_in(job.search);
+  return word.pattern.has_ends() ? any_field_holds(word.pattern, job)
+                                 : word.pattern.found_in(job.search);
 }
 
 bool Filter::matches(const JobRow& job) const {

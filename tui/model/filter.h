@@ -1,5 +1,6 @@
 // Which jobs are shown. Words that must all hold:
-//   train          part of what is shown, whatever case; with any of . * + ? [ ( ^ $ | \ an extended regular expression
+//   train          part of what is shown, whatever case; with any of . * + ? [ ( ^ $ | \ an extended regular expression,
+//                  whose ^ and $ are the ends of a field: ^42$ is job 42
 //   !word          must not hold
 //   user:U state:S volume:V node:N name:M     parts of these
 //   label:K=V, label:K                        a label, by its value or at all
@@ -25,6 +26,7 @@ class Pattern {
   std::pair<size_t, size_t> find(const std::string& text, size_t from) const;
   bool empty() const { return text_.empty(); }
   bool is_broken() const { return broken_; }  // a pattern that cannot be read
+  bool has_ends() const { return compiled_ && text_.find_first_of("^$") != std::string::npos; }
 
  private:
   struct Compiled;

@@ -11,10 +11,10 @@ namespace {
 constexpr std::array kJobsHelp{
     KeyHelp{"j k ↓ ↑", "next, previous row; g G: first, last; PgDn PgUp: a page"},
     KeyHelp{"Enter", "the job in full"},
-    KeyHelp{"→ ← z", "fold an array's tasks or a gang's ranks out and in, failed ones first"},
-    KeyHelp{"/", "filter: words or patterns, !word, user: state: volume: node: name: label:K=V"},
-    KeyHelp{"Space", "mark it: x and r are then about all marked ones; Esc unmarks"},
-    KeyHelp{"o O R", "sort by the next, previous column; reversed. A click on a head sorts, too"},
+    KeyHelp{"→ ← z", "fold out and in: an array's tasks, a gang's ranks"},
+    KeyHelp{"/", "filter: word !word user: state: volume: node: name: label:"},
+    KeyHelp{"Space", "mark it: x and r are then about all marked; Esc unmarks"},
+    KeyHelp{"o O R", "sort by next, previous column (or a click); reversed"},
 };
 constexpr std::array kJobHelp{
     KeyHelp{"j k ↓ ↑", "next, previous job"},
@@ -25,10 +25,10 @@ constexpr std::array kAboutJobHelp{
     KeyHelp{"x", "cancel it, or the selected task alone (asks first)"},
     KeyHelp{"r", "run it again in the same snapshot (asks first)"},
     KeyHelp{"e", "explain: why it waits, and what would let it start"},
-    KeyHelp{"d", "diff: what differs between its file system and the volume now"},
+    KeyHelp{"d", "diff: its file system against the volume now"},
     KeyHelp{"c", "changes: what it wrote"},
-    KeyHelp{"a s f", "attach; a shell in it; forward a port: of a gang to that rank"},
-    KeyHelp{"y", "copy its number to the clipboard"},
+    KeyHelp{"a", "attach; Ctrl-C leaves, or Ctrl-\\ d if it has a terminal"},
+    KeyHelp{"s f y", "a shell in it; forward a port; copy its number"},
 };
 constexpr std::array kLogHelp{
     KeyHelp{"j k PgDn PgUp", "lines and pages down, up; Space: a page"},
@@ -60,11 +60,12 @@ constexpr std::array kSnapshotsHelp{
 };
 constexpr std::array kTextHelp{
     KeyHelp{"j k PgDn PgUp g G", "scroll"},
+    KeyHelp{"w → ←", "wrap long lines or cut them; then sideways"},
     KeyHelp{"/ n N", "search; next, previous match"},
 };
 constexpr std::array kEverywhereHelp{
     KeyHelp{"1 2 3 4 Tab", "jobs, nodes, queue, volumes"},
-    KeyHelp{":", "a command; Tab completes: sort, filter, cancel, show, usage, …"},
+    KeyHelp{":", "a command, Tab completes: sort, filter, cancel, show, …"},
     KeyHelp{"Esc ^L ^Z", "back; draw everything anew; stop, until `fg`"},
     KeyHelp{"? q", "this help; quit"},
 };
@@ -78,6 +79,28 @@ void add(std::vector<KeyHelp>& out, const std::array<KeyHelp, N>& more) {
 
 size_t help_rows(const Model& model) {
   return static_cast<size_t>(std::max(1, model.rows - 6));
+}
+
+namespace {
+
+// In rows of so many columns, broken between words.
+void add_rows(std::vector<KeyHelp>& out, KeyHelp help, size_t columns) {
+  while (help.does.size() > columns) {
+    size_t end = help.does.rfind(' ', columns);
+    if (end == std::string_view::npos || end == 0) end = columns;
+    out.push_back({help.keys, help.does.substr(0, end)});
+    help = {"", help.does.substr(std::min(help.does.size(), end + 1))};
+  }
+  out.push_back(help);
+}
+
+}  // namespace
+
+std::vector<KeyHelp> help_on_screen(const Model& model) {
+  const size_t columns = static_cast<size_t>(std::max(20, model.columns - kHelpColumn));
+  std::vector<KeyHelp> out;
+  for (const KeyHelp& one : key_help(model.screen)) add_rows(out, one, columns);
+  return out;
 }
 
 std::vector<KeyHelp> key_help(Screen screen) {

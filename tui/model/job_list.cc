@@ -26,15 +26,21 @@ std::string_view first_node(const JobRow& job) {
   return job.attempts.empty() ? std::string_view() : std::string_view(job.attempts.back().node);
 }
 
-int64_t ran_for(const Model& model, const JobRow& job) {
-  if (job.timeline.started.us == 0) return 0;
-  return (is_final(job.state) ? job.timeline.ended : model.now).us - job.timeline.started.us;
+int64_t time_shown(const Model& model, const JobRow& job) {
+  const Timeline& at = job.timeline;
+  if (is_final(job.state)) return at.started.us == 0 ? 0 : at.ended.us - at.started.us;
+  return model.now.us - (at.started.us != 0 ? at.started : at.submitted).us;
 }
 
 // Less: goes first.
 template <typename T>
 int compare(const T& a, const T& b) {
   return a < b ? -1 : b < a ? 1 : 0;
+}
+
+// What has a place on a node, then what waits for one, then what has ended.
+int turn_of(JobState state) {
+  return is_final(state) ? 2 : state == JobState::kQueued ? 1 : 0;
 }
 
 int by_column(const Model& model, SortBy by, const JobRow& a, const JobRow& b) {
@@ -48,7 +54,7 @@ int by_column(const Model& model, SortBy by, const JobRow& a, const JobRow& b) {
     case SortBy::kNode:
       return compare(first_node(a), first_node(b));
     case SortBy::kTime:
-      return compare(ran_for(model, b), ran_for(model, a));
+      return compare(time_shown(model, b), time_shown(model, a));
     case SortBy::kCpu:
       return compare(load_of(model, b.id).cpu_milli, load_of(model, a.id).cpu_milli);
     case SortBy::kMemory:
@@ -66,15 +72,15 @@ int by_column(const Model& model, SortBy by, const JobRow& a, const JobRow& b) {
     case SortBy::kAge:
       break;
   }
-  return compare(is_final(a.state), is_final(b.state));
+  return compare(turn_of(a.state), turn_of(b.state));
 }
 
-// Failed ones first, then those that live, then the rest; by number among each.
+// What the array's row counts as failed first, cancelled ones last of these; then those that live, then the rest. By
+// number among each.
 int rank_of(JobState state) {
-  if (state == JobState::kFailed || state == JobState::kTimedOut || state == JobState::kNodeLost)
-    return 0;
-  if (!is_final(state)) return 1;
-  return 2;
+  if (!is_final(state)) return 2;
+  if (state == JobState::kSucceeded) return 3;
+  return state == JobState::kCancelled ? 1 : 0;
 }
 
 void add_parts(const Model& model, const JobRow& job, std::vector<ListLine>& lines) {
@@ -105,10 +111,26 @@ std::string_view sort_name(SortBy by) {
 }
 
 std::optional<SortBy> sort_by_name(std::string_view name) {
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return static_cast<SortBy>(i);
+  // As the column's head has it, too: `mem`.
+  const auto at = std::ranges::find_if(
+      kNames, [&](std::string_view one) { return !name.empty() && one.starts_with(name); });
+  const auto same = std::ranges::find(kNames, name);
+  if (same != kNames.end()) return static_cast<SortBy>(same - kNames.begin());
+  if (at == kNames.end()) return std::nullopt;
+  return static_cast<SortBy>(at - kNames.begin());
+}
+
+bool goes_up(SortBy by) {
+  switch (by) {
+    case SortBy::kState:
+    case SortBy::kUser:
+    case SortBy::kVolume:
+    case SortBy::kNode:
+    case SortBy::kCommand:
+      return true;
+    default:
+      return false;
   }
-  return std::nullopt;
 }
 
 bool can_unfold(const Model& model, JobId id) {

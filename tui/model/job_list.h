@@ -12,7 +12,8 @@ namespace devrun::tui {
 
 struct Model;
 
-// By what the list is sorted; kAge is the order of every day: living ones first, the newest on top.
+// By what the list is sorted; kAge is the order of every day: what runs, what waits, what has
+// ended, the newest of each on top.
 enum class SortBy {
   kAge,
   kJob,
@@ -28,7 +29,10 @@ enum class SortBy {
   kCommand
 };
 std::string_view sort_name(SortBy by);
+// By its name, or how that begins.
 std::optional<SortBy> sort_by_name(std::string_view name);
+// From A to Z unless it is reversed; the others from the newest, the longest, the most down.
+bool goes_up(SortBy by);
 inline constexpr SortBy kLastSort = SortBy::kCommand;
 
 struct ListLine {

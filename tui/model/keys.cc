@@ -179,7 +179,7 @@ bool press_in_job(Model& model, char32_t c) {
 bool press_in_overlay(Model& model, const Key& key, std::vector<Command>& commands) {
   if (model.showing_help) {
     const char32_t c = meaning(key);
-    const bool scrolls = key_help(model.screen).size() > help_rows(model);
+    const bool scrolls = help_on_screen(model).size() > help_rows(model);
     if (scrolls && (c == U'j' || c == kPageDownKey)) {
       ++model.help_top;
     } else if (scrolls && (c == U'k' || c == kPageUpKey)) {

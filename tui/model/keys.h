@@ -21,6 +21,9 @@ struct KeyHelp {
 };
 // Of the screen, and then those of every screen.
 std::vector<KeyHelp> key_help(Screen screen);
+inline constexpr int kHelpColumn = 22;  // where it says what they do
+// The same in rows that are no longer than the screen is wide.
+std::vector<KeyHelp> help_on_screen(const Model& model);
 // How many of them are on the screen at once.
 size_t help_rows(const Model& model);
 
@@ -40,12 +43,18 @@ bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room);
 
 // What is done to jobs (actions.cc). Those that are marked, else the selected one.
 std::vector<JobId> chosen_jobs(const Model& model);
+// Of the marked jobs, how many the filter hides.
+size_t hidden_marks(const Model& model);
 // The task or rank that keys are about: the selected row's, or the one whose output is shown.
 std::optional<AttemptKey> chosen_part(const Model& model);
+// The newest attempt that is known of a task's rank; the first if none is.
+AttemptKey newest_of(const Model& model, AttemptKey part);
+// None named: the one that tells most.
 void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands);
 // About jobs and tasks that are named; none: those that are chosen.
 void ask_to_cancel(Model& model, std::vector<TaskKey> named = {});
-void ask_to_rerun(Model& model, std::vector<TaskKey> named = {});
+// With `only_failed`, of arrays the tasks that have failed.
+void ask_to_rerun(Model& model, std::vector<TaskKey> named = {}, bool only_failed = false);
 // a s f d e: with the job that is selected.
 void act_on_job(Model& model, char32_t c, std::vector<Command>& commands);
 void show_text(Model& model, std::string title, std::vector<std::string> words,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/text_width.h"
 #include "tui/model/keys.h"
 
 namespace devrun::tui {
@@ -39,11 +40,19 @@ void open_neighbour(Model& model, bool next, std::vector<Command>& commands) {
   say(model, fmt::format("{} of {}: {}", to + 1, keys.size(), to_string(keys[to])));
 }
 
+// Of a long output only the end is kept here, and searched.
+void say_what_is_not_here(Model& model) {
+  say(model, fmt::format("the first {} lines are neither here nor searched: devrun logs {}",
+                         dropped_count(model.log), to_string(model.log.of.task_key())));
+}
+
 void next_match(Model& model, bool forwards) {
   if (model.log.search.empty()) return say(model, "nothing to search for yet: / begins");
   const bool found = search_on(model.log, forwards, static_cast<size_t>(body_rows(model)),
                                static_cast<size_t>(model.columns));
-  if (!found) say(model, fmt::format("no {} match", forwards ? "further" : "earlier"));
+  if (found) return;
+  if (!forwards && dropped_count(model.log) != 0) return say_what_is_not_here(model);
+  say(model, fmt::format("no {} match", forwards ? "further" : "earlier"));
 }
 
 void switch_stream(LogView& log) {
@@ -51,6 +60,33 @@ void switch_stream(LogView& log) {
               : log.shown == LogShown::kOut ? LogShown::kErr
                                             : LogShown::kAll;
   log.follow = true;
+}
+
+// About as many as the screen has it: a tab counts as eight columns.
+size_t rows_of_text(const TextView& text, size_t line, size_t columns) {
+  const std::string& words = text.lines[line];
+  if (!text.wrap || words.size() <= columns / 8) return 1;
+  const auto tabs = static_cast<size_t>(std::ranges::count(words, '\t'));
+  const size_t wide = static_cast<size_t>(width_of(words)) + 7 * tabs;
+  return std::max<size_t>(1, (wide + columns - 1) / columns);
+}
+
+// Lines that fit into so many rows: from one on, or before one.
+size_t lines_from(const TextView& text, size_t line, size_t rows, size_t columns) {
+  size_t count = 0;
+  for (size_t used = 0; line + count < text.lines.size(); ++count) {
+    used += rows_of_text(text, line + count, columns);
+    if (used > rows) break;
+  }
+  return std::max<size_t>(count, 1);
+}
+size_t lines_before(const TextView& text, size_t line, size_t rows, size_t columns) {
+  size_t count = 0;
+  for (size_t used = 0; count < line; ++count) {
+    used += rows_of_text(text, line - count - 1, columns);
+    if (used > rows && count != 0) break;
+  }
+  return count;
 }
 
 }  // namespace
@@ -67,7 +103,8 @@ bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands) {
   } else if (c == kPageUpKey) {
     scroll_log(model, -page);
   } else if (c == U'g') {
-    scroll_log(model, -static_cast<long>(kLogLinesMax));
+    scroll_log(model, -static_cast<long>(kLogLinesMax + kLogLinesReadMax));
+    if (dropped_count(log) != 0) say_what_is_not_here(model);
   } else if (c == U'G') {
     log.follow = true;
   } else if (c == U'f') {
@@ -98,20 +135,28 @@ bool press_in_text(Model& model, char32_t c, std::vector<Command>&) {
   TextView& text = model.text;
   const auto room = static_cast<size_t>(body_rows(model));
   const size_t count = text.lines.size();
-  const size_t last = count > room ? count - room : 0;
+  const auto columns = static_cast<size_t>(std::max(1, model.columns - 1));
+  const size_t last = count - lines_before(text, count, room, columns);
   size_t& top = text.cursor.top;
   if (c == U'j') {
     top = std::min(top + 1, last);
   } else if (c == U'k') {
     top -= std::min<size_t>(top, 1);
   } else if (c == kPageDownKey || c == U' ') {
-    top = std::min(top + room - 1, last);
+    top = std::min(std::max(top + 1, top + lines_from(text, top, room, columns) - 1), last);
   } else if (c == kPageUpKey) {
-    top -= std::min(top, room - 1);
+    top -= std::min(top, std::max<size_t>(1, lines_before(text, top, room - 1, columns)));
   } else if (c == U'g') {
     top = 0;
   } else if (c == U'G') {
     top = last;
+  } else if (c == U'w') {
+    text.wrap = !text.wrap;
+    text.left = 0;
+  } else if (c == U'→') {
+    if (!text.wrap) text.left += kColumnsAside;
+  } else if (c == U'←') {
+    text.left -= std::min(text.left, kColumnsAside);
   } else if (c == U'/') {
     open_prompt(model, Prompt::Kind::kSearch);
   } else if (c == U'n' || c == U'N') {

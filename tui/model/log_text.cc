@@ -28,6 +28,13 @@ size_t character_bytes(char lead) {
                                        : 1;
 }
 
+// What is written next is in that ink.
+void note_ink(LogLine& line, const Ink& ink) {
+  const Ink before = line.inks.empty() ? Ink{} : line.inks.back().ink;
+  if (before == ink || line.inks.size() >= kInksOfLineMax) return;
+  line.inks.push_back({static_cast<uint16_t>(line.text.size()), ink});
+}
+
 }  // namespace
 
 void LogText::append(std::string_view record_bytes) {
@@ -50,22 +57,55 @@ void LogText::append(std::string_view record_bytes) {
 }
 
 void LogText::take_text(LogStream stream, std::string_view text) {
-  for (const char c : text) {
-    if (!take_escape(c)) take_character(stream, c);
+  stream_ = stream;
+  while (!text.empty()) {
+    const size_t plain = take_plain(stream, text);
+    text.remove_prefix(plain);
+    if (plain != 0) continue;
+    if (!take_escape(text.front())) take_character(stream, text.front());
+    text.remove_prefix(1);
   }
   if (overwriting_) close_cells();  // so that it is shown; what comes goes on where it was
 }
 
+// What most of an output is, at once: no control characters, at the end of the line. Returns how many bytes.
+size_t LogText::take_plain(LogStream stream, std::string_view text) {
+  const bool at_end = line_open_ && up_ == 0 && !overwriting_ && lines_.back().stream == stream;
+  if (!at_end || escape_ != Escape::kNone) return 0;
+  const auto end = std::ranges::find_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  const auto count = static_cast<size_t>(end - text.begin());
+  LogLine& to = lines_.back();
+  const size_t room = kLogLineBytesMax - std::min(kLogLineBytesMax, to.text.size());
+  if (count == 0 || room == 0) return count;
+  note_ink(to, ink());
+  to.text += text.substr(0, std::min(count, room));
+  return count;
+}
+
 void LogText::new_line(LogStream stream) {
+  if (!lines_.empty()) {
+    LogLine& before = lines_.back();
+    before.counted = sizeof(LogLine) + before.text.size() + before.inks.size() * sizeof(InkFrom);
+    bytes_ += before.counted;
+  }
   lines_.push_back({stream, {}});
   line_open_ = true;
   up_ = 0;
   overwriting_ = false;
   column_ = 0;
   character_.clear();
-  if (lines_.size() <= kLogLinesMax) return;
-  ++dropped_[static_cast<size_t>(lines_.front().stream)];
-  lines_.pop_front();
+  drop_oldest();
+}
+
+void LogText::drop_oldest() {
+  const size_t lines_max = kLogLinesMax + (reads_ ? kLogLinesReadMax : 0);
+  const size_t bytes_max = kLogBytesMax + (reads_ ? kLogBytesReadMax : 0);
+  while (lines_.size() > lines_max || (bytes_ > bytes_max && lines_.size() > 1)) {
+    ++dropped_[static_cast<size_t>(lines_.front().stream)];
+    bytes_ -= lines_.front().counted;
+    lines_.pop_front();
+  }
 }
 
 // A line belongs to one stream: the other one begins a line of its own.
@@ -114,19 +154,28 @@ void LogText::open_cells() {
   overwriting_ = true;
   cells_.clear();
   column_ = 0;
-  const std::string text = line();
+  const std::string text = line().text;
+  const std::vector<InkFrom> inks = line().inks;
+  size_t next = 0;
+  Ink written;
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view before = rest;
+    const size_t at = text.size() - rest.size();
+    while (next < inks.size() && inks[next].byte <= at) written = inks[next++].ink;
     const int wide = width_of(take_code_point(rest));
-    place(before.substr(0, before.size() - rest.size()), static_cast<size_t>(wide));
+    place(before.substr(0, before.size() - rest.size()), static_cast<size_t>(wide), written);
   }
 }
 
 void LogText::close_cells() {
   if (!overwriting_) return;
-  std::string& text = line();
-  text.clear();
-  for (const std::string& cell : cells_) text += cell;
+  LogLine& to = line();
+  to.text.clear();
+  to.inks.clear();
+  for (const Place& cell : cells_) {
+    note_ink(to, cell.ink);
+    to.text += cell.text;
+  }
 }
 
 void LogText::put(char c) {
@@ -140,13 +189,15 @@ void LogText::put(char c) {
     column_ = std::min(column_ + 8 - column_ % 8, kLogLineBytesMax);
     return;
   }
-  for (int at = width_of(line()) % 8; at < 8; ++at) put_plain(' ');
+  for (int at = width_of(line().text) % 8; at < 8; ++at) put_plain(' ');
 }
 
 void LogText::put_plain(char c) {
   if (overwriting_) return overwrite(c);
-  std::string& text = line();
-  if (text.size() < kLogLineBytesMax) text += c;
+  LogLine& to = line();
+  if (to.text.size() >= kLogLineBytesMax) return;
+  note_ink(to, ink());
+  to.text += c;
 }
 
 // How wide a character is shows only with its last byte.
@@ -160,26 +211,27 @@ void LogText::end_character() {
   if (character_.empty()) return;
   std::string_view bytes = character_;
   const int wide = width_of(take_code_point(bytes));
-  place(character_, bytes.empty() ? static_cast<size_t>(wide) : 1);
+  place(character_, bytes.empty() ? static_cast<size_t>(wide) : 1, ink());
   character_.clear();
 }
 
-void LogText::place(std::string_view bytes, size_t columns) {
+void LogText::place(std::string_view bytes, size_t columns, const Ink& ink) {
+  const auto is_right_half = [this](size_t at) { return cells_[at].text.empty(); };
   if (columns == 0) {
     size_t at = std::min(column_, cells_.size());
-    while (at > 0 && cells_[at - 1].empty()) --at;
-    if (at > 0 && cells_[at - 1].size() + bytes.size() <= kCharacterBytesMax)
-      cells_[at - 1] += bytes;
+    while (at > 0 && is_right_half(at - 1)) --at;
+    if (at > 0 && cells_[at - 1].text.size() + bytes.size() <= kCharacterBytesMax)
+      cells_[at - 1].text += bytes;
     return;
   }
   if (column_ + columns > kLogLineBytesMax) return;
-  while (cells_.size() < column_ + columns) cells_.emplace_back(" ");
+  while (cells_.size() < column_ + columns) cells_.emplace_back();
   // Of what is covered by half the other half goes.
-  if (column_ > 0 && cells_[column_].empty()) cells_[column_ - 1] = " ";
+  if (column_ > 0 && is_right_half(column_)) cells_[column_ - 1].text = " ";
   const size_t after = column_ + columns;
-  if (after < cells_.size() && cells_[after].empty()) cells_[after] = " ";
-  cells_[column_] = bytes;
-  if (columns == 2) cells_[column_ + 1].clear();
+  if (after < cells_.size() && is_right_half(after)) cells_[after].text = " ";
+  cells_[column_] = {std::string(bytes), ink};
+  if (columns == 2) cells_[column_ + 1] = {"", ink};
   column_ = after;
 }
 
@@ -213,6 +265,11 @@ bool LogText::take_escape(char c) {
 }
 
 void LogText::perform_sequence(char final) {
+  if (final == 'm') {
+    Ink& changed = inks_[static_cast<size_t>(stream_)];
+    changed = changed_by(changed, sequence_);
+    return;
+  }
   size_t number = 0;
   const auto parsed =
       std::from_chars(sequence_.data(), sequence_.data() + sequence_.size(), number);
@@ -239,7 +296,7 @@ void LogText::perform_sequence(char final) {
   if (final == 'G') column_ = count - 1;
   if (final == 'K' && (!given || number == 0)) {
     const size_t keep = std::min(column_, cells_.size());
-    if (keep > 0 && keep < cells_.size() && cells_[keep].empty()) cells_[keep - 1] = " ";
+    if (keep > 0 && keep < cells_.size() && cells_[keep].text.empty()) cells_[keep - 1].text = " ";
     cells_.resize(keep);
   }
   if (final == 'K' && given && number == 2) cells_.clear();

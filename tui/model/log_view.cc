@@ -17,6 +17,12 @@ std::vector<size_t> shown_lines(const LogView& log) {
   return out;
 }
 
+// Moves sideways if what begins at that column is not wholly seen.
+void show_columns(LogView& log, size_t at, size_t width, size_t columns) {
+  if (log.wrap || (at >= log.left && at + width < log.left + columns)) return;
+  log.left = at + width < columns ? 0 : at - std::min(at, columns / 3);
+}
+
 }  // namespace
 
 bool is_shown(const LogView& log, const LogLine& line) {
@@ -39,6 +45,7 @@ size_t dropped_count(const LogView& log) {
 
 void append(LogView& log, const std::string& record_bytes) {
   const size_t before = dropped_count(log);
+  log.text.keep_for_reader(!log.follow);
   log.text.append(record_bytes);
   log.top -= std::min(log.top, dropped_count(log) - before);
 }
@@ -107,6 +114,10 @@ bool search_on(LogView& log, bool forwards, size_t rows, size_t columns) {
   const auto go_to = [&](size_t i) {
     log.top = i;
     log.follow = false;
+    const std::string& text = log.text.lines()[shown[i]].text;
+    const auto [at, length] = pattern.find(text, 0);
+    show_columns(log, static_cast<size_t>(width_of(std::string_view(text).substr(0, at))),
+                 static_cast<size_t>(width_of(std::string_view(text).substr(at, length))), columns);
     return true;
   };
   if (forwards) {

@@ -51,6 +51,8 @@ struct TextView {
   std::vector<std::string> lines;
   bool ended = false;
   Cursor cursor;
+  bool wrap = true;
+  size_t left = 0;  // columns that are scrolled away, when not wrapped
   std::string search;
 };
 
@@ -108,6 +110,7 @@ struct Model {
   bool node_days = false;
   std::map<std::string, LoadSeries> node_days_series;
   std::vector<QueuedJob> queue;
+  Time queue_asked;  // for it, last
   uint64_t queue_waiting = 0;
   Cursor queue_cursor;
   std::vector<VolumeRow> volumes;
@@ -135,6 +138,8 @@ const JobRow* details_of(const Model& model, JobId job);
 // The newest of what is known of a job.
 const JobRow* job_of(const Model& model, JobId job);
 bool any_gpus(const Model& model);
+// The array's task that the job screen is about, if it was opened on one.
+std::optional<TaskKey> shown_task(const Model& model);
 
 // Rows of the terminal that a screen's body has (all but the title and the bottom line).
 int body_rows(const Model& model);

@@ -206,19 +206,6 @@ std::optional<std::vector<TaskKey>> named_tasks(Model& model,
   return out;
 }
 
-// The newest attempt that is known of a task's rank; the first if none is.
-AttemptKey newest_of(const Model& model, AttemptKey part) {
-  for (const JobRow* from : {details_of(model, part.job), job_of(model, part.job)}) {
-    if (from == nullptr) continue;
-    for (const AttemptRow& attempt : from->attempts) {
-      const AttemptKey& key = attempt.key;
-      const bool same = key.task == part.task && key.rank == part.rank;
-      if (same) part.attempt = std::max(part.attempt, key.attempt);
-    }
-  }
-  return part;
-}
-
 void open_named_log(Model& model, const std::vector<std::string>& words,
                     std::vector<Command>& commands) {
   const auto parts = named_parts(model, words);
@@ -274,10 +261,12 @@ void run_own(Model& model, const std::vector<std::string>& words, const std::str
   if (name == "logs") open_named_log(model, words, commands);
   if (name == "unfold") unfold_named(model, words, commands);
   if (name != "cancel" && name != "rerun") return;
-  const auto named = named_tasks(model, words);
+  std::vector<std::string> keys = words;
+  const bool only_failed = name == "rerun" && std::erase(keys, "--failed") != 0;
+  const auto named = named_tasks(model, keys);
   if (!named) return;
   if (name == "cancel") ask_to_cancel(model, *named);
-  if (name == "rerun") ask_to_rerun(model, *named);
+  if (name == "rerun") ask_to_rerun(model, *named, only_failed);
 }
 
 // Of commands that both read and change, what reads.

@@ -35,6 +35,7 @@ struct HomeRow {
   uint64_t conflicts = 0;  // that stay in the change set since the volume's were changed too
   uint64_t kept = 0;       // that stay there since no path of theirs is home
   bool failed = false;     // not wholly in the store
+  std::vector<std::string> conflicting = {};  // the first few paths in conflict
   bool operator==(const HomeRow&) const = default;
 };
 
@@ -59,6 +60,7 @@ struct JobRow {
   std::map<std::string, std::string> labels = {};
   int32_t priority = 0;
   bool dev_container = false;
+  bool tty = false;
   Duration time_limit = {};
   uint32_t retries = 0;
   std::string pool = {};

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kDetailsMax = 64;  // of jobs
 constexpr size_t kTextLinesMax = 200'000;
+constexpr Duration kQueueEvery = milliseconds(250);
 
 void append_lines(TextView& text, const std::string& more) {
   size_t at = 0;
@@ -73,6 +74,7 @@ struct Update {
     for (const NodeRow& node : pushed.nodes) model.nodes[node.name] = node;
     const bool rows = pushed.whole || !pushed.jobs.empty() || !pushed.gone.empty();
     if (rows) model.list.stale = true;
+    if (rows && model.screen == Screen::kQueue) look_at_queue_again(pushed.now);
     if (pushed.whole || !pushed.gone_nodes.empty()) forget_loads(model);
     take_loads(model, pushed.loads);
     model.now = std::max(model.now, pushed.now);
@@ -141,6 +143,13 @@ struct Update {
         !is_final(model.jobs.at(model.selected).state)) {
       commands.push_back(FetchSeries{model.selected});
     }
+  }
+
+  // What is pushed tells that the queue has changed, not how. At most so often; what comes between waits for the tick.
+  void look_at_queue_again(Time now) const {
+    if (now - model.queue_asked < kQueueEvery) return;
+    model.queue_asked = now;
+    commands.push_back(FetchQueue{});
   }
 
   // While a job is open and lives, its output grows without a change of its row.
@@ -231,6 +240,11 @@ const JobRow* job_of(const Model& model, JobId job) {
   return details != nullptr && details->attempts.size() > row->second.attempts.size()
              ? details
              : &row->second;
+}
+
+std::optional<TaskKey> shown_task(const Model& model) {
+  if (!model.part || model.part->task == kNoTask || model.part->job != model.selected) return {};
+  return model.part->task_key();
 }
 
 bool any_gpus(const Model& model) {

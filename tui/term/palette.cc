@@ -34,6 +34,18 @@ constexpr std::array<Ink, kStyles> kInks{{
     {COLOR_GREEN, 149, 64},
     {COLOR_YELLOW, 215, 166},
     {COLOR_RED, 203, 160},
+    {COLOR_RED, 1, 1},  // inks of a job's output: what the terminal shows for them itself
+    {COLOR_GREEN, 2, 2},
+    {COLOR_YELLOW, 3, 3},
+    {COLOR_BLUE, 4, 4},
+    {COLOR_MAGENTA, 5, 5},
+    {COLOR_CYAN, 6, 6},
+    {COLOR_RED, 1, 1},
+    {COLOR_GREEN, 2, 2},
+    {COLOR_YELLOW, 3, 3},
+    {COLOR_BLUE, 4, 4},
+    {COLOR_MAGENTA, 5, 5},
+    {COLOR_CYAN, 6, 6},
 }};
 
 constexpr short kTitleGroundFew = COLOR_CYAN, kTitleGroundDark = 73, kTitleGroundLight = 24;
@@ -73,6 +85,12 @@ attr_t shape_of(Style style, Colours colours) {
       return A_REVERSE;
     case Style::kBad:
     case Style::kWarn:
+    case Style::kInkBoldRed:
+    case Style::kInkBoldGreen:
+    case Style::kInkBoldYellow:
+    case Style::kInkBoldBlue:
+    case Style::kInkBoldMagenta:
+    case Style::kInkBoldCyan:
       return A_BOLD;
     default:
       return A_NORMAL;

@@ -147,6 +147,14 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
         "the terminal type '" + std::string(name == nullptr ? "" : name) + "' is not known",
         "TERM=xterm devrun top"};
   }
+  if (const char* moves = ::tigetstr("cup");
+      moves == nullptr || moves == reinterpret_cast<char*>(-1)) {
+    endwin();
+    return Error{Code::kUnsupported,
+                 "a terminal of type '" + std::string(name == nullptr ? "" : name) +
+                     "' cannot show a monitor: it cannot write in a place of its own",
+                 "devrun ps --watch; or TERM=xterm devrun top, if it is one"};
+  }
   auto terminal = std::unique_ptr<Terminal>(new Terminal());
   const char* locale = std::getenv("LC_ALL");
   const bool wants_ascii =

@@ -75,6 +75,12 @@ void Canvas::paint_row(int row, Style style) {
   for (int x = 0; x < columns_; ++x) cell(row, x).style = style;
 }
 
+void Canvas::paint(int row, int column, int width, Style style) {
+  if (row < 0 || row >= rows_) return;
+  const int end = std::min(columns_, column + std::min(width, columns_));
+  for (int x = std::max(0, column); x < end; ++x) cell(row, x).style = style;
+}
+
 bool Canvas::same_row(const Canvas& other, int row) const {
   const auto begin = static_cast<size_t>(row) * static_cast<size_t>(columns_);
   return std::equal(cells_.begin() + static_cast<std::ptrdiff_t>(begin),

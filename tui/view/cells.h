@@ -27,9 +27,21 @@ enum class Style {
   kHeat2,
   kHeat3,
   kHeat4,
-  kHeat5
+  kHeat5,
+  kInkRed,  // of a job's output, from the terminal's own palette
+  kInkGreen,
+  kInkYellow,
+  kInkBlue,
+  kInkMagenta,
+  kInkCyan,
+  kInkBoldRed,
+  kInkBoldGreen,
+  kInkBoldYellow,
+  kInkBoldBlue,
+  kInkBoldMagenta,
+  kInkBoldCyan
 };
-inline constexpr size_t kStyles = static_cast<size_t>(Style::kHeat5) + 1;
+inline constexpr size_t kStyles = static_cast<size_t>(Style::kInkBoldCyan) + 1;
 // Of 0 to 100 percent.
 Style heat(uint32_t percent);
 
@@ -49,8 +61,9 @@ class Canvas {
 
   // Text from (row, column), control characters shown as ·, cut at `width` columns (with … if it was longer) and at the edge. Returns the columns used.
   int put(int row, int column, std::string_view text, Style style, int width = 1 << 20);
-  // The style of a whole row, its glyphs kept.
+  // The style of a whole row, or of a part of it, its glyphs kept.
   void paint_row(int row, Style style);
+  void paint(int row, int column, int width, Style style);
   bool same_row(const Canvas& other, int row) const;  // of the same size
   // One line for each row, without trailing blanks.
   std::string text() const;

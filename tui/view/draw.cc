@@ -26,7 +26,8 @@ std::string where(const Model& model) {
     case Screen::kJobs:
       return "jobs";
     case Screen::kJob:
-      return fmt::format("job {}", model.selected);
+      return fmt::format("job {}",
+                         to_string(shown_task(model).value_or(TaskKey{model.selected, kNoTask})));
     case Screen::kLog:
       return fmt::format("log of {}", to_string(model.log.of));
     case Screen::kNodes:
@@ -48,8 +49,10 @@ void draw_title(const Model& model, Canvas& canvas) {
   const auto connected =
       static_cast<size_t>(std::count_if(model.nodes.begin(), model.nodes.end(),
                                         [](const auto& entry) { return entry.second.connected; }));
+  const size_t unreachable = count_jobs(model, JobState::kUnreachable);
   std::string right =
-      fmt::format("{} running  {} queued  {}/{} nodes ", count_jobs(model, JobState::kRunning),
+      fmt::format("{} running  {}{} queued  {}/{} nodes ", count_jobs(model, JobState::kRunning),
+                  unreachable == 0 ? "" : fmt::format("{} unreachable  ", unreachable),
                   count_jobs(model, JobState::kQueued), connected, model.nodes.size());
   Style style = Style::kTitle;
   if (!model.connected) {
@@ -65,8 +68,10 @@ std::string keys_of(const Model& model) {
   switch (model.screen) {
     case Screen::kJobs:
       if (!model.marked.empty()) {
-        return fmt::format(" {} marked  x cancel  r rerun  Esc unmark  ? help  q quit",
-                           model.marked.size());
+        const size_t hidden = hidden_marks(model);
+        return fmt::format(" {} marked{}  x cancel  r rerun  Esc unmark  ? help  q quit",
+                           model.marked.size(),
+                           hidden == 0 ? "" : fmt::format(", {} hidden by the filter", hidden));
       }
       if (!model.filter.empty()) {
         return fmt::format(
@@ -94,7 +99,7 @@ std::string keys_of(const Model& model) {
     case Screen::kSnapshots:
       return " d diff  Space mark  y copy  Esc back  ? help  q quit";
     case Screen::kText:
-      return " / search  Esc back  ? help  q quit";
+      return " / search  w wrap  Esc back  ? help  q quit";
   }
   return "";
 }
@@ -161,7 +166,7 @@ Canvas draw(const Model& model) {
 void draw_help(const Model& model, Canvas& canvas) {
   for (int row = 1; row + 1 < canvas.rows(); ++row)
     canvas.put(row, 0, std::string(static_cast<size_t>(canvas.columns()), ' '), Style::kPlain);
-  const std::vector<KeyHelp> all = key_help(model.screen);
+  const std::vector<KeyHelp> all = help_on_screen(model);
   const int room = static_cast<int>(help_rows(model));
   const size_t last = all.size() - std::min(all.size(), help_rows(model));
   const size_t top = std::min(model.help_top, last);
@@ -170,9 +175,27 @@ void draw_help(const Model& model, Canvas& canvas) {
   for (size_t i = top; i < all.size() && row < room + 2; ++i) {
     ++row;
     canvas.put(row, 4, all[i].keys, Style::kBold, 17);
-    canvas.put(row, 22, all[i].does, Style::kPlain);
+    canvas.put(row, kHelpColumn, all[i].does, Style::kPlain);
   }
   canvas.put(std::min(row + 2, canvas.rows() - 2), 2, "Any key closes this.", Style::kDim);
+}
+
+std::string without_left(std::string_view text, size_t left) {
+  size_t gone = 0;
+  while (!text.empty() && gone < left) gone += static_cast<size_t>(take_glyph(text).width);
+  return std::string(gone - std::min(gone, left), ' ') + std::string(text);
+}
+
+std::string cut(std::string_view text, int columns) {
+  if (width_of(text) <= columns) return std::string(text);
+  std::string out;
+  for (int used = 0; !text.empty();) {
+    const Glyph glyph = take_glyph(text);
+    used += glyph.width;
+    if (used >= columns) break;
+    out += glyph.text;
+  }
+  return columns > 0 ? out + "…" : "";
 }
 
 Style style_of(JobState state) {
@@ -232,6 +255,11 @@ std::string gpu_text(const JobLoad& load) {
 void put_searched(Canvas& canvas, int row, int column, const std::string& text, Style style,
                   const Pattern& search) {
   canvas.put(row, column, text, style);
+  mark_found(canvas, row, column, text, search);
+}
+
+void mark_found(Canvas& canvas, int row, int column, const std::string& text,
+                const Pattern& search) {
   if (search.empty()) return;
   for (size_t from = 0; from < text.size();) {
     const auto [at, length] = search.find(text, from);

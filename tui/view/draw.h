@@ -25,6 +25,14 @@ void draw_help(const Model& model, Canvas& canvas);
 // A line of text with what was searched for marked.
 void put_searched(Canvas& canvas, int row, int column, const std::string& text, Style style,
                   const Pattern& search);
+// What was searched for, in a line that is there already.
+void mark_found(Canvas& canvas, int row, int column, const std::string& text,
+                const Pattern& search);
+
+// From a column on; what would be half of a wide character is a blank.
+std::string without_left(std::string_view text, size_t left);
+// Its first columns, the last of them `…` if there are more.
+std::string cut(std::string_view text, int columns);
 
 Style style_of(JobState state);
 std::string age(Time since, Time now);  // "42s", "3m05s"; empty if not known

@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
 #include "common/base/units.h"
 #include "tui/view/draw.h"
@@ -18,23 +20,18 @@ constexpr int kSparkWidth = 60;
 class Lines {
  public:
   Lines(Canvas& canvas, size_t top) : canvas_(canvas), row_(2 - static_cast<int>(top)) {}
+  // As many rows as it takes: nowhere else can it be read whole.
   void field(std::string_view name, std::string_view value, Style style = Style::kPlain) {
     if (value.empty()) return;
-    if (shown()) {
-      canvas_.put(row_, 2, name, Style::kDim);
-      canvas_.put(row_, 14, value, style);
-    }
-    ++row_;
+    if (shown()) canvas_.put(row_, 2, name, Style::kDim);
+    wrapped(value, 14, 14, style);
   }
   void head(std::string_view text) {
     ++row_;
     if (shown()) canvas_.put(row_, 2, text, Style::kBold);
     ++row_;
   }
-  void line(std::string_view text, Style style) {
-    if (shown()) canvas_.put(row_, 4, text, style);
-    ++row_;
-  }
+  void line(std::string_view text, Style style) { wrapped(text, 4, 8, style); }
   void spark(std::string_view name, const std::vector<uint8_t>& percents, std::string_view words) {
     if (shown()) {
       const int width = std::clamp(canvas_.columns() - 44, 8, kSparkWidth);
@@ -47,6 +44,23 @@ class Lines {
 
  private:
   bool shown() const { return row_ >= 1 && row_ + 1 < canvas_.rows(); }
+  // Between words where they are not too long for that; further rows begin at `further`.
+  void wrapped(std::string_view text, int column, int further, Style style) {
+    for (bool first = true; first || !text.empty(); first = false) {
+      const int at = first ? column : further;
+      std::string_view after = text;
+      std::string_view row =
+          take_row(after, static_cast<size_t>(std::max(8, canvas_.columns() - at)));
+      const size_t blank = after.empty() ? std::string_view::npos : row.rfind(' ');
+      if (blank != std::string_view::npos && blank > row.size() / 2) {
+        row = row.substr(0, blank);
+        after = text.substr(blank + 1);
+      }
+      if (shown()) canvas_.put(row_, at, row, style);
+      ++row_;
+      text = after;
+    }
+  }
 
   Canvas& canvas_;
   int row_;
@@ -67,6 +81,17 @@ std::string request(const JobRow& job) {
   if (job.retries != 0)
     out += fmt::format(", {} {}", job.retries, job.retries == 1 ? "retry" : "retries");
   return out;
+}
+
+// "12:30:05Z", with the day if that was another.
+std::string when_text(Time at, Time now) {
+  constexpr int64_t kDayUs = 86'400LL * 1'000'000;
+  const auto seconds = static_cast<std::time_t>(at.us / 1'000'000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const char* format = at.us / kDayUs == now.us / kDayUs ? "%H:%M:%SZ" : "%Y-%m-%d %H:%M:%SZ";
+  return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }
 
 void stage(Lines& lines, std::string_view name, Time at, Time from) {
@@ -112,6 +137,22 @@ std::string environment(const JobRow& job, const JobRow* details) {
                      fmt::join(names, " "));
 }
 
+// When it began, how long it has run or ran, and how long it may.
+std::string ran_text(const JobRow& job, Time now) {
+  const Timeline& at = job.timeline;
+  if (at.started.us == 0) return "";
+  if (is_final(job.state)) {
+    return at.ended.us == 0
+               ? ""
+               : fmt::format("{}, for {}", when_text(at.started, now), age(at.started, at.ended));
+  }
+  std::string out = fmt::format("{}, for {} now", when_text(at.started, now), age(at.started, now));
+  if (job.time_limit.us == 0 || job.tasks != 0 || job.state == JobState::kQueued) return out;
+  const Time limit = at.started + job.time_limit;
+  return out + (limit > now ? fmt::format(", at most {} more", age(now, limit))
+                            : ", and past its time limit");
+}
+
 std::string used_by(const Model& model, const AttemptRow& attempt) {
   const auto load = model.attempt_loads.find(attempt.key);
   if (load != model.attempt_loads.end() && !is_final(attempt.state)) {
@@ -125,9 +166,10 @@ std::string used_by(const Model& model, const AttemptRow& attempt) {
                      format_size(attempt.usage.memory_peak_bytes));
 }
 
-void draw_attempts(const Model& model, Lines& lines, const std::vector<AttemptRow>& attempts) {
+void draw_attempts(const Model& model, Lines& lines, const std::vector<AttemptRow>& attempts,
+                   std::string_view head) {
   if (attempts.empty()) return;
-  lines.head("Attempts");
+  lines.head(head);
   for (const AttemptRow& attempt : attempts) {
     const std::string gpus =
         attempt.gpus.empty() ? "" : fmt::format("GPU {}  ", fmt::join(attempt.gpus, ","));
@@ -139,9 +181,23 @@ void draw_attempts(const Model& model, Lines& lines, const std::vector<AttemptRo
   }
 }
 
-void draw_usage(const Model& model, Lines& lines, JobId job) {
+// Beside the series, what is used at this moment is known to the byte.
+std::string memory_text(const Model& model, JobId job, uint32_t last_mib, uint32_t most_mib) {
+  const auto load = model.job_loads.find(job);
+  const int64_t now =
+      load == model.job_loads.end() ? int64_t{last_mib} << 20 : load->second.memory_bytes;
+  return fmt::format("{}, {} at most", format_size(now),
+                     format_size(std::max(now, int64_t{most_mib} << 20)));
+}
+
+void draw_usage(const Model& model, Lines& lines, const JobRow& row) {
+  const JobId job = row.id;
   if (!model.series || model.series->job != job || model.series->series.points.empty()) return;
   const LoadSeries& series = model.series->series;
+  // Of what the job asked for, as far as it asked: little of that is a low line.
+  const auto asked = [&](int64_t per_node) {
+    return static_cast<uint32_t>(std::clamp<int64_t>(per_node * row.ranks, 0, UINT32_MAX));
+  };
   std::vector<uint32_t> cpu, memory, io;
   std::vector<uint8_t> gpu;
   for (const Load& point : series.points) {
@@ -152,12 +208,11 @@ void draw_usage(const Model& model, Lines& lines, JobId job) {
   }
   const Load& last = series.points.back();
   lines.head(fmt::format("Used over time, a point is {}", format_duration({series.step_us})));
-  lines.spark("CPU", scaled(cpu),
+  lines.spark("CPU", scaled(cpu, asked(row.per_node.cpu_milli)),
               fmt::format("{} cores, {} at most", cores_text(last.cpu_milli),
                           cores_text(*std::ranges::max_element(cpu))));
-  lines.spark("memory", scaled(memory),
-              fmt::format("{}, {} at most", format_size(int64_t{last.memory_mib} << 20),
-                          format_size(int64_t{*std::ranges::max_element(memory)} << 20)));
+  lines.spark("memory", scaled(memory, asked(row.per_node.memory_bytes >> 20)),
+              memory_text(model, job, last.memory_mib, *std::ranges::max_element(memory)));
   if (series.has_gpus) lines.spark("GPU", gpu, fmt::format("{}%", last.gpu_percent));
   if (*std::ranges::max_element(io) != 0) {
     lines.spark("disk", scaled(io), format_size(int64_t{last.io_kib_s} << 10) + "/s");
@@ -176,12 +231,38 @@ std::string home_text(const JobRow& job) {
   return fmt::format("{}", fmt::join(out, ", "));
 }
 
+// Which files somebody has to decide about, and how.
+void draw_conflicts(Lines& lines, const JobRow& job) {
+  const HomeRow& home = job.home;
+  if (home.conflicts == 0) return;
+  std::string files = fmt::format("{}", fmt::join(home.conflicting, " "));
+  if (home.conflicting.size() < home.conflicts)
+    files += fmt::format("{}and {} more", files.empty() ? "" : " ",
+                         home.conflicts - home.conflicting.size());
+  lines.field("in conflict", files, Style::kWarn);
+  lines.field(
+      "",
+      fmt::format("devrun apply --beside {} takes them home next to the volume's, --over in "
+                  "place of those",
+                  job.id),
+      Style::kDim);
+}
+
 std::string labels_text(const JobRow& job) {
   std::vector<std::string> out;
   for (const auto& [key, value] : job.labels) {
     out.push_back(value.empty() ? key : fmt::format("{}={}", key, value));
   }
   return fmt::format("{}", fmt::join(out, " "));
+}
+
+// A task that was selected, before what it has from its array.
+void draw_task(const Model& model, Lines& lines, std::vector<AttemptRow> attempts,
+               const TaskKey& task) {
+  std::erase_if(attempts, [&](const AttemptRow& one) { return one.key.task_key() != task; });
+  lines.field("task", fmt::format("{}, of the array below", to_string(task)), Style::kBold);
+  draw_attempts(model, lines, attempts, fmt::format("Attempts of {}", to_string(task)));
+  lines.head(fmt::format("Array {}", task.job));
 }
 
 std::string waits_text(const Model& model, const JobRow* details) {
@@ -204,6 +285,8 @@ void draw_job(const Model& model, Canvas& canvas) {
   const JobRow& job = *found;
   const JobRow* details = details_of(model, job.id);
   Lines lines(canvas, model.job_top);
+  const std::optional<TaskKey> of_task = shown_task(model);
+  if (of_task) draw_task(model, lines, attempts_of(job, details), *of_task);
   lines.field("state", state_name(job.state), style_of(job.state));
   lines.field("why", job.reason);
   if (!is_final(job.state) && !job.reason.empty()) lines.field("queue", waits_text(model, details));
@@ -226,10 +309,17 @@ void draw_job(const Model& model, Canvas& canvas) {
   }
   lines.field("results", home_text(job),
               job.home.conflicts != 0 || job.home.failed ? Style::kWarn : Style::kPlain);
-  lines.field("submitted", age(job.timeline.submitted, model.now) + " ago");
+  draw_conflicts(lines, details != nullptr ? *details : job);
+  lines.field("submitted", fmt::format("{}, {} ago", when_text(job.timeline.submitted, model.now),
+                                       age(job.timeline.submitted, model.now)));
+  lines.field("started", ran_text(job, model.now));
+  if (is_final(job.state) && job.timeline.ended.us != 0) {
+    lines.field("ended", fmt::format("{}, {} ago", when_text(job.timeline.ended, model.now),
+                                     age(job.timeline.ended, model.now)));
+  }
   lines.field("environment", environment(job, details));
-  draw_usage(model, lines, job.id);
-  draw_attempts(model, lines, attempts_of(job, details));
+  draw_usage(model, lines, job);
+  if (!of_task) draw_attempts(model, lines, attempts_of(job, details), "Attempts");
   draw_timeline(lines, job.timeline);
 }
 

@@ -24,16 +24,21 @@ std::string title(const JobRow& job) {
   return out + (says_name ? job.command : fmt::format("{}: {}", job.name, job.command));
 }
 
-// The last column answers: why it waits, how it ended, or what runs.
-std::string answer(const JobRow& job) {
-  if (!job.reason.empty() && !is_final(job.state) && job.state != JobState::kRunning)
-    return job.reason;
-  if (is_final(job.state) && job.state != JobState::kSucceeded) {
-    const std::string why =
-        job.ending.reason.empty() ? fmt::format("exit {}", job.ending.status) : job.ending.reason;
-    return fmt::format("{}  ({})", title(job), why);
-  }
-  return title(job);
+// Why it waits, or how it failed; empty: that is no question.
+std::string why_of(const JobRow& job) {
+  if (!is_final(job.state)) return job.state == JobState::kRunning ? "" : job.reason;
+  if (job.state == JobState::kSucceeded) return "";
+  return job.ending.reason.empty() ? fmt::format("exit {}", job.ending.status) : job.ending.reason;
+}
+
+// The last column: what runs, and beside it why it does not. Where there is no room for both, each has a part of it.
+std::string answer(const JobRow& job, int width) {
+  const std::string what = title(job);
+  std::string why = why_of(job);
+  if (why.empty()) return what;
+  why = fmt::format("  ({})", why);
+  const int least = width * 2 / 5;
+  return cut(what, std::max(least, width - width_of(why))) + why;
 }
 
 std::string job_name(const JobRow& job) {
@@ -71,12 +76,21 @@ Shown gpu_cell(const JobLoad* load, int32_t asked, bool runs, Style plain) {
   return {asked > 0 ? fmt::format("{}{}", asked, runs ? "" : " wanted") : "", plain};
 }
 
-Shown cell_of(const Model& model, const JobRow& job, SortBy by) {
+// How long ago, to one unit: a list of thousands is not drawn anew for a second.
+std::string rough_age(Time since, Time now) {
+  const int64_t seconds = std::max<int64_t>(0, (now - since).us) / 1'000'000;
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return fmt::format("{}m", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{}h", seconds / 3600);
+  return fmt::format("{}d", seconds / 86'400);
+}
+
+Shown cell_of(const Model& model, const JobRow& job, const Column& column, int width) {
   const Style plain = is_final(job.state) ? Style::kDim : Style::kPlain;
   const auto found = model.job_loads.find(job.id);
   const bool runs = !is_final(job.state) && job.state != JobState::kQueued;
   const JobLoad* load = runs && found != model.job_loads.end() ? &found->second : nullptr;
-  switch (by) {
+  switch (column.by) {
     case SortBy::kJob:
       return {job_name(job), plain};
     case SortBy::kState:
@@ -99,10 +113,12 @@ Shown cell_of(const Model& model, const JobRow& job, SortBy by) {
       return {home_text(job.home),
               job.home.conflicts != 0 || job.home.failed ? Style::kWarn : plain};
     case SortBy::kAge:
+      return {rough_age(job.timeline.submitted, model.now), plain};
     case SortBy::kCommand:
       break;
   }
-  return {answer(job), job.progress.failed != 0 && !is_final(job.state) ? Style::kWarn : plain};
+  return {answer(job, width),
+          job.progress.failed != 0 && !is_final(job.state) ? Style::kWarn : plain};
 }
 
 // A task or rank that is folded out; under the columns of its job.
@@ -163,11 +179,14 @@ void draw_row(const Model& model, Canvas& canvas, int row, const ListLine& line,
                        : unfolded                        ? "▾"
                                                          : "▸";
     canvas.put(row, 0, sign, Style::kBusy);
+    // Somebody has to decide about these files, whether or not there is room for the column that counts them.
+    if (job->second.home.conflicts != 0 || job->second.home.failed)
+      canvas.put(row, 1, "!", Style::kWarn);
   }
   for (const Column& column : columns) {
+    const int width = column.width == 0 ? canvas.columns() - column.at : column.width - 1;
     const Shown shown = part != nullptr ? cell_of_part(model, *part, column.by)
-                                        : cell_of(model, job->second, column.by);
-    const int width = column.width == 0 ? canvas.columns() : column.width - 1;
+                                        : cell_of(model, job->second, column, width);
     canvas.put(row, column.at, shown.text, shown.style, width);
   }
   if (line.job == model.selected && line.part == model.part) {
@@ -179,7 +198,7 @@ void draw_heads(const Model& model, Canvas& canvas, const std::vector<Column>& c
   canvas.paint_row(1, Style::kHead);
   for (const Column& column : columns) {
     std::string head(column.title);
-    if (column.by == model.list.sort) head += model.list.reversed ? "↑" : "↓";
+    if (column.by == model.list.sort) head += model.list.reversed != goes_up(column.by) ? "↑" : "↓";
     canvas.put(1, column.at, head, Style::kHead,
                column.width == 0 ? canvas.columns() : column.width);
   }

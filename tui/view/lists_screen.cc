@@ -13,26 +13,29 @@ namespace {
 
 struct Field {
   std::string text;
-  int width = 0;  // with the blank after it; 0: what is left
+  int width =
+      0;  // with the blank after it; 0: what is left if it is the last, else there is no such column
   Style style = Style::kPlain;
 };
 
 void put_fields(Canvas& canvas, int row, const std::vector<Field>& fields) {
   int x = 2;
   for (const Field& field : fields) {
-    canvas.put(row, x, field.text, field.style,
-               field.width == 0 ? canvas.columns() : field.width - 1);
+    if (field.width != 0) canvas.put(row, x, field.text, field.style, field.width - 1);
     x += field.width;
   }
+  if (!fields.empty() && fields.back().width == 0)
+    canvas.put(row, x, fields.back().text, fields.back().style);
 }
 
 void put_heads(Canvas& canvas, const std::vector<std::pair<std::string_view, int>>& heads) {
   canvas.paint_row(1, Style::kHead);
   int x = 2;
   for (const auto& [text, width] : heads) {
-    canvas.put(1, x, text, Style::kHead);
+    if (width != 0) canvas.put(1, x, text, Style::kHead);
     x += width;
   }
+  canvas.put(1, x, heads.back().first, Style::kHead);
 }
 
 // Rows of a list from its cursor's top on.
@@ -51,23 +54,57 @@ std::string when(Time at, Time now) {
 
 }  // namespace
 
+namespace {
+
+// What a list of the queue has room for; the reason has the rest.
+struct QueueWidths {
+  int user, priority, name;
+};
+QueueWidths queue_widths(int columns) {
+  if (columns >= 130) return {10, 6, 26};
+  if (columns >= 100) return {10, 6, 16};
+  return {0, 0, 13};
+}
+
+std::string starts_text(const QueuedJob& one, Time now) {
+  if (one.expected_start.us != 0) return "in " + age(now, one.expected_start);
+  return one.never ? "never" : "?";
+}
+
+// The name, and where there is room for it, what the job runs.
+std::string queued_name(const JobRow& job, int width) {
+  if (job.command.starts_with(job.name) && width_of(job.command) < width) return job.command;
+  return job.name.empty() ? job.command : job.name;
+}
+
+}  // namespace
+
 void draw_queue(const Model& model, Canvas& canvas) {
-  put_heads(canvas, {{"PLACE", 7}, {"JOB", 9}, {"USER", 10}, {"STARTS", 11}, {"WHY IT WAITS", 0}});
+  const QueueWidths widths = queue_widths(canvas.columns());
+  put_heads(canvas, {{"PLACE", 6},
+                     {"JOB", 8},
+                     {"NAME", widths.name},
+                     {"USER", widths.user},
+                     {"PRIO", widths.priority},
+                     {"WAITED", 8},
+                     {"STARTS", 10},
+                     {"WHY IT WAITS", 0}});
   put_rows(canvas, model.queue, model.queue_cursor, [&](int row, const QueuedJob& one) {
     const auto job = model.jobs.find(one.job);
+    const bool known = job != model.jobs.end();
     const std::string place = one.place == 0 ? "-" : fmt::format("{}", one.place);
     if (one.job == 0) {
-      put_fields(canvas, row, {{place, 7, Style::kDim}, {"another user's", 0, Style::kDim}});
+      put_fields(canvas, row, {{place, 6, Style::kDim}, {"another user's", 0, Style::kDim}});
       return;
     }
-    std::string starts = "?";
-    if (one.never) starts = "never";
-    if (one.expected_start.us != 0) starts = "in " + age(model.now, one.expected_start);
     put_fields(canvas, row,
-               {{place, 7},
-                {fmt::format("{}", one.job), 9},
-                {job == model.jobs.end() ? "" : job->second.user, 10},
-                {starts, 11, one.never ? Style::kBad : Style::kPlain},
+               {{place, 6},
+                {fmt::format("{}", one.job), 8},
+                {known ? queued_name(job->second, widths.name) : "", widths.name},
+                {known ? job->second.user : "", widths.user},
+                {fmt::format("{}", one.priority), widths.priority},
+                {known ? age(job->second.timeline.submitted, model.now) : "", 8},
+                {starts_text(one, model.now), 10, one.never ? Style::kBad : Style::kPlain},
                 {one.reason, 0}});
   });
   if (model.queue.empty()) canvas.put(3, 2, "Nothing waits.", Style::kDim);
@@ -137,8 +174,9 @@ void draw_snapshots(const Model& model, Canvas& canvas) {
 void draw_text(const Model& model, Canvas& canvas) {
   const TextView& text = model.text;
   const Pattern search(text.search);
+  const auto columns = static_cast<size_t>(std::max(1, canvas.columns() - 1));
   int row = 1;
-  for (size_t i = text.cursor.top; i < text.lines.size() && row + 1 < canvas.rows(); ++i, ++row) {
+  for (size_t i = text.cursor.top; i < text.lines.size() && row + 1 < canvas.rows(); ++i) {
     std::string line = text.lines[i];
     if (line.ends_with('\n')) line.pop_back();
     for (size_t tab = line.find('\t'); tab != std::string::npos; tab = line.find('\t')) {
@@ -148,7 +186,14 @@ void draw_text(const Model& model, Canvas& canvas) {
     if (line.starts_with("A ") || line.starts_with("+")) style = Style::kGood;
     if (line.starts_with("D ") || line.starts_with("-")) style = Style::kBad;
     if (line.starts_with("M ")) style = Style::kBusy;
-    put_searched(canvas, row, 1, line, style, search);
+    if (!text.wrap) {
+      put_searched(canvas, row++, 1, without_left(line, text.left), style, search);
+      continue;
+    }
+    std::string_view rest = line;
+    do {
+      put_searched(canvas, row++, 1, std::string(take_row(rest, columns)), style, search);
+    } while (!rest.empty() && row + 1 < canvas.rows());
   }
   if (text.lines.empty()) canvas.put(2, 2, text.ended ? "Nothing." : "…", Style::kDim);
 }

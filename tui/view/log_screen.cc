@@ -9,11 +9,35 @@ namespace devrun::tui {
 
 namespace {
 
-// From a column on; what would be half of a wide character is a blank.
-std::string without_left(std::string_view text, size_t left) {
-  size_t gone = 0;
-  while (!text.empty() && gone < left) gone += static_cast<size_t>(take_glyph(text).width);
-  return std::string(gone - std::min(gone, left), ' ') + std::string(text);
+// Black is hard to see on most grounds, and white is what plain text is.
+Style style_of(const Ink& ink, Style plain) {
+  if (ink.reversed) return Style::kSelected;
+  const int index = (ink.colour + 7) % 8;  // from black, of which has a colour
+  const bool bright = ink.colour > 8;
+  if (ink.colour == 0) return ink.bold ? Style::kBold : ink.dim ? Style::kDim : plain;
+  if (index == 0) return Style::kDim;
+  if (index == 7) return bright || ink.bold ? Style::kBold : ink.dim ? Style::kDim : Style::kPlain;
+  const Style first = bright || ink.bold ? Style::kInkBoldRed : Style::kInkRed;
+  return static_cast<Style>(static_cast<int>(first) + index - 1);
+}
+
+// The inks of a part of a line that is on the canvas already, its first byte `left` columns before column 0.
+void paint_inks(Canvas& canvas, int row, const LogLine& line, std::string_view part, size_t left,
+                Style plain) {
+  const auto begin = static_cast<size_t>(part.data() - line.text.data());
+  const size_t end = begin + part.size();
+  int column = -static_cast<int>(left);
+  for (size_t i = 0; i < line.inks.size() && column < canvas.columns(); ++i) {
+    const size_t from = std::clamp<size_t>(line.inks[i].byte, begin, end);
+    const size_t next = i + 1 < line.inks.size() ? line.inks[i + 1].byte : end;
+    const size_t to = std::clamp(next, from, end);
+    const std::string_view text = line.text;
+    if (i == 0) column += width_of(text.substr(begin, from - begin));
+    const int wide = width_of(text.substr(from, to - from));
+    const int x = std::max(0, column);
+    canvas.paint(row, x, column + wide - x, style_of(line.inks[i].ink, plain));
+    column += wide;
+  }
 }
 
 std::string place_of(const Model& model) {
@@ -27,8 +51,9 @@ std::string place_of(const Model& model) {
   if (log.shown != LogShown::kAll) out = log.shown == LogShown::kOut ? "stdout, " : "stderr, ";
   if (log.follow) return out + (log.ended ? "ended" : "following");
   const size_t dropped = dropped_count(log);  // the first lines keep their numbers
-  return out + fmt::format("line {} of {}{}", dropped + top + 1, dropped + count,
-                           log.ended ? ", ended" : "");
+  return out + fmt::format("line {} of {}{}{}", dropped + top + 1, dropped + count,
+                           log.ended ? ", ended" : "",
+                           dropped != 0 && top == 0 ? ", the oldest here" : "");
 }
 
 }  // namespace
@@ -53,12 +78,19 @@ void draw_log(const Model& model, Canvas& canvas) {
     if (lines[i].stream == LogStream::kMark) style = Style::kDim;
     std::string_view text = lines[i].text;
     if (!log.wrap) {
-      if (row < last) put_searched(canvas, row++, 0, without_left(text, log.left), style, search);
+      if (row >= last) break;
+      const std::string seen = without_left(text, log.left);
+      canvas.put(row, 0, seen, style);
+      paint_inks(canvas, row, lines[i], text, log.left, style);
+      mark_found(canvas, row++, 0, seen, search);
       continue;
     }
     do {
       if (row >= last) break;
-      put_searched(canvas, row++, 0, std::string(take_row(text, columns)), style, search);
+      const std::string_view part = take_row(text, columns);
+      canvas.put(row, 0, part, style);
+      paint_inks(canvas, row, lines[i], part, 0, style);
+      mark_found(canvas, row++, 0, std::string(part), search);
     } while (!text.empty());
   }
   if (lines.empty() && log.failure.empty()) {

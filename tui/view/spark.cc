@@ -35,8 +35,8 @@ int put_bar(Canvas& canvas, int row, int column, uint32_t percent, int width) {
   return width;
 }
 
-std::vector<uint8_t> scaled(const std::vector<uint32_t>& values) {
-  const uint32_t most = values.empty() ? 0 : *std::ranges::max_element(values);
+std::vector<uint8_t> scaled(const std::vector<uint32_t>& values, uint32_t whole) {
+  const uint32_t most = values.empty() ? whole : std::max(whole, *std::ranges::max_element(values));
   std::vector<uint8_t> out;
   for (const uint32_t value : values) {
     out.push_back(most == 0 ? uint8_t{0} : static_cast<uint8_t>(uint64_t{value} * 100 / most));

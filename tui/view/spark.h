@@ -16,7 +16,7 @@ std::string_view bar_of(uint32_t percent);
 int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& percents, int width);
 // A share as a bar of that many cells: ███▌ as far as eighths can tell.
 int put_bar(Canvas& canvas, int row, int column, uint32_t percent, int width);
-// Of each value its part of the largest, in percent; all 0 of none.
-std::vector<uint8_t> scaled(const std::vector<uint32_t>& values);
+// Of each value its part of `whole`, or of the largest if that is more, in percent; all 0 of none.
+std::vector<uint8_t> scaled(const std::vector<uint32_t>& values, uint32_t whole = 0);
 
 }  // namespace devrun::tui

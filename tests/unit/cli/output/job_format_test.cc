@@ -47,7 +47,7 @@ TEST(JobFormat, WrongOnesAreSaid) {
 TEST(JobsText, IsPaintedOnlyWhereAsked) {
   const JobList jobs{{sample()}, false};
   EXPECT_EQ(jobs_text(jobs, kNow).find('\x1b'), std::string::npos);
-  const std::string painted = jobs_text(jobs, kNow, true);
+  const std::string painted = jobs_text(jobs, kNow, {.colours = true});
   EXPECT_NE(painted.find("\x1b[31mFAILED\x1b[0m"), std::string::npos) << painted;
 }
 

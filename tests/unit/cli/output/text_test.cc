@@ -7,6 +7,7 @@
 #include "cli/output/job_text.h"
 #include "cli/output/line_prefixer.h"
 #include "cli/output/table.h"
+#include "common/base/text_width.h"
 
 namespace devrun::cli {
 namespace {
@@ -56,6 +57,30 @@ TEST(Text, ListOfJobs) {
             "7    -      QUEUED  -       -      -     1m05s ago  bob     sh -c 'a b'\n"
             "42   train  FAILED  137     node1  5.0s  1m05s ago  ada     python train.py --note "
             "'it'\\''s good'\n");
+}
+
+TEST(Text, TheListFitsTheTerminalAndSaysWhyJobsWait) {
+  JobRecord waiting = sample_job();
+  waiting.job = 7;
+  waiting.state = JobState::kQueued;
+  waiting.ending.reset();
+  waiting.attempts.clear();
+  waiting.spec.program.argv = {"python", "big.py"};
+  waiting.reason = "needs 64 cores on one node: the largest has 2";
+  const JobList jobs{{waiting, sample_job()}, false};
+  EXPECT_NE(jobs_text(jobs, kNow)
+                .find("python big.py  (needs 64 cores on one node: the largest has 2)\n"),
+            std::string::npos);
+  for (const size_t columns : {60U, 80U, 100U, 200U}) {
+    const std::string text = jobs_text(jobs, kNow, {.colours = false, .columns = columns});
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = text.find('\n', at);
+      EXPECT_LE(width_of(std::string_view(text).substr(at, end - at)), static_cast<int>(columns));
+      at = end + 1;
+    }
+    EXPECT_NE(text.find("python big.py"), std::string::npos) << text;
+    EXPECT_EQ(text.find("VOLUME") != std::string::npos, columns >= 100) << text;
+  }
 }
 
 JobRecord sample_array() {

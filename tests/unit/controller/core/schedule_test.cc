@@ -95,6 +95,45 @@ TEST(Reservation, AGangStartsWhenItWasSaidAndBackfillDoesNotDelayIt) {
   EXPECT_EQ(world.of(unlimited), JobState::kStarting);
 }
 
+// Two halves of a node, taken for an hour and for half a minute more, and a job that waits for some of it.
+struct Waits {
+  World world;
+  Time begun;
+  JobId job = 0;
+
+  explicit Waits(int64_t cores) {
+    world.sync(world.hello("n1", 4));
+    begun = world.now;
+    JobSpec runs = simple_job(2);
+    for (const Duration limit : {kHour, kHour + seconds(30)}) {
+      runs.time_limit = limit;
+      world.submit(runs);
+    }
+    job = world.submit(simple_job(cores));
+  }
+  // What is told of its start then.
+  Time start_seen_at(Time then) {
+    world.now = then;
+    world.put(Tick{});
+    return foresee(world.state, world.state.jobs.at(job), world.now).start;
+  }
+};
+
+TEST(Reservation, TheStartThatIsToldDoesNotSlideUntilSomethingIsOverdue) {
+  Waits half(2);
+  const Time first = half.start_seen_at(half.begun);
+  EXPECT_GE(first, half.begun + kHour);
+  EXPECT_EQ(half.start_seen_at(half.begun + seconds(3600 - 20)), first)
+      << "the same half a minute ahead as an hour ahead";
+  EXPECT_EQ(half.start_seen_at(half.begun + seconds(3600 + 20)), first + seconds(30))
+      << "the first is overdue: the second ends before it";
+  Waits whole(4);
+  EXPECT_EQ(whole.start_seen_at(whole.begun), first + seconds(30));
+  EXPECT_EQ(whole.start_seen_at(whole.begun + seconds(3600 + 20)),
+            whole.begun + seconds(3600 + 20 + 60))
+      << "it needs what is overdue, too";
+}
+
 TEST(Reservation, WhoeverComesAheadOfItDoesNotWaitForIt) {
   World world;
   world.sync(world.hello("n1", 2));

@@ -40,6 +40,47 @@ TEST(LogText, EscapeSequencesVanishAndControlsShow) {
   EXPECT_EQ(lines_of(log), "1:red     x^A\n");
 }
 
+std::string inks_of(const LogLine& line) {
+  std::string out;
+  for (const InkFrom& from : line.inks) {
+    const Ink& ink = from.ink;
+    out += std::to_string(from.byte) + "=" + std::to_string(ink.colour) + (ink.bold ? "b" : "") +
+           (ink.dim ? "d" : "") + (ink.reversed ? "r" : "") + " ";
+  }
+  return out;
+}
+
+TEST(LogText, ColoursAreKeptAndNoOtherSequence) {
+  LogText log;
+  log.append(
+      record(1, "a\x1b[31mred\x1b[0m \x1b[1;92mgood\x1b[22;39m.\x1b[2mdim\x1b[7mrev\x1b[m\n"));
+  EXPECT_EQ(lines_of(log), "1:ared good.dimrev\n");
+  EXPECT_EQ(inks_of(log.lines()[0]), "1=2 4=0 5=11b 9=0 10=0d 13=0dr ");
+  log.append(
+      record(1, "\x1b[38;5;196mof 256\x1b[38;2;20;20;250m true\x1b[48;5;3m ground\x1b[0m.\n"));
+  EXPECT_EQ(inks_of(log.lines()[1]), "0=2 6=5 11=5r 18=0 ");
+  log.append(record(1, "\x1b[?25l\x1b[>4;2m\x1b[31;!mplain\x1b]0;title\a\x1b[2J\n"));
+  EXPECT_EQ(lines_of(log).substr(lines_of(log).rfind("1:")), "1:plain\n");
+  EXPECT_EQ(inks_of(log.lines()[2]), "");
+}
+
+TEST(LogText, ColoursStayWithTheirCharactersWhenALineIsRewritten) {
+  LogText log;
+  log.append(record(2, "\x1b[32m10%\x1b[0m rest\r\x1b[31m20"));
+  log.append(record(1, "plain\n"));
+  EXPECT_EQ(lines_of(log), "2:20% rest\n1:plain\n");
+  EXPECT_EQ(inks_of(log.lines()[0]), "0=2 2=3 3=0 ");
+  EXPECT_EQ(inks_of(log.lines()[1]), "") << "the other stream has its own ink";
+}
+
+TEST(LogText, InksOfALineAreBounded) {
+  LogText log;
+  std::string text;
+  for (size_t i = 0; i < 2 * kInksOfLineMax; ++i) text += i % 2 == 0 ? "\x1b[31mx" : "\x1b[32mx";
+  log.append(record(1, text));
+  EXPECT_EQ(log.lines()[0].inks.size(), kInksOfLineMax);
+}
+
 TEST(LogText, WhatAShorterLineLeavesOfALongerOneStays) {
   LogText log;
   log.append(record(1, "100% done\r5"));
@@ -98,6 +139,8 @@ TEST(LogText, IsBounded) {
   EXPECT_EQ(log.dropped_lines(), 10u);
   log.append(record(1, std::string(60'000, 'y')));
   EXPECT_EQ(log.lines().back().text.size(), kLogLineBytesMax);
+  for (int i = 0; i < 4'500; ++i) log.append(record(1, std::string(kLogLineBytesMax, 'y') + "\n"));
+  EXPECT_LE(log.lines().size() * kLogLineBytesMax, kLogBytesMax);
 }
 
 TEST(LogText, BytesThatAreNoRecordsStopIt) {

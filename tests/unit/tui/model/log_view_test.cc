@@ -29,18 +29,39 @@ TEST(LogView, WideCharactersTakeTwoColumnsOfAWrappedRow) {
 
 TEST(LogView, WhoHasScrolledBackSeesTheSameLinesAtTheBound) {
   LogView log;
-  for (size_t i = 0; i < kLogLinesMax; ++i) {
+  for (size_t i = 0; i < kLogLinesMax + 100; ++i) {
     append(log, record(i % 4 == 0 ? 2 : 1, "line " + std::to_string(i) + "\n"));
   }
+  EXPECT_EQ(dropped_count(log), 100u);
   log.follow = false;
-  log.top = 1000;
+  log.top = 900;
   ASSERT_EQ(first_line(log), "line 1000");
+  for (size_t i = 0; i < kLogLinesReadMax; ++i) append(log, record(1, "more\n"));
+  EXPECT_EQ(first_line(log), "line 1000");
+  EXPECT_EQ(dropped_count(log), 100u) << "nothing goes while somebody reads";
   for (int i = 0; i < 400; ++i) append(log, record(1, "more\n"));
   EXPECT_EQ(first_line(log), "line 1000");
-  EXPECT_EQ(log.top, 600u);
-  EXPECT_EQ(dropped_count(log), 400u);
+  EXPECT_EQ(log.top, 500u);
   for (int i = 0; i < 1000; ++i) append(log, record(1, "more\n"));
-  EXPECT_EQ(first_line(log), "line 1400") << "the oldest that is there: line 1000 has gone";
+  EXPECT_EQ(first_line(log), "line 1500") << "the oldest that is there: line 1000 has gone";
+  log.follow = true;
+  append(log, record(1, "more\n"));
+  EXPECT_EQ(log.text.lines().size(), kLogLinesMax);
+}
+
+TEST(LogView, ASearchShowsTheColumnsOfItsMatch) {
+  LogView log;
+  append(log,
+         record(1, "first\n" + std::string(300, '.') + "Needle" + std::string(50, '.') + "\nx\n"));
+  log.follow = false;
+  log.search = "needle";
+  ASSERT_TRUE(search_on(log, true, 1, 80));
+  EXPECT_EQ(log.top, 1u);
+  EXPECT_LE(log.left, 300u);
+  EXPECT_GE(log.left + 80, 306u);
+  log.search = "first";
+  ASSERT_TRUE(search_on(log, false, 1, 80));
+  EXPECT_EQ(log.left, 0u);
 }
 
 TEST(LogView, OfOneStreamItsOwnLinesCount) {
@@ -52,7 +73,7 @@ TEST(LogView, OfOneStreamItsOwnLinesCount) {
   log.follow = false;
   log.top = 500;
   ASSERT_EQ(first_line(log), "line 2000");
-  for (int i = 0; i < 400; ++i) append(log, record(1, "more\n"));
+  for (size_t i = 0; i < kLogLinesReadMax + 400; ++i) append(log, record(1, "more\n"));
   EXPECT_EQ(dropped_count(log), 100u);
   EXPECT_EQ(first_line(log), "line 2000");
 }

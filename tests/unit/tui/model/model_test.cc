@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "tests/unit/tui/model/output_record.h"
 #include "tests/unit/tui/view/sample_cluster.h"
 #include "tui/model/keys.h"
 
@@ -18,20 +19,20 @@ class Monitor : public testing::Test {
   Model model_;
 };
 
-TEST_F(Monitor, LivingJobsComeFirstNewestFirst) {
+TEST_F(Monitor, WhatRunsComesFirstThenWhatWaitsNewestFirst) {
   std::vector<JobId> ids;
   for (const JobRow* job : visible_jobs(model_)) ids.push_back(job->id);
-  EXPECT_EQ(ids, (std::vector<JobId>{43, 42, 41, 39, 40}));
-  EXPECT_EQ(model_.selected, 43u);
+  EXPECT_EQ(ids, (std::vector<JobId>{42, 41, 39, 43, 40}));
+  EXPECT_EQ(model_.selected, 42u);
 }
 
 TEST_F(Monitor, SelectionStaysOnItsJobWhenOthersAppear) {
   press(U'j');
-  EXPECT_EQ(model_.selected, 42u);
+  EXPECT_EQ(model_.selected, 41u);
   Pushed more;
   more.jobs = {sample_job(44, JobState::kQueued, "true")};
   update(model_, more);
-  EXPECT_EQ(model_.selected, 42u);
+  EXPECT_EQ(model_.selected, 41u);
 }
 
 TEST_F(Monitor, FilterTakesWordsAndTheirInverse) {
@@ -66,7 +67,7 @@ TEST_F(Monitor, CancelAsksAndOnlyYCancels) {
   press(U'x');
   const auto commands = press(U'y');
   ASSERT_EQ(commands.size(), 1u);
-  EXPECT_EQ(std::get<CancelJob>(commands[0]).task.job, 43u);
+  EXPECT_EQ(std::get<CancelJob>(commands[0]).task.job, 42u);
 }
 
 TEST_F(Monitor, KeysThatWerePressedBeforeTheQuestionWasShownAnswerNothing) {
@@ -96,10 +97,12 @@ TEST_F(Monitor, PastedTextGoesIntoPromptsAlone) {
 }
 
 TEST_F(Monitor, ARankOfAGangIsWhatKeysAreAbout) {
-  type(model_, "jzjj");
+  type(model_, "zjj");
   ASSERT_EQ(model_.part, (AttemptKey{42, kNoTask, 1, 1}));
   const auto words = [&](char32_t c) { return std::get<RunInTerminal>(press(c).at(0)).words; };
-  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--rank", "1", "42"}));
+  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--no-stdin", "--rank", "1", "42"}))
+      << "what a Ctrl-C ends is the watching: the job has no terminal in which other keys could "
+         "leave";
   const auto shell = words(U's');
   EXPECT_EQ(std::vector<std::string>(shell.begin(), shell.begin() + 5),
             (std::vector<std::string>{"exec", "-t", "--rank", "1", "42"}));
@@ -111,7 +114,7 @@ TEST_F(Monitor, ARankOfAGangIsWhatKeysAreAbout) {
   EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 1, 1}));
   press(U'[');
   EXPECT_EQ(model_.log.of.rank, 0u);
-  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--rank", "0", "42"}))
+  EXPECT_EQ(words(U'a'), (std::vector<std::string>{"attach", "--no-stdin", "--rank", "0", "42"}))
       << "of the rank whose output is shown";
   press(U'x');
   EXPECT_EQ(model_.question->words, "Cancel job 42? y to cancel it, any other key to keep it")
@@ -125,11 +128,16 @@ TEST_F(Monitor, NamedTasksAreCancelledAloneAndRunAgainAlone) {
   EXPECT_EQ(std::get<CancelJob>(press(U'y').at(0)).task, (TaskKey{39, 6}));
   type(model_, ":cancel 39_6 41 41\r");
   EXPECT_EQ(model_.question->words,
-            "Cancel jobs 39_6, 41? y to cancel them, any other key to keep them");
+            "Cancel jobs 39_6, 41? y to cancel them, any other key to keep them: "
+            "39_6 lr-sweep, 41 python");
   EXPECT_EQ(count<CancelJob>(press(U'y')), 2u);
   type(model_, ":rerun 39_3\r");
   EXPECT_EQ(std::get<RunAndTell>(press(U'y').at(0)).words,
             (std::vector<std::string>{"rerun", "-d", "39_3"}));
+  type(model_, ":rerun --failed 39\r");
+  EXPECT_TRUE(model_.question->words.starts_with("Run the failed tasks of job 39 again"));
+  EXPECT_EQ(std::get<RunAndTell>(press(U'y').at(0)).words,
+            (std::vector<std::string>{"rerun", "-d", "--failed", "39"}));
   for (const char* none : {":cancel 41_2\r", ":cancel 42.1\r", ":cancel 7\r", ":rerun 42#2\r"}) {
     type(model_, none);
     EXPECT_FALSE(model_.question) << none;
@@ -154,7 +162,7 @@ TEST_F(Monitor, TheScreenIsDrawnAnewAndTheMonitorStopsFromAnywhere) {
 }
 
 TEST_F(Monitor, AnOpenJobIsFetchedAtOnceAndWhileItLives) {
-  type(model_, "jj");
+  type(model_, "j");
   ASSERT_EQ(model_.selected, 41u);
   EXPECT_TRUE(update(model_, Ticked{}).empty());
   const auto opened = press(U'\r');
@@ -183,9 +191,100 @@ TEST_F(Monitor, MarkedJobsAreCancelledTogether) {
   ASSERT_TRUE(model_.question);
   EXPECT_EQ(model_.marked.size(), 3u);
   EXPECT_EQ(model_.question->words,
-            "Cancel jobs 41, 42, 43? y to cancel them, any other key to keep them");
+            "Cancel jobs 39, 41, 42? y to cancel them, any other key to keep them: "
+            "39 lr-sweep, 41 python, 42 python");
   EXPECT_EQ(count<CancelJob>(press(U'y')), 3u);
   EXPECT_TRUE(model_.marked.empty());
+}
+
+TEST_F(Monitor, MarksThatTheFilterHidesAreSaid) {
+  type(model_, "  ");
+  type(model_, "/big\rx");
+  ASSERT_TRUE(model_.question);
+  EXPECT_EQ(
+      model_.question->words,
+      "Cancel jobs 41, 42, 2 of them hidden by the filter? y to cancel them, any other key to "
+      "keep them: 41 python, 42 python");
+}
+
+TEST_F(Monitor, AJobWithATerminalIsTypedTo) {
+  JobRow job = model_.jobs.at(41);
+  job.tty = true;
+  Pushed more;
+  more.jobs = {job};
+  update(model_, more);
+  type(model_, "j");
+  EXPECT_EQ(std::get<RunInTerminal>(press(U'a').at(0)).words,
+            (std::vector<std::string>{"attach", "41"}));
+}
+
+TEST_F(Monitor, OfAnArrayTheFirstFailedOutputIsShownAndOfATaskItsOwnAttempts) {
+  type(model_, "jj");
+  ASSERT_EQ(model_.selected, 39u);
+  press(U'l');
+  EXPECT_EQ(model_.log.of, (AttemptKey{39, 3, 0, 1}));
+  EXPECT_EQ(model_.notice, "task 39_3, the first that failed; ] and [: other tasks");
+  press(U'\x1b');
+  press(U'z');
+  update(model_, JobFetched{sample_array_details()});
+  type(model_, "jj\r");
+  EXPECT_EQ(shown_task(model_), (TaskKey{39, 6}));
+  press(U'\x1b');
+  type(model_, "gl");
+  EXPECT_EQ(model_.notice, "rank 0 of 2; ] and [: other ranks");
+}
+
+TEST_F(Monitor, TheQueueIsLookedAtAsSoonAsJobsChangeButNotForEachOfThem) {
+  press(U'3');
+  Pushed more;
+  more.now = {2'000'000'000};
+  more.jobs = {sample_job(44, JobState::kQueued, "true")};
+  EXPECT_EQ(count<FetchQueue>(update(model_, more)), 1u);
+  EXPECT_EQ(count<FetchQueue>(update(model_, more)), 0u);
+  more.now = {2'000'300'000};
+  EXPECT_EQ(count<FetchQueue>(update(model_, more)), 1u);
+  more.jobs.clear();
+  more.now = {2'001'000'000};
+  EXPECT_EQ(count<FetchQueue>(update(model_, more)), 0u) << "samples are no news of the queue";
+}
+
+TEST_F(Monitor, TextsAreWrappedOrScrolledSidewaysAndNothingIsSkipped) {
+  update(model_, Resized{10, 40});
+  press(U'e');
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += std::to_string(i) + std::string(100, 'x') + "\n";
+  update(model_, TextFetched{model_.text.number, text, true, 0});
+  press(U' ');
+  EXPECT_EQ(model_.text.cursor.top, 1u) << "three rows each: two lines, and one of them stays";
+  press(U'G');
+  EXPECT_EQ(model_.text.cursor.top, 18u) << "the last two";
+  press(U'→');
+  EXPECT_EQ(model_.text.left, 0u);
+  type(model_, "wg");
+  press(U'→');
+  EXPECT_EQ(model_.text.left, 8u);
+  press(U'G');
+  EXPECT_EQ(model_.text.cursor.top, 12u);
+}
+
+TEST_F(Monitor, WhatIsNoLongerHereOfAnOutputIsSaidWhereSomebodyLooksForIt) {
+  press(U'l');
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) lines += "x\n";
+  for (size_t i = 0; i < kLogLinesMax / 1000; ++i) {
+    update(model_, LogBytes{model_.log.of, record(1, lines), false});
+  }
+  press(U'g');
+  EXPECT_EQ(model_.notice, "") << "all of it is here";
+  press(U'G');
+  update(model_, LogBytes{model_.log.of, record(1, lines), false});
+  press(U'g');
+  const std::string words = "the first 1000 lines are neither here nor searched: devrun logs 42";
+  EXPECT_EQ(model_.notice, words);
+  press(U'G');
+  type(model_, "/nowhere\r");
+  press(U'N');
+  EXPECT_EQ(model_.notice, words);
 }
 
 TEST_F(Monitor, ReadOnlyChangesNothing) {
@@ -200,7 +299,6 @@ TEST_F(Monitor, ReadOnlyChangesNothing) {
 }
 
 TEST_F(Monitor, LogOpensFollowsAndGoesBackWhereItCameFrom) {
-  press(U'j');
   const auto opened = press(U'l');
   ASSERT_EQ(count<OpenLog>(opened), 1u);
   EXPECT_EQ(model_.log.of, (AttemptKey{42, kNoTask, 0, 1}));
@@ -212,12 +310,12 @@ TEST_F(Monitor, LogOpensFollowsAndGoesBackWhereItCameFrom) {
 }
 
 TEST_F(Monitor, ArraysFoldOutFailedOnesFirst) {
-  type(model_, "Gk");
+  type(model_, "Gkk");
   ASSERT_EQ(model_.selected, 39u);
   EXPECT_EQ(count<FetchJob>(press(U'z')), 1u);
   update(model_, JobFetched{sample_array_details()});
   ASSERT_EQ(model_.list.lines.size(), 5u + 8u);
-  EXPECT_EQ(model_.list.lines[4].part->task, 3);
+  EXPECT_EQ(model_.list.lines[3].part->task, 3);
   press(U'j');
   EXPECT_EQ(model_.part->task, 3);
   EXPECT_EQ(count<OpenLog>(press(U'l')), 1u);
@@ -240,12 +338,14 @@ TEST_F(Monitor, SortsByAnyColumnAndBack) {
   EXPECT_EQ(model_.list.lines.back().job, 41u);
   type(model_, ":sort job\r");
   EXPECT_EQ(model_.list.lines[0].job, 43u);
-  EXPECT_EQ(model_.selected, 43u) << "the selection stays on its job";
+  EXPECT_EQ(model_.selected, 42u) << "the selection stays on its job";
+  type(model_, ":sort mem\r");
+  EXPECT_EQ(model_.list.sort, SortBy::kMemory) << "as the column's head has it";
 }
 
 TEST_F(Monitor, AClickSelectsASecondOpensAndAHeadSorts) {
   update(model_, Resized{24, 80});
-  update(model_, Mouse{4, 10, Mouse::What::kPress});
+  update(model_, Mouse{3, 10, Mouse::What::kPress});
   EXPECT_EQ(model_.selected, 41u);
   update(model_, Mouse{1, 3, Mouse::What::kPress});
   EXPECT_EQ(model_.list.sort, SortBy::kJob);
@@ -261,6 +361,9 @@ TEST_F(Monitor, FiltersByPatternAndLabel) {
   EXPECT_TRUE(matches(job, "label:team=vision !label:team=speech label:team"));
   EXPECT_FALSE(matches(job, "label:other"));
   EXPECT_TRUE(matches(job, "node:^node1$ !node:node2"));
+  EXPECT_TRUE(matches(job, "^41$"));
+  EXPECT_TRUE(matches(job, "^running$ 0.1$"));
+  EXPECT_FALSE(matches(job, "^1$")) << "a field as a whole";
   EXPECT_FALSE(matches(job, "a(b")) << "what is no pattern is looked for as it stands";
   EXPECT_TRUE(Filter("a(b").is_broken());
 }

@@ -73,14 +73,14 @@ TEST_P(Screens, Filtered) {
 
 TEST_P(Screens, Job) {
   start();
-  type(model_, "Gkk\r");
+  type(model_, "Gkkk\r");
   update(model_, SeriesFetched{41, sample_series()});
   expect_golden(named("job"), model_);
 }
 
 TEST_P(Screens, ArrayFoldedOut) {
   start();
-  type(model_, "Gkz");
+  type(model_, "Gkkz");
   update(model_, JobFetched{sample_array_details()});
   expect_golden(named("array"), model_);
 }
@@ -99,7 +99,7 @@ TEST_P(Screens, Help) {
 
 TEST_P(Screens, Log) {
   start();
-  type(model_, "jl");
+  type(model_, "l");
   std::string bytes;
   for (int i = 1; i <= 100; ++i) {
     std::string text = "epoch " + std::to_string(i) + " loss " + std::to_string(100 - i) + "\n";
@@ -226,6 +226,113 @@ TEST(Ascii, HeatIsADigit) {
   update(model, sample_cluster());
   type(model, "2");
   EXPECT_NE(draw(model).text().find("75%   90\n"), std::string::npos) << draw(model).text();
+}
+
+std::string log_record(std::string_view text) {
+  std::string header(16, '\0');
+  header[0] = 1;
+  header[4] = static_cast<char>(text.size());
+  return header + std::string(text);
+}
+
+TEST(Log, ColoursOfTheOutputAreShownWhereItsCharactersAre) {
+  Model model;
+  update(model, Resized{10, 40});
+  update(model, sample_cluster());
+  type(model, "jl");
+  update(model,
+         LogBytes{model.log.of,
+                  log_record("ok \x1b[31m進捗\x1b[1mBAD\x1b[0m rest \x1b[7mR\x1b[0m\n"), false});
+  const auto style = [&](int column) { return draw(model).at(1, column).style; };
+  EXPECT_EQ(style(0), Style::kPlain);
+  EXPECT_EQ(style(3), Style::kInkRed);
+  EXPECT_EQ(style(6), Style::kInkRed) << "the right half of a wide one";
+  EXPECT_EQ(style(7), Style::kInkBoldRed);
+  EXPECT_EQ(style(10), Style::kPlain);
+  EXPECT_EQ(style(16), Style::kSelected);
+  model.log.left = 4;
+  EXPECT_EQ(draw(model).text().substr(draw(model).text().find('\n') + 1, 9), " 捗BAD r");
+  EXPECT_EQ(style(0), Style::kInkRed);
+  EXPECT_EQ(style(3), Style::kInkBoldRed);
+  EXPECT_EQ(style(6), Style::kPlain);
+  model.log.left = 0;
+  type(model, "/bad\r");
+  EXPECT_EQ(style(7), Style::kFound) << "what is searched for is seen above all colours";
+}
+
+TEST(Log, ColoursGoOnInTheNextRowOfAWrappedLine) {
+  Model model;
+  update(model, Resized{10, 10});
+  update(model, sample_cluster());
+  type(model, "jlw");
+  update(model, LogBytes{model.log.of, log_record("12345678\x1b[32mabcd\x1b[0mx\n"), false});
+  const Canvas canvas = draw(model);
+  EXPECT_EQ(canvas.at(1, 7).style, Style::kPlain);
+  EXPECT_EQ(canvas.at(1, 9).style, Style::kInkGreen);
+  EXPECT_EQ(canvas.at(2, 1).style, Style::kInkGreen);
+  EXPECT_EQ(canvas.at(2, 2).style, Style::kPlain);
+}
+
+TEST(JobInFull, NothingOfItIsCutAndConflictsAreNamed) {
+  Model model;
+  update(model, Resized{60, 60});
+  update(model, sample_cluster());
+  JobRow job = model.jobs.at(40);
+  job.command = "python train.py";
+  for (int i = 0; i < 20; ++i) job.command += " --option-" + std::to_string(i);
+  job.home.conflicting = {"/root/proj/a.py", "/root/proj/b.py"};
+  Pushed more;
+  more.jobs = {job};
+  update(model, more);
+  type(model, "G\r");
+  const std::string text = draw(model).text();
+  EXPECT_NE(text.find("--option-19"), std::string::npos) << text;
+  EXPECT_EQ(text.find("…"), text.rfind("…")) << "of the environment alone, not yet known\n" << text;
+  EXPECT_NE(text.find("in conflict /root/proj/a.py /root/proj/b.py"), std::string::npos) << text;
+  EXPECT_NE(text.find("devrun apply --beside 40"), std::string::npos) << text;
+}
+
+TEST(JobInFull, MemoryBelowAMegabyteIsNotNothing) {
+  Model model;
+  update(model, Resized{50, 120});
+  Pushed cluster = sample_cluster();
+  for (NodeSample& node : cluster.loads) {
+    for (AttemptSample& attempt : node.attempts) attempt.memory_bytes = 612 << 10;
+  }
+  update(model, cluster);
+  type(model, "j\r");
+  LoadSeries series = sample_series();
+  for (Load& point : series.points) {
+    point.memory_mib = 1;
+    point.cpu_milli = 2;
+  }
+  update(model, SeriesFetched{41, series});
+  const std::string text = draw(model).text();
+  EXPECT_NE(text.find("612 KB, 1.0 MB at most"), std::string::npos) << text;
+  const size_t cpu = text.find("CPU   ");
+  EXPECT_EQ(text.substr(cpu, text.find('\n', cpu) - cpu).find("█"), std::string::npos)
+      << "0.002 of the two cores that it asked for is no full line\n"
+      << text;
+}
+
+TEST(Jobs, WhatWaitsAgainKeepsItsNameAndItsProgress) {
+  Model model;
+  update(model, Resized{24, 100});
+  update(model, sample_cluster());
+  JobRow array = model.jobs.at(39);
+  array.state = JobState::kQueued;
+  array.reason = "waits for a node with 2 free cores";
+  JobRow away = model.jobs.at(41);
+  away.state = JobState::kUnreachable;
+  away.reason = "its node is silent";
+  Pushed more;
+  more.jobs = {array, away};
+  update(model, more);
+  const std::string text = draw(model).text();
+  EXPECT_NE(text.find("6/10, 1 failed"), std::string::npos) << text;
+  EXPECT_NE(text.find("(waits for a node"), std::string::npos) << text;
+  EXPECT_NE(text.find("python train.py --…  (its node is silent)"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 unreachable"), std::string::npos) << text;
 }
 
 TEST(Cells, ControlCharactersAreShownAndHarmNothing) {
