@@ -91,9 +91,7 @@ Result<Root> from_proto(const pb::Root& in) {
     out.change_sets.push_back(TRY(digest(raw, "root.change_sets")));
   }
   out.live = in.live();
-  if (!in.volume_tree().empty()) {
-    out.volume_tree = TRY(digest(in.volume_tree(), "root.volume_tree"));
-  }
+  if (!in.volume_tree().empty()) out.volume_tree = TRY(digest(in.volume_tree(), "volume_tree"));
   return out;
 }
 
