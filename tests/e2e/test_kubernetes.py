@@ -158,6 +158,7 @@ def test_what_the_agents_pod_runs(build):
                  "openssl x509 -req -in old.csr -signkey old.pem -days -1 -out old.crt 2>/dev/null && cat old.pem old.crt > k1.pem && rm old.*")
         said = host.do("devrun-start agent")
         assert said.status == 125 and "is over since" in said.err and "devrun nodes add k1" in said.err, said
+        controller.run("devrun nodes revoke k1")  # to the controller its certificate is not over
         line = controller.run("devrun nodes add k1").out.decode()
         said = begin_as_pod(host, "k1", host.address, config, line=line)
         assert said.status == 0, said
