@@ -16,7 +16,7 @@ def test_an_alternative_that_no_node_could_have_is_passed_over(cluster):
     assert cluster.show(new_jobs(cluster, before)[0])["per_node"] == {
         **cluster.show(new_jobs(cluster, before)[0])["per_node"], "cpu_milli": 500, "memory_bytes": 0}
     plan = launch(cluster, text, "--dry-run")
-    assert b"  each      4000 CPUs, 256.0 MB memory\n  or        0.5 CPUs\n" in plan.out, plan
+    assert b"  each      4000 CPUs, 256 MB memory\n  or        0.5 CPUs\n" in plan.out, plan
     assert "takes the second" in plan.err and "it would start at once" in plan.err, plan
     done = launch(cluster, "resources: {any_of: [{use_spot: true}, {use_spot: false}]}\nrun: echo ran\n")
     assert done.out == b"ran\n" and "alternatives" not in done.err, done
@@ -99,14 +99,14 @@ def test_a_group_that_does_not_fit_beside_itself_says_so(cluster):
 
 def test_a_sweep_with_several_nodes_shows_all_ranks_and_what_came_home(cluster):
     text = ("name: s\nnum_nodes: 2\nresources: {cpus: 0.1}\ndevrun: {sweep: {x: [1, 2]}}\n"
-            "run: |\n  echo rank $SKYPILOT_NODE_RANK of x=$x\n  echo $x > /work/of-$x-$SKYPILOT_NODE_RANK\n")
-    done = launch(cluster, text)
+            "run: |\n  echo rank $SKYPILOT_NODE_RANK of x=$x\n  echo $x > ~/of-$x-$SKYPILOT_NODE_RANK\n")
+    done = launch(cluster, text, env=cluster.environment(HOME="/root"))
     lines = sorted(done.out.decode().splitlines())
     assert lines == [f"[x={x}, rank {r}] rank {r} of x={x}" for x in (1, 2) for r in (0, 1)], done
     assert "4 files" in done.err, done
     for x in (1, 2):
         for r in (0, 1):
-            os.remove(cluster.live(f"work/of-{x}-{r}"))
+            os.remove(cluster.live(f"root/of-{x}-{r}"))
     said = launch(cluster, text.replace("[1, 2]", "1..40"))
     assert said.status == 125 and "40 tasks on 2 nodes each are too many" in said.err, said
 

@@ -249,7 +249,7 @@ TEST(Plan, AlternativesAreThoseThatDifferHere) {
   EXPECT_EQ(choices[0].image, "debian");
   EXPECT_EQ(choices[1].per_node.gpus, 2);
   EXPECT_EQ(choices[2].image, "");
-  EXPECT_EQ(choices[2].per_node, (Resources{4000, 0}));
+  EXPECT_EQ(choices[2].per_node, (Resources{4000, 0, 0, ""}));
   EXPECT_EQ(outcome.plan->tasks[0].asks, choices[0]);
   const Outcome same = plan_of("resources: {any_of: [{infra: aws}, {infra: gcp}]}\nrun: x\n");
   EXPECT_EQ(same.plan->tasks[0].choices.size(), 1u);

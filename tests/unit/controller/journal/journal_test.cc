@@ -77,7 +77,7 @@ class Chaos {
     if (pick(6) == 0) spec.after_ok = {1 + pick(40)};
     if (pick(8) == 0) spec.time_limit = seconds(30);
     if (pick(6) == 0) {
-      spec.alternatives = {spec.per_node, {static_cast<int64_t>(500 * pick(6)), 1 << 20}};
+      spec.alternatives = {spec.per_node, {static_cast<int64_t>(500 * pick(6)), 1 << 20, 0, ""}};
       spec.retry_lost = pick(2) == 0;
     }
     if (pick(8) == 0) {
