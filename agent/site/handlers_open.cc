@@ -37,6 +37,10 @@ void open_file(fuse_req_t request, fuse_ino_t number, fuse_file_info* open) {
     return;
   }
   open->fh = static_cast<uint64_t>(fd.get());
+  // What was closed elsewhere before is seen from here on, as NFS has it.
+  struct stat about {};
+  open->keep_cache =
+      ::fstat(fd.get(), &about) == 0 && served(request).nodes.is_as_before(number, about) ? 1 : 0;
   if (fuse_reply_open(request, open) != -ENOENT) static_cast<void>(fd.release());
 }
 

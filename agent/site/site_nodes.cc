@@ -67,6 +67,22 @@ void SiteNodes::forget(NodeNumber number, uint64_t lookups) {
   known_.erase(found);
 }
 
+bool SiteNodes::is_as_before(NodeNumber number, const struct stat& about) {
+  const auto is_same = [](const timespec& a, const timespec& b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+  };
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(number);
+  if (found == known_.end()) return false;
+  Known& known = found->second;
+  const bool same = known.size == about.st_size && is_same(known.modified, about.st_mtim) &&
+                    is_same(known.changed, about.st_ctim);
+  known.modified = about.st_mtim;
+  known.changed = about.st_ctim;
+  known.size = about.st_size;
+  return same;
+}
+
 bool SiteNodes::has_too_many() const {
   const size_t staying = known_.size() - std::min(known_.size(), going_);
   return !names_.empty() && (staying > files_max_ || names_.size() > 2 * files_max_);

@@ -40,6 +40,8 @@ class SiteNodes {
   // The entry `name` of `parent`, looked up once more: the same as before if it is the same file.
   NodeNumber add(NodeNumber parent, const char* name, UniqueFd fd, const struct stat& about);
   void forget(NodeNumber number, uint64_t lookups);
+  // Whether the file's bytes are those of the last time that this was asked, as its stamps and size tell.
+  bool is_as_before(NodeNumber number, const struct stat& about);
 
   struct Name {
     NodeNumber parent;
@@ -56,6 +58,8 @@ class SiteNodes {
     std::shared_ptr<const Node> node;
     uint64_t lookups = 0;
     std::pair<dev_t, ino_t> file;
+    timespec modified{}, changed{};  // when is_as_before was asked
+    off_t size = -1;
   };
 
   bool has_too_many() const;

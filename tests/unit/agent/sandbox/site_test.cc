@@ -249,6 +249,19 @@ TEST_P(SiteTest, IsAFileSystemForProgramsToWorkIn) {
   EXPECT_EQ(owner("/own/big"), "1234:100");
 }
 
+TEST_P(SiteTest, WhatIsWrittenElsewhereIsSeen) {
+  AttemptSpec spec = host_.shell(
+      "cat /site/own/mine; until grep -q new /site/own/mine; do sleep 0.05; done; "
+      "cat /site/own/mine");
+  spec.site_identity = kWho;
+  ASSERT_TRUE(host_.start(spec));
+  EXPECT_TRUE(eventually([&] { return host_.out(spec.key) == "mine\n"; }));
+  // As long as before, so that its size does not tell.
+  std::ofstream(site() + "/own/mine") << "new!\n";
+  EXPECT_EQ(host_.wait(spec.key).status, 0);
+  EXPECT_EQ(host_.out(spec.key), "mine\nnew!\n");
+}
+
 TEST_P(SiteTest, ReadOnlyIsReadOnly) {
   SiteMount read_only = mount();
   read_only.read_only = true;

@@ -49,6 +49,24 @@ TEST_F(SiteNodesTest, TheSameFileIsTheSameNodeUntilForgottenAsOftenAsItWasFound)
   EXPECT_NE(add(nodes, "a"), first) << "numbers are not used again";
 }
 
+TEST_F(SiteNodesTest, AFileIsAsBeforeUntilItIsWritten) {
+  std::ofstream(path("a")) << "x";
+  SiteNodes nodes(open("."), 10);
+  const NodeNumber number = add(nodes, "a");
+  const auto is_as_before = [&] {
+    struct stat about {};
+    ::stat(path("a").c_str(), &about);
+    return nodes.is_as_before(number, about);
+  };
+  EXPECT_FALSE(is_as_before()) << "the first time nothing is known";
+  EXPECT_TRUE(is_as_before());
+  std::ofstream(path("a")) << "longer";
+  EXPECT_FALSE(is_as_before());
+  EXPECT_TRUE(is_as_before());
+  nodes.forget(number, 1);
+  EXPECT_FALSE(is_as_before());
+}
+
 TEST_F(SiteNodesTest, TheRootIsNeverForgotten) {
   SiteNodes nodes(open("."), 10);
   nodes.forget(kRootNumber, 100);
