@@ -55,8 +55,10 @@ Result<Chosen> choose(Controller& controller, const Context& context, const Targ
   }
   const size_t best = first_good(seen, later);
   out.task.asks = task.choices[best];
+  // If the cluster has none of them, it may get any.
+  const bool has_none = std::ranges::all_of(seen, &ForesightRecord::never);
   for (size_t i = 0; i < count; ++i) {
-    if (seen[i].never || !is_alike(task.choices[i], out.task.asks)) continue;
+    if ((seen[i].never && !has_none) || !is_alike(task.choices[i], out.task.asks)) continue;
     out.alternatives.push_back(task.choices[i].per_node);
   }
   if (out.alternatives.size() < 2) out.alternatives.clear();

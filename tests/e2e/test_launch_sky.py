@@ -18,6 +18,11 @@ def test_an_alternative_that_no_node_could_have_is_passed_over(cluster):
     plan = launch(cluster, text, "--dry-run")
     assert b"  each      4000 CPUs, 256 MB memory\n  or        0.5 CPUs\n" in plan.out, plan
     assert "takes the second" in plan.err and "it would start at once" in plan.err, plan
+    # Of what the cluster has none of it may get any.
+    done = launch(cluster, "resources: {accelerators: {A100: 1, H100: 2}}\nrun: echo never\n", "-d", "-q")
+    assert len(cluster.show(int(done.out))["alternatives"]) == 2
+    assert "; or needs 2 H100 GPUs" in cluster.devrun("explain", done.out.decode().strip()).out.decode()
+    cluster.devrun("cancel", done.out.decode().strip())
     done = launch(cluster, "resources: {any_of: [{use_spot: true}, {use_spot: false}]}\nrun: echo ran\n")
     assert done.out == b"ran\n" and "alternatives" not in done.err, done
 
