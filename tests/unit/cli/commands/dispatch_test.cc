@@ -251,9 +251,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"user join ada",
              "devrun: user: join: expected a user and groups. Try: devrun user join ada vision; or "
              "devrun -- user join ada, to run a program of that name"},
-        Case{"user tokn ada",
-             "devrun: user: 'tokn' is not add, token, rm, join, leave, ls: did you mean token? "
-             "Try: devrun help user; or devrun -- user tokn ada, to run a program of that name"},
+        Case{
+            "user tokn ada",
+            "devrun: user: 'tokn' is not add, token, rm, join, leave, ids, ls: did you mean token? "
+            "Try: devrun help user; or devrun -- user tokn ada, to run a program of that name"},
         Case{"user rm --role admin ada",
              "devrun: user: --role goes with add, not with rm. Try: devrun help user; or devrun "
              "-- user rm --role admin ada, to run a program of that name"},

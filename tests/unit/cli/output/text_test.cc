@@ -232,7 +232,8 @@ TEST(Json, OneJob) {
       "\"a100\",\"gpu_memory_bytes\":0,\"extras\":{}},"
       "\"nodes\":1,\"pool\":\"\",\"array\":[],\"tasks\":null,\"after\":[],\"after_ok\":[],"
       "\"after_fail\":[],\"labels\":{},\"node_labels\":{},\"time_limit_us\":0,"
-      "\"priority\":0,\"retries\":0,\"retry_on\":[],\"warn_signal\":0,\"warn_before_us\":0,"
+      "\"priority\":0,\"retries\":0,\"retry_on\":[],\"retry_always_on\":[],"
+      "\"retry_lost\":false,\"warn_signal\":0,\"warn_before_us\":0,"
       "\"results\":\"home\",\"fresh\":false,\"paths\":[],"
       "\"timeline\":{\"submitted_us\":1767225600000000,\"snapshot_taken_us\":1767225600004200,"
       "\"journaled_us\":1767225600005000},\"attempts\":[]}\n");
