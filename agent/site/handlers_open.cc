@@ -158,7 +158,8 @@ void list(fuse_req_t request, fuse_ino_t, size_t size, off_t at, fuse_file_info*
   OpenFolder& folder = folder_of(open);
   std::vector<char> out(size);
   size_t used = 0;
-  const std::lock_guard lock(folder.mutex);
+  // Let go before the answer: what follows that may be the folder's end, on another thread.
+  std::unique_lock lock(folder.mutex);
   if (at != folder.at) ::seekdir(folder.names, at);
   folder.at = at;
   for (;;) {
@@ -166,7 +167,9 @@ void list(fuse_req_t request, fuse_ino_t, size_t size, off_t at, fuse_file_info*
     const dirent* entry = ::readdir(folder.names);
     if (entry == nullptr) {
       if (errno == 0 || used > 0) break;
-      fuse_reply_err(request, errno);
+      const int failed = errno;
+      lock.unlock();
+      fuse_reply_err(request, failed);
       return;
     }
     struct stat about {};
@@ -181,6 +184,7 @@ void list(fuse_req_t request, fuse_ino_t, size_t size, off_t at, fuse_file_info*
     used += needed;
     folder.at = entry->d_off;
   }
+  lock.unlock();
   fuse_reply_buf(request, out.data(), used);
 }
 
