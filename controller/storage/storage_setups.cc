@@ -50,12 +50,15 @@ WhatIsSpared task_folder_spared(const std::string& home) {
   };
 }
 
-// Where the volume has no such home, the scripts make one for that folder: what a step left has it, the tree without has not.
-WhatIsSpared home_made_by_prologue_spared(const std::string& home) {
+// The scripts make that folder, and the home where the volume has none: what a step left has them, the tree without has not.
+WhatIsSpared made_by_prologue_spared(const std::string& home) {
   return [home, folder = task_folder_spared(home)](
              const std::string& path, const tree::Entry* before, const tree::Entry* now) {
-    const bool leads_home = (home + "/").starts_with("/" + path + "/");
-    return leads_home ? tree::Spared::kAsEmpty : folder(path, before, now);
+    if (const tree::Spared spared = folder(path, before, now); spared != tree::Spared::kNo) {
+      return spared;
+    }
+    const bool leads_there = (home + "/sky_workdir/").starts_with("/" + path + "/");
+    return leads_there ? tree::Spared::kAsEmpty : tree::Spared::kNo;
   };
 }
 
@@ -96,9 +99,10 @@ Result<SetupFound> FolderStorage::after_failure(TreeSet& trees, const SetupWish&
   const Result<tree::Reads> reads = tree::decode_reads(*bytes);
   if (!reads) return out;
   const tree::Entry begun = TRY(trees.open(failed.began_with))->root;
-  out.stands = TRY(tree::changed_reads(trees, begun, now, *reads, 1,
-                                       home_made_by_prologue_spared(wish.home)))
-                   .empty();
+  const std::vector<tree::ChangedRead> others =
+      TRY(tree::changed_reads(trees, begun, now, *reads, 1, made_by_prologue_spared(wish.home)));
+  out.stands = others.empty();
+  if (!others.empty()) out.why += fmt::format("; it has looked at /{}", others[0].path);
   return out;
 }
 
