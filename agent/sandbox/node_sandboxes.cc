@@ -318,6 +318,7 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
   const std::string bytes = TRY(read_file(at.spec()));
   const AttemptSpec spec = TRY(spec_of(bytes));
   const std::vector<std::string> lower = TRY(read_lines(at.lower()));
+  const bool has_failed = exists(at.failed_reads());
   return WrittenPlace{at.upper(),
                       lower.empty() ? "" : lower.front(),
                       spec.paths,
@@ -328,10 +329,10 @@ Result<WrittenPlace> NodeSandboxes::written_place(const AttemptKey& key) {
                       exists(at.released()),
                       exists(at.settled()),
                       exists(at.left()),
-                      exists(at.reads())          ? at.reads()
-                      : exists(at.failed_reads()) ? at.failed_reads()
-                                                  : "",
-                      exists(at.failed_reads())};
+                      has_failed           ? at.failed_reads()
+                      : exists(at.reads()) ? at.reads()
+                                           : "",
+                      has_failed};
 }
 
 Status NodeSandboxes::keep_reads(const Places& at, const AttemptSpec& spec) const {

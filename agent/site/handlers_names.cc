@@ -215,6 +215,17 @@ bool is_capability(const char* name) {
   return std::string_view(name) == "security.capability";
 }
 
+// `n`: as the system call said. An empty buffer asks for the size alone.
+void answer_bytes(fuse_req_t request, const std::vector<char>& buffer, ssize_t n) {
+  if (n < 0) {
+    fuse_reply_err(request, errno);
+  } else if (buffer.empty()) {
+    fuse_reply_xattr(request, static_cast<size_t>(n));
+  } else {
+    fuse_reply_buf(request, buffer.data(), static_cast<size_t>(n));
+  }
+}
+
 void get_xattr(fuse_req_t request, fuse_ino_t number, const char* name, size_t size) {
   if (is_capability(name)) {
     fuse_reply_err(request, ENODATA);
@@ -224,13 +235,7 @@ void get_xattr(fuse_req_t request, fuse_ino_t number, const char* name, size_t s
   if (!node) return;
   std::vector<char> value(size);
   const ssize_t n = ::getxattr(link_to(node->fd.get()).c_str(), name, value.data(), size);
-  if (n < 0) {
-    fuse_reply_err(request, errno);
-  } else if (size == 0) {
-    fuse_reply_xattr(request, static_cast<size_t>(n));
-  } else {
-    fuse_reply_buf(request, value.data(), static_cast<size_t>(n));
-  }
+  answer_bytes(request, value, n);
 }
 
 void list_xattrs(fuse_req_t request, fuse_ino_t number, size_t size) {
@@ -238,13 +243,7 @@ void list_xattrs(fuse_req_t request, fuse_ino_t number, size_t size) {
   if (!node) return;
   std::vector<char> names(size);
   const ssize_t n = ::listxattr(link_to(node->fd.get()).c_str(), names.data(), size);
-  if (n < 0) {
-    fuse_reply_err(request, errno);
-  } else if (size == 0) {
-    fuse_reply_xattr(request, static_cast<size_t>(n));
-  } else {
-    fuse_reply_buf(request, names.data(), static_cast<size_t>(n));
-  }
+  answer_bytes(request, names, n);
 }
 
 void set_xattr(fuse_req_t request, fuse_ino_t number, const char* name, const char* value,

@@ -49,7 +49,12 @@ void say_near_command(const Console& console, const std::string& near) {
 // The job goes on, as a rule: it is not what was killed.
 std::optional<Words> session_ending_words(Controller& controller, const Following& following,
                                           const AttachEnd& end, std::optional<Words> words) {
-  const auto ended = following.quiet
+  // What a container's end kills ends by SIGKILL: another status of a program that ran is its own, that of a devrun too.
+  const bool own_end =
+      end.ending.cause == EndCause::kExited
+          ? end.ending.status != 128 + SIGKILL
+          : end.ending.cause == EndCause::kNotStarted && end.ending.fault == Fault::kCaller;
+  const auto ended = following.quiet || own_end
                          ? std::nullopt
                          : job_that_ended(controller, following.task, end.ending.status);
   if (ended) {

@@ -5,13 +5,11 @@
 #include <algorithm>
 
 #include "cli/commands/launch_job.h"
+#include "common/model/limits.h"
 
 namespace devrun::cli {
 
 namespace {
-
-// As many as a job may have (controller/core/alternatives.h).
-constexpr size_t kChoicesMax = 16;
 
 std::string ordinal(size_t n) {
   constexpr std::string_view kWords[] = {"first", "second", "third", "fourth", "fifth", "sixth"};
@@ -39,7 +37,7 @@ size_t first_good(const std::vector<ForesightRecord>& seen, bool later) {
 Result<Chosen> choose(Controller& controller, const Context& context, const Target& target,
                       const launch::TaskPlan& task, const std::string& name, bool later) {
   Chosen out{task, {}, {}};
-  const size_t count = std::min(task.choices.size(), kChoicesMax);
+  const size_t count = std::min(task.choices.size(), kAlternativesMax);
   if (count < 2) return out;
   std::vector<ForesightRecord> seen;
   for (size_t i = 0; i < count; ++i) {

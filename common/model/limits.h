@@ -1,6 +1,7 @@
 // What a request may ask for at the least and at the most, where both the command line and the controller must know.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -11,6 +12,9 @@ inline constexpr int64_t kMemoryBytesMin = 4 << 20;
 
 // Further attempts of a job.
 inline constexpr uint32_t kRetriesMax = 100;
+
+// Of which a job asks for one (JobSpec.alternatives).
+inline constexpr size_t kAlternativesMax = 16;
 
 // Names stand in lists and file names for people: one line of text.
 inline bool has_control_characters(std::string_view text) {

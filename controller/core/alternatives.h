@@ -13,8 +13,6 @@ namespace devrun::controller {
 
 struct Turn;
 
-inline constexpr size_t kAlternativesMax = 16;
-
 bool may_choose(const Job& job);
 // What of the job its placement depends on, had it asked for that.
 JobSpec asking_for(const JobSpec& spec, const Resources& what);

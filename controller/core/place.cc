@@ -11,8 +11,8 @@ void place(Turn& turn) {
     // The last one that may be is never given up by its node.
     const Job& job = *find_job(turn.state, task.job);
     const Task* const known = find_task(turn.state, task);
-    const bool may_follow =
-        placement.attempt < attempts_max(job, known == nullptr ? Task{} : *known);
+    static const Task kNew;
+    const bool may_follow = placement.attempt < attempts_max(job, known == nullptr ? kNew : *known);
     turn.happened(TaskPlaced{task, placement.attempt, std::move(placement.nodes),
                              std::move(placement.gpus),
                              may_follow ? turn.state.policy.lease : Duration{}});

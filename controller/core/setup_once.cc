@@ -72,6 +72,13 @@ bool ran_for(const Job& run, const Job& job) {
   return run.spec.setup_run && job.setup && run.spec.setup_run->plain == job.setup->plain;
 }
 
+// The one that the job waited for, once it has ended, if that was of the same tree; else null.
+const Job* run_that_ended(const State& state, const Job& job) {
+  const JobId id = awaited_setup(job);
+  const Job* const run = id == 0 ? nullptr : find_job(state, id);
+  return run != nullptr && run->outcome && ran_for(*run, job) ? run : nullptr;
+}
+
 // What ends a run that has less may not end one that has what was asked for.
 bool has_enough(const JobSpec& run, const JobSpec& wanted) {
   const bool has_time =
@@ -137,10 +144,9 @@ bool may_do_better_cold(const Job& run) {
 void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
   if (!has_setup_once(job.spec)) return;
   wanted.setup = DeriveRoot::Setup{job.spec.setup_once, job.spec.program.caller.home};
-  const JobId id = awaited_setup(job);
-  const Job* const run = id == 0 ? nullptr : find_job(state, id);
-  if (run == nullptr || !run->outcome || !ran_for(*run, job)) return;
-  const AttemptKey key{id, kNoTask, 0, run->tasks.at(kNoTask).attempt};
+  const Job* const run = run_that_ended(state, job);
+  if (run == nullptr) return;
+  const AttemptKey key{run->id, kNoTask, 0, run->tasks.at(kNoTask).attempt};
   wanted.setup->began_with = run->spec.root.tree;
   if (run->outcome->state == JobState::kSucceeded) {
     wanted.setup->ran = key;
@@ -152,10 +158,9 @@ void add_setup(const State& state, const Job& job, DeriveRoot& wanted) {
 
 void setup_found(Turn& turn, const Job& job, const Derived& found) {
   const Derived::Setup& setup = *found.setup;
-  const Job* const before = find_job(turn.state, awaited_setup(job));
-  const bool has_failed = before != nullptr && before->outcome &&
-                          before->outcome->state != JobState::kSucceeded && ran_for(*before, job);
-  if (setup.stands && has_failed) return end_with_run(turn, job.id, *before);
+  const Job* const run = run_that_ended(turn.state, job);
+  const bool has_failed = run != nullptr && run->outcome->state != JobState::kSucceeded;
+  if (setup.stands && has_failed) return end_with_run(turn, job.id, *run);
   if (setup.how == SetupHow::kHit) {
     // Of one that ran for this job, or for another while it waited, it stays known how that was.
     const JobId id = awaited_setup(job);

@@ -123,6 +123,12 @@ PastUse past_use(const pb::PastUse& in) {
   return {in.usage(), {in.as_of_us()}};
 }
 
+Result<Digest> derived_tree(std::string_view raw) {
+  const auto tree = Digest::from_bytes(raw);
+  if (!tree) return Error{Code::kCorrupt, "a derived tree whose name is none", {}};
+  return *tree;
+}
+
 Result<EventKind> decode_kind(const pb::Event& in) {
   switch (in.kind_case()) {
     case pb::Event::kJobSubmitted: {
@@ -181,15 +187,8 @@ Result<EventKind> decode_kind(const pb::Event& in) {
       return EventKind{TimeLimitNear{{in.time_limit_near().job(), in.time_limit_near().task()}}};
     case pb::Event::kRootDerived: {
       const auto& m = in.root_derived();
-      RootDerived derived{{m.job(), m.task()}, m.attempt(), {}};
-      if (m.tree().size() != derived.tree.bytes.size()) {
-        return Error{Code::kCorrupt, "a derived tree whose name is none", {}};
-      }
-      std::copy(m.tree().begin(), m.tree().end(), derived.tree.bytes.begin());
-      if (m.volume_tree().size() == derived.volume_tree.bytes.size()) {
-        std::copy(m.volume_tree().begin(), m.volume_tree().end(),
-                  derived.volume_tree.bytes.begin());
-      }
+      RootDerived derived{{m.job(), m.task()}, m.attempt(), TRY(derived_tree(m.tree()))};
+      if (!m.volume_tree().empty()) derived.volume_tree = TRY(derived_tree(m.volume_tree()));
       return EventKind{derived};
     }
     case pb::Event::kSetupDecided:

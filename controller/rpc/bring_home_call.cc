@@ -140,7 +140,8 @@ void BringHomeCall::begin() {
     if (!read) return self->end(read.error());
     const Result<AttemptKey> key = wire::from_proto(self->start_.key());
     if (!key) return self->end(key.error());
-    Result<storage::HomeStart> start = home_start(state, self->node_, *key, self->start_.final());
+    const Result<storage::HomeStart> start =
+        home_start(state, self->node_, *key, self->start_.final());
     if (!start) return self->end(start.error());
     const std::string user = find_job(state, key->job)->spec.user;
     const bool queued = self->parts_.home_work.run([self, start = *start, user]() mutable {

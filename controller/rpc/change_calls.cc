@@ -159,8 +159,7 @@ struct Trees {
     const std::vector<MeantAttempt> newest = newest_of(meant, name.job());
     if (newest.empty()) return meant.root;
     const auto set = storage.change_set(newest[0].key);
-    if (set && !set->whole.is_zero()) return name.left() ? set->whole : set->given;
-    if (set) return name.left() ? set->left : set->root;
+    if (set) return name.left() ? set->ended_with() : set->began_with();
     if (set.error().code != Code::kNotFound) return set.error();
     return newest[0].root;
   }

@@ -190,28 +190,27 @@ Status check_several(const JobSpec& spec) {
   return invalid("number {} of {} tasks: at most {}", several.index, several.size, kSeveralMax);
 }
 
+// `words`: "to retry on".
+Status check_statuses(const std::vector<int32_t>& statuses, std::string_view words) {
+  if (statuses.size() > kRetryOnMax) {
+    return invalid("{} statuses {}: at most {}", statuses.size(), words, kRetryOnMax);
+  }
+  for (const int32_t status : statuses) {
+    if (status < 1 || status > 255) {
+      return invalid("status {} {}: expected 1 to 255", status, words);
+    }
+  }
+  return ok();
+}
+
 Status check_retries(const JobSpec& spec) {
   if (spec.retries > kRetriesMax)
     return invalid("{} retries: at most {}", spec.retries, kRetriesMax);
   if (spec.retries == 0 && !spec.retry_on.empty()) {
     return invalid("statuses to retry on, without retries: expected --retries N with --retry-on");
   }
-  if (spec.retry_on.size() > kRetryOnMax) {
-    return invalid("{} statuses to retry on: at most {}", spec.retry_on.size(), kRetryOnMax);
-  }
-  for (const int32_t status : spec.retry_on) {
-    if (status < 1 || status > 255)
-      return invalid("status {} to retry on: expected 1 to 255", status);
-  }
-  if (spec.retry_always_on.size() > kRetryOnMax) {
-    return invalid("{} statuses to retry on in any case: at most {}", spec.retry_always_on.size(),
-                   kRetryOnMax);
-  }
-  for (const int32_t status : spec.retry_always_on) {
-    if (status < 1 || status > 255) {
-      return invalid("status {} to retry on in any case: expected 1 to 255", status);
-    }
-  }
+  TRY(check_statuses(spec.retry_on, "to retry on"));
+  TRY(check_statuses(spec.retry_always_on, "to retry on in any case"));
   const bool again = is_run_again(spec);
   if (again && spec.dev_container) return invalid("a dev container is not run again");
   if (again && (spec.program.reads_stdin || spec.program.tty)) {

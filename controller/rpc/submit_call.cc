@@ -166,16 +166,16 @@ Status SubmitCall::stay_within_rights() {
 }
 
 Status SubmitCall::check_tree() {
-  const auto nothing = [](const tree::Difference&) { return ok(); };
-  const Digest& other = spec_.root.volume_tree;
-  const bool has_other = other.is_zero() || parts_.storage.diff_trees(other, other, nothing);
+  const auto is_there = [this](const Digest& tree) {
+    const auto nothing = [](const tree::Difference&) { return ok(); };
+    return parts_.storage.diff_trees(tree, tree, nothing).has_value();
+  };
   const auto found = parts_.storage.find_snapshot({spec_.root.volume, spec_.root.tree.hex()});
-  if (found && has_other) return ok();
   if (!found && found.error().code != Code::kNotFound) return found.error();
-  // That of a job that waited for others is no snapshot of the volume.
-  const bool is_there =
-      found || parts_.storage.diff_trees(spec_.root.tree, spec_.root.tree, nothing);
-  if (is_there && has_other) return ok();
+  // That of a job that waited for others is no snapshot of the volume, and what it was given besides is told against another tree.
+  const Digest& other = spec_.root.volume_tree;
+  const bool has_all = (found || is_there(spec_.root.tree)) && (other.is_zero() || is_there(other));
+  if (has_all) return ok();
   return Error{Code::kNotFound,
                fmt::format("the snapshot of job {} is kept no more", request_.again().job()),
                "devrun snapshot ls " + spec_.root.volume};

@@ -97,6 +97,8 @@ struct ChangeSet {
   // what it left of that; `root` and `left` are without. Zero: these are `root` and `left`.
   Digest given = {};
   Digest whole = {};
+  const Digest& began_with() const { return whole.is_zero() ? root : given; }
+  const Digest& ended_with() const { return whole.is_zero() ? left : whole; }
   bool complete = false;  // false: only a part of what it wrote has come
   bool applies = false;
   Time changed;

@@ -172,10 +172,12 @@ Result<Digest> FolderStorage::derive_tree(const std::string& volume, const Diges
     const Result<ChangeSet> set = read_change_set(jobs_path(), key);
     if (!set && set.error().code == Code::kNotFound) continue;
     if (!set) return set.error();
-    const bool whole = laid == Laid::kWhole && !set->whole.is_zero();
-    const Digest& wanted = whole ? set->whole : laid == Laid::kTaken ? set->taken : set->left;
-    const tree::Entry root = TRY(trees.open(whole ? set->given : set->root))->root;
-    const tree::Entry left = TRY(trees.open(wanted))->root;
+    const Digest& from = laid == Laid::kWhole ? set->began_with() : set->root;
+    const Digest& to = laid == Laid::kWhole   ? set->ended_with()
+                       : laid == Laid::kTaken ? set->taken
+                                              : set->left;
+    const tree::Entry root = TRY(trees.open(from))->root;
+    const tree::Entry left = TRY(trees.open(to))->root;
     const tree::Lineage mixed =
         tree::lineage_of(fmt::format("{} over {}", folder_name(key), at.tree.hex()));
     // What the job wrote stays where both changed something: it is laid over.

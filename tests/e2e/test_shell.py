@@ -142,6 +142,9 @@ def test_statuses_and_streams_of_a_session(cluster):
     assert shell("sh", "-c", "kill -TERM $$").status == 143
     done = shell("sh", "-c", "kill -KILL $$")
     assert done.status == 137 and "killed by signal 9" in done.err, done
+    began = time.monotonic()
+    assert shell("sh", "-c", "exit 125").status == 125
+    assert time.monotonic() - began < 2, "a program's own status, devrun's inside too, is not waited upon"
     done = shell("no-such-program")
     assert done.status == 127 and "no-such-program: command not found" in done.err, done
     assert shell("/work/not-executable").status == 126

@@ -64,7 +64,8 @@ class User:
         """Their jobs end, their volumes go, and so do they."""
         with contextlib.suppress(AssertionError, ValueError):
             jobs = json.loads(self.devrun("ps", "-a", "--json").out)["jobs"]
-            live = [str(job["job"]) for job in jobs if job["state"] not in ("SUCCEEDED", "FAILED", "CANCELLED")]
+            live = [str(job["job"]) for job in jobs
+                    if job["user"] == self.name and job["state"] not in ("SUCCEEDED", "FAILED", "CANCELLED")]
             if live:
                 self.devrun("cancel", *live)
                 for job in live:

@@ -26,10 +26,6 @@ std::optional<std::vector<int>> numbers_of(std::string_view text) {
   }
 }
 
-struct Rgb {
-  int red, green, blue;
-};
-
 void take_rgb(Ink& ink, const Rgb& rgb) {
   constexpr int kDark = 130, kBright = 220;
   const auto [least, most] = std::minmax({rgb.red, rgb.green, rgb.blue});
@@ -47,16 +43,9 @@ void take_plain_colour(Ink& ink, int index, bool bright) {
 }
 
 void take_of_256(Ink& ink, int index) {
-  constexpr int kCubeBegins = 16, kGreysBegin = 232;
   if (index < 0 || index > 255) return;
-  if (index < kCubeBegins) return take_plain_colour(ink, index % 8, index >= 8);
-  if (index >= kGreysBegin) {
-    const int grey = 8 + 10 * (index - kGreysBegin);
-    return take_rgb(ink, {grey, grey, grey});
-  }
-  const auto level = [](int step) { return step == 0 ? 0 : 55 + 40 * step; };
-  const int at = index - kCubeBegins;
-  take_rgb(ink, {level(at / 36), level(at / 6 % 6), level(at % 6)});
+  if (index < kPlainColours) return take_plain_colour(ink, index % 8, index >= 8);
+  take_rgb(ink, rgb_of_256(index));
 }
 
 // `38;5;N`, `38;2;R;G;B`, from the 38 on: how many numbers that is.
@@ -87,6 +76,17 @@ void take_number(Ink& ink, int number) {
 }
 
 }  // namespace
+
+Rgb rgb_of_256(int index) {
+  constexpr int kGreysBegin = 232;
+  if (index >= kGreysBegin) {
+    const int grey = 8 + 10 * (index - kGreysBegin);
+    return {grey, grey, grey};
+  }
+  const auto level = [](int step) { return step == 0 ? 0 : 55 + 40 * step; };
+  const int at = index - kPlainColours;
+  return {level(at / 36), level(at / 6 % 6), level(at % 6)};
+}
 
 Ink changed_by(Ink ink, std::string_view text) {
   const auto numbers = numbers_of(text);

@@ -17,6 +17,13 @@ struct Ink {
   bool operator==(const Ink&) const = default;
 };
 
+// As terminals have the colours of a palette of 256, but for the first sixteen, which are each terminal's own.
+struct Rgb {
+  int red, green, blue;
+};
+inline constexpr int kPlainColours = 16;
+Rgb rgb_of_256(int index);  // from kPlainColours to 255
+
 // After `ESC [ numbers m`; what it does not know changes nothing.
 Ink changed_by(Ink ink, std::string_view numbers);
 

@@ -7,17 +7,19 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "tui/model/ink.h"
+
 namespace devrun::tui {
 
 namespace {
 
-struct Ink {
+struct Paint {
   short few;    // of 8
   short dark;   // of 256, on a dark ground
   short light;  // of 256, on a light one
 };
 // By style; -1: the terminal's own.
-constexpr std::array<Ink, kStyles> kInks{{
+constexpr std::array<Paint, kStyles> kPaints{{
     {-1, -1, -1},              // plain
     {-1, 244, 243},            // dim
     {-1, -1, -1},              // bold
@@ -53,16 +55,9 @@ constexpr short kFoundGroundFew = COLOR_YELLOW, kFoundGround = 221;
 
 // Where a colour is itself (TERM=xterm-direct) rather than a place in a palette: red, green and blue of one of the 256.
 int direct_colour(short index) {
-  constexpr int kCubeBegins = 16, kGreysBegin = 232;
-  if (index < kCubeBegins) return index;
-  const auto rgb = [](int red, int green, int blue) { return red << 16 | green << 8 | blue; };
-  if (index >= kGreysBegin) {
-    const int grey = 8 + 10 * (index - kGreysBegin);
-    return rgb(grey, grey, grey);
-  }
-  const auto level = [](int step) { return step == 0 ? 0 : 55 + 40 * step; };
-  const int at = index - kCubeBegins;
-  return rgb(level(at / 36), level(at / 6 % 6), level(at % 6));
+  if (index < kPlainColours) return index;
+  const Rgb rgb = rgb_of_256(index);
+  return rgb.red << 16 | rgb.green << 8 | rgb.blue;
 }
 
 short pair_of(Style style) {
@@ -105,14 +100,14 @@ void make_palette(Colours colours, bool light) {
   const bool many = colours == Colours::kMany;
   const bool direct = many && ::tigetflag("RGB") > 0;
   const auto shown = [&](short index) { return direct ? direct_colour(index) : index; };
-  for (size_t i = 0; i < kInks.size(); ++i) {
+  for (size_t i = 0; i < kPaints.size(); ++i) {
     const auto style = static_cast<Style>(i);
-    const Ink& ink = kInks[i];
+    const Paint& paint = kPaints[i];
     short ground = -1;
     if (style == Style::kTitle)
       ground = !many ? kTitleGroundFew : light ? kTitleGroundLight : kTitleGroundDark;
     if (style == Style::kFound) ground = many ? kFoundGround : kFoundGroundFew;
-    const short own = !many ? ink.few : light ? ink.light : ink.dark;
+    const short own = !many ? paint.few : light ? paint.light : paint.dark;
     init_extended_pair(pair_of(style), shown(own), shown(ground));
   }
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/runtime/boot_clock.h"
+#include "tests/unit/agent/sync/wait_for.h"
 
 namespace devrun::gpu {
 namespace {
@@ -48,13 +49,6 @@ class Watched : public ::testing::Test {
     const std::lock_guard lock(mutex_);
     return silences_;
   }
-  static bool comes(const std::function<bool()>& condition) {
-    const Time until = boot_clock() + seconds(20);
-    while (!condition() && boot_clock() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return condition();
-  }
 
   fs::path folder_;
   std::mutex mutex_;
@@ -67,7 +61,7 @@ constexpr const char* kCounts =
 
 TEST_F(Watched, OneThatHangsIsKilledAndStartedAgain) {
   const Watch watch(options(std::string(kCounts) + "exec sleep 1000"), calls());
-  EXPECT_TRUE(comes([&] { return drivers().size() >= 2; }));
+  EXPECT_TRUE(agent::wait_for([&] { return drivers().size() >= 2; }));
   EXPECT_EQ(drivers()[0], "life 1");
   EXPECT_EQ(drivers()[1], "life 2");
   ASSERT_FALSE(silences().empty());
@@ -81,13 +75,13 @@ TEST_F(Watched, OneThatEndsIsStartedAgainAndItsWordsAreSaidOnce) {
     const auto bytes = fs::file_size(folder_ / "lives", failed);
     return failed ? 0 : bytes / 2;
   };
-  EXPECT_TRUE(comes([&] { return lives() >= 3; }));
+  EXPECT_TRUE(agent::wait_for([&] { return lives() >= 3; }));
   EXPECT_EQ(silences(), (std::vector<std::string>{"devrun-gpus has ended: nvmlInit: no"}));
 }
 
 TEST_F(Watched, WithoutADriverThereIsNothingToSay) {
   const Watch watch(options("exit 3"), calls());
-  EXPECT_TRUE(comes([&] { return !silences().empty(); }));
+  EXPECT_TRUE(agent::wait_for([&] { return !silences().empty(); }));
   EXPECT_EQ(silences()[0], "");
 }
 

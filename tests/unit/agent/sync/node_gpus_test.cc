@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/runtime/boot_clock.h"
+#include "tests/unit/agent/sync/wait_for.h"
 
 namespace devrun::agent {
 namespace {
@@ -63,13 +64,6 @@ class Nodes : public ::testing::Test {
     }
     return out;
   }
-  static bool comes(const std::function<bool()>& condition) {
-    const Time until = boot_clock() + seconds(20);
-    while (!condition() && boot_clock() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return condition();
-  }
 
   fs::path folder_;
 };
@@ -81,7 +75,8 @@ TEST_F(Nodes, AGpuThatVanishedIsKnownAfterARestartWithItsReason) {
     const NodeGpus first(options());
     EXPECT_EQ(said(first), "0 GPU-a, 1 GPU-b, 2 GPU-c");
     tell({whole(0, "GPU-a"), whole(1, "GPU-c")});
-    ASSERT_TRUE(comes([&] { return said(first) == "0 GPU-a, 1 GPU-b!, 2 GPU-c"; })) << said(first);
+    ASSERT_TRUE(wait_for([&] { return said(first) == "0 GPU-a, 1 GPU-b!, 2 GPU-c"; }))
+        << said(first);
   }
   {
     const NodeGpus again(options());
@@ -98,13 +93,14 @@ TEST_F(Nodes, AGpuThatVanishedIsKnownAfterARestartWithItsReason) {
     EXPECT_EQ(said(booted), "0 GPU-a, 1 GPU-c, 2 GPU-b!");
     // It is back.
     tell({whole(0, "GPU-a"), whole(1, "GPU-b"), whole(2, "GPU-c")});
-    EXPECT_TRUE(comes([&] { return said(booted) == "0 GPU-a, 1 GPU-c, 2 GPU-b"; })) << said(booted);
+    EXPECT_TRUE(wait_for([&] { return said(booted) == "0 GPU-a, 1 GPU-c, 2 GPU-b"; }))
+        << said(booted);
     EXPECT_EQ(booted.gpus()[2].trouble.find("XID"), std::string::npos);
     // It goes for good, and an administrator wants to hear no more of it.
     tell({whole(0, "GPU-a"), whole(1, "GPU-c")});
-    EXPECT_TRUE(comes([&] { return said(booted) == "0 GPU-a, 1 GPU-c, 2 GPU-b!"; }));
+    EXPECT_TRUE(wait_for([&] { return said(booted) == "0 GPU-a, 1 GPU-c, 2 GPU-b!"; }));
     fs::remove(folder_ / "kept");
-    EXPECT_TRUE(comes([&] { return said(booted) == "0 GPU-a, 1 GPU-c"; })) << said(booted);
+    EXPECT_TRUE(wait_for([&] { return said(booted) == "0 GPU-a, 1 GPU-c"; })) << said(booted);
   }
   EXPECT_EQ(said(NodeGpus(options())), "0 GPU-a, 1 GPU-c");
 }
@@ -143,8 +139,8 @@ TEST_F(Nodes, ADriverThatDoesNotAnswerIsWaitedForAWhileAndNoLonger) {
   std::atomic<int> changes = 0;
   node.watch([&] { ++changes; });
   tell({whole(0, "GPU-a"), whole(1, "GPU-b")});
-  EXPECT_TRUE(comes([&] { return said(node) == "0 GPU-a, 1 GPU-b"; })) << said(node);
-  EXPECT_TRUE(comes([&] { return changes > 0; }));
+  EXPECT_TRUE(wait_for([&] { return said(node) == "0 GPU-a, 1 GPU-b"; })) << said(node);
+  EXPECT_TRUE(wait_for([&] { return changes > 0; }));
   EXPECT_EQ(node.driver(), "NVIDIA 550");
   // Its end is no longer than that of a program that can be killed.
   const Time ends = boot_clock();
