@@ -34,6 +34,8 @@ constexpr int kDepthMax = 500;  // each level holds two descriptors
 constexpr size_t kNodePathsMax = 32;
 constexpr int64_t kBlockBytes = 512;
 
+constexpr std::string_view kGoing = ".going-";
+
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
@@ -169,21 +171,39 @@ bool is_on_another_disk(const std::string& a, const std::string& b) {
          one.st_dev != other.st_dev;
 }
 
+// Of another attempt's end it may be under way, too.
+void finish_removing(const std::string& going) {
+  const Status removed = remove_tree(going);
+  if (!removed) log::info("{}: {}: next time", going, removed.error().message);
+}
+
+std::string what_of(const AttemptSpec& spec, const std::string& path) {
+  return fmt::format("{}\n{}\n{}\n{}\n", spec.user, spec.root.volume, spec.program.caller.uid,
+                     path);
+}
+
 }  // namespace
 
+std::string NodePaths::id_of(const AttemptSpec& spec, const std::string& path) {
+  return tree::sha256(what_of(spec, path)).hex().substr(0, 32);
+}
+
 Result<std::string> NodePaths::open(const AttemptSpec& spec, const std::string& path) const {
-  const std::string what =
-      fmt::format("{}\n{}\n{}\n{}\n", spec.user, spec.root.volume, spec.program.caller.uid, path);
-  const std::string id = tree::sha256(what).hex().substr(0, 32);
+  const std::string id = id_of(spec, path);
+  // Its time is that of the last use. Each launch comes here for each path: most of them find all as it should be, and a
+  // file that is made anew costs much more than a look.
+  const std::string bytes = folder(id) + "/bytes";
+  if (::utimensat(AT_FDCWD, bytes.c_str(), nullptr, 0) == 0) return id;
+  if (errno != ENOENT) return errno_error("mark the use of " + bytes, errno);
   TRY(make_folders(folder(id) + "/kept", 0700));
-  TRY(write_file_atomically(folder(id) + "/what", what));
-  // Its time is that of the last use.
-  TRY(write_lines(folder(id) + "/bytes", {std::to_string(read_bytes(folder(id)))}));
+  TRY(write_file_atomically(folder(id) + "/what", what_of(spec, path)));
+  TRY(write_lines(bytes, {"0"}));  // last: it says that all the rest is there
   return id;
 }
 
 Status NodePaths::merge(const std::string& id, const std::string& upper) const {
-  if (::access(upper.c_str(), F_OK) != 0) return ok();
+  // The most common job has written nothing there.
+  if (::rmdir(upper.c_str()) == 0 || errno == ENOENT) return ok();
   const UniqueFd lock = TRY(lock_folder(folder(id)));
   std::string from = upper;
   if (is_on_another_disk(upper, folder(id))) {
@@ -215,6 +235,10 @@ Status NodePaths::evict(int64_t bytes_max,
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, failed)) {
     const std::string id = entry.path().filename().string();
+    if (id.starts_with(kGoing)) {
+      finish_removing(folder(id));
+      continue;
+    }
     struct stat st {};
     ::stat((folder(id) + "/bytes").c_str(), &st);
     all.push_back(
@@ -228,7 +252,12 @@ Status NodePaths::evict(int64_t bytes_max,
     if (sum <= bytes_max) break;
     if (std::ranges::count(in_use, one.id) != 0) continue;
     log::info("node path {} goes: {} bytes are kept, {} may be", one.id, sum, bytes_max);
-    TRY(remove_tree(folder(one.id)));
+    // At once, or a job that comes now would find a part of it.
+    const std::string going = folder(std::string(kGoing) + one.id);
+    if (::rename(folder(one.id).c_str(), going.c_str()) != 0 && errno != ENOENT) {
+      return errno_error("remove " + folder(one.id), errno);
+    }
+    finish_removing(going);
     sum -= one.bytes;
   }
   return ok();

@@ -27,11 +27,13 @@ class NodePaths {
  public:
   explicit NodePaths(const std::string& state_folder) : folder_(state_folder + "/node_paths") {}
 
-  // The folder of that path, made if it is not there; used now.
+  // What names that path's folder.
+  static std::string id_of(const AttemptSpec& spec, const std::string& path);
+  // That folder, made if it is not there; used now.
   Result<std::string> open(const AttemptSpec& spec, const std::string& path) const;
   std::string folder(const std::string& id) const { return folder_ + "/" + id; }
 
-  // Takes what an upper has into `kept` of `id`; the upper is empty then. May be repeated.
+  // Takes what an upper has into `kept` of `id`; the upper is gone then. May be repeated.
   Status merge(const std::string& id, const std::string& upper) const;
   // Removes until no more than `bytes_max` is left, none of those in use, for which it asks only if something has to go.
   Status evict(int64_t bytes_max,

@@ -51,12 +51,16 @@ Status give_looks(const Setup& setup, const std::string& upper, int in_tree) {
   return ok();
 }
 
-Status mount_one(Setup& setup, const NodePaths& kept, const std::string& path, size_t n, int tree,
-                 std::vector<std::string>& lines) {
+struct Wanted {
+  std::string path;
+  std::string id;
+  size_t n = 0;
+};
+
+Status mount_one(Setup& setup, const NodePaths& kept, const Wanted& wanted, int tree) {
   const Places& places = setup.places;
-  const std::string id = TRY(kept.open(setup.spec, path));
-  lines.push_back(fmt::format("{} {}", id, n));
-  TRY(write_lines(places.node_paths(), lines));
+  const auto& [path, id, n] = wanted;
+  TRY(kept.open(setup.spec, path));
   TRY(make_folder_on_disk(setup, places.node_upper(n)));
   TRY(make_folder_on_disk(setup, places.node_work(n)));
   const UniqueFd in_tree = open_in_tree(tree, path);
@@ -88,13 +92,19 @@ Status run(Setup& setup) {
   if (lower.empty()) return ok();
   const UniqueFd tree = TRY(open_file(lower.front(), O_PATH | O_DIRECTORY));
   const NodePaths kept(setup.ground.options.state_folder);
+  std::vector<Wanted> all;
   std::vector<std::string> lines;
   for (size_t n = 0; n < wanted.size(); ++n) {
     // Where the home is not in the volume, nothing is made in its place.
     const std::string parent = wanted[n].substr(0, wanted[n].rfind('/'));
     if (!open_in_tree(tree.get(), parent.empty() ? "/" : parent)) continue;
-    TRY(mount_one(setup, kept, wanted[n], n, tree.get(), lines));
+    all.push_back({wanted[n], NodePaths::id_of(setup.spec, wanted[n]), n});
+    lines.push_back(fmt::format("{} {}", all.back().id, n));
   }
+  if (all.empty()) return ok();
+  // First of all: nothing that has a line goes to make room, and the undo knows of a mount by its line.
+  TRY(write_lines(setup.places.node_paths(), lines));
+  for (const Wanted& one : all) TRY(mount_one(setup, kept, one, tree.get()));
   return ok();
 }
 
@@ -123,6 +133,7 @@ std::vector<std::string> ids_in_use(const std::string& state_folder) {
 // Where the link leads: an upper may lie on the attempt's own disk.
 std::string real(const std::string& path) {
   std::error_code failed;
+  if (!std::filesystem::is_symlink(path, failed)) return path;
   const auto found = std::filesystem::canonical(path, failed);
   return failed ? path : found.string();
 }

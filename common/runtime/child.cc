@@ -42,6 +42,38 @@ int status_of(int wait_status) {
   return WEXITSTATUS(wait_status);
 }
 
+// None of ours may run in a child that still has our memory.
+void forget_handlers() {
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action {};
+    if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    if ((action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL) continue;
+    signal(number, SIG_DFL);
+  }
+}
+
+// A child that calls `child`, which ends in exec or _exit, allocates nothing and changes nothing of ours. To copy a large
+// process costs a millisecond: its page tables, then a fault for each page that either side writes. So it borrows our
+// memory, and this thread alone stands still until it has let go of it. Returns as fork does.
+template <typename Child>
+[[gnu::noinline]] pid_t fork_to_exec(const Child& child) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::vfork();
+  if (pid == 0) {
+    forget_handlers();
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    child();
+    ::_exit(127);
+  }
+  const int failed = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = failed;
+  return pid;
+}
+
 // The errno of a failed exec, or 0 once the exec closed the pipe.
 int exec_errno(int report) {
   int saved = 0;
@@ -109,12 +141,11 @@ Result<ChildResult> run_child_with(const std::vector<std::string>& argv,
   Pipe output = TRY(make_pipe());
   Pipe report = TRY(make_pipe());
   std::vector<char*> words = to_argv(argv);
-  const pid_t pid = ::fork();
-  if (pid < 0) return errno_error("fork", errno);
-  if (pid == 0) {
+  const pid_t pid = fork_to_exec([&] {
     become_child(options, output.write.get());
     exec_or_report(words.data(), report.write.get());
-  }
+  });
+  if (pid < 0) return errno_error("fork", errno);
   // Here too, or a stop that comes at once would find no group.
   if (options.stop != nullptr) ::setpgid(pid, pid);
   output.write.reset();
@@ -175,33 +206,40 @@ Status run_checked(const std::vector<std::string>& argv, std::string_view hint) 
   return run_checked_with(argv, {.hint = hint});
 }
 
+namespace {
+
+[[noreturn]] void become_daemon(const DaemonOptions& options, char* const* words, int log,
+                                int report) {
+  ::setsid();
+  if (options.enter_mount_namespace >= 0 &&
+      ::setns(options.enter_mount_namespace, CLONE_NEWNS) != 0) {
+    const int saved = errno;
+    [[maybe_unused]] const ssize_t n = ::write(report, &saved, sizeof saved);
+    ::_exit(127);
+  }
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, 0);
+  ::dup2(log, 1);
+  ::dup2(log, 2);
+  for (const auto& [ours, number] : options.pass_fds) ::dup2(ours, number);
+  signal(SIGPIPE, SIG_DFL);
+  signal(SIGCHLD, SIG_DFL);
+  signal(SIGHUP, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  exec_or_report(words, report);
+}
+
+}  // namespace
+
 Result<pid_t> start_daemon(const DaemonOptions& options) {
   const UniqueFd log = TRY(open_file(options.log_path, O_WRONLY | O_CREAT | O_APPEND, 0640));
   Pipe report = TRY(make_pipe());
   std::vector<char*> words = to_argv(options.argv);
-  const pid_t pid = ::fork();
+  const pid_t pid =
+      fork_to_exec([&] { become_daemon(options, words.data(), log.get(), report.write.get()); });
   if (pid < 0) return errno_error("fork", errno);
-  if (pid == 0) {
-    ::setsid();
-    if (options.enter_mount_namespace >= 0 &&
-        ::setns(options.enter_mount_namespace, CLONE_NEWNS) != 0) {
-      const int saved = errno;
-      [[maybe_unused]] const ssize_t n = ::write(report.write.get(), &saved, sizeof saved);
-      ::_exit(127);
-    }
-    const int null = ::open("/dev/null", O_RDONLY);
-    ::dup2(null, 0);
-    ::dup2(log.get(), 1);
-    ::dup2(log.get(), 2);
-    for (const auto& [ours, number] : options.pass_fds) ::dup2(ours, number);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGCHLD, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    exec_or_report(words.data(), report.write.get());
-  }
   report.write.reset();
   if (const int failed = exec_errno(report.read.get()); failed != 0) {
     ::waitpid(pid, nullptr, 0);

@@ -145,6 +145,36 @@ TEST_F(NodePathsTest, TheLeastRecentlyUsedGoesFirst) {
   EXPECT_TRUE(fs::exists(kept().folder(ids[0])));
 }
 
+TEST_F(NodePathsTest, WhatGoesIsNeverFoundInPart) {
+  const std::string id = *kept().open(spec_, "/a");
+  write(kept().folder(id) + "/kept/file", "x");
+  // As a kill in the middle of a removal leaves it.
+  fs::rename(kept().folder(id), kept().folder(".going-" + id));
+  fs::remove(kept().folder(".going-" + id) + "/bytes");
+  EXPECT_EQ(*kept().open(spec_, "/a"), id);
+  EXPECT_TRUE(fs::is_empty(kept().folder(id) + "/kept"));
+  ASSERT_TRUE(kept().evict(1 << 20, [] { return std::vector<std::string>(); }));
+  EXPECT_FALSE(fs::exists(kept().folder(".going-" + id)));
+  EXPECT_TRUE(fs::exists(kept().folder(id) + "/what"));
+}
+
+TEST_F(NodePathsTest, AUseIsNotedWithoutMakingFilesAnew) {
+  const std::string id = *kept().open(spec_, "/a");
+  const auto inode = [&](const char* name) {
+    struct stat st {};
+    EXPECT_EQ(::stat((kept().folder(id) + name).c_str(), &st), 0);
+    return std::pair(st.st_ino, st.st_mtim.tv_sec);
+  };
+  const timespec old[2] = {{100, 0}, {100, 0}};
+  ::utimensat(AT_FDCWD, (kept().folder(id) + "/bytes").c_str(), old, 0);
+  const auto bytes = inode("/bytes");
+  const auto what = inode("/what");
+  ASSERT_EQ(*kept().open(spec_, "/a"), id);
+  EXPECT_EQ(inode("/what"), what);
+  EXPECT_EQ(inode("/bytes").first, bytes.first);
+  EXPECT_GT(inode("/bytes").second, 100);
+}
+
 TEST(NodePaths, NestedAndMountedOnesAreLeftOut) {
   AttemptSpec spec;
   spec.paths = default_path_rules("/root", "/root/proj");
