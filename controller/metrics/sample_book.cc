@@ -93,6 +93,11 @@ void SampleBook::fold(Time now) {
     OfJob& job = jobs_[id];
     if (sum.gpus != 0) sum.load.gpu_percent = static_cast<uint32_t>(sum.gpu_percents / sum.gpus);
     job.has_gpus = job.has_gpus || sum.gpus != 0;
+    // While its node was away it is not known what it used, and time went by.
+    const Duration silent = job.last.us == 0 ? Duration{} : now - job.last;
+    for (Duration gap = kFoldEvery; silent > kSampleIsOldAfter && gap < silent;
+         gap.us += kFoldEvery.us)
+      job.series.add(Load{});
     job.series.add(sum.load);
     job.last = now;
   }

@@ -3,19 +3,23 @@
 namespace devrun::controller {
 
 void Mean::add(const Load& load) {
+  ++count_;
+  if (load == Load{}) return;
   cpu_ += load.cpu_milli;
   memory_ += load.memory_mib;
   gpu_ += load.gpu_percent;
   io_ += load.io_kib_s;
-  ++count_;
+  ++told_;
 }
 
 Load Mean::take() {
-  if (count_ == 0) return {};
-  const auto mean = [this](uint64_t sum) { return static_cast<uint32_t>(sum / count_); };
-  // Up, as each of them was: a point that is not 0 does not become 0.
-  const auto memory = static_cast<uint32_t>((memory_ + count_ - 1) / count_);
-  const Load out{mean(cpu_), memory, mean(gpu_), mean(io_)};
+  Load out;
+  if (told_ != 0) {
+    const auto mean = [this](uint64_t sum) { return static_cast<uint32_t>(sum / told_); };
+    // Up, as each of them was: a point that is not 0 does not become 0.
+    const auto memory = static_cast<uint32_t>((memory_ + told_ - 1) / told_);
+    out = {mean(cpu_), memory, mean(gpu_), mean(io_)};
+  }
   *this = Mean{};
   return out;
 }

@@ -11,7 +11,8 @@
 
 namespace devrun::controller {
 
-// The mean of what was added since it was taken last.
+// The mean of what was added since it was taken last. What is nothing at all (Load{}) was not told: it counts as time that
+// has gone by alone, and a mean of nothing else is nothing.
 class Mean {
  public:
   void add(const Load& load);
@@ -21,6 +22,7 @@ class Mean {
  private:
   uint64_t cpu_ = 0, memory_ = 0, gpu_ = 0, io_ = 0;
   uint32_t count_ = 0;
+  uint32_t told_ = 0;
 };
 
 class FixedSeries {

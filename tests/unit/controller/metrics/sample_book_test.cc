@@ -70,6 +70,38 @@ TEST(SampleBook, ANodeThatFallsSilentUsesNothing) {
   EXPECT_TRUE(book.node_series("node2", false, 0).empty());
 }
 
+TEST(SampleBook, TimeInWhichNothingWasToldIsAGap) {
+  SampleBook book;
+  const auto tell_upto = [&](int from, int to) {
+    for (int second = from; second < to; second += 2) {
+      book.tell(sample(400, 10), at(second));
+      book.fold(at(second));
+    }
+  };
+  tell_upto(0, 10);
+  for (int second = 10; second < 70; second += 2) book.fold(at(second));
+  tell_upto(70, 80);
+  const auto of_node = book.node_series("node1", false, 0)[0].points;
+  ASSERT_EQ(of_node.size(), 40u);
+  EXPECT_EQ(of_node[20], Load{});
+  EXPECT_EQ(of_node[39].cpu_milli, 400u);
+  const auto of_job = book.job_series(7, 0)->points;
+  ASSERT_EQ(of_job.size(), 40u) << "time goes by for its job, too";
+  EXPECT_EQ(of_job[20], Load{});
+  EXPECT_EQ(of_job[39].cpu_milli, 800u);
+}
+
+TEST(SampleBook, AMeanIsOfWhatWasTold) {
+  Mean mean;
+  mean.add({100, 8, 50, 4});
+  mean.add({});
+  mean.add({300, 8, 0, 0});
+  EXPECT_EQ(mean.count(), 3u);
+  EXPECT_EQ(mean.take(), (Load{200, 8, 25, 2}));
+  mean.add({});
+  EXPECT_EQ(mean.take(), Load{});
+}
+
 TEST(SampleBook, DaysAreMeansOfTenMinutes) {
   SampleBook book;
   for (int second = 0; second < 3 * 600; second += 2) {
