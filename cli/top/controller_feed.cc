@@ -109,7 +109,7 @@ void ControllerFeed::run_errand(const tui::Command& errand) {
 
 void ControllerFeed::perform(const tui::Command& command) {
   if (const auto* open = std::get_if<tui::OpenLog>(&command)) {
-    open_log(open->of);
+    open_log(*open);
   } else if (std::holds_alternative<tui::CloseLog>(command)) {
     close_log();
   } else if (const auto* run = std::get_if<tui::RunForText>(&command)) {
@@ -119,11 +119,11 @@ void ControllerFeed::perform(const tui::Command& command) {
   }
 }
 
-void ControllerFeed::open_log(const AttemptKey& of) {
+void ControllerFeed::open_log(const tui::OpenLog& wish) {
   close_log();
   const std::scoped_lock lock(mutex_);
   forget_ended();
-  readings_.push_back(std::make_unique<LogReader>(controller_, of, post_));
+  readings_.push_back(std::make_unique<LogReader>(controller_, wish, post_));
 }
 
 // Those whose threads are past their last post; they end at once.

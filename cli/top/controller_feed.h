@@ -37,7 +37,7 @@ class ControllerFeed : public tui::Feed {
 
   void watch_until_stopped();
   void run_errand(const tui::Command& errand);
-  void open_log(const AttemptKey& of);
+  void open_log(const tui::OpenLog& wish);
   void close_log();
   void run_for_text(const tui::RunForText& wish);
   void forget_ended();  // under mutex_

@@ -19,9 +19,13 @@ bool is_transient(const Error& error) {
 
 }  // namespace
 
-LogReader::LogReader(Controller& controller, const AttemptKey& of,
+LogReader::LogReader(Controller& controller, const tui::OpenLog& wish,
                      std::function<void(tui::Event)> post)
-    : controller_(controller), of_(of), post_(std::move(post)), thread_([this] { run(); }) {}
+    : controller_(controller),
+      wish_(wish),
+      post_(std::move(post)),
+      next_(wish.from),
+      thread_([this] { run(); }) {}
 
 LogReader::~LogReader() {
   thread_.join();
@@ -46,8 +50,8 @@ void LogReader::run() {
 // one hold us up until that is made.
 std::shared_ptr<AttachStream> LogReader::open() {
   if (!controller_.wait_connected(kRetryPause)) return nullptr;
-  AttachStart start{of_, next_, false};
-  start.attempt = of_.attempt;
+  AttachStart start{wish_.of, next_, false};
+  start.attempt = wish_.of.attempt;
   std::shared_ptr<AttachStream> stream = controller_.attach(start);
   const std::lock_guard lock(mutex_);
   if (stopping_) stream->cancel();
@@ -81,7 +85,7 @@ LogReader::How LogReader::read_once() {
 }
 
 bool LogReader::take(AttachNews&& news, AttachStream& stream) {
-  if (std::exchange(told_away_, false)) post_(tui::LogBytes{of_, "", false});
+  if (std::exchange(told_away_, false)) post_(tui::LogBytes{wish_.of, "", false, wish_.reading});
   if (auto* output = std::get_if<AttachOutput>(&news)) {
     if (output->offset > next_) {
       fail(fmt::format("the output goes on at byte {} after byte {}", output->offset, next_));
@@ -91,26 +95,35 @@ bool LogReader::take(AttachNews&& news, AttachStream& stream) {
     const uint64_t end = output->offset + output->bytes.size();
     output->bytes.erase(0, std::min<uint64_t>(next_ - output->offset, output->bytes.size()));
     next_ = std::max(next_, end);
-    post_(tui::LogBytes{of_, std::move(output->bytes), false});
-    stream.send_output_read(next_);
-    return true;
+    const bool all_here = wish_.upto != 0 && next_ >= wish_.upto;
+    if (all_here) {
+      const uint64_t more = next_ - wish_.upto;
+      output->bytes.erase(output->bytes.size() - std::min<uint64_t>(more, output->bytes.size()));
+    }
+    post_(tui::LogBytes{wish_.of, std::move(output->bytes), false, wish_.reading, all_here});
+    if (all_here) {
+      stream.cancel();
+    } else {
+      stream.send_output_read(next_);
+    }
+    return !all_here;
   }
   const auto* state = std::get_if<AttachState>(&news);
-  if (state != nullptr && state->attempt > of_.attempt) {
-    post_(tui::LogBytes{of_, "", true});
+  if (state != nullptr && state->attempt > wish_.of.attempt) {
+    post_(tui::LogBytes{wish_.of, "", true, wish_.reading});
     post_(tui::Answered{fmt::format("attempt {} has begun: ] shows it", state->attempt), false});
     stream.cancel();
     return false;
   }
   if (!std::holds_alternative<AttachEnd>(news)) return true;
-  post_(tui::LogBytes{of_, "", true});
+  post_(tui::LogBytes{wish_.of, "", true, wish_.reading});
   return false;
 }
 
 // Once for each break.
 void LogReader::fail(const std::string& why) {
   if (std::exchange(told_away_, true)) return;
-  post_(tui::LogFailed{of_, why});
+  post_(tui::LogFailed{wish_.of, why});
 }
 
 }  // namespace devrun::cli

@@ -1,5 +1,5 @@
-// One output log for the monitor, read from its beginning to its end on a thread of its own. When the connection breaks it
-// says so, and goes on at the very byte once the controller is back.
+// A part of an output log for the monitor, read on a thread of its own: up to its end, which is followed, or up to a byte. When
+// the connection breaks it says so, and goes on at the very byte once the controller is back.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@ namespace devrun::cli {
 class LogReader {
  public:
   // Begins at once. `post` is called on the thread and may wait.
-  LogReader(Controller& controller, const AttemptKey& of, std::function<void(tui::Event)> post);
+  LogReader(Controller& controller, const tui::OpenLog& wish, std::function<void(tui::Event)> post);
   // Waits for the thread: after stop(), unless it is over.
   ~LogReader();
   LogReader(const LogReader&) = delete;
@@ -38,11 +38,11 @@ class LogReader {
   std::shared_ptr<AttachStream> open();
 
   Controller& controller_;
-  const AttemptKey of_;
+  const tui::OpenLog wish_;
   const std::function<void(tui::Event)> post_;
 
   // The thread's alone.
-  uint64_t next_ = 0;  // of the log, the byte that is wanted next
+  uint64_t next_;  // of the log, the byte that is wanted next
   bool told_away_ = false;
 
   std::mutex mutex_;

@@ -104,6 +104,7 @@ tui::NodeRow row_of(const NodeRecord& node) {
   tui::NodeRow row;
   row.name = node.hello.name;
   row.connected = node.connected;
+  if (!node.connected) row.last_heard = node.last_heard;
   row.total = node.hello.total;
   row.used = node.used;
   row.attempts = node.attempts;

@@ -133,9 +133,10 @@ void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Com
   model.log.wrap = before.wrap;
   model.log.shown = before.shown;
   model.log.search = before.search;
+  model.log.reading = model.readings++;
   if (model.screen != Screen::kLog) open_screen(model, Screen::kLog, commands);
   if (!of) say_which(model, *job, *chosen);
-  commands.push_back(OpenLog{*chosen});
+  commands.push_back(OpenLog{*chosen, model.log.reading});
   commands.push_back(FetchJob{model.selected});  // for its other ranks and attempts
 }
 
@@ -237,12 +238,13 @@ void act_on_job(Model& model, char32_t c, std::vector<Command>& commands) {
   if (job == nullptr) return;
   const std::string word = word_for(model);
   const std::vector<std::string> rank = rank_option(model, *job);
-  const std::string whole = fmt::format("{}", job->id);
-  if (c == U'e') show_text(model, "explain " + whole, {"explain", whole}, commands);
+  if (c == U'e') show_text(model, "explain " + word, {"explain", word}, commands);
   if (c == U'd') {
     if (job->volume.empty()) return say(model, "the job has no volume to compare with");
-    show_text(model, fmt::format("diff of job {} and {} now", whole, job->volume),
-              {"diff", whole, job->volume}, commands);
+    const bool of_task = word.find('_') != std::string::npos;
+    show_text(model,
+              fmt::format("diff of {} {} and {} now", of_task ? "task" : "job", word, job->volume),
+              {"diff", word, job->volume}, commands);
   }
   if (c == U'c') show_text(model, "changes of " + word, {"changes", word}, commands);
   if (c == U'y') copy(model, rank.empty() ? word : word + "." + rank.back(), commands);

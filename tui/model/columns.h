@@ -27,6 +27,7 @@ struct NodeHistories {
   int shown = 1;
   int in_all = 2;
 };
+inline constexpr int kGpuHistory = 2;  // its number among them, the last one
 NodeHistories node_histories(const Model& model);
 
 }  // namespace devrun::tui

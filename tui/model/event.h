@@ -39,6 +39,10 @@ struct Pasted {
 inline constexpr size_t kPasteBytesMax = 4096;
 // The terminal shows the question that was drawn last: keys from here on were pressed by somebody who could see it.
 struct QuestionShown {};
+// How many rows the job screen has in all: beyond them nobody scrolls.
+struct JobDrawn {
+  size_t rows = 0;
+};
 struct Mouse {
   enum class What { kPress, kWheelUp, kWheelDown };
   int row = 0;
@@ -64,8 +68,10 @@ struct ConnectionLost {
 };
 struct LogBytes {
   AttemptKey of;
-  std::string bytes;   // of the output log's records
-  bool ended = false;  // no more will come
+  std::string bytes;      // of the output log's records
+  bool ended = false;     // no more will come
+  uint64_t reading = 0;   // OpenLog's
+  bool all_here = false;  // what was asked for has come; there may be more
 };
 struct LogFailed {
   AttemptKey of;
@@ -112,12 +118,15 @@ struct Ticked {
   Time now;  // so that ages move
 };
 using Event =
-    std::variant<Key, Mouse, Pasted, QuestionShown, Resized, Pushed, ConnectionLost, LogBytes,
-                 LogFailed, Answered, JobFetched, SeriesFetched, NodeSeriesFetched, QueueFetched,
-                 VolumesFetched, SnapshotsFetched, TextFetched, Ticked>;
+    std::variant<Key, Mouse, Pasted, QuestionShown, JobDrawn, Resized, Pushed, ConnectionLost,
+                 LogBytes, LogFailed, Answered, JobFetched, SeriesFetched, NodeSeriesFetched,
+                 QueueFetched, VolumesFetched, SnapshotsFetched, TextFetched, Ticked>;
 
 struct OpenLog {
   AttemptKey of;
+  uint64_t reading = 0;  // comes back with what was read
+  uint64_t from = 0;     // byte of the log
+  uint64_t upto = 0;     // likewise; 0: to its end, and followed
 };
 struct CloseLog {};
 struct FetchJob {

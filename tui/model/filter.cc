@@ -133,6 +133,99 @@ bool Filter::matches(const JobRow& job) const {
                              [&](const Word& word) { return holds(word, job) != word.inverse; });
 }
 
+bool Filter::names_state() const {
+  return std::ranges::any_of(words_, [](const Word& word) {
+    return word.field == Field::kState && !word.inverse && !word.pattern.empty();
+  });
+}
+
+namespace {
+
+// What a part has from its job.
+bool inherited(const Pattern& pattern, const JobRow& job) {
+  for (const std::string* field : {&job.user, &job.volume, &job.name, &job.command}) {
+    if (pattern.found_in(in_lower_case(*field))) return true;
+  }
+  return std::ranges::any_of(job.labels, [&](const auto& one) {
+    return pattern.found_in(in_lower_case(one.first + "=" + one.second));
+  });
+}
+
+std::string lower_state(JobState state) {
+  return in_lower_case(std::string(state_name(state)));
+}
+
+// States of which an array has tasks, as far as its counts tell.
+bool counts_tell(const Pattern& pattern, const TaskCounts& tasks) {
+  const auto any = [&](std::initializer_list<JobState> states) {
+    return std::ranges::any_of(
+        states, [&](JobState state) { return pattern.found_in(lower_state(state)); });
+  };
+  using enum JobState;
+  return (tasks.failed != 0 && any({kFailed, kCancelled, kTimedOut, kNodeLost})) ||
+         (tasks.succeeded != 0 && any({kSucceeded})) ||
+         (tasks.running != 0 && any({kSettingUp, kStarting, kRunning, kUnreachable, kCompleting}));
+}
+
+}  // namespace
+
+bool Filter::may_match_tasks(const JobRow& job) const {
+  bool by_task = false;
+  for (const Word& word : words_) {
+    const Pattern& pattern = word.pattern;
+    const bool told = counts_tell(pattern, job.progress);
+    if (word.inverse) {
+      const bool of_job = word.field != Field::kState && word.field != Field::kNode;
+      if (of_job && holds(word, job)) return false;
+    } else if (word.field == Field::kState) {
+      if (!told) return false;
+      by_task = by_task || !pattern.empty();
+    } else if (word.field == Field::kNode) {
+      if (job.progress.running + job.progress.ended() == 0) return false;
+      by_task = by_task || !pattern.empty();
+    } else if (word.field != Field::kAny || inherited(pattern, job)) {
+      if (word.field != Field::kAny && !holds(word, job)) return false;
+    } else {
+      const bool numbered =
+          word.pattern.text().find(fmt::format("{}_", job.id)) != std::string::npos;
+      if (!told && !numbered) return false;
+      by_task = true;
+    }
+  }
+  return by_task;
+}
+
+PartFilter::PartFilter(const Filter& filter, const JobRow& job) {
+  using Field = Filter::Field;
+  for (const Filter::Word& word : filter.words_) {
+    const bool by_job = word.field == Field::kAny ? inherited(word.pattern, job)
+                        : word.field == Field::kState || word.field == Field::kNode
+                            ? false
+                            : Filter::holds(word, job);
+    words_.push_back({&word, by_job});
+  }
+}
+
+bool PartFilter::matches(const AttemptRow& part) const {
+  using Field = Filter::Field;
+  const auto holds = [&](const Word& one) {
+    if (one.by_job) return true;
+    const Pattern& pattern = one.word->pattern;
+    const bool any = one.word->field == Field::kAny;
+    if ((any || one.word->field == Field::kState) && pattern.found_in(lower_state(part.state)))
+      return true;
+    if ((any || one.word->field == Field::kNode) && pattern.found_in(in_lower_case(part.node)))
+      return true;
+    if (!any) return false;
+    // A number alone is a job's, else each array with so many tasks would have one that fits.
+    const bool numbered = pattern.text().find('_') != std::string::npos;
+    return pattern.found_in(in_lower_case(part.ending)) ||
+           (numbered && pattern.found_in(to_string(part.key.task_key())));
+  };
+  return std::ranges::all_of(words_,
+                             [&](const Word& one) { return holds(one) != one.word->inverse; });
+}
+
 bool Filter::is_broken() const {
   return std::ranges::any_of(words_, [](const Word& word) { return word.pattern.is_broken(); });
 }

@@ -18,13 +18,13 @@ constexpr std::array kJobsHelp{
 };
 constexpr std::array kJobHelp{
     KeyHelp{"j k ↓ ↑", "next, previous job"},
-    KeyHelp{"PgDn PgUp g", "further down, up, to the top of this one"},
+    KeyHelp{"PgDn PgUp g G", "further down, up, to the top, to the end of this one"},
 };
 constexpr std::array kAboutJobHelp{
     KeyHelp{"l", "its output, followed"},
     KeyHelp{"x", "cancel it, or the selected task alone (asks first)"},
     KeyHelp{"r", "run it again in the same snapshot (asks first)"},
-    KeyHelp{"e", "explain: why it waits, and what would let it start"},
+    KeyHelp{"e", "explain: why it, or the task, waits, or how it ended"},
     KeyHelp{"d", "diff: its file system against the volume now"},
     KeyHelp{"c", "changes: what it wrote"},
     KeyHelp{"a", "attach; Ctrl-C leaves, or Ctrl-\\ d if it has a terminal"},
@@ -40,7 +40,7 @@ constexpr std::array kLogHelp{
 };
 constexpr std::array kNodesHelp{
     KeyHelp{"j k ↓ ↑", "next, previous node"},
-    KeyHelp{"Enter", "the jobs on it"},
+    KeyHelp{"Enter", "the jobs on it; Esc comes back to the nodes"},
     KeyHelp{"i", "the node in full"},
     KeyHelp{"t", "the last minutes, the last two days"},
 };
@@ -65,7 +65,7 @@ constexpr std::array kTextHelp{
 };
 constexpr std::array kEverywhereHelp{
     KeyHelp{"1 2 3 4 Tab", "jobs, nodes, queue, volumes"},
-    KeyHelp{":", "a command, Tab completes: sort, filter, cancel, show, …"},
+    KeyHelp{":", "a command; Tab completes, ↑ ↓ earlier ones (in / too)"},
     KeyHelp{"Esc ^L ^Z", "back; draw everything anew; stop, until `fg`"},
     KeyHelp{"? q", "this help; quit"},
 };

@@ -83,7 +83,10 @@ int rank_of(JobState state) {
   return state == JobState::kCancelled ? 1 : 0;
 }
 
-void add_parts(const Model& model, const JobRow& job, std::vector<ListLine>& lines) {
+using Parts = std::vector<const AttemptRow*>;
+
+// Its tasks or ranks in the order in which they are shown, the newest attempt of each.
+Parts parts_of(const Model& model, const JobRow& job) {
   const JobRow* details = details_of(model, job.id);
   std::map<AttemptKey, const AttemptRow*> newest;  // attempt left out of the key
   for (const JobRow* from : {details, &job}) {
@@ -95,13 +98,48 @@ void add_parts(const Model& model, const JobRow& job, std::vector<ListLine>& lin
       if (!is_new && attempt.key.attempt >= at->second->key.attempt) at->second = &attempt;
     }
   }
-  std::vector<const AttemptRow*> parts;
+  Parts parts;
   for (const auto& [key, attempt] : newest) parts.push_back(attempt);
   std::stable_sort(parts.begin(), parts.end(), [](const AttemptRow* a, const AttemptRow* b) {
     return rank_of(a->state) < rank_of(b->state);
   });
-  if (parts.size() > kPartsMax) parts.resize(kPartsMax);
-  for (const AttemptRow* part : parts) lines.push_back({job.id, part->key});
+  return parts;
+}
+
+bool has_parts(const JobRow& job) {
+  return job.tasks != 0 || job.ranks > 1;
+}
+
+// A job that the list may show, and of it what the filter leaves.
+struct Candidate {
+  const JobRow* job;
+  Parts parts = {};
+  bool opened = false;
+};
+
+// Nothing: it is not shown. It is opened if it is shown for its parts alone, or if a state that was asked for is that of some
+// of them which have ended.
+std::optional<Candidate> candidate_of(const Model& model, const JobRow& job) {
+  const Filter& filter = model.list.filter;
+  const bool itself = filter.matches(job);
+  const bool unfolded = model.unfolded.count(job.id) != 0;
+  Candidate out{&job};
+  if (!has_parts(job) || (filter.empty() && !unfolded)) {
+    if (!itself) return std::nullopt;
+    return out;
+  }
+  out.parts = parts_of(model, job);
+  const size_t known = out.parts.size();
+  const PartFilter fits(filter, job);
+  std::erase_if(out.parts, [&](const AttemptRow* part) { return !fits.matches(*part); });
+  if (!itself && out.parts.empty()) return std::nullopt;
+  const bool some_ended =
+      std::ranges::any_of(out.parts, [](const AttemptRow* part) { return is_final(part->state); });
+  out.opened = !itself || (filter.names_state() && some_ended &&
+                           out.parts.size() < std::max<size_t>({known, job.tasks, job.ranks}));
+  if (!out.opened && !unfolded) out.parts.clear();
+  if (out.parts.size() > kPartsMax) out.parts.resize(kPartsMax);
+  return out;
 }
 
 }  // namespace
@@ -135,7 +173,22 @@ bool goes_up(SortBy by) {
 
 bool can_unfold(const Model& model, JobId id) {
   const auto job = model.jobs.find(id);
-  return job != model.jobs.end() && (job->second.tasks != 0 || job->second.ranks > 1);
+  return job != model.jobs.end() && has_parts(job->second);
+}
+
+std::vector<JobId> arrays_to_look_into(const Model& model) {
+  std::vector<JobId> out;
+  if (model.list.filter.empty()) return out;
+  size_t looked_at = 0;
+  for (auto at = model.jobs.rbegin(); at != model.jobs.rend(); ++at) {
+    const JobRow& job = at->second;
+    if (job.tasks == 0 || !model.list.filter.may_match_tasks(job)) continue;
+    if (++looked_at > kArraysLookedIntoMax) break;
+    const JobRow* details = details_of(model, job.id);
+    if (details == nullptr || details->progress != job.progress || details->state != job.state)
+      out.push_back(job.id);
+  }
+  return out;
 }
 
 void refresh_list(Model& model) {
@@ -147,20 +200,24 @@ void refresh_list(Model& model) {
   }
   if (!list.stale) return;
   list.stale = false;
-  std::vector<const JobRow*> jobs;
+  std::vector<Candidate> jobs;
   for (const auto& [id, job] : model.jobs) {
-    if (list.filter.matches(job)) jobs.push_back(&job);
+    if (auto one = candidate_of(model, job)) jobs.push_back(std::move(*one));
   }
-  const auto before = [&](const JobRow* a, const JobRow* b) {
-    const int order = by_column(model, list.sort, *a, *b);
+  const auto before = [&](const Candidate& a, const Candidate& b) {
+    const int order = by_column(model, list.sort, *a.job, *b.job);
     if (order != 0) return list.reversed ? order > 0 : order < 0;
-    return a->id > b->id;
+    return a.job->id > b.job->id;
   };
   std::sort(jobs.begin(), jobs.end(), before);
   list.lines.clear();
-  for (const JobRow* job : jobs) {
-    list.lines.push_back({job->id, std::nullopt});
-    if (model.unfolded.count(job->id) != 0) add_parts(model, *job, list.lines);
+  list.opened.clear();
+  list.jobs = jobs.size();
+  for (const Candidate& one : jobs) {
+    const JobId id = one.job->id;
+    list.lines.push_back({id, std::nullopt});
+    if (one.opened) list.opened.insert(id);
+    for (const AttemptRow* part : one.parts) list.lines.push_back({id, part->key});
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -48,10 +49,15 @@ struct JobList {
   bool stale = true;  // rows have changed since it was made
   Filter filter;      // of `filter_text`
   std::string filter_text;
+  size_t jobs = 0;         // how many of the lines are jobs
+  std::set<JobId> opened;  // by the filter, which is about some of their parts
 };
+inline constexpr size_t kArraysLookedIntoMax = 32;
 
 // Makes the lines anew if they are stale.
 void refresh_list(Model& model);
+// Arrays that may have tasks which the filter shows, and of which these are not known as they are now; of the newest few.
+std::vector<JobId> arrays_to_look_into(const Model& model);
 // The line of what is selected; nothing if the filter hides it.
 std::optional<size_t> selected_line(const Model& model);
 void select_line(Model& model, size_t line);

@@ -75,6 +75,7 @@ void open_screen(Model& model, Screen screen, std::vector<Command>& commands) {
   if (model.screen == Screen::kLog && screen != Screen::kText) commands.push_back(CloseLog{});
   if (is_root) {
     model.back.clear();
+    if (screen != Screen::kJobs) give_back_filter(model);
   } else {
     model.back.push_back(model.screen);
   }
@@ -89,6 +90,19 @@ void open_screen(Model& model, Screen screen, std::vector<Command>& commands) {
   }
 }
 
+bool give_back_filter(Model& model) {
+  if (!model.filter_before_node) return false;
+  model.filter = std::move(*model.filter_before_node);
+  model.filter_before_node.reset();
+  return true;
+}
+
+void scroll_job(Model& model, long by) {
+  const auto room = static_cast<size_t>(body_rows(model));
+  const auto last = static_cast<long>(model.job_rows - std::min(model.job_rows, room));
+  model.job_top = static_cast<size_t>(std::clamp(static_cast<long>(model.job_top) + by, 0L, last));
+}
+
 void go_back(Model& model, std::vector<Command>& commands) {
   if (model.screen == Screen::kLog) commands.push_back(CloseLog{});
   if (!model.back.empty()) {
@@ -97,6 +111,8 @@ void go_back(Model& model, std::vector<Command>& commands) {
   } else if (model.screen == Screen::kJobs) {
     if (!model.marked.empty()) {
       model.marked.clear();
+    } else if (give_back_filter(model)) {
+      open_screen(model, Screen::kNodes, commands);
     } else {
       model.filter.clear();
     }
@@ -114,10 +130,15 @@ void move_selection(Model& model, char32_t c) {
   select_line(model, cursor.row);
 }
 
+// Of the columns that are seen, since an order by another one looks like none.
 void sort_next(Model& model, bool forwards) {
-  constexpr size_t kCount = static_cast<size_t>(kLastSort) + 1;
-  const size_t at = static_cast<size_t>(model.list.sort);
-  model.list.sort = static_cast<SortBy>((at + (forwards ? 1 : kCount - 1)) % kCount);
+  std::vector<SortBy> seen{SortBy::kAge};
+  for (const Column& column : job_columns(model)) {
+    if (column.by != SortBy::kAge) seen.push_back(column.by);
+  }
+  const auto found = std::ranges::find(seen, model.list.sort);
+  const size_t at = found == seen.end() ? 0 : static_cast<size_t>(found - seen.begin());
+  model.list.sort = seen[(at + (forwards ? 1 : seen.size() - 1)) % seen.size()];
   model.list.reversed = false;
   model.list.stale = true;
   say(model, "sorted by " + std::string(sort_name(model.list.sort)));
@@ -125,6 +146,9 @@ void sort_next(Model& model, bool forwards) {
 
 void fold(Model& model, std::vector<Command>& commands) {
   if (!can_unfold(model, model.selected)) return say(model, "nothing to fold: one task, one rank");
+  if (model.list.opened.contains(model.selected)) {
+    return say(model, "the filter shows those that match: without it all of them fold out");
+  }
   model.list.stale = true;
   model.part.reset();
   if (model.unfolded.erase(model.selected) != 0) return;
@@ -163,12 +187,12 @@ bool press_in_jobs(Model& model, char32_t c, std::vector<Command>& commands) {
 bool press_in_job(Model& model, char32_t c) {
   if (c == U'j' || c == U'k') {
     move_selection(model, c);
-  } else if (c == kPageDownKey) {
-    model.job_top += static_cast<size_t>(body_rows(model));
-  } else if (c == kPageUpKey || c == U'g') {
-    model.job_top =
-        c == U'g' ? 0
-                  : model.job_top - std::min(model.job_top, static_cast<size_t>(body_rows(model)));
+  } else if (c == kPageDownKey || c == kPageUpKey) {
+    const long page = std::max(1, body_rows(model) - 1);
+    scroll_job(model, c == kPageDownKey ? page : -page);
+  } else if (c == U'g' || c == U'G') {
+    const auto all = static_cast<long>(model.job_rows);
+    scroll_job(model, c == U'G' ? all : -all);
   } else {
     return false;
   }
@@ -217,6 +241,7 @@ void press_anywhere(Model& model, char32_t c, std::vector<Command>& commands) {
     model.help_top = 0;
   }
   if (c == U':') open_prompt(model, Prompt::Kind::kCommand);
+  if (c == U'1') give_back_filter(model);
   if (c >= U'1' && c <= U'4') open_screen(model, kRoots[c - U'1'], commands);
   if (c == kTabKey) open_screen(model, kRoots[(at + 1) % 4], commands);
   if (c == kBackTabKey) open_screen(model, kRoots[(at + 3) % 4], commands);

@@ -37,6 +37,10 @@ char32_t meaning(const Key& key);
 
 void say(Model& model, std::string words, bool bad = false);
 void open_screen(Model& model, Screen screen, std::vector<Command>& commands);
+// The filter that was there before the jobs of a node were looked at, if they are. True if so.
+bool give_back_filter(Model& model);
+// The job screen by so many rows, as far as it has any.
+void scroll_job(Model& model, long by);
 void go_back(Model& model, std::vector<Command>& commands);
 // Moves a cursor as j k g G PgUp PgDn say; false if the key is none of these.
 bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room);
@@ -68,6 +72,18 @@ bool press_in_volumes(Model& model, char32_t c, std::vector<Command>& commands);
 bool press_in_snapshots(Model& model, char32_t c, std::vector<Command>& commands);
 bool press_in_text(Model& model, char32_t c, std::vector<Command>& commands);
 bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands);
+
+// Pages of a long output (keys_pages.cc). The page that has that line of the output, of those that are shown, is read, and
+// the line becomes the first on the screen.
+void read_page(Model& model, size_t line, PageSide side, std::vector<Command>& commands);
+// The output's end is read, and followed.
+void read_end(Model& model, std::vector<Command>& commands);
+// To the nearest match before what is seen, else to one after it.
+void begin_search(Model& model, std::vector<Command>& commands);
+// Looks for what is searched for beyond what is here, if there is anything; false if not.
+bool seek_further(Model& model, bool forwards, std::vector<Command>& commands);
+// More of it has come: perhaps that which was wanted or looked for.
+void log_has_grown(Model& model, std::vector<Command>& commands);
 
 // Typing (prompt.cc).
 void open_prompt(Model& model, Prompt::Kind kind);

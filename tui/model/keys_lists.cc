@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tui/model/keys.h"
 
@@ -15,8 +16,8 @@ bool press_in_nodes(Model& model, char32_t c, std::vector<Command>& commands) {
     model.node_days = !model.node_days;
     commands.push_back(FetchNodeSeries{model.node_days});
   } else if (c == kEnterKey) {
-    model.filter = "node:^" + node->first + "$";
     open_screen(model, Screen::kJobs, commands);
+    model.filter_before_node = std::exchange(model.filter, "node:^" + node->first + "$");
   } else if (c == U'i') {
     show_text(model, "node " + node->first, {"nodes", "show", node->first}, commands);
   } else if (c == U'y') {

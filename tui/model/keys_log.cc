@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/text_width.h"
 #include "tui/model/keys.h"
@@ -12,16 +13,34 @@ namespace {
 
 constexpr size_t kColumnsAside = 8;
 
-void scroll_log(Model& model, long by) {
+// What is not here is read: beyond its first line, and beyond the last one of a page.
+void scroll_log(Model& model, long by, std::vector<Command>& commands) {
   LogView& log = model.log;
   const auto rows = static_cast<size_t>(body_rows(model));
   const auto columns = static_cast<size_t>(model.columns);
+  const auto dropped = static_cast<long>(dropped_count(log));
+  if (log.wanted) {  // it is on its way
+    const long line = std::max(0L, static_cast<long>(*log.wanted) + by);
+    log.wanted = static_cast<size_t>(line);
+    if (line < dropped) read_page(model, *log.wanted, PageSide::kMiddle, commands);
+    return;
+  }
   const auto top = static_cast<long>(first_on_screen(log, rows, columns));
   log.follow = true;
   const auto last = static_cast<long>(first_on_screen(log, rows, columns));
-  const long wanted = std::clamp(top + by, 0L, last);
-  log.top = static_cast<size_t>(wanted);
-  log.follow = wanted == last && by > 0;
+  const long line = top + by;
+  log.top = static_cast<size_t>(std::clamp(line, 0L, last));
+  log.follow = line >= last && by > 0 && !log.is_page;
+  if ((line < 0 && dropped > 0) || (line > last && log.is_page)) {
+    read_page(model, static_cast<size_t>(std::max(0L, dropped + line)), PageSide::kMiddle,
+              commands);
+  }
+}
+
+void follow(Model& model, std::vector<Command>& commands) {
+  if (model.log.is_page) return read_end(model, commands);
+  model.log.wanted.reset();
+  model.log.follow = true;
 }
 
 // The rank, task or attempt before or after this one, of those that are known.
@@ -40,35 +59,37 @@ void open_neighbour(Model& model, bool next, std::vector<Command>& commands) {
   say(model, fmt::format("{} of {}: {}", to + 1, keys.size(), to_string(keys[to])));
 }
 
-// Of a long output only the end is kept here, and searched.
-void say_what_is_not_here(Model& model) {
-  say(model, fmt::format("the first {} lines are neither here nor searched: devrun logs {}",
-                         dropped_count(model.log), to_string(model.log.of.task_key())));
-}
-
-void next_match(Model& model, bool forwards) {
+void next_match(Model& model, bool forwards, std::vector<Command>& commands) {
   if (model.log.search.empty()) return say(model, "nothing to search for yet: / begins");
   const bool found = search_on(model.log, forwards, static_cast<size_t>(body_rows(model)),
                                static_cast<size_t>(model.columns));
-  if (found) return;
-  if (!forwards && dropped_count(model.log) != 0) return say_what_is_not_here(model);
+  if (found || seek_further(model, forwards, commands)) return;
   say(model, fmt::format("no {} match", forwards ? "further" : "earlier"));
 }
 
-void switch_stream(LogView& log) {
-  log.shown = log.shown == LogShown::kAll   ? LogShown::kOut
-              : log.shown == LogShown::kOut ? LogShown::kErr
-                                            : LogShown::kAll;
-  log.follow = true;
+void switch_stream(Model& model, std::vector<Command>& commands) {
+  LogShown& shown = model.log.shown;
+  shown = shown == LogShown::kAll   ? LogShown::kOut
+          : shown == LogShown::kOut ? LogShown::kErr
+                                    : LogShown::kAll;
+  follow(model, commands);
 }
 
 // About as many as the screen has it: a tab counts as eight columns.
 size_t rows_of_text(const TextView& text, size_t line, size_t columns) {
   const std::string& words = text.lines[line];
   if (!text.wrap || words.size() <= columns / 8) return 1;
-  const auto tabs = static_cast<size_t>(std::ranges::count(words, '\t'));
-  const size_t wide = static_cast<size_t>(width_of(words)) + 7 * tabs;
-  return std::max<size_t>(1, (wide + columns - 1) / columns);
+  if (const auto tabs = static_cast<size_t>(std::ranges::count(words, '\t')); tabs != 0) {
+    const size_t wide = static_cast<size_t>(width_of(words)) + 7 * tabs;
+    return std::max<size_t>(1, (wide + columns - 1) / columns);
+  }
+  size_t rows = 0;
+  for (std::string_view rest = words.ends_with('\n')
+                                   ? std::string_view(words).substr(0, words.size() - 1)
+                                   : std::string_view(words);
+       rows == 0 || !rest.empty(); ++rows)
+    take_words(rest, columns);
+  return rows;
 }
 
 // Lines that fit into so many rows: from one on, or before one.
@@ -94,27 +115,33 @@ size_t lines_before(const TextView& text, size_t line, size_t rows, size_t colum
 bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands) {
   LogView& log = model.log;
   const long page = std::max(1, body_rows(model) - 1);
-  if (c == U'j') {
-    scroll_log(model, 1);
+  const bool sought = std::exchange(log.seeking, Seeking::kNone) != Seeking::kNone;
+  if (sought && c == kEscapeKey) {
+    read_page(model, log.sought_from, PageSide::kMiddle, commands);
+  } else if (c == U'j') {
+    scroll_log(model, 1, commands);
   } else if (c == U'k') {
-    scroll_log(model, -1);
+    scroll_log(model, -1, commands);
   } else if (c == kPageDownKey || c == U' ') {
-    scroll_log(model, page);
+    scroll_log(model, page, commands);
   } else if (c == kPageUpKey) {
-    scroll_log(model, -page);
+    scroll_log(model, -page, commands);
   } else if (c == U'g') {
-    scroll_log(model, -static_cast<long>(kLogLinesMax + kLogLinesReadMax));
-    if (dropped_count(log) != 0) say_what_is_not_here(model);
+    scroll_log(model, -static_cast<long>(known_count(log)), commands);
   } else if (c == U'G') {
-    log.follow = true;
+    follow(model, commands);
   } else if (c == U'f') {
-    scroll_log(model, 0);
-    log.follow = !log.follow;
+    if (log.follow) {
+      scroll_log(model, 0, commands);
+      log.follow = false;
+    } else {
+      follow(model, commands);
+    }
   } else if (c == U'w') {
     log.wrap = !log.wrap;
     log.left = 0;
   } else if (c == U't') {
-    switch_stream(log);
+    switch_stream(model, commands);
   } else if (c == U'→') {
     if (!log.wrap) log.left += kColumnsAside;
   } else if (c == U'←') {
@@ -124,7 +151,7 @@ bool press_in_log(Model& model, char32_t c, std::vector<Command>& commands) {
   } else if (c == U'/') {
     open_prompt(model, Prompt::Kind::kSearch);
   } else if (c == U'n' || c == U'N') {
-    next_match(model, c == U'n');
+    next_match(model, c == U'n', commands);
   } else {
     return false;
   }

@@ -27,10 +27,26 @@ void add(JobLoad& load, const AttemptSample& one) {
   load.gpu_percent = static_cast<uint32_t>(percents / load.gpus);
 }
 
+// The points that are missing up to a time, if somebody would have told them.
+size_t missing(const NodeLoad& load, Time upto) {
+  if (load.upto.us == 0 || upto - load.upto <= kToldIsOldAfter) return 0;
+  return std::min(static_cast<size_t>((upto - load.upto).us / kNodeToldEvery.us), kNodeHistoryMax);
+}
+
+void note_gap(NodeLoad& load, Time upto) {
+  for (size_t i = missing(load, upto); i > 1; --i) {  // the last one is what is told now
+    for (std::vector<uint8_t>* history : {&load.cpu, &load.memory, &load.gpu}) {
+      if (!history->empty()) note(*history, kNothingTold);
+    }
+  }
+}
+
 void sum_up(Model& model) {
   model.job_loads.clear();
   model.attempt_loads.clear();
-  for (const auto& [name, node] : model.node_loads) {
+  for (auto& [name, node] : model.node_loads) {
+    node.counts = !silent_since(model, name);
+    if (!node.counts) continue;
     for (const AttemptSample& attempt : node.newest.attempts) {
       model.attempt_loads[attempt.key] = attempt;
       add(model.job_loads[attempt.key.job], attempt);
@@ -44,10 +60,52 @@ bool is_idle(const JobLoad& load) {
   return load.gpus != 0 && load.gpu_idle_s >= kIdleGpuMarkedAfterS;
 }
 
+std::optional<Time> silent_since(const Model& model, const std::string& name) {
+  const auto load = model.node_loads.find(name);
+  if (load == model.node_loads.end() || load->second.told.us == 0) return std::nullopt;
+  const Time told = load->second.told;
+  const auto node = model.nodes.find(name);
+  const bool away = node != model.nodes.end() && !node->second.connected;
+  if (!away && model.now - told <= kToldIsOldAfter) return std::nullopt;
+  return told;
+}
+
+std::vector<uint8_t> upto_now(const Model& model, const std::string& node,
+                              std::vector<uint8_t> history) {
+  if (history.empty() || !silent_since(model, node)) return history;
+  history.resize(history.size() + missing(model.node_loads.at(node), model.now), kNothingTold);
+  return history;
+}
+
+std::vector<uint8_t> in_percent(const std::vector<Load>& points, uint32_t Load::*value,
+                                uint32_t whole, size_t gap) {
+  uint32_t most = whole;
+  for (const Load& point : points) most = std::max(most, point.*value);
+  std::vector<uint8_t> out;
+  for (const Load& point : points) {
+    out.push_back(point == Load{} ? kNothingTold : percent(point.*value, most));
+  }
+  out.resize(out.size() + gap, kNothingTold);
+  return out;
+}
+
+void look_for_silence(Model& model) {
+  const bool same = std::ranges::all_of(model.node_loads, [&](const auto& load) {
+    return load.second.counts != silent_since(model, load.first).has_value();
+  });
+  if (!same) sum_up(model);
+}
+
 void take_loads(Model& model, const std::vector<NodeSample>& loads) {
   if (loads.empty()) return;
   for (const NodeSample& sample : loads) {
     NodeLoad& load = model.node_loads[sample.node];
+    const auto node = model.nodes.find(sample.node);
+    // Who begins to watch is told what a node that is away said last.
+    const Time heard = node == model.nodes.end() ? Time{} : node->second.last_heard;
+    load.told = heard.us == 0 ? model.now : std::min(heard, model.now);
+    note_gap(load, load.told);
+    load.upto = load.told;
     load.newest = sample;
     note(load.cpu, percent(sample.cpu_permille, 1000));
     note(load.memory, percent(sample.memory_bytes, sample.memory_total_bytes));
@@ -69,7 +127,14 @@ void take_node_series(Model& model, const NodeSeriesFetched& fetched) {
     load.cpu.clear();
     load.memory.clear();
     load.gpu.clear();
+    load.upto = {series.end_us};
     for (const Load& point : series.points) {
+      if (point == Load{}) {  // nothing uses no memory at all
+        for (std::vector<uint8_t>* history : {&load.cpu, &load.memory})
+          note(*history, kNothingTold);
+        if (series.has_gpus) note(load.gpu, kNothingTold);
+        continue;
+      }
       note(load.cpu, percent(point.cpu_milli, 1000));
       note(load.memory, percent(point.memory_mib, total_mib));
       if (series.has_gpus) note(load.gpu, static_cast<uint8_t>(std::min(100U, point.gpu_percent)));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "common/base/text_width.h"
 
@@ -37,6 +39,16 @@ void note_ink(LogLine& line, const Ink& ink) {
 
 }  // namespace
 
+LogText::LogText(const LogMark& from)
+    : taken_(from.offset),
+      skip_(from.skip),
+      begun_(from.lines),
+      bytes_marked_(from.offset),
+      dropped_(from.lines),
+      inks_(from.inks) {
+  for (const size_t lines : begun_) lines_marked_ += lines;
+}
+
 void LogText::append(std::string_view record_bytes) {
   if (damaged_) return;
   pending_.append(record_bytes);
@@ -50,22 +62,43 @@ void LogText::append(std::string_view record_bytes) {
       break;
     }
     if (rest.size() < kHeaderBytes + length) break;
+    record_bytes_ = kHeaderBytes + length;
     take_text(static_cast<LogStream>(stream), rest.substr(kHeaderBytes, length));
-    rest.remove_prefix(kHeaderBytes + length);
+    taken_ += record_bytes_;
+    rest.remove_prefix(record_bytes_);
   }
   pending_.erase(0, pending_.size() - rest.size());
 }
 
 void LogText::take_text(LogStream stream, std::string_view text) {
   stream_ = stream;
+  const size_t whole = text.size();
+  text.remove_prefix(std::min(std::exchange(skip_, 0), whole));
   while (!text.empty()) {
     const size_t plain = take_plain(stream, text);
     text.remove_prefix(plain);
     if (plain != 0) continue;
-    if (!take_escape(text.front())) take_character(stream, text.front());
+    const char c = text.front();
+    if (!take_escape(c)) take_character(stream, c);
     text.remove_prefix(1);
+    if (c == '\n' && !line_open_) leave_mark(whole - text.size());
   }
   if (overwriting_) close_cells();  // so that it is shown; what comes goes on where it was
+}
+
+// Where a line has ended that the cursor does not go back to. Now and then.
+void LogText::leave_mark(size_t text_taken) {
+  size_t lines = 0;
+  for (const size_t of_stream : begun_) lines += of_stream;
+  if (lines < lines_marked_ + kMarkEveryLines && taken_ < bytes_marked_ + kMarkEveryBytes) return;
+  LogMark mark{taken_, record_bytes_, text_taken, begun_, inks_};
+  // What another stream has begun and goes on with comes after it.
+  for (size_t i = 0; i < mark.lines.size(); ++i) {
+    if (unfinished_[i]) mark.lines[i] -= std::min(mark.lines[i], unfinished_[i]->up + 1);
+  }
+  marks_.push_back(mark);
+  lines_marked_ = lines;
+  bytes_marked_ = taken_;
 }
 
 // What most of an output is, at once: no control characters, at the end of the line. Returns how many bytes.
@@ -83,13 +116,28 @@ size_t LogText::take_plain(LogStream stream, std::string_view text) {
   return count;
 }
 
-void LogText::new_line(LogStream stream) {
-  if (!lines_.empty()) {
+size_t LogText::from_number(uint64_t number) const {
+  const auto at = std::ranges::lower_bound(lines_, number, {}, &LogLine::number);
+  return static_cast<size_t>(at - lines_.begin());
+}
+
+void LogText::add_line(LogLine line) {
+  if (!lines_.empty() && lines_.back().counted == 0) {
     LogLine& before = lines_.back();
     before.counted = sizeof(LogLine) + before.text.size() + before.inks.size() * sizeof(InkFrom);
     bytes_ += before.counted;
   }
-  lines_.push_back({stream, {}});
+  line.number = next_number_++;
+  if (line.stream != LogStream::kErr) numbers_[0].push_back(line.number);
+  if (line.stream != LogStream::kOut) numbers_[1].push_back(line.number);
+  lines_.push_back(std::move(line));
+}
+
+void LogText::new_line(LogStream stream) {
+  LogLine line;
+  line.stream = stream;
+  add_line(std::move(line));
+  ++begun_[static_cast<size_t>(stream)];
   line_open_ = true;
   up_ = 0;
   overwriting_ = false;
@@ -98,21 +146,74 @@ void LogText::new_line(LogStream stream) {
   drop_oldest();
 }
 
+void LogText::forget_open_line() {
+  if (!line_open_ || up_ != 0) return;
+  for (std::deque<uint64_t>& numbers : numbers_) {
+    if (!numbers.empty() && numbers.back() == lines_.back().number) numbers.pop_back();
+  }
+  --begun_[static_cast<size_t>(lines_.back().stream)];
+  lines_.pop_back();
+  line_open_ = false;
+  overwriting_ = false;
+}
+
 void LogText::drop_oldest() {
   const size_t lines_max = kLogLinesMax + (reads_ ? kLogLinesReadMax : 0);
   const size_t bytes_max = kLogBytesMax + (reads_ ? kLogBytesReadMax : 0);
   while (lines_.size() > lines_max || (bytes_ > bytes_max && lines_.size() > 1)) {
     ++dropped_[static_cast<size_t>(lines_.front().stream)];
     bytes_ -= lines_.front().counted;
+    for (std::deque<uint64_t>& numbers : numbers_) {
+      if (!numbers.empty() && numbers.front() == lines_.front().number) numbers.pop_front();
+    }
     lines_.pop_front();
   }
 }
 
-// A line belongs to one stream: the other one begins a line of its own.
+// A line belongs to one stream: the other one begins a line of its own, or goes on in the one that it has begun.
 void LogText::need_line(LogStream stream) {
   if (line_open_ && lines_.back().stream == stream) return;
   close_cells();
-  new_line(stream);
+  leave_line();
+  if (!return_to_line(stream)) new_line(stream);
+}
+
+void LogText::leave_line() {
+  if (!line_open_) return;
+  unfinished_[static_cast<size_t>(lines_.back().stream)] = {line().number, up_, column_,
+                                                            overwriting_};
+}
+
+// The line, and those below it, become the last ones.
+bool LogText::return_to_line(LogStream stream) {
+  const auto was = std::exchange(unfinished_[static_cast<size_t>(stream)], std::nullopt);
+  if (!was) return false;
+  const size_t first = from_number(was->number);
+  const size_t after = first + was->up + 1;
+  if (after > lines_.size() || lines_[first].number != was->number) return false;
+  const auto begin = lines_.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto end = lines_.begin() + static_cast<std::ptrdiff_t>(after);
+  if (!std::all_of(begin, end, [&](const LogLine& one) { return one.stream == stream; }))
+    return false;
+  std::vector<LogLine> moved{std::move_iterator(begin), std::move_iterator(end)};
+  lines_.erase(begin, end);
+  for (LogLine& one : moved) {
+    for (std::deque<uint64_t>& numbers : numbers_) {
+      const auto at = std::ranges::lower_bound(numbers, one.number);
+      if (at != numbers.end() && *at == one.number) numbers.erase(at);
+    }
+    bytes_ -= std::exchange(one.counted, 0);
+    add_line(std::move(one));
+  }
+  line_open_ = true;
+  up_ = was->up;
+  overwriting_ = false;
+  column_ = 0;
+  character_.clear();
+  if (!was->overwriting) return true;
+  open_cells();
+  column_ = was->column;
+  return true;
 }
 
 void LogText::line_feed() {
@@ -276,6 +377,7 @@ void LogText::perform_sequence(char final) {
   const bool given = parsed.ec == std::errc{};
   const size_t count = std::min<size_t>(given ? std::max<size_t>(number, 1) : 1, kLogLineBytesMax);
   if (std::string_view("ABCDGK").find(final) == std::string_view::npos || lines_.empty()) return;
+  if (unfinished_[static_cast<size_t>(stream_)]) need_line(stream_);
   if (final == 'A' || final == 'B') {
     // A cursor at the start of a line that is not there yet: now it is.
     if (!line_open_) new_line(lines_.back().stream);

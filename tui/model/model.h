@@ -6,6 +6,7 @@
 //   over every screen: `?` help, a question, a prompt (`/` filter or search, `:` command)
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "tui/model/event.h"
 #include "tui/model/filter.h"
+#include "tui/model/history.h"
 #include "tui/model/job_list.h"
 #include "tui/model/log_view.h"
 #include "tui/model/rows.h"
@@ -29,7 +31,10 @@ struct Prompt {
   Kind kind = Kind::kNone;
   std::string text;
   std::string before;  // what Esc restores
+  size_t back = 0;     // how far ↑ has gone back in what was typed before; 0: it stands as typed
+  std::string typed = {};  // that, while `back` is not 0
 };
+inline constexpr size_t kPrompts = static_cast<size_t>(Prompt::Kind::kCommand) + 1;
 
 // Asked at the bottom: `y` does it, any other key does not. Keys that were pressed before it was shown answer nothing.
 struct Question {
@@ -56,12 +61,16 @@ struct TextView {
   std::string search;
 };
 
-// The newest sample of a node, and those before it in percent, newest last.
+// The newest sample of a node, and those before it in percent, newest last; kNothingTold where there is a gap.
 struct NodeLoad {
   NodeSample newest;
+  Time told = {};  // that, by the controller's clock; 0: never
+  Time upto = {};  // the newest point below
   std::vector<uint8_t> cpu, memory, gpu;
+  bool counts = false;  // in what jobs use
 };
 inline constexpr size_t kNodeHistoryMax = 150;
+inline constexpr uint8_t kNothingTold = 255;
 
 struct Model {
   int rows = 24;
@@ -89,10 +98,13 @@ struct Model {
   size_t jobs_line =
       0;  // where the selected one was: what takes its place is selected when it goes
   std::string filter;
+  // The user's own, while that is the jobs of a node: Esc gives it back, and leads to the nodes.
+  std::optional<std::string> filter_before_node;
   std::set<JobId> marked;
   std::set<JobId> unfolded;
 
   Prompt prompt;
+  std::array<History, kPrompts> typed;  // by Prompt::Kind
   bool showing_help = false;
   size_t help_top = 0;
   std::optional<Question> question;
@@ -100,11 +112,13 @@ struct Model {
   bool notice_is_bad = false;
 
   LogView log;
+  uint64_t readings = 0;  // of logs, that were begun
   TextView text;
   uint64_t texts_asked = 0;
   std::map<JobId, JobRow> details;  // of jobs that were opened or folded out, as fetched last
   std::optional<SeriesFetched> series;
-  size_t job_top = 0;  // first line shown of the job screen
+  size_t job_top = 0;   // first row shown of the job screen
+  size_t job_rows = 0;  // that it has in all, as it was drawn last
 
   Cursor node_cursor;
   bool node_days = false;

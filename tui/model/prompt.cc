@@ -13,6 +13,7 @@ namespace devrun::tui {
 namespace {
 
 constexpr size_t kPromptBytesMax = 400;
+constexpr char32_t kEarlierKey = 0x10, kLaterKey = 0x0e;  // Ctrl-P, Ctrl-N, as ↑ and ↓
 
 // What the monitor does itself; anything else is a devrun command.
 constexpr std::array<std::string_view, 12> kOwn{"filter", "jobs",  "nodes",   "queue",
@@ -73,23 +74,34 @@ void complete(Model& model) {
   if (all.size() == 1) prompt.text += ' ';
 }
 
+// Towards what was typed earlier, or back to what stands there now.
+void recall(Model& model, bool earlier) {
+  Prompt& prompt = model.prompt;
+  const History& typed = model.typed[static_cast<size_t>(prompt.kind)];
+  if (earlier ? prompt.back == typed.size() : prompt.back == 0) return;
+  if (prompt.back == 0) prompt.typed = prompt.text;
+  prompt.back += earlier ? 1 : -1;
+  prompt.text = prompt.back == 0 ? prompt.typed : typed.line(prompt.back);
+}
+
 void finish(Model& model, std::vector<Command>& commands) {
   const Prompt done = std::move(model.prompt);
   model.prompt = {};
+  model.typed[static_cast<size_t>(done.kind)].add(done.text);
+  // Whoever has changed it has a filter of their own again.
+  if (done.kind == Prompt::Kind::kFilter && done.text != done.before)
+    model.filter_before_node.reset();
   if (done.kind == Prompt::Kind::kCommand) run_command(model, done.text, commands);
   if (done.kind != Prompt::Kind::kSearch || done.text.empty()) return;
-  if (model.screen == Screen::kLog) press_in_log(model, U'N', commands);
-  if (model.screen == Screen::kLog && !model.notice.empty()) {
-    model.notice.clear();
-    press_in_log(model, U'n', commands);
-  }
+  if (model.screen == Screen::kLog) begin_search(model, commands);
   if (model.screen == Screen::kText) press_in_text(model, U'n', commands);
 }
 
 }  // namespace
 
 void open_prompt(Model& model, Prompt::Kind kind) {
-  model.prompt = {kind, {}, {}};
+  model.prompt = {};
+  model.prompt.kind = kind;
   if (kind == Prompt::Kind::kFilter) model.prompt.text = model.prompt.before = model.filter;
   if (kind == Prompt::Kind::kSearch) {
     model.prompt.before = model.screen == Screen::kText ? model.text.search : model.log.search;
@@ -106,6 +118,12 @@ void edit_prompt(Model& model, const Key& key, std::vector<Command>& commands) {
     prompt = {};
     return;
   }
+  const bool up = key.special == Special::kUp || c == kEarlierKey;
+  if (up || key.special == Special::kDown || c == kLaterKey) {
+    recall(model, up);
+    return show_as_typed(model);
+  }
+  prompt.back = 0;
   if (c == kEraseKey || c == U'\b') {
     if (prompt.text.empty() && prompt.kind == Prompt::Kind::kCommand) {
       prompt = {};
@@ -140,23 +158,25 @@ std::vector<std::string> completions(const Model& model, const std::string& text
   const size_t begin = text.rfind(' ') + 1;
   const std::string part = text.substr(begin);
   const std::string first = text.substr(0, space);
-  std::set<std::string> all;
+  std::vector<std::string> all;
   if (space == std::string::npos) {
-    for (const std::string_view name : kOwn) all.emplace(name);
-    for (const std::string_view name : kReading) all.emplace(name);
-    for (const std::string_view name : kInTerminal) all.emplace(name);
+    for (const std::string_view name : kOwn) all.emplace_back(name);
+    for (const std::string_view name : kReading) all.emplace_back(name);
+    for (const std::string_view name : kInTerminal) all.emplace_back(name);
+    std::ranges::sort(all);
   } else if (first == "sort") {
     for (size_t i = 0; i <= static_cast<size_t>(kLastSort); ++i) {
-      all.emplace(sort_name(static_cast<SortBy>(i)));
+      all.emplace_back(sort_name(static_cast<SortBy>(i)));
     }
   } else if (first == "filter") {
     for (const char* field : {"user:", "state:", "volume:", "node:", "name:", "label:"}) {
-      all.emplace(field);
+      all.emplace_back(field);
     }
   } else if (first == "snapshots" || first == "shell") {
-    for (const VolumeRow& volume : model.volumes) all.insert(volume.name);
-  } else {
-    for (const auto& [id, job] : model.jobs) all.insert(fmt::format("{}", id));
+    for (const VolumeRow& volume : model.volumes) all.push_back(volume.name);
+  } else {  // the newest first
+    for (auto job = model.jobs.rbegin(); job != model.jobs.rend(); ++job)
+      all.push_back(fmt::format("{}", job->first));
   }
   std::vector<std::string> out;
   for (const std::string& one : all) {
@@ -240,6 +260,7 @@ void run_own(Model& model, const std::vector<std::string>& words, const std::str
   if (name == "queue") open_screen(model, Screen::kQueue, commands);
   if (name == "volumes") open_screen(model, Screen::kVolumes, commands);
   if (name == "filter") {
+    model.filter_before_node.reset();
     model.filter = rest;
     open_screen(model, Screen::kJobs, commands);
   }
@@ -249,6 +270,7 @@ void run_own(Model& model, const std::vector<std::string>& words, const std::str
     model.list.sort = *by;
     model.list.reversed = false;
     model.list.stale = true;
+    open_screen(model, Screen::kJobs, commands);  // what it has done is seen
   }
   if (name == "snapshots" && words.size() > 1) {
     model.snapshots_of = words[1];

@@ -78,6 +78,7 @@ struct GpuHolderRow {
 struct NodeRow {
   std::string name;
   bool connected = false;
+  Time last_heard = {};  // while it is not
   Resources total;
   Resources used;
   uint32_t attempts = 0;

@@ -38,6 +38,7 @@ struct Update {
   void operator()(const Key& key) const {
     settle(model);  // a key is about what is seen
     press(model, key, commands);
+    look_into_arrays();
   }
   void operator()(const Mouse& mouse) const {
     settle(model);
@@ -47,9 +48,14 @@ struct Update {
   void operator()(const Pasted& pasted) const {
     settle(model);
     paste(model, pasted.text);
+    look_into_arrays();
   }
   void operator()(const QuestionShown&) const {
     if (model.question) model.question->shown = true;
+  }
+  void operator()(const JobDrawn& drawn) const {
+    model.job_rows = drawn.rows;
+    scroll_job(model, 0);
   }
 
   void operator()(const Resized& size) const {
@@ -75,9 +81,10 @@ struct Update {
     const bool rows = pushed.whole || !pushed.jobs.empty() || !pushed.gone.empty();
     if (rows) model.list.stale = true;
     if (rows && model.screen == Screen::kQueue) look_at_queue_again(pushed.now);
+    model.now = std::max(model.now, pushed.now);
     if (pushed.whole || !pushed.gone_nodes.empty()) forget_loads(model);
     take_loads(model, pushed.loads);
-    model.now = std::max(model.now, pushed.now);
+    if (!pushed.nodes.empty()) look_for_silence(model);
     model.connected = true;
     model.ever_connected = true;
     model.connection_trouble.clear();
@@ -89,10 +96,12 @@ struct Update {
   }
 
   void operator()(const LogBytes& log) const {
-    if (log.of != model.log.of) return;
+    if (log.of != model.log.of || log.reading != model.log.reading) return;
     append(model.log, log.bytes);
     model.log.ended = log.ended;
+    model.log.all_here = log.all_here;
     model.log.failure.clear();
+    log_has_grown(model, commands);
   }
   void operator()(const LogFailed& failed) const {
     if (failed.of == model.log.of) model.log.failure = failed.why;
@@ -105,7 +114,7 @@ struct Update {
       model.details.clear();
     }
     model.details[fetched.job.id] = fetched.job;
-    if (model.unfolded.count(fetched.job.id) != 0) model.list.stale = true;
+    if (model.unfolded.count(fetched.job.id) != 0 || !model.filter.empty()) model.list.stale = true;
   }
   void operator()(const SeriesFetched& fetched) const { model.series = fetched; }
   void operator()(const NodeSeriesFetched& fetched) const { take_node_series(model, fetched); }
@@ -133,16 +142,25 @@ struct Update {
   // What nobody pushes is asked for while it is looked at.
   void operator()(const Ticked& tick) const {
     model.now = std::max(model.now, tick.now);
+    look_for_silence(model);
     if (!model.connected) return;
     if (model.screen == Screen::kQueue) commands.push_back(FetchQueue{});
     if (model.screen == Screen::kVolumes) commands.push_back(FetchVolumes{});
     for (const JobId id : model.unfolded) refresh_job(id);
+    for (const JobId id : arrays_to_look_into(model)) commands.push_back(FetchJob{id});
     if (model.screen != Screen::kJob || model.jobs.count(model.selected) == 0) return;
     refresh_job(model.selected);
     if (!model.series || model.series->job != model.selected ||
         !is_final(model.jobs.at(model.selected).state)) {
       commands.push_back(FetchSeries{model.selected});
     }
+  }
+
+  // A filter that has changed may be about tasks that the list does not carry.
+  void look_into_arrays() const {
+    if (model.list.filter_text == model.filter) return;
+    refresh_list(model);
+    for (const JobId id : arrays_to_look_into(model)) commands.push_back(FetchJob{id});
   }
 
   // What is pushed tells that the queue has changed, not how. At most so often; what comes between waits for the tick.
@@ -265,8 +283,10 @@ size_t node_detail_rows(const Model& model) {
   const auto node = std::next(model.nodes.begin(), static_cast<long>(model.node_cursor.row));
   const int most = std::max(0, model.rows / 2 - 2);
   const NodeHistories histories = node_histories(model);
+  const int its_own =
+      node->second.total.gpus == 0 ? std::min(histories.in_all, kGpuHistory) : histories.in_all;
   const int all =
-      2 + histories.in_all - histories.shown + static_cast<int>(node->second.gpus.size());
+      2 + std::max(0, its_own - histories.shown) + static_cast<int>(node->second.gpus.size());
   const int lines = std::min(all, most);
   return lines < 2 ? 0 : static_cast<size_t>(lines);
 }

@@ -99,7 +99,14 @@ class Loop {
   void draw_if_due() {
     if (!stale_ || Clock::now() - last_frame_ < kFrame) return;
     settle(model_);
-    terminal_.paint(draw(model_));
+    Canvas canvas = draw(model_);
+    if (const size_t rows = canvas.rows_in_all(); rows != 0 && rows != model_.job_rows) {
+      std::vector<Command> none;
+      const size_t top = model_.job_top;
+      apply(model_, JobDrawn{rows}, none);
+      if (model_.job_top != top) canvas = draw(model_);  // it has become shorter
+    }
+    terminal_.paint(std::move(canvas));
     last_frame_ = Clock::now();
     stale_ = false;
     if (!model_.question || model_.question->shown || asked_) return;

@@ -115,6 +115,16 @@ Special special_of(int code) {
   }
 }
 
+// Whether the user's locale is said to be C: by the first of these that says anything, as everywhere.
+bool locale_is_plain() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    return std::string_view(value) == "C" || std::string_view(value) == "POSIX";
+  }
+  return false;
+}
+
 // A wheel's and a button's presses; nothing for the rest.
 std::optional<Event> mouse_event() {
   MEVENT event{};
@@ -156,10 +166,7 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
                  "devrun ps --watch; or TERM=xterm devrun top, if it is one"};
   }
   auto terminal = std::unique_ptr<Terminal>(new Terminal());
-  const char* locale = std::getenv("LC_ALL");
-  const bool wants_ascii =
-      locale != nullptr && (std::string_view(locale) == "C" || std::string_view(locale) == "POSIX");
-  terminal->ascii_only_ = !utf8 || wants_ascii || options.ascii;
+  terminal->ascii_only_ = !utf8 || locale_is_plain() || options.ascii;
   if (has_colors() && std::getenv("NO_COLOR") == nullptr) {
     start_color();
     const bool many = COLORS >= 256 && COLOR_PAIRS > static_cast<int>(kStyles);

@@ -65,6 +65,9 @@ class Canvas {
   void paint_row(int row, Style style);
   void paint(int row, int column, int width, Style style);
   bool same_row(const Canvas& other, int row) const;  // of the same size
+  // How many rows the body would have if the screen were as long as that; 0: no more than are here.
+  size_t rows_in_all() const { return rows_in_all_; }
+  void tell_rows_in_all(size_t rows) { rows_in_all_ = rows; }
   // One line for each row, without trailing blanks.
   std::string text() const;
 
@@ -75,6 +78,7 @@ class Canvas {
 
   int rows_;
   int columns_;
+  size_t rows_in_all_ = 0;
   std::vector<Cell> cells_;
 };
 

@@ -44,6 +44,8 @@ std::string where(const Model& model) {
   return "";
 }
 
+constexpr std::string_view kReadOnly = "  read-only ";
+
 void draw_title(const Model& model, Canvas& canvas) {
   canvas.paint_row(0, Style::kTitle);
   const auto connected =
@@ -60,7 +62,10 @@ void draw_title(const Model& model, Canvas& canvas) {
     style = Style::kWarn;
   }
   const int at = canvas.columns() - width_of(right);
-  const int x = canvas.put(0, 0, fmt::format(" devrun  {}", where(model)), Style::kTitle);
+  const std::string_view mark = model.read_only ? kReadOnly : "";
+  int x = canvas.put(0, 0, fmt::format(" devrun  {}", where(model)), Style::kTitle,
+                     std::max(0, canvas.columns() - width_of(mark)));
+  x += canvas.put(0, x, mark, Style::kWarn);
   if (at > x) canvas.put(0, at, right, style);
 }
 
@@ -74,9 +79,9 @@ std::string keys_of(const Model& model) {
                            hidden == 0 ? "" : fmt::format(", {} hidden by the filter", hidden));
       }
       if (!model.filter.empty()) {
-        return fmt::format(
-            " /{}{}  Esc clears it  ? help  q quit", model.filter,
-            model.list.filter.is_broken() ? "  (a pattern that cannot be read)" : "");
+        return fmt::format(" /{}{}  Esc {}  ? help  q quit", model.filter,
+                           model.list.filter.is_broken() ? "  (a pattern that cannot be read)" : "",
+                           model.filter_before_node ? "back to the nodes" : "clears it");
       }
       if (model.columns < 68) return " Enter job  l log  x cancel  / filter  ? help  q quit";
       return model.columns < 116
@@ -130,36 +135,69 @@ void draw_bottom(const Model& model, Canvas& canvas) {
   }
 }
 
-void draw_body(const Model& model, Canvas& canvas) {
+std::string row_of(const Cursor& cursor, size_t count) {
+  return count == 0 ? "" : fmt::format("{}/{}", cursor.row + 1, count);
+}
+
+std::string row_of_jobs(const Model& model) {
+  const size_t rows = model.list.lines.size();
+  if (rows == 0 || model.selected == 0) return "";
+  const std::string of_all =
+      model.filter.empty() ? ""
+                           : fmt::format("  {} of {} jobs", model.list.jobs, model.jobs.size());
+  return fmt::format("{}/{}{}", model.jobs_line + 1, rows, of_all);
+}
+
+// Returns where in the list or text one is, for the right of the bottom line.
+std::string draw_body(const Model& model, Canvas& canvas) {
   switch (model.screen) {
     case Screen::kJobs:
-      return draw_jobs(model, canvas);
+      draw_jobs(model, canvas);
+      return row_of_jobs(model);
     case Screen::kJob:
       return draw_job(model, canvas);
     case Screen::kLog:
-      return draw_log(model, canvas);
+      draw_log(model, canvas);
+      return "";  // it has a place of its own
     case Screen::kNodes:
-      return draw_nodes(model, canvas);
+      draw_nodes(model, canvas);
+      return row_of(model.node_cursor, model.nodes.size());
     case Screen::kQueue:
-      return draw_queue(model, canvas);
+      draw_queue(model, canvas);
+      return row_of(model.queue_cursor, model.queue.size());
     case Screen::kVolumes:
-      return draw_volumes(model, canvas);
+      draw_volumes(model, canvas);
+      return row_of(model.volume_cursor, model.volumes.size());
     case Screen::kSnapshots:
-      return draw_snapshots(model, canvas);
+      draw_snapshots(model, canvas);
+      return row_of(model.snapshot_cursor, model.snapshots.size());
     case Screen::kText:
       return draw_text(model, canvas);
   }
+  return "";
+}
+
+// Only where the bottom line has room for it.
+void put_place(Canvas& canvas, const std::string& place) {
+  const int row = canvas.rows() - 1;
+  const int at = canvas.columns() - width_of(place) - 1;
+  if (place.empty() || at < 2) return;
+  for (int x = at - 2; x < canvas.columns(); ++x) {
+    if (canvas.at(row, x).glyph != " ") return;
+  }
+  canvas.put(row, at, place, Style::kDim);
 }
 
 }  // namespace
 
 Canvas draw(const Model& model) {
   Canvas canvas(model.rows, model.columns);
-  draw_body(model, canvas);
+  const std::string place = draw_body(model, canvas);
   if (model.showing_help) draw_help(model, canvas);
   draw_title(model, canvas);
   draw_bottom(model, canvas);
   if (model.screen == Screen::kLog) draw_log_place(model, canvas);
+  if (model.prompt.kind == Prompt::Kind::kNone && !model.question) put_place(canvas, place);
   return canvas;
 }
 
@@ -227,6 +265,15 @@ std::string age(Time since, Time now) {
   return format_duration(seconds(whole_seconds));
 }
 
+// How long ago, to one unit: a list of thousands is not drawn anew for a second.
+std::string rough_age(Time since, Time now) {
+  const int64_t seconds = std::max<int64_t>(0, (now - since).us) / 1'000'000;
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return fmt::format("{}m", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{}h", seconds / 3600);
+  return fmt::format("{}d", seconds / 86'400);
+}
+
 std::string nodes_of(const JobRow& job) {
   std::set<std::string> names;
   for (const AttemptRow& attempt : job.attempts) {
@@ -264,8 +311,10 @@ void mark_found(Canvas& canvas, int row, int column, const std::string& text,
   for (size_t from = 0; from < text.size();) {
     const auto [at, length] = search.find(text, from);
     if (length == 0) return;
+    // The style alone: a character keeps its marks though they were not searched for.
     const int x = column + width_of(std::string_view(text).substr(0, at));
-    canvas.put(row, x, std::string_view(text).substr(at, length), Style::kFound);
+    const int wide = width_of(std::string_view(text).substr(0, at + length)) + column - x;
+    canvas.paint(row, wide == 0 ? x - 1 : x, std::max(1, wide), Style::kFound);
     from = at + length;
   }
 }

@@ -11,7 +11,8 @@ Canvas draw(const Model& model);
 
 // The parts of draw, for the body between the title line and the bottom line.
 void draw_jobs(const Model& model, Canvas& canvas);
-void draw_job(const Model& model, Canvas& canvas);
+// Which of its rows are shown; empty: all. How many there are is told to the canvas.
+std::string draw_job(const Model& model, Canvas& canvas);
 void draw_log(const Model& model, Canvas& canvas);
 // Where in the output one is, at the right of the bottom line.
 void draw_log_place(const Model& model, Canvas& canvas);
@@ -19,7 +20,7 @@ void draw_nodes(const Model& model, Canvas& canvas);
 void draw_queue(const Model& model, Canvas& canvas);
 void draw_volumes(const Model& model, Canvas& canvas);
 void draw_snapshots(const Model& model, Canvas& canvas);
-void draw_text(const Model& model, Canvas& canvas);
+std::string draw_text(const Model& model, Canvas& canvas);  // which lines are shown
 void draw_help(const Model& model, Canvas& canvas);
 
 // A line of text with what was searched for marked.
@@ -35,7 +36,8 @@ std::string without_left(std::string_view text, size_t left);
 std::string cut(std::string_view text, int columns);
 
 Style style_of(JobState state);
-std::string age(Time since, Time now);  // "42s", "3m05s"; empty if not known
+std::string age(Time since, Time now);        // "42s", "3m05s"; empty if not known
+std::string rough_age(Time since, Time now);  // to one unit: "now", "5m", "12h"
 std::string nodes_of(const JobRow& job);
 std::string cores_text(uint32_t cpu_milli);  // "0.1", "12"
 // "97%", "idle 12m"; empty without GPUs.

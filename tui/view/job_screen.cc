@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <optional>
 
 #include "common/base/units.h"
+#include "tui/model/loads.h"
 #include "tui/view/draw.h"
 #include "tui/view/spark.h"
 
@@ -19,7 +21,9 @@ constexpr int kSparkWidth = 60;
 // Draws below what is scrolled away; counts all.
 class Lines {
  public:
-  Lines(Canvas& canvas, size_t top) : canvas_(canvas), row_(2 - static_cast<int>(top)) {}
+  Lines(Canvas& canvas, size_t top) : canvas_(canvas), first_(2 - static_cast<int>(top)) {}
+  // With the empty one above the first.
+  size_t count() const { return static_cast<size_t>(row_ - first_) + 1; }
   // As many rows as it takes: nowhere else can it be read whole.
   void field(std::string_view name, std::string_view value, Style style = Style::kPlain) {
     if (value.empty()) return;
@@ -48,22 +52,16 @@ class Lines {
   void wrapped(std::string_view text, int column, int further, Style style) {
     for (bool first = true; first || !text.empty(); first = false) {
       const int at = first ? column : further;
-      std::string_view after = text;
-      std::string_view row =
-          take_row(after, static_cast<size_t>(std::max(8, canvas_.columns() - at)));
-      const size_t blank = after.empty() ? std::string_view::npos : row.rfind(' ');
-      if (blank != std::string_view::npos && blank > row.size() / 2) {
-        row = row.substr(0, blank);
-        after = text.substr(blank + 1);
-      }
+      const std::string_view row =
+          take_words(text, static_cast<size_t>(std::max(8, canvas_.columns() - at)));
       if (shown()) canvas_.put(row_, at, row, style);
       ++row_;
-      text = after;
     }
   }
 
   Canvas& canvas_;
-  int row_;
+  const int first_;
+  int row_ = first_;
 };
 
 std::string request(const JobRow& job) {
@@ -161,6 +159,9 @@ std::string used_by(const Model& model, const AttemptRow& attempt) {
     if (load->second.gpus != 0) out += fmt::format(", GPU {}%", load->second.gpu_busy_percent);
     return out + "  ";
   }
+  const auto silent = silent_since(model, attempt.node);
+  if (silent && !is_final(attempt.state))
+    return fmt::format("its node has told nothing for {}  ", age(*silent, model.now));
   if (attempt.usage.cpu.us == 0) return "";
   return fmt::format("{} CPU, {} at most  ", format_duration(attempt.usage.cpu),
                      format_size(attempt.usage.memory_peak_bytes));
@@ -190,6 +191,19 @@ std::string memory_text(const Model& model, JobId job, uint32_t last_mib, uint32
                      format_size(std::max(now, int64_t{most_mib} << 20)));
 }
 
+uint32_t most(const std::vector<Load>& points, uint32_t Load::*value) {
+  return (*std::ranges::max_element(points, {}, value)).*value;
+}
+
+// How long ago the series of a job that lives ended, if that is no moment.
+std::optional<Duration> silent_for(const Model& model, const JobRow& job,
+                                   const LoadSeries& series) {
+  const Duration silent = model.now - Time{series.end_us};
+  if (is_final(job.state) || silent <= std::max(kToldIsOldAfter, Duration{2 * series.step_us}))
+    return std::nullopt;
+  return silent;
+}
+
 void draw_usage(const Model& model, Lines& lines, const JobRow& row) {
   const JobId job = row.id;
   if (!model.series || model.series->job != job || model.series->series.points.empty()) return;
@@ -198,24 +212,32 @@ void draw_usage(const Model& model, Lines& lines, const JobRow& row) {
   const auto asked = [&](int64_t per_node) {
     return static_cast<uint32_t>(std::clamp<int64_t>(per_node * row.ranks, 0, UINT32_MAX));
   };
-  std::vector<uint32_t> cpu, memory, io;
-  std::vector<uint8_t> gpu;
-  for (const Load& point : series.points) {
-    cpu.push_back(point.cpu_milli);
-    memory.push_back(point.memory_mib);
-    io.push_back(point.io_kib_s);
-    gpu.push_back(static_cast<uint8_t>(std::min(100U, point.gpu_percent)));
-  }
+  const std::optional<Duration> silent = silent_for(model, row, series);
+  const size_t gap =
+      !silent || series.step_us <= 0
+          ? 0
+          : std::min<size_t>(kSparkWidth, static_cast<size_t>(silent->us / series.step_us));
+  const auto percents = [&](uint32_t Load::*value, uint32_t whole) {
+    return in_percent(series.points, value, whole, gap);
+  };
   const Load& last = series.points.back();
-  lines.head(fmt::format("Used over time, a point is {}", format_duration({series.step_us})));
-  lines.spark("CPU", scaled(cpu, asked(row.per_node.cpu_milli)),
-              fmt::format("{} cores, {} at most", cores_text(last.cpu_milli),
-                          cores_text(*std::ranges::max_element(cpu))));
-  lines.spark("memory", scaled(memory, asked(row.per_node.memory_bytes >> 20)),
-              memory_text(model, job, last.memory_mib, *std::ranges::max_element(memory)));
-  if (series.has_gpus) lines.spark("GPU", gpu, fmt::format("{}%", last.gpu_percent));
-  if (*std::ranges::max_element(io) != 0) {
-    lines.spark("disk", scaled(io), format_size(int64_t{last.io_kib_s} << 10) + "/s");
+  const std::string then = silent ? age(Time{series.end_us}, model.now) + " ago: " : "";
+  lines.head(fmt::format(
+      "Used over time, a point is {}{}", format_duration({series.step_us}),
+      silent ? fmt::format("; nothing told for {}", age(Time{series.end_us}, model.now)) : ""));
+  lines.spark("CPU", percents(&Load::cpu_milli, asked(row.per_node.cpu_milli)),
+              fmt::format("{}{} cores, {} at most", then, cores_text(last.cpu_milli),
+                          cores_text(most(series.points, &Load::cpu_milli))));
+  lines.spark(
+      "memory", percents(&Load::memory_mib, asked(row.per_node.memory_bytes >> 20)),
+      then + memory_text(model, job, last.memory_mib, most(series.points, &Load::memory_mib)));
+  if (series.has_gpus) {
+    lines.spark("GPU", percents(&Load::gpu_percent, 100),
+                fmt::format("{}{}%", then, last.gpu_percent));
+  }
+  if (most(series.points, &Load::io_kib_s) != 0) {
+    lines.spark("disk", percents(&Load::io_kib_s, 0),
+                fmt::format("{}{}/s", then, format_size(int64_t{last.io_kib_s} << 10)));
   }
 }
 
@@ -275,16 +297,10 @@ std::string waits_text(const Model& model, const JobRow* details) {
 
 }  // namespace
 
-void draw_job(const Model& model, Canvas& canvas) {
-  const JobRow* found = model.jobs.count(model.selected) != 0 ? &model.jobs.at(model.selected)
-                                                              : details_of(model, model.selected);
-  if (found == nullptr) {
-    canvas.put(2, 2, "This job is no longer in the list.", Style::kDim);
-    return;
-  }
-  const JobRow& job = *found;
+namespace {
+
+void draw_all(const Model& model, Lines& lines, const JobRow& job) {
   const JobRow* details = details_of(model, job.id);
-  Lines lines(canvas, model.job_top);
   const std::optional<TaskKey> of_task = shown_task(model);
   if (of_task) draw_task(model, lines, attempts_of(job, details), *of_task);
   lines.field("state", state_name(job.state), style_of(job.state));
@@ -321,6 +337,25 @@ void draw_job(const Model& model, Canvas& canvas) {
   draw_usage(model, lines, job);
   if (!of_task) draw_attempts(model, lines, attempts_of(job, details), "Attempts");
   draw_timeline(lines, job.timeline);
+}
+
+}  // namespace
+
+std::string draw_job(const Model& model, Canvas& canvas) {
+  const JobRow* found = model.jobs.count(model.selected) != 0 ? &model.jobs.at(model.selected)
+                                                              : details_of(model, model.selected);
+  if (found == nullptr) {
+    canvas.put(2, 2, "This job is no longer in the list.", Style::kDim);
+    return "";
+  }
+  Lines lines(canvas, model.job_top);
+  draw_all(model, lines, *found);
+  const size_t rows = lines.count();
+  canvas.tell_rows_in_all(rows);
+  const auto room = static_cast<size_t>(body_rows(model));
+  if (rows <= room) return "";
+  const size_t last = std::min(model.job_top + room, rows);
+  return fmt::format("{}-{}/{}{}", model.job_top + 1, last, rows, last < rows ? "  PgDn" : "");
 }
 
 }  // namespace devrun::tui

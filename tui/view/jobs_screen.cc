@@ -76,15 +76,6 @@ Shown gpu_cell(const JobLoad* load, int32_t asked, bool runs, Style plain) {
   return {asked > 0 ? fmt::format("{}{}", asked, runs ? "" : " wanted") : "", plain};
 }
 
-// How long ago, to one unit: a list of thousands is not drawn anew for a second.
-std::string rough_age(Time since, Time now) {
-  const int64_t seconds = std::max<int64_t>(0, (now - since).us) / 1'000'000;
-  if (seconds < 60) return "now";
-  if (seconds < 3600) return fmt::format("{}m", seconds / 60);
-  if (seconds < 48 * 3600) return fmt::format("{}h", seconds / 3600);
-  return fmt::format("{}d", seconds / 86'400);
-}
-
 Shown cell_of(const Model& model, const JobRow& job, const Column& column, int width) {
   const Style plain = is_final(job.state) ? Style::kDim : Style::kPlain;
   const auto found = model.job_loads.find(job.id);
@@ -173,7 +164,8 @@ void draw_row(const Model& model, Canvas& canvas, int row, const ListLine& line,
   const AttemptRow* part = line.part ? part_of(model, line) : nullptr;
   if (job == model.jobs.end() || (line.part && part == nullptr)) return;
   if (!line.part) {
-    const bool unfolded = model.unfolded.count(line.job) != 0;
+    const bool unfolded =
+        model.unfolded.count(line.job) != 0 || model.list.opened.count(line.job) != 0;
     const char* sign = model.marked.count(line.job) != 0 ? "●"
                        : !can_unfold(model, line.job)    ? " "
                        : unfolded                        ? "▾"

@@ -120,8 +120,8 @@ void draw_queue(const Model& model, Canvas& canvas) {
 void draw_volumes(const Model& model, Canvas& canvas) {
   put_heads(canvas, {{"VOLUME", 20},
                      {"OWNER", 10},
-                     {"FILES", 10},
-                     {"SIZE", 10},
+                     {"FILES", 9},
+                     {"SIZE", 9},
                      {"SNAPSHOTS", 11},
                      {"NEWEST", 12},
                      {"JOBS", 0}});
@@ -132,8 +132,8 @@ void draw_volumes(const Model& model, Canvas& canvas) {
     put_fields(canvas, row,
                {{one.name, 20},
                 {one.owner, 10},
-                {fmt::format("{}", one.files), 10},
-                {format_size(one.bytes), 10},
+                {fmt::format("{}", one.files), 9},
+                {format_size(one.bytes), 9},
                 {fmt::format("{}", one.snapshots), 11},
                 {when(one.newest, model.now), 12},
                 {one.damage.empty() ? (jobs == 0 ? "" : fmt::format("{} live", jobs)) : one.damage,
@@ -171,12 +171,13 @@ void draw_snapshots(const Model& model, Canvas& canvas) {
   canvas.put(3, 2, model.snapshots_failure.empty() ? "…" : model.snapshots_failure, Style::kDim);
 }
 
-void draw_text(const Model& model, Canvas& canvas) {
+std::string draw_text(const Model& model, Canvas& canvas) {
   const TextView& text = model.text;
   const Pattern search(text.search);
   const auto columns = static_cast<size_t>(std::max(1, canvas.columns() - 1));
   int row = 1;
-  for (size_t i = text.cursor.top; i < text.lines.size() && row + 1 < canvas.rows(); ++i) {
+  size_t last = text.cursor.top;
+  for (size_t i = last; i < text.lines.size() && row + 1 < canvas.rows(); ++i, ++last) {
     std::string line = text.lines[i];
     if (line.ends_with('\n')) line.pop_back();
     for (size_t tab = line.find('\t'); tab != std::string::npos; tab = line.find('\t')) {
@@ -192,10 +193,15 @@ void draw_text(const Model& model, Canvas& canvas) {
     }
     std::string_view rest = line;
     do {
-      put_searched(canvas, row++, 1, std::string(take_row(rest, columns)), style, search);
+      put_searched(canvas, row++, 1, std::string(take_words(rest, columns)), style, search);
     } while (!rest.empty() && row + 1 < canvas.rows());
   }
-  if (text.lines.empty()) canvas.put(2, 2, text.ended ? "Nothing." : "…", Style::kDim);
+  if (text.lines.empty()) {
+    canvas.put(2, 2, text.ended ? "Nothing." : "…", Style::kDim);
+    return "";
+  }
+  return fmt::format("{}-{}/{}{}", text.cursor.top + 1, last, text.lines.size(),
+                     text.ended ? "" : "…");
 }
 
 }  // namespace devrun::tui

@@ -42,18 +42,18 @@ void paint_inks(Canvas& canvas, int row, const LogLine& line, std::string_view p
 
 std::string place_of(const Model& model) {
   const LogView& log = model.log;
-  const size_t count = shown_count(log);
   const size_t top = first_on_screen(log, static_cast<size_t>(body_rows(model)),
                                      static_cast<size_t>(model.columns));
   if (!log.failure.empty()) return log.failure;
   if (log.text.damaged()) return "the log is damaged from here on";
   std::string out;
+  if (log.seeking != Seeking::kNone)
+    return fmt::format("searching at line {} of {}", dropped_count(log) + 1, known_count(log));
+  if (log.wanted) return fmt::format("reading line {} of {}", *log.wanted + 1, known_count(log));
   if (log.shown != LogShown::kAll) out = log.shown == LogShown::kOut ? "stdout, " : "stderr, ";
   if (log.follow) return out + (log.ended ? "ended" : "following");
-  const size_t dropped = dropped_count(log);  // the first lines keep their numbers
-  return out + fmt::format("line {} of {}{}{}", dropped + top + 1, dropped + count,
-                           log.ended ? ", ended" : "",
-                           dropped != 0 && top == 0 ? ", the oldest here" : "");
+  return out + fmt::format("line {} of {}{}", dropped_count(log) + top + 1, known_count(log),
+                           log.ended ? ", ended" : "");
 }
 
 }  // namespace

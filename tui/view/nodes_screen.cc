@@ -5,6 +5,7 @@
 
 #include "common/base/units.h"
 #include "tui/model/columns.h"
+#include "tui/model/loads.h"
 #include "tui/view/draw.h"
 #include "tui/view/spark.h"
 
@@ -17,11 +18,14 @@ uint32_t percent(int64_t part, int64_t whole) {
 }
 
 struct State {
-  const char* word;
+  std::string word;
   Style style;
 };
-State state_of(const NodeRow& node) {
-  if (!node.connected) return {"away", Style::kWarn};
+State state_of(const Model& model, const NodeRow& node) {
+  if (!node.connected) {
+    const std::string since = node.last_heard.us == 0 ? "" : rough_age(node.last_heard, model.now);
+    return {since.empty() || since == "now" ? "away" : "away " + since, Style::kWarn};
+  }
   if (node.drained) return {"drained", Style::kDim};
   if (!node.trouble.empty()) return {"trouble", Style::kBad};
   return {"ready", Style::kGood};
@@ -35,7 +39,8 @@ std::string heat_glyph(bool ascii, bool in_use, uint32_t busy) {
 }
 
 void put_heat_map(Canvas& canvas, int row, int column, const Model& model, const NodeRow& node,
-                  const NodeLoad* load) {
+                  const NodeLoad* load, bool silent) {
+  if (node.total.gpus == 0) canvas.put(row, column, "-", Style::kDim);
   for (int i = 0; i < node.total.gpus && i < kNodeGpus - 1; ++i) {
     const uint32_t index = static_cast<size_t>(i) < node.gpus.size()
                                ? node.gpus[static_cast<size_t>(i)].index
@@ -48,6 +53,10 @@ void put_heat_map(Canvas& canvas, int row, int column, const Model& model, const
       for (const GpuSample& gpu : load->newest.gpus) {
         if (gpu.index == index) busy = gpu.busy_percent;
       }
+    }
+    if (silent || (!node.connected && load == nullptr)) {
+      canvas.put(row, column + i, "?", Style::kDim);
+      continue;
     }
     const bool in_use = held || busy != 0;
     canvas.put(row, column + i, heat_glyph(model.ascii, in_use, busy),
@@ -65,23 +74,27 @@ constexpr const char* kHistoryNames[] = {"CPU", "MEMORY", "GPU"};
 
 Histories histories_of(const Model& model, const std::string& name, const NodeLoad* load) {
   if (!model.node_days) {
-    return load == nullptr ? Histories{} : Histories{load->cpu, load->memory, load->gpu};
+    return load == nullptr
+               ? Histories{}
+               : Histories{upto_now(model, name, load->cpu), upto_now(model, name, load->memory),
+                           upto_now(model, name, load->gpu)};
   }
   Histories out;
   const auto days = model.node_days_series.find(name);
   if (days == model.node_days_series.end()) return out;
+  const std::vector<Load>& points = days->second.points;
   const int64_t total_mib = load == nullptr ? 0 : load->newest.memory_total_bytes >> 20;
-  for (const Load& point : days->second.points) {
-    out.cpu.push_back(static_cast<uint8_t>(std::min(100U, point.cpu_milli / 10)));
-    out.memory.push_back(static_cast<uint8_t>(percent(point.memory_mib, total_mib)));
-    if (!days->second.has_gpus) continue;
-    out.gpu.push_back(static_cast<uint8_t>(std::min(100U, point.gpu_percent)));
-  }
+  out.cpu = in_percent(points, &Load::cpu_milli, 1000, 0);
+  out.memory = in_percent(points, &Load::memory_mib, static_cast<uint32_t>(total_mib), 0);
+  if (days->second.has_gpus) out.gpu = in_percent(points, &Load::gpu_percent, 100, 0);
   return out;
 }
 
-void put_share(Canvas& canvas, int row, int& x, uint32_t share, bool told) {
-  if (told) {
+// What was told last stands there as what it is when no more comes.
+void put_share(Canvas& canvas, int row, int& x, uint32_t share, bool told, bool silent) {
+  if (silent) {
+    canvas.put(row, x, fmt::format("was {}%", share), Style::kDim);
+  } else if (told) {
     put_bar(canvas, row, x, share, kNodeBar);
     canvas.put(row, x + kNodeBar + 1, fmt::format("{}%", share), Style::kPlain);
   }
@@ -91,19 +104,21 @@ void put_share(Canvas& canvas, int row, int& x, uint32_t share, bool told) {
 void draw_node(const Model& model, Canvas& canvas, int row, const NodeRow& node, bool gpus) {
   const auto found = model.node_loads.find(node.name);
   const NodeLoad* load =
-      node.connected && found != model.node_loads.end() ? &found->second : nullptr;
-  const State state = state_of(node);
+      found != model.node_loads.end() && found->second.told.us != 0 ? &found->second : nullptr;
+  const bool silent = silent_since(model, node.name).has_value();
+  const State state = state_of(model, node);
   int x = 2;
   canvas.put(row, x, node.name, Style::kPlain, kNodeName - 1);
   canvas.put(row, x += kNodeName, state.word, state.style, kNodeState - 1);
   canvas.put(row, x += kNodeState, fmt::format("{}", node.attempts), Style::kPlain);
   x += kNodeJobs;
-  put_share(canvas, row, x, load == nullptr ? 0 : load->newest.cpu_permille / 10, load != nullptr);
+  put_share(canvas, row, x, load == nullptr ? 0 : load->newest.cpu_permille / 10, load != nullptr,
+            silent);
   put_share(
       canvas, row, x,
       load == nullptr ? 0 : percent(load->newest.memory_bytes, load->newest.memory_total_bytes),
-      load != nullptr);
-  if (gpus) put_heat_map(canvas, row, x, model, node, load);
+      load != nullptr, silent);
+  if (gpus) put_heat_map(canvas, row, x, model, node, load, silent);
   const NodeHistories histories = node_histories(model);
   if (!node.trouble.empty()) {
     canvas.put(row, histories.at, node.trouble, Style::kWarn);
@@ -150,14 +165,19 @@ void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int l
                   cores_text(static_cast<uint32_t>(node.used.cpu_milli)),
                   cores_text(static_cast<uint32_t>(node.total.cpu_milli)),
                   format_size(node.used.memory_bytes), format_size(node.total.memory_bytes));
-  if (load != nullptr) {
+  const auto silent = silent_since(model, node.name);
+  if (silent) {
+    words += fmt::format("; told nothing for {}", age(*silent, model.now));
+  } else if (load != nullptr) {
     words += fmt::format("; disk {}/s read, {}/s written", format_size(load->newest.read_bytes_s),
                          format_size(load->newest.written_bytes_s));
   }
   canvas.put(row++, 2, words + cache_text(node.files), Style::kPlain);
   const NodeHistories histories = node_histories(model);
   const Histories values = histories_of(model, node.name, load);
-  for (int i = histories.shown; i < histories.in_all && row + 1 < canvas.rows(); ++i, ++row) {
+  const int last =
+      node.total.gpus == 0 ? std::min(histories.in_all, kGpuHistory) : histories.in_all;
+  for (int i = histories.shown; i < last && row + 1 < canvas.rows(); ++i, ++row) {
     canvas.put(row, 2, fmt::format("{} {}", kHistoryNames[i], model.node_days ? "2d" : "5m"),
                Style::kDim);
     put_spark(canvas, row, 12, values.of(i), std::clamp(canvas.columns() - 14, 0, 150));
@@ -167,6 +187,13 @@ void draw_details(const Model& model, Canvas& canvas, const NodeRow& node, int l
     canvas.put(row, 2, fmt::format("GPU {:<2} {}", gpu.index, gpu.type), Style::kPlain, 20);
     for (const GpuSample& sample : load == nullptr ? std::vector<GpuSample>() : load->newest.gpus) {
       if (sample.index != gpu.index) continue;
+      if (silent) {
+        canvas.put(
+            row, 23,
+            fmt::format("was {}%, {}", sample.busy_percent, format_size(sample.memory_bytes)),
+            Style::kDim);
+        continue;
+      }
       if (gpu.slice.empty()) {  // of slices the driver tells no use
         put_bar(canvas, row, 23, sample.busy_percent, kNodeBar);
         canvas.put(row, 34, fmt::format("{}%", sample.busy_percent), Style::kPlain);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tui/model/model.h"
+
 namespace devrun::tui {
 
 namespace {
@@ -20,8 +22,9 @@ int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& p
   const size_t count = std::min(room, percents.size());
   int x = column + static_cast<int>(room - count);
   for (size_t i = percents.size() - count; i < percents.size(); ++i) {
-    canvas.put(row, x++, bar_of(percents[i]), percents[i] == 0 ? Style::kDim : heat(percents[i]),
-               1);
+    const Style style = percents[i] == 0 ? Style::kDim : heat(percents[i]);
+    if (percents[i] != kNothingTold) canvas.put(row, x, bar_of(percents[i]), style, 1);
+    ++x;
   }
   return width;
 }
@@ -33,15 +36,6 @@ int put_bar(Canvas& canvas, int row, int column, uint32_t percent, int width) {
     canvas.put(row, column + i, filled ? "█" : "·", filled ? heat(percent) : Style::kDim, 1);
   }
   return width;
-}
-
-std::vector<uint8_t> scaled(const std::vector<uint32_t>& values, uint32_t whole) {
-  const uint32_t most = values.empty() ? whole : std::max(whole, *std::ranges::max_element(values));
-  std::vector<uint8_t> out;
-  for (const uint32_t value : values) {
-    out.push_back(most == 0 ? uint8_t{0} : static_cast<uint8_t>(uint64_t{value} * 100 / most));
-  }
-  return out;
 }
 
 }  // namespace devrun::tui

@@ -12,11 +12,10 @@ namespace devrun::tui {
 
 // The eighths of a block that stand for 0 to 100.
 std::string_view bar_of(uint32_t percent);
-// The newest `width` values of 0 to 100, the newest at the right, each in the colour of its heat. Returns the columns used.
+// The newest `width` values of 0 to 100, the newest at the right, each in the colour of its heat; nothing where nothing was
+// told (kNothingTold). Returns the columns used.
 int put_spark(Canvas& canvas, int row, int column, const std::vector<uint8_t>& percents, int width);
 // A share as a bar of that many cells: ███▌ as far as eighths can tell.
 int put_bar(Canvas& canvas, int row, int column, uint32_t percent, int width);
-// Of each value its part of `whole`, or of the largest if that is more, in percent; all 0 of none.
-std::vector<uint8_t> scaled(const std::vector<uint32_t>& values, uint32_t whole = 0);
 
 }  // namespace devrun::tui

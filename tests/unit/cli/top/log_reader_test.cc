@@ -8,7 +8,7 @@
 namespace devrun::cli {
 namespace {
 
-const AttemptKey kKey{42, kNoTask, 0, 1};
+const tui::OpenLog kWish{{42, kNoTask, 0, 1}};
 
 // What the reader posted.
 class Posts {
@@ -18,6 +18,8 @@ class Posts {
     if (const auto* bytes = std::get_if<tui::LogBytes>(&event)) {
       bytes_ += bytes->bytes;
       ended_ = ended_ || bytes->ended;
+      all_here_ = bytes->all_here;
+      reading_ = bytes->reading;
       failed_ = false;
     }
     if (const auto* failed = std::get_if<tui::LogFailed>(&event)) {
@@ -33,6 +35,8 @@ class Posts {
   }
   std::string bytes_, why_;
   bool ended_ = false;
+  bool all_here_ = false;
+  uint64_t reading_ = 0;
   bool failed_ = false;  // and nothing has come since
   int failures_ = 0;
 
@@ -54,12 +58,37 @@ TEST(LogReader, GoesOnAtTheByteWhereItBroke) {
   Controller controller(fake.target());
   Posts posts;
   {
-    LogReader reader(controller, kKey, [&](tui::Event event) { posts.add(std::move(event)); });
+    LogReader reader(controller, kWish, [&](tui::Event event) { posts.add(std::move(event)); });
     EXPECT_TRUE(posts.wait_until([](const Posts& now) { return now.ended_; }));
     reader.stop();
   }
   EXPECT_EQ(posts.bytes_, log);
   EXPECT_EQ(fake.job().attaches, 3);
+}
+
+TEST(LogReader, ReadsAPartAndNoMore) {
+  FakeController fake;
+  std::string log;
+  for (int i = 0; i < 200; ++i) log += log_record(1, "line " + std::to_string(i) + "\n");
+  fake.change([&](FakeController::Job& job) {
+    job.log = log;
+    job.chunk_bytes = 333;
+    job.break_after = {1500};
+  });
+  Controller controller(fake.target());
+  Posts posts;
+  {
+    tui::OpenLog part = kWish;
+    part.reading = 5;
+    part.from = 1000;
+    part.upto = 2100;
+    LogReader reader(controller, part, [&](tui::Event event) { posts.add(std::move(event)); });
+    EXPECT_TRUE(posts.wait_until([](const Posts& now) { return now.all_here_; }));
+    reader.stop();
+  }
+  EXPECT_EQ(posts.bytes_, log.substr(1000, 1100));
+  EXPECT_EQ(posts.reading_, 5u);
+  EXPECT_FALSE(posts.ended_);
 }
 
 TEST(LogReader, SaysThatTheControllerIsAwayAndThatItIsBack) {
@@ -69,7 +98,7 @@ TEST(LogReader, SaysThatTheControllerIsAwayAndThatItIsBack) {
   Controller controller(fake.target());
   Posts posts;
   {
-    LogReader reader(controller, kKey, [&](tui::Event event) { posts.add(std::move(event)); });
+    LogReader reader(controller, kWish, [&](tui::Event event) { posts.add(std::move(event)); });
     ASSERT_TRUE(posts.wait_until([&](const Posts& now) { return now.bytes_ == first; }));
     fake.stop();
     ASSERT_TRUE(posts.wait_until([](const Posts& now) { return now.failed_; }));
@@ -90,7 +119,7 @@ TEST(LogReader, EndsSoonWhileNothingComesAndWhileNobodyIsThere) {
   {
     FakeController fake;
     Controller controller(fake.target());
-    LogReader reader(controller, kKey, [&](tui::Event event) { posts.add(std::move(event)); });
+    LogReader reader(controller, kWish, [&](tui::Event event) { posts.add(std::move(event)); });
     ASSERT_TRUE(
         fake.wait_until([](const FakeController::Job& job) { return job.attached_now == 1; }));
     reader.stop();
@@ -99,7 +128,7 @@ TEST(LogReader, EndsSoonWhileNothingComesAndWhileNobodyIsThere) {
   const Target gone = fake.target();
   fake.stop();
   Controller controller(gone);
-  LogReader reader(controller, kKey, [&](tui::Event event) { posts.add(std::move(event)); });
+  LogReader reader(controller, kWish, [&](tui::Event event) { posts.add(std::move(event)); });
   reader.stop();
 }
 

@@ -100,6 +100,65 @@ TEST(LogText, SeveralBarsMoveInTheirOwnLines) {
   EXPECT_EQ(lines_of(tqdm), "2:0: 30%\n2:1: 20%\n");
 }
 
+TEST(LogText, ABarBesideLinesOfTheOtherStreamIsOneLine) {
+  LogText log;
+  for (int i = 1; i <= 3; ++i) {
+    log.append(record(2, "\r" + std::to_string(i) + "0%|#"));
+    log.append(record(1, "step " + std::to_string(i) + "\n"));
+  }
+  EXPECT_EQ(lines_of(log), "1:step 1\n1:step 2\n2:30%|#\n1:step 3\n");
+  log.append(record(2, "\r100%|####\n"));
+  log.append(record(1, "end\n"));
+  log.append(record(2, "a word\n"));
+  EXPECT_EQ(lines_of(log), "1:step 1\n1:step 2\n1:step 3\n2:100%|####\n1:end\n2:a word\n");
+}
+
+TEST(LogText, ABarThatEndsWithTheReturnGoesOnToo) {
+  LogText log;
+  log.append(record(2, "10% of all\r") + record(1, "x\n") + record(2, "20%\r") + record(1, "y"));
+  EXPECT_EQ(lines_of(log), "1:x\n2:20% of all\n1:y\n");
+  log.append(record(2, "30%"));
+  log.append(record(1, "z\n"));
+  EXPECT_EQ(lines_of(log), "1:x\n2:30% of all\n1:yz\n") << "each goes on where it was";
+}
+
+TEST(LogText, SeveralBarsMoveTogether) {
+  LogText log;
+  log.append(record(2, "0: 10%\n1: 10%\x1b[A\r"));
+  log.append(record(1, "line\n"));
+  log.append(record(2, "0: 20%\n\r1: 20%\x1b[A\r"));
+  EXPECT_EQ(lines_of(log), "1:line\n2:0: 20%\n2:1: 20%\n");
+  log.append(record(1, "more\n"));
+  log.append(record(2, "\x1b[1B\r1: 30%"));
+  EXPECT_EQ(lines_of(log), "1:line\n1:more\n2:0: 20%\n2:1: 30%\n");
+}
+
+TEST(LogText, ColoursAndBoundsHoldForLinesThatMove) {
+  LogText log;
+  for (size_t i = 0; i < kLogLinesMax; ++i) {
+    log.append(record(2, "\r\x1b[32mbar\x1b[0m"));
+    log.append(record(1, "x\n"));
+  }
+  EXPECT_EQ(log.lines().size(), kLogLinesMax);
+  EXPECT_EQ(log.dropped_lines(), 1u) << "a line that moves is no further one";
+  log.append(record(2, "."));
+  EXPECT_EQ(log.lines().back().text, "bar.");
+  EXPECT_EQ(inks_of(log.lines().back()), "0=3 3=0 ");
+  EXPECT_EQ(log.numbers(LogStream::kErr).size(), 1u);
+  EXPECT_EQ(log.numbers(LogStream::kOut).size(), kLogLinesMax - 1);
+  for (size_t i = 1; i < log.lines().size(); ++i) {
+    ASSERT_LT(log.lines()[i - 1].number, log.lines()[i].number);
+  }
+}
+
+TEST(LogText, AnUnfinishedLineThatHasGoneBeginsAnew) {
+  LogText log;
+  log.append(record(2, "begun"));
+  for (size_t i = 0; i <= kLogLinesMax; ++i) log.append(record(1, "x\n"));
+  log.append(record(2, "goes on"));
+  EXPECT_EQ(log.lines().back().text, "goes on");
+}
+
 TEST(LogText, WideCharactersAreOverwrittenWhole) {
   LogText log;
   log.append(record(1, "進捗 1\r完"));

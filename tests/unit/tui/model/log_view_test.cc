@@ -27,6 +27,18 @@ TEST(LogView, WideCharactersTakeTwoColumnsOfAWrappedRow) {
   EXPECT_TRUE(rest.empty());
 }
 
+TEST(LogView, TextsBreakBetweenWords) {
+  const auto rows = [](std::string_view text, size_t columns) {
+    std::string out;
+    while (!text.empty()) out += std::string(take_words(text, columns)) + "|";
+    return out;
+  };
+  EXPECT_EQ(rows("it will not start until one is added", 16),
+            "it will not|start until one|is added|");
+  EXPECT_EQ(rows("sixteen-columns- fit", 16), "sixteen-columns-|fit|");
+  EXPECT_EQ(rows("a /path/that/is/too/long", 10), "a /path/th|at/is/too/|long|");
+}
+
 TEST(LogView, WhoHasScrolledBackSeesTheSameLinesAtTheBound) {
   LogView log;
   for (size_t i = 0; i < kLogLinesMax + 100; ++i) {
@@ -47,6 +59,23 @@ TEST(LogView, WhoHasScrolledBackSeesTheSameLinesAtTheBound) {
   log.follow = true;
   append(log, record(1, "more\n"));
   EXPECT_EQ(log.text.lines().size(), kLogLinesMax);
+}
+
+TEST(LogView, ABarThatMovesDownMovesNothingElse) {
+  LogView log;
+  append(log, record(1, "first\n") + record(2, "\r1%"));
+  for (int i = 0; i < 50; ++i) append(log, record(1, "line " + std::to_string(i) + "\n"));
+  log.follow = false;
+  for (const LogShown shown : {LogShown::kAll, LogShown::kOut}) {
+    log.shown = shown;
+    log.top = shown == LogShown::kAll ? 12 : 11;
+    ASSERT_EQ(first_line(log), "line 10");
+    append(log, record(2, "\r2%") + record(1, "more\n"));
+    EXPECT_EQ(first_line(log), "line 10");
+  }
+  log.shown = LogShown::kErr;
+  EXPECT_EQ(shown_count(log), 1u);
+  EXPECT_EQ(first_line(log), "2%");
 }
 
 TEST(LogView, ASearchShowsTheColumnsOfItsMatch) {

@@ -267,26 +267,6 @@ TEST_F(Monitor, TextsAreWrappedOrScrolledSidewaysAndNothingIsSkipped) {
   EXPECT_EQ(model_.text.cursor.top, 12u);
 }
 
-TEST_F(Monitor, WhatIsNoLongerHereOfAnOutputIsSaidWhereSomebodyLooksForIt) {
-  press(U'l');
-  std::string lines;
-  for (int i = 0; i < 1000; ++i) lines += "x\n";
-  for (size_t i = 0; i < kLogLinesMax / 1000; ++i) {
-    update(model_, LogBytes{model_.log.of, record(1, lines), false});
-  }
-  press(U'g');
-  EXPECT_EQ(model_.notice, "") << "all of it is here";
-  press(U'G');
-  update(model_, LogBytes{model_.log.of, record(1, lines), false});
-  press(U'g');
-  const std::string words = "the first 1000 lines are neither here nor searched: devrun logs 42";
-  EXPECT_EQ(model_.notice, words);
-  press(U'G');
-  type(model_, "/nowhere\r");
-  press(U'N');
-  EXPECT_EQ(model_.notice, words);
-}
-
 TEST_F(Monitor, ReadOnlyChangesNothing) {
   model_.read_only = true;
   for (const char c : std::string("xrasf")) {

@@ -82,7 +82,8 @@ Event random_event(Random& random, const Model& model) {
     case 3:
       return JobFetched{random_job(random)};
     case 4:
-      return LogBytes{model.log.of, random_output(random, 200), random.one_in(9)};
+      return LogBytes{model.log.of, random_output(random, 200), random.one_in(9), model.log.reading,
+                      random.one_in(5)};
     case 5:
       return TextFetched{model.text.number, "some\ttext\nand more", random.one_in(2), 0};
     case 6:

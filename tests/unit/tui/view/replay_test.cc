@@ -78,7 +78,7 @@ class Session {
       const std::string text = unescaped(rest);
       header[0] = 1;
       header[4] = static_cast<char>(text.size());
-      update(model_, LogBytes{model_.log.of, header + text, false});
+      update(model_, LogBytes{model_.log.of, header + text, false, model_.log.reading});
     } else if (name == "details") {
       update(model_, JobFetched{sample_array_details()});
     } else if (name == "away") {
