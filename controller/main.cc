@@ -87,6 +87,9 @@ int main(int argc, char** argv) {
   options.server.metrics = "127.0.0.1:9464";
   app.add_option("--metrics", options.server.metrics,
                  "HOST:PORT of a page for Prometheus, /metrics, or none (127.0.0.1:9464)");
+  app.add_option("--nfs-folder", options.server.nfs_folder,
+                 "of nfs-ganesha's configuration, where devrun has started it: revoked nodes' "
+                 "machines are kept off it");
   controller::add_policy_flags(app, options.server.policy);
   controller::add_archive_flags(app, options.server.archive);
   app.add_option("--policy", options.policy_file,

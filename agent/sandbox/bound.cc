@@ -69,6 +69,16 @@ Status unmount_served(const Places& places) {
 
 }  // namespace
 
+bool abort_served(const Places& places) {
+  const auto served = read_lines(places.served());
+  if (!served || served->empty()) return false;
+  for (const std::string& place : *served) {
+    // Whether it is busy or not, the file system behind it is told first that it is to give up.
+    ::umount2(place.c_str(), UMOUNT_NOFOLLOW | MNT_FORCE);
+  }
+  return true;
+}
+
 Status remove_bound(const Places& places) {
   TRY(unmount_served(places));
   std::error_code failed;

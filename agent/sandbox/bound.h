@@ -27,6 +27,9 @@ UniqueFd open_any_in_tree(int root, const std::string& path);
 
 // The next of the attempt's places for a mount, made: a folder, or a file for a file.
 Result<std::string> make_bound(const Places& places, bool folder = true);
+// Whoever waits for a served mount of the attempt, in a file system behind it that does not answer, gets an error instead, and
+// so can die. Nothing of these mounts works afterwards. False: there are none.
+bool abort_served(const Places& places);
 // Unmounts them all, and removes the places. Idempotent.
 Status remove_bound(const Places& places);
 

@@ -96,6 +96,8 @@ class NodeSandboxes final : public Sandboxes {
   Result<Found> look(const Places& places) const;
   // All undos from step `last` on down; the first that fails is told, the rest are tried all the same.
   Status undo(const Places& places, size_t last, bool tree_is_its_own) const;
+  // All that runs of it. kTimeout: something does not die.
+  Status kill_all(const Places& at) const;
 
   gpu::Driver driver() const {
     const std::lock_guard lock(driver_mutex_);
@@ -256,8 +258,16 @@ Status NodeSandboxes::add_hosts(const AttemptKey& key, const std::vector<std::st
 }
 
 // A container that is about to begin is waited for: its shim is alive, and there is no end yet.
+// SIGKILL does not reach who waits for an answer of a server that itself waits for a filer.
 Status NodeSandboxes::kill(const AttemptKey& key) {
   const Places at = places(key);
+  const Status done = kill_all(at);
+  if (done || done.error().code != Code::kTimeout || !abort_served(at)) return done;
+  log::warning("{}: its folders of the site do not answer; they are taken from it", at.name);
+  return kill_all(at);
+}
+
+Status NodeSandboxes::kill_all(const Places& at) const {
   const Time deadline = wall_clock() + kEndPatience;
   for (;;) {
     const bool shim_alive = TRY(shim::find_process(at.shim_process())).has_value();

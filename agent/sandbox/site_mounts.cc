@@ -56,6 +56,11 @@ Result<SiteIdentity> who_is(const Setup& setup) {
     return Error{Code::kInvalid, "root, the administrator, is nobody on folders of the site",
                  "devrun user add NAME, and devrun as that user"};
   }
+  if (setup.spec.nobody_on_sites) {
+    return Error{Code::kInvalid,
+                 fmt::format("'{}' is no user of the cluster any more", setup.spec.user),
+                 {}};
+  }
   if (setup.spec.site_identity) return *setup.spec.site_identity;
   return setup.ground.parts.passwd(setup.spec.user);
 }

@@ -62,12 +62,22 @@ Status bind_own(Setup& setup, const PathRule& rule) {
   return put_at(setup, mount, rule.path, S_ISDIR(st.st_mode));
 }
 
+// A job's root is the machine's where it makes setuid files: nobody of the machine may come by. Earlier versions made it 0711; any
+// other mode is the administrator's.
+Status close_shared(const std::string& folder) {
+  struct stat st {};
+  if (::stat(folder.c_str(), &st) != 0 || (st.st_mode & 07777) != 0711) return ok();
+  if (::chmod(folder.c_str(), 0700) == 0) return ok();
+  return errno_error("close " + folder, errno);
+}
+
 // Made by whichever of the job's ranks and attempts comes first.
 Status make_shared(Setup& setup) {
   const Caller& caller = setup.spec.program.caller;
   const std::string path =
       fmt::format("{}/{}", setup.ground.options.shared_folder, setup.spec.key.job);
-  TRY(make_folders(setup.ground.options.shared_folder, 0711));
+  TRY(make_folders(setup.ground.options.shared_folder, 0700));
+  TRY(close_shared(setup.ground.options.shared_folder));
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return errno_error("make the job's shared folder " + path, errno);
   }

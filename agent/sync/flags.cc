@@ -24,7 +24,7 @@ const std::string_view kUsage =
     "[--shared-folder "
     "DIR] "
     "[--node-paths-bytes SIZE] "
-    "[--report-every SPAN] [--leave-on-stop SPAN]\n";
+    "[--report-every SPAN] [--leave-on-stop SPAN] [--leaves-at UNIX-SECONDS]\n";
 
 namespace {
 
@@ -75,6 +75,15 @@ Status parse_resource(const std::string& text, Flags& flags) {
   }
   flags.extras[name] = *amount;
   return ok();
+}
+
+Result<Time> parse_moment(const std::string& text) {
+  const auto at = parse_number<int64_t>(text);
+  if (at && *at > 0 && *at < INT64_MAX / 1'000'000) return Time{*at * 1'000'000};
+  return Error{
+      Code::kInvalid,
+      fmt::format("--leaves-at {}: expected seconds since 1970, as `date +%s` prints them", text),
+      {}};
 }
 
 Result<int64_t> parse_scratch(const std::string& text) {
@@ -169,9 +178,9 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
     }
     const auto text = texts.find(word);
     const std::string_view others[] = {
-        "--cpus",         "--memory",     "--pool",         "--gpu-share",        "--output-max",
-        "--report-every", "--scratch",    "--site-mount",   "--node-paths-bytes", "--label",
-        "--resource",     "--gpu-device", "--leave-on-stop"};
+        "--cpus",         "--memory",     "--pool",          "--gpu-share",        "--output-max",
+        "--report-every", "--scratch",    "--site-mount",    "--node-paths-bytes", "--label",
+        "--resource",     "--gpu-device", "--leave-on-stop", "--leaves-at"};
     if (text == texts.end() && std::count(std::begin(others), std::end(others), word) == 0) {
       return Error{Code::kInvalid, "unknown flag " + word, "devrun-agent --help"};
     }
@@ -201,6 +210,8 @@ Result<Flags> parse_flags(const std::vector<std::string>& words) {
       flags.gpu_devices.push_back(words[i]);
     } else if (word == "--leave-on-stop") {
       flags.leave_grace = TRY(parse_duration(words[i]));
+    } else if (word == "--leaves-at") {
+      flags.leaves = TRY(parse_moment(words[i]));
     } else if (word == "--report-every") {
       flags.report_every = TRY(parse_duration(words[i]));
     } else {

@@ -41,6 +41,7 @@ struct Flags {
   std::optional<int64_t> node_paths_bytes = {};
   std::vector<std::string> gpu_devices =
       {};                     // these alone, by the driver's number or UUID; empty: all
+  Time leaves = {};           // when the node goes by itself; 0: nobody says
   Duration leave_grace = {};  // a stop signal means that the node leaves; 0: what runs goes on
   bool dev_containers = false;
   bool help = false;

@@ -73,7 +73,9 @@ Gateway::Gateway(std::string sockets_folder, std::shared_ptr<grpc::Channel> cont
       service_(std::make_unique<Service>(*this)) {}
 
 Status Gateway::begin() {
-  TRY(make_folders(folder_, 0755));
+  // Whoever can connect to a container's socket is taken for a program of that container. It is bound into that by root; nobody
+  // else of this machine has a way to it, whatever the folders above allow.
+  TRY(make_private_folder(folder_));
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   wake_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!epoll_ || !wake_) return errno_error("the gateway's epoll", errno);

@@ -40,6 +40,7 @@ Result<NodeHello> hello_of(const Flags& flags) {
   if (!flags.live.empty()) out.labels[kLiveLabel] = kLiveValue;
   out.total.extras = flags.extras;
   out.dev_containers = flags.dev_containers;
+  out.leaves = flags.leaves;
   for (const sandbox::SiteMount& mount : flags.site_mounts) out.site_paths.push_back(mount.target);
   return out;
 }

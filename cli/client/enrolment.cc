@@ -44,14 +44,16 @@ Result<Invitation> invite_node(const Target& controller, const std::string& name
   return Invitation{reply.token(), reply.join(), Time{reply.until_us()}};
 }
 
-Result<Revocation> revoke_node(const Target& controller, const std::string& name) {
+Result<Revocation> revoke_node(const Target& controller, const std::string& name, bool orderly) {
   const auto stub = pb::Enrolment::NewStub(open_channel(controller));
   pb::RevokeRequest request;
   request.set_role("node");
   request.set_name(name);
+  request.set_orderly(orderly);
   const pb::RevokeReply reply =
       TRY(called(controller, *stub, &pb::Enrolment::Stub::Revoke, request));
-  return Revocation{reply.had_token(), reply.had_certificate()};
+  return Revocation{reply.had_token(), reply.had_certificate(), reply.address(),
+                    reply.store_refuses()};
 }
 
 Result<Joined> join(const std::string& endpoint, const JoinToken& token,

@@ -20,8 +20,12 @@ Result<Invitation> invite_node(const Target& controller, const std::string& name
 struct Revocation {
   bool had_token = false;
   bool had_certificate = false;
+  std::string address = {};    // of the node; empty: it was never there
+  bool store_refuses = false;  // the store's NFS server answers that address no more
 };
-Result<Revocation> revoke_node(const Target& controller, const std::string& name);
+// `orderly`: its time was over. Else its machine is kept off the store.
+Result<Revocation> revoke_node(const Target& controller, const std::string& name,
+                               bool orderly = false);
 
 struct Joined {
   std::string authority;    // PEM

@@ -63,6 +63,9 @@ VolumeRecord from_proto(const devrun::v1::VolumeInfo& in) {
   out.damage = in.damage();
   out.removed = Time{in.removed_us()};
   out.kept_until = Time{in.kept_until_us()};
+  if (in.only_listed()) out.access = "see";
+  if (in.access() == devrun::v1::SHARE_FOR_READING) out.access = "read";
+  if (in.access() == devrun::v1::SHARE_FOR_WRITING) out.access = "write";
   return out;
 }
 

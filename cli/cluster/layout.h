@@ -21,7 +21,8 @@ struct Layout {
   std::string volumes() const { return store() + "/volumes"; }
   std::string exported() const { return store() + "/export"; }
   std::string controller() const { return folder + "/controller"; }
-  std::string node(const std::string& name) const { return folder + "/nodes/" + name; }
+  std::string nodes() const { return folder + "/nodes"; }
+  std::string node(const std::string& name) const { return nodes() + "/" + name; }
   std::string policy() const { return folder + "/policy.yaml"; }  // need not be there
   std::string shared() const { return folder + "/shared"; }       // $DEVRUN_SHARED, by job
   std::string run() const { return folder + "/run"; }

@@ -36,6 +36,23 @@ Result<int> add(const std::string& name, Duration valid, Context& context) {
   return 0;
 }
 
+// NFS servers know no certificates.
+void say_of_store(const Revocation& revoked, Context& context) {
+  if (revoked.address.empty()) return;
+  if (revoked.store_refuses) {
+    return context.console.say(fmt::format(
+        "the store's NFS server answers {} no more, until a node of the cluster is there again. "
+        "Who can take another address of 'networks' in /etc/devrun/controller.yaml still reads",
+        revoked.address));
+  }
+  context.console.say(
+      fmt::format("{} still reads every file in the store, if the NFS server answers it",
+                  revoked.address),
+      fmt::format("on the machine of that server: take {} out of /etc/exports, then exportfs -ra, "
+                  "or what that is called there; and it out of the network",
+                  revoked.address));
+}
+
 Result<int> revoke(const std::string& name, Context& context) {
   const Target target = TRY(target_of(context));
   const Revocation revoked = TRY(revoke_node(target, name));
@@ -43,10 +60,8 @@ Result<int> revoke(const std::string& name, Context& context) {
     context.console.say(
         fmt::format("{} is refused from now on{}. What runs there is not over by that", name,
                     revoked.had_token ? ", and so is the token that was out for it" : ""),
-        fmt::format("devrun nodes lost {}, which ends its jobs here; and its address out of "
-                    "'networks' in /etc/devrun/controller.yaml, for the NFS server knows no "
-                    "certificates",
-                    name));
+        fmt::format("devrun nodes lost {}, which ends its jobs here", name));
+    say_of_store(revoked, context);
   } else {
     context.console.say(
         fmt::format("the token for {} is void{}", name,

@@ -285,6 +285,7 @@ std::string volumes_json(const std::vector<VolumeRecord>& volumes) {
     one["damage"] = volume.damage;
     put_time(one, "removed_us", volume.removed);
     put_time(one, "kept_until_us", volume.kept_until);
+    one["access"] = volume.access;
     list.push_back(std::move(one));
   }
   Json out;
@@ -348,6 +349,8 @@ std::string nodes_json(const std::vector<NodeRecord>& nodes) {
     one["attempts"] = node.attempts;
     if (!node.hello.gpus.empty()) one["gpus"] = gpus_of(node);
     if (!node.hello.gpu_driver.empty()) one["gpu_driver"] = node.hello.gpu_driver;
+    if (!node.hello.site_paths.empty()) one["site_mounts"] = node.hello.site_paths;
+    if (node.hello.leaves.us != 0) put_time(one, "leaves_us", node.hello.leaves);
     if (!node.trouble.empty()) one["trouble"] = node.trouble;
     if (!node.files.empty()) one["files"] = node.files;
     list.push_back(std::move(one));

@@ -479,10 +479,11 @@ std::string explain_text(const JobRecord& job) {
 }
 
 std::string volumes_text(const std::vector<VolumeRecord>& volumes, Time now) {
-  Table table({"VOLUME", "OWNER", "FILES", "SIZE", "SNAPSHOT", "CREATED", "DRIVER"});
+  Table table({"VOLUME", "OWNER", "ACCESS", "FILES", "SIZE", "SNAPSHOT", "CREATED", "DRIVER"});
   for (const VolumeRecord& volume : volumes) {
     const bool taken = volume.newest_taken.us != 0;
-    table.add({volume.name, volume.owner, taken ? fmt::format("{}", volume.newest_files) : "-",
+    table.add({volume.name, volume.owner, volume.access,
+               taken ? fmt::format("{}", volume.newest_files) : "-",
                taken ? format_size(volume.newest_bytes) : "-", ago(volume.newest_taken, now),
                ago(volume.created, now),
                volume.damage.empty() ? volume.driver : "damaged: " + volume.damage});

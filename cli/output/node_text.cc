@@ -40,6 +40,12 @@ std::string node_text(const NodeRecord& node, Time now) {
   line(out, "version", hello.version);
   if (!hello.pools.empty()) line(out, "pools", fmt::format("{}", fmt::join(hello.pools, ", ")));
   if (!hello.labels.empty()) line(out, "labels", labels_text(hello.labels));
+  if (!hello.site_paths.empty()) {
+    line(out, "site mounts", fmt::format("{}", fmt::join(hello.site_paths, ", ")));
+  }
+  if (hello.leaves.us != 0) {
+    line(out, "leaves in", format_duration(std::max(hello.leaves - now, Duration{})));
+  }
   line(out, "has", resources_text(hello.total));
   line(out, "in use", resources_text(node.used));
   line(out, "jobs", fmt::format("{}", node.attempts));

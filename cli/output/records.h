@@ -75,6 +75,8 @@ struct VolumeRecord {
   std::string damage = {};  // why it cannot be used; empty: it can
   Time removed = {};        // of a removed one
   Time kept_until = {};
+  std::string access =
+      "all";  // or write, read: another's, shared with us so; see: to a reader of all
 };
 
 struct SnapshotRecord {

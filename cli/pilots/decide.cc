@@ -110,10 +110,20 @@ class Round {
                          (pilot->state == PilotState::kRunning && node_of(*pilot) == nullptr);
       const auto kind = std::find_if(policy_.kinds.begin(), policy_.kinds.end(),
                                      [&, p = pilot](const Kind& k) { return k.name == p->kind; });
-      if (comes && kind != policy_.kinds.end()) bins_.push_back(bin_of(kind->hello(), {}, name));
+      if (!comes || kind == policy_.kinds.end()) continue;
+      bins_.push_back(coming(*kind, seen_.now + pilot->left.value_or(kind->time), name));
     }
     const uint32_t live = count_live();
-    fill(policy_, seen_.waiting, policy_.max - std::min(live, policy_.max), bins_);
+    fill(policy_, seen_.waiting,
+         {seen_.now, policy_.max - std::min(live, policy_.max), site_paths_of_pilots()}, bins_);
+  }
+
+  // They all get the same from the controller as they join.
+  std::optional<std::vector<std::string>> site_paths_of_pilots() const {
+    for (const auto& [name, node] : nodes_) {
+      if (is_ours(policy_, name) && node->connected) return node->hello.site_paths;
+    }
+    return std::nullopt;
   }
 
   uint32_t count_live() const {
@@ -137,6 +147,8 @@ class Round {
     const std::string& name = node.hello.name;
     const Pilot* pilot = pilot_of(name);
     if (pilot != nullptr && lives(*pilot)) return;
+    // A node of the site's own that has such a name: pilots say when they leave.
+    if (pilot == nullptr && node.hello.leaves.us == 0) return;
     const bool is_over = pilot != nullptr && pilot->state == PilotState::kOver;
     const bool silent = !node.connected && seen_.now - node.last_heard >= policy_.lost_after;
     if (is_over || silent) {

@@ -76,7 +76,7 @@ Status Hands::one(const Ask& action) {
 }
 
 Status Hands::revoke(const std::string& name) {
-  const auto revoked = cli::revoke_node(controller_.target(), name);
+  const auto revoked = cli::revoke_node(controller_.target(), name, true);
   if (revoked || revoked.error().code == Code::kNotFound) return ok();
   return revoked.error();
 }

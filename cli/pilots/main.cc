@@ -55,7 +55,8 @@ int run_admit(const std::vector<std::string>& words) {
 }
 
 int run_as_pilot(const std::vector<std::string>& words) {
-  const Result<PilotOrder> order = parse_order(words);
+  const char* leaves = std::getenv(kLeavesVariable);
+  const Result<PilotOrder> order = parse_order(words, leaves == nullptr ? "" : leaves);
   if (!order) return say(order.error());
   const Status done = run_pilot(*order);
   return done ? 0 : say(done.error());

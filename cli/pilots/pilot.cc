@@ -65,7 +65,7 @@ Result<OwnFolder> take_folder(const std::string& state) {
     const std::string path = fmt::format("{}/{}", state, number);
     UniqueFd lock = TRY(open_file(path + ".lock", O_RDWR | O_CREAT, 0600));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    TRY(make_folders(path, 0755));
+    TRY(make_private_folder(path));
     TRY(empty(path));
     return OwnFolder{path, std::move(lock)};
   }

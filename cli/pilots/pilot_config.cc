@@ -15,6 +15,7 @@ namespace devrun::pilots {
 namespace {
 
 constexpr std::string_view kNone = "none";
+constexpr int64_t kLeavesMax = int64_t{1} << 40;  // seconds
 
 std::vector<std::string> by_commas(const std::string& text) {
   std::vector<std::string> out;
@@ -68,8 +69,10 @@ Status take_word(PilotOrder& out, const std::string& flag, const std::string& va
 
 }  // namespace
 
-Result<PilotOrder> parse_order(const std::vector<std::string>& words) {
+Result<PilotOrder> parse_order(const std::vector<std::string>& words, const std::string& leaves) {
   PilotOrder out;
+  const auto at = parse_number<int64_t>(leaves);
+  if (at && *at > 0 && *at <= kLeavesMax) out.leaves = Time{*at * 1'000'000};
   for (size_t i = 0; i + 1 < words.size(); i += 2) TRY(take_word(out, words[i], words[i + 1]));
   if (words.size() % 2 != 0)
     return Error{Code::kInvalid, fmt::format("pilot: {} needs a value", words.back()), {}};
@@ -108,6 +111,7 @@ Result<std::string> pilot_config(const PilotOrder& order, const JoinedAs& joined
   out["gpus"] = !order.gpus.empty();
   out.remove("gpu_devices");
   for (const std::string& gpu : order.gpus) out["gpu_devices"].push_back(gpu);
+  if (order.leaves.us != 0) out["leaves_at"] = order.leaves.us / 1'000'000;
   out["leave_on_stop"] = fmt::format("{}ms", order.grace.us / 1000);
   const std::string text = YAML::Dump(out) + "\n";
   TRY(start::parse_node_config(text, order.name + ".yaml"));

@@ -24,9 +24,14 @@ struct PilotOrder {
   std::map<std::string, std::string> labels = {};
   Duration grace = seconds(15);
   Duration within = seconds(600);
+  Time leaves = {};  // when its allocation ends; 0: nobody says
 };
-// `words`: those behind `devrun-slurm pilot`.
-Result<PilotOrder> parse_order(const std::vector<std::string>& words);
+// Seconds since 1970, set by the batch script.
+inline constexpr const char* kLeavesVariable = "DEVRUN_PILOT_LEAVES";
+// `words`: those behind `devrun-slurm pilot`. `leaves`: that variable's value; what is no moment is passed over, since Slurm's
+// time limit holds all the same.
+Result<PilotOrder> parse_order(const std::vector<std::string>& words,
+                               const std::string& leaves = {});
 
 struct JoinedAs {
   std::string controller;  // HOST:PORT

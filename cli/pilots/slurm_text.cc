@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/pilots/pilot_config.h"
 #include "common/base/parse_number.h"
 #include "common/base/shell_words.h"
 
@@ -99,13 +100,15 @@ std::string batch_script(const Policy& policy, const Kind& kind, const std::stri
   }
   std::vector<std::string> safe;
   for (const std::string& word : words) safe.push_back(single_quoted(word));
-  // What the allocation has is Slurm's to say. Which GPUs: numbers as its driver counts those that it may use.
+  // What the allocation has is Slurm's to say. Which GPUs: numbers as its driver counts those that it may use. Its end is said by
+  // Slurm since 23.02, and otherwise as it was asked for; in the environment, where a pilot of another version may pass it over.
   return fmt::format(
       "#!/bin/sh\n"
       "# A node of devrun's for as long as jobs want it (docs/slurm.md of devrun).\n"
+      "export {}=\"${{SLURM_JOB_END_TIME:-$(($(date +%s) + {}))}}\"\n"
       "exec {} --job \"$SLURM_JOB_ID\" --cpus \"$SLURM_CPUS_ON_NODE\" --memory \"{}M\" "
       "--gpus \"${{CUDA_VISIBLE_DEVICES:-${{ROCR_VISIBLE_DEVICES:-none}}}}\"\n",
-      fmt::join(safe, " "), kind.has.memory_bytes >> 20);
+      kLeavesVariable, minutes(kind.time) * 60, fmt::join(safe, " "), kind.has.memory_bytes >> 20);
 }
 
 std::optional<uint64_t> parse_submitted(std::string_view said) {
@@ -123,8 +126,13 @@ std::vector<std::string> squeue_words(const std::string& user) {
 Result<std::vector<Pilot>> parse_squeue(const Policy& policy, std::string_view said) {
   const std::string ours = comment_of(policy, "");
   std::vector<Pilot> out;
+  bool has_begun = false;
   for (const std::string_view line : split(said, '\n')) {
     if (line.empty()) continue;
+    const bool begins =
+        parse_number<uint64_t>(line.substr(0, line.find_first_of("|_"))).has_value();
+    if (!begins && has_begun) continue;  // what follows a line end in somebody's comment
+    has_begun = true;
     const auto fields = split(line, '|', kFields);
     if (fields.size() != kFields) {
       return Error{Code::kCorrupt, fmt::format("squeue said '{}'", line), "squeue"};

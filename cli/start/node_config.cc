@@ -166,6 +166,8 @@ Result<NodeConfig> parse_node_config(const std::string& text, const std::string&
         {"state", [&](const YAML::Node& n) { set(out.state, reader.path(n)); }},
         {"cpus", [&](const YAML::Node& n) { set(out.cpu_milli, reader.cores(n)); }},
         {"memory", [&](const YAML::Node& n) { set(out.memory_bytes, reader.size(n)); }},
+        {"leaves_at",
+         [&](const YAML::Node& n) { set(out.leaves_at, reader.count(n, 1, int64_t{1} << 40)); }},
         {"resources",
          [&](const YAML::Node& n) {
            reader.names(n, [&](const YAML::Node& key, const YAML::Node& value) {

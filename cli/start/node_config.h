@@ -54,6 +54,7 @@ struct NodeConfig {
   std::string state = kStateFolder;
   std::optional<int64_t> cpu_milli = {}, memory_bytes = {};
   std::map<std::string, int64_t> resources = {};
+  std::optional<int64_t> leaves_at = {};  // seconds since 1970: when the node goes by itself
   NodeSettings settings;
 };
 

@@ -81,6 +81,7 @@ cluster::AgentPlan agent_plan(const NodeConfig& config) {
     append(out.more, "--leave-on-stop",
            fmt::format("{}ms", config.settings.leave_on_stop->us / 1000));
   }
+  if (config.leaves_at) append(out.more, "--leaves-at", std::to_string(*config.leaves_at));
   for (const auto& [name, amount] : config.resources) {
     append(out.more, "--resource", fmt::format("{}:{}", name, amount));
   }
@@ -136,6 +137,7 @@ cluster::ControllerPlan controller_plan(const ControllerConfig& config) {
   append(out.more, "--ca-key", cluster::key_files(layout, "ca").key);
   append(out.more, "--address", public_endpoint(config, config.listen));
   append(out.more, "--node-settings", node_settings_file(config));
+  if (!config.nfs.listen_address.empty()) append(out.more, "--nfs-folder", layout.nfs());
   if (config.join.empty()) return out;
   append(out.more, "--join-listen", config.join);
   append(out.more, "--join-address", public_endpoint(config, config.join));

@@ -16,6 +16,8 @@
 #include "common/base/units.h"
 #include "common/runtime/certificate_request.h"
 #include "common/runtime/file.h"
+#include "common/runtime/refused_clients.h"
+#include "common/runtime/store_place.h"
 
 namespace devrun::start {
 
@@ -71,11 +73,18 @@ Status make_ready(const ControllerConfig& config, const Layout& layout) {
   return cluster::write_client_config(layout, local_endpoint(config));
 }
 
+// Every user of this machine could read the bodies of all volumes. Whatever server of somebody else's exports them, it may have to
+// walk there as nobody: then it is the administrator's to close.
+Status make_store(const ControllerConfig& config) {
+  if (!config.nfs.listen_address.empty()) return make_private_folder(config.store);
+  return make_folders(config.store, 0755);
+}
+
 Result<Program> controller_role(const std::string& file) {
   const ControllerConfig config = TRY(read_controller_config(file));
   const Programs programs = TRY(programs_of({&Programs::controller}));
   const Layout layout{config.state};
-  TRY(make_folders(config.store, 0755));
+  TRY(make_store(config));
   TRY(make_ready(config, layout));
   return Program{cluster::controller_daemon(layout, programs, controller_plan(config)).words};
 }
@@ -89,10 +98,14 @@ Result<Program> nfs_role(const std::string& file) {
   const Programs programs = TRY(programs_of({&Programs::ganesha}));
   const Layout layout{config.state};
   TRY(make_state_folders(layout));
+  TRY(make_store(config));
   TRY(make_folders(config.store + "/export", 0755));
   TRY(make_folders(layout.nfs() + "/recovery", 0700));
-  TRY(write_file_atomically(layout.nfs() + "/ganesha.conf",
-                            cluster::ganesha_config(ganesha_plan(config)), 0600));
+  const RefusedClients refused =
+      TRY(read_refused_clients(layout.controller() + "/refused-clients"));
+  const std::string text =
+      with_refused_clients(cluster::ganesha_config(ganesha_plan(config)), refused);
+  TRY(write_file_atomically(layout.nfs() + "/ganesha.conf", text, 0600));
   return Program{cluster::ganesha_words(programs.ganesha, layout.nfs()),
                  cluster::ganesha_environment(layout.nfs())};
 }
@@ -110,6 +123,7 @@ Result<Program> storage_keeper_role(const std::string& file) {
   const Programs programs = TRY(programs_of({&Programs::keeper}));
   const Layout layout{config.state};
   TRY(make_state_folders(layout));
+  TRY(make_private_folder(layout.nodes()));
   TRY(make_folders(layout.node(cluster::kStorageAgent), 0700));
   return Program{cluster::keeper_daemon(layout, programs, cluster::kStorageAgent, {}, false).words};
 }
@@ -133,6 +147,7 @@ Result<Program> storage_role(const std::string& file) {
       TRY(programs_of({&Programs::agent, &Programs::shim, &Programs::devrun}));
   const Layout layout{config.state};
   TRY(make_ready(config, layout));
+  TRY(make_store(config));
   TRY(make_folders(config.store + "/volumes", 0755));
   TRY(await_keeper(layout, cluster::kStorageAgent));
   return Program{cluster::agent_daemon(layout, programs, storage_agent_plan(config)).words};
@@ -145,6 +160,7 @@ Result<Program> keeper_role(const std::string& file) {
   const Programs programs = TRY(programs_of({&Programs::keeper}));
   const Layout layout{config.state};
   TRY(make_state_folders(layout));
+  TRY(make_private_folder(layout.nodes()));
   TRY(make_folders(layout.node(config.name) + "/fs/plain", 0755));
   TRY(make_folders(layout.node(config.name) + "/fs/xattr", 0755));
   return Program{cluster::keeper_daemon(layout, programs, config.name, {}, true).words};
@@ -252,10 +268,12 @@ std::span<const Role> roles() {
 Status check_config(const Role& role, const std::string& file) {
   if (role.config == kNodeConfigFile) {
     TRY(read_node_config(file));
-  } else {
-    TRY(read_controller_config(file));
+    return ok();
   }
-  return ok();
+  const ControllerConfig config = TRY(read_controller_config(file));
+  const Status place = check_store_place(config.store);
+  if (place) return ok();
+  return Error(place.error()).context(file + ": store");
 }
 
 }  // namespace devrun::start

@@ -58,6 +58,8 @@ struct AttemptSpec {
   std::vector<std::string> task_ids = {};  // of all tasks of the job's file, in order
   // Of `user` on site mounts; filled in by the controller's edge; none: as the node's passwd has that name.
   std::optional<SiteIdentity> site_identity = {};
+  bool nobody_on_sites =
+      false;                  // they are no user any more: whoever has that name there is another
   std::string ssh_seed = {};  // of several ranks: 32 bytes, the same for all; kept 0600 on the node
   // The node's own to fill in, NAME=VALUE: which of the container's GPUs are the attempt's.
   std::vector<std::string> gpu_variables = {};

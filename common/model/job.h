@@ -195,6 +195,9 @@ struct JobSpec {
   // has been placed, the scheduler may take another one (JobReshaped).
   std::vector<Resources> alternatives = {};
   Several several = {};
+  // Of each volume of which it has folders live, by name: when that was made. What was granted is that one, whichever has the
+  // name later.
+  std::map<std::string, Time> live_volumes = {};
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -43,6 +43,7 @@ struct NodeHello {
   std::map<std::string, std::string> labels = {};
   std::vector<std::string> site_paths = {};  // of every container there: mounts of the node's
   std::string gpu_driver = {};               // for people: "NVIDIA 550.54.15, CUDA 12.4"
+  Time leaves = {};  // when it goes by itself, as an allocation of Slurm's does; 0: nobody says
   bool operator==(const NodeHello&) const = default;
 };
 

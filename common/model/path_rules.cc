@@ -153,6 +153,17 @@ PathKind kind_of_path(const PathRules& rules, std::string_view path) {
   return kind;
 }
 
+std::string site_of_path(const PathRules& rules, std::string_view path) {
+  const PathRule* deepest = nullptr;
+  for (const PathRule& rule : rules) {
+    const bool is_mount = rule.kind == PathKind::kSite || rule.kind == PathKind::kLive ||
+                          rule.kind == PathKind::kBound;
+    if (!is_mount || !rule.name.empty() || !is_at_or_below(path, rule.path)) continue;
+    if (deepest == nullptr || rule.path.size() >= deepest->path.size()) deepest = &rule;
+  }
+  return deepest != nullptr && deepest->kind == PathKind::kSite ? deepest->path : std::string();
+}
+
 PathRules default_path_rules(const std::string& home, const std::string& cwd) {
   PathRules rules;
   const auto is_system = [](const std::string& folder) {

@@ -45,6 +45,10 @@ inline constexpr size_t kPathRulesMax = 256;
 // `path` is absolute and plain: no "//", "." or "..".
 PathKind kind_of_path(const PathRules& rules, std::string_view path);
 
+// The site mount on which `path` lies for a job: the path of the deepest such rule, unless another mount is deeper (a live or
+// bound path). Empty: it lies on none.
+std::string site_of_path(const PathRules& rules, std::string_view path);
+
 // What holds where nobody says otherwise, for a caller with that home and folder. A folder that is
 // the root or one of the system's own (/usr, /etc, …) is not made home by being the caller's.
 PathRules default_path_rules(const std::string& home, const std::string& cwd);

@@ -95,4 +95,12 @@ Status make_folders(const std::string& path, mode_t mode) {
   return ok();
 }
 
+Status make_private_folder(const std::string& path) {
+  TRY(make_folders(path, 0700));
+  struct stat st {};
+  if (::stat(path.c_str(), &st) == 0 && (st.st_mode & 07777) == 0700) return ok();
+  if (::chmod(path.c_str(), 0700) == 0) return ok();
+  return errno_error(fmt::format("make {} private", path), errno);
+}
+
 }  // namespace devrun

@@ -34,5 +34,7 @@ Status sync_folder(const std::string& path);
 
 // mkdir -p.
 Status make_folders(const std::string& path, mode_t mode = 0755);
+// The same of one that is its owner's alone, made so if it was there and was not.
+Status make_private_folder(const std::string& path);
 
 }  // namespace devrun

@@ -37,6 +37,7 @@ pb::AttemptSpec to_proto(const AttemptSpec& in) {
   out.set_tmp_in_root(in.tmp_in_root);
   out.set_ssh_seed(in.ssh_seed);
   if (in.site_identity) *out.mutable_site_identity() = to_proto(*in.site_identity);
+  out.set_nobody_on_sites(in.nobody_on_sites);
   return out;
 }
 
@@ -69,6 +70,7 @@ Result<AttemptSpec> from_proto(const pb::AttemptSpec& in) {
   out.tmp_in_root = in.tmp_in_root();
   out.ssh_seed = in.ssh_seed();
   if (in.has_site_identity()) out.site_identity = TRY(from_proto(in.site_identity()));
+  out.nobody_on_sites = in.nobody_on_sites();
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "common/model/fits.h"
 #include "common/model/resources.h"
 #include "controller/core/state.h"
 
@@ -55,6 +56,12 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
   const auto enough = [&] {
     return cpu >= need.cpu_milli && memory >= need.memory_bytes && gpus >= need.gpus;
   };
+  // Until it could start there, the node may come to leave before its limit is over: nothing is kept for it there.
+  const auto unless_it_leaves = [&](Time start) -> std::optional<Time> {
+    if (leaves_too_soon(room.leaves, shape.time_limit, start)) return {};
+    return start;
+  };
+  if (!unless_it_leaves(now)) return {};
   if (!covers_extras(room.free, need)) return kNever;  // when these come back is not looked at
   if (enough()) return now;
   std::vector<Freeing> sorted;
@@ -63,7 +70,7 @@ std::optional<Time> earliest(const State& state, Rooms& rooms, NodeId node, cons
     cpu += freeing.cpu_milli;
     memory += freeing.memory_bytes;
     gpus += freeing.gpus;
-    if (enough()) return at;
+    if (enough()) return at == kNever ? at : unless_it_leaves(at);
   }
   return kNever;
 }

@@ -15,8 +15,6 @@ namespace devrun::controller {
 
 namespace {
 
-// After its time limit a job has a grace period, and the node some slack before it ends it itself.
-constexpr Duration kAfterLimit = seconds(15);
 // What should have ended and has not will do so soon, as far as can be told.
 constexpr Duration kOverdue = seconds(60);
 constexpr int kAsideDoublingsMax = 6;
@@ -153,6 +151,7 @@ void Rooms::refresh(const State& state, const std::string& name, Time now) {
   freeings_[it->second].reset();
   room.kind = kind_of(node.hello);
   room.usable = why_unusable(state, name, now, nullptr).empty();
+  room.leaves = node.hello.leaves;
   room.total = node.hello.total;
   room.free = room.total;
   take(room.free, node.used);
@@ -206,6 +205,7 @@ bool Rooms::fits(const Room& room, ShapeId id, const Shape& shape, const Match& 
   if (!room.usable || !match.may_run || room.attempts >= kAttemptsPerNodeMax) return false;
   const Resources& need = shape.need;
   if (!covers_but_gpus(room.free, need) || !has_gpus(room, need, match)) return false;
+  if (leaves_too_soon(room.leaves, shape.time_limit, now)) return false;
   if (!room.hold || room.hold->shape == id) return true;
   const Time from = room.hold->from;
   const bool over_by_then =

@@ -36,6 +36,7 @@ struct Room {
   std::string name;
   uint32_t kind = 0;
   bool usable = false;  // connected, and nothing speaks against it
+  Time leaves = {};     // by itself; 0: nobody says
   Resources total;
   Resources free;  // gpus: how many wholly; extras too
   GpuMask gpus_free;

@@ -17,8 +17,8 @@ void add_pairs(std::string& out, const std::map<std::string, std::string>& pairs
 }  // namespace
 
 Shape shape_of(const JobSpec& spec) {
-  return {taken_by(spec),   spec.nodes,         spec.pool,
-          spec.node_labels, spec.dev_container, spec.time_limit};
+  return {taken_by(spec),     spec.nodes,      spec.pool,        spec.node_labels,
+          spec.dev_container, spec.time_limit, needed_site(spec)};
 }
 
 std::string key_of(const Shape& shape) {
@@ -29,6 +29,7 @@ std::string key_of(const Shape& shape) {
                                 need.extras.size(), need.gpu_type, shape.pool);
   for (const auto& [name, amount] : need.extras) out += fmt::format("{}={}\x1f", name, amount);
   add_pairs(out, shape.node_labels);
+  out += "\x1f" + shape.site;
   return out;
 }
 
@@ -44,6 +45,10 @@ std::string kind_key(const NodeHello& node) {
     out += fmt::format("{} {} {} {} {}\x1f", gpu.index, gpu.link, gpu.memory_bytes, gpu.type,
                        gpu.slice);
   }
+  out += "\x1f";
+  std::vector<std::string> sites = node.site_paths;
+  std::sort(sites.begin(), sites.end());
+  for (const std::string& site : sites) out += site + "\x1f";
   return out;
 }
 
@@ -53,7 +58,7 @@ Match match(const Shape& shape, const NodeKind& kind) {
   spec.node_labels = shape.node_labels;
   spec.dev_container = shape.dev_container;
   Match out;
-  out.may_run = may_run_on(kind.like, spec);
+  out.may_run = may_run_on(kind.like, spec) && has_site(kind.like, shape.site);
   if (!out.may_run || shape.need.gpus == 0) return out;
   for (const Gpu& gpu : gpus_of_type(kind.like, shape.need.gpu_type, shape.need.gpu_memory_bytes)) {
     const auto at = std::find_if(kind.gpus.begin(), kind.gpus.end(),

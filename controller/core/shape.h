@@ -20,7 +20,8 @@ struct Shape {
   std::string pool;
   std::map<std::string, std::string> node_labels;
   bool dev_container = false;
-  Duration time_limit;  // 0: none
+  Duration time_limit;    // 0: none
+  std::string site = {};  // a site mount that the nodes must have; empty: none
   bool operator==(const Shape&) const = default;
 };
 Shape shape_of(const JobSpec& spec);

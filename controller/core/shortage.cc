@@ -123,6 +123,9 @@ std::string where(const Shape& shape) {
     if (shape.dev_container && name == kLiveLabel) continue;  // said in other words
     out += fmt::format("{}label {}={}", out.empty() ? "" : " and ", name, value);
   }
+  if (!shape.site.empty()) {
+    out += fmt::format("{}site mount {}", out.empty() ? "" : " and ", shape.site);
+  }
   return out;
 }
 
@@ -160,7 +163,9 @@ Shortage without_nodes(const State& state, const Shape& shape, size_t unusable,
     return {place.empty() ? "no node is connected"
                           : fmt::format("no node of {} is connected", place)};
   }
-  if (!shape.node_labels.empty()) return {fmt::format("there is no node of {}", place), true};
+  if (!shape.node_labels.empty() || !shape.site.empty()) {
+    return {fmt::format("there is no node of {}", place), true};
+  }
   std::set<std::string> pools;
   for (const auto& [name, node] : state.nodes) {
     if (!node.lost) pools.insert(node.hello.pools.begin(), node.hello.pools.end());
@@ -188,6 +193,25 @@ std::string of_bad_gpus(const State& state, const std::vector<Candidate>& right)
   return bad < 2 ? first : fmt::format("{} ({} more are, too)", first, bad - 1);
 }
 
+// Nodes that leave by themselves before the job's time limit would be over: the last one to, and how many there are.
+std::string of_leaving(const std::vector<const Room*>& leaving, Duration time_limit, Time now) {
+  if (leaving.empty()) return {};
+  const Room& last = **std::ranges::max_element(
+      leaving, [](const Room* a, const Room* b) { return a->leaves < b->leaves; });
+  const std::string others =
+      leaving.size() == 1 ? "" : fmt::format(" ({} more leave sooner)", leaving.size() - 1);
+  const Duration left = std::max(last.leaves - now, Duration{});
+  return fmt::format("{} leaves in {}, before a time limit of {} would be over{}", last.name,
+                     format_duration(left), format_duration(time_limit), others);
+}
+
+// Why nodes that are there are none for the job, whose folder they have not got.
+std::string of_site(const std::string& site, size_t lacking) {
+  if (lacking == 0) return {};
+  return fmt::format("its folder is on the site mount {}, which {} other node{} not", site, lacking,
+                     lacking == 1 ? " has" : "s have");
+}
+
 // A gang that cannot start before a node is added, however long it waits; empty if that is not so.
 std::string too_few_nodes(const Shape& shape, size_t known, size_t large) {
   if (large >= shape.nodes) return {};
@@ -199,6 +223,49 @@ std::string too_few_nodes(const Shape& shape, size_t known, size_t large) {
   }
   return fmt::format("needs {} nodes with {} each; {} has only {} as large as that: {}",
                      shape.nodes, say_need(shape.need), place, large, until);
+}
+
+// Nodes that are known, by what they are to a shape.
+struct Found {
+  std::vector<Candidate> right;
+  std::vector<Candidate> held;        // of these, with room that is kept for another
+  std::vector<const Room*> unusable;  // that would be right
+  std::vector<const Room*> leaving;   // that would be right for a shorter job
+  size_t lacking = 0;                 // that have not its site mount
+  size_t large = 0;                   // that would do if nothing else ran there
+  size_t with_room = 0;
+};
+
+Found look_at_nodes(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now) {
+  const Rooms& rooms = state.schedule.rooms();
+  std::vector<Match> matches;
+  for (uint32_t kind = 0; kind < rooms.kinds(); ++kind) {
+    matches.push_back(match(shape, rooms.kind(kind)));
+  }
+  const std::vector<Dimension> needs = dimensions(shape.need);
+  Found out;
+  for (NodeId node = 0; node < rooms.size(); ++node) {
+    const Room& room = rooms.at(node);
+    const Match& of = matches[room.kind];
+    const Node& known = state.nodes.at(room.name);
+    if (known.lost) continue;
+    if (!has_site(known.hello, shape.site) && !known.hello.dev_containers) ++out.lacking;
+    if (!of.may_run) continue;
+    if (has_in_all({&room, of}, needs)) ++out.large;
+    if (!room.usable) {
+      out.unusable.push_back(&room);
+    } else if (leaves_too_soon(room.leaves, shape.time_limit, now)) {
+      out.leaving.push_back(&room);
+    } else {
+      out.right.push_back({&room, of});
+      if (Rooms::fits(room, own.value_or(kNoShape), shape, of, now)) {
+        ++out.with_room;
+      } else if (room.hold && Rooms::fits(room, room.hold->shape, shape, of, now)) {
+        out.held.push_back({&room, of});
+      }
+    }
+  }
+  return out;
 }
 
 // What is free would do, but is kept for a job that is ahead.
@@ -225,58 +292,39 @@ std::string say_need(const Resources& need) {
 }
 
 Shortage shortage(const State& state, const Shape& shape, std::optional<ShapeId> own, Time now) {
-  const Rooms& rooms = state.schedule.rooms();
-  std::vector<Match> matches;
-  for (uint32_t kind = 0; kind < rooms.kinds(); ++kind) {
-    matches.push_back(match(shape, rooms.kind(kind)));
-  }
-  const std::vector<Dimension> needs = dimensions(shape.need);
-  std::vector<Candidate> right;
-  std::vector<Candidate> held;
-  std::vector<const Room*> unusable;
-  size_t large = 0;
-  size_t with_room = 0;
-  for (NodeId node = 0; node < rooms.size(); ++node) {
-    const Room& room = rooms.at(node);
-    const Match& of = matches[room.kind];
-    if (!of.may_run || state.nodes.at(room.name).lost) continue;
-    if (has_in_all({&room, of}, needs)) ++large;
-    if (!room.usable) {
-      unusable.push_back(&room);
-      continue;
-    }
-    right.push_back({&room, of});
-    if (Rooms::fits(room, own.value_or(kNoShape), shape, of, now)) {
-      ++with_room;
-    } else if (room.hold && Rooms::fits(room, room.hold->shape, shape, of, now)) {
-      held.push_back({&room, of});
-    }
-  }
-  const std::string troubled = of_unusable(state, unusable, now);
+  const Found found = look_at_nodes(state, shape, own, now);
+  const std::string troubled = of_unusable(state, found.unusable, now);
   const auto with_troubles = [&](Shortage what) {
-    if (!troubled.empty()) what.words += "; " + troubled;
-    const std::string bad = shape.need.gpus == 0 ? "" : of_bad_gpus(state, right);
-    if (!bad.empty()) what.words += "; " + bad;
+    for (const std::string& more :
+         {of_leaving(found.leaving, shape.time_limit, now), troubled,
+          shape.need.gpus == 0 ? std::string() : of_bad_gpus(state, found.right),
+          of_site(shape.site, found.lacking)}) {
+      if (!more.empty()) what.words += (what.words.empty() ? "" : "; ") + more;
+    }
     return what;
   };
-  if (right.empty()) {
-    return with_troubles(without_nodes(state, shape, unusable.size(), troubled));
+  if (found.right.empty() && !found.leaving.empty()) return with_troubles({});
+  if (found.right.empty()) {
+    return with_troubles(without_nodes(state, shape, found.unusable.size(), troubled));
   }
-  if (with_room >= shape.nodes) return {};
-  if (with_room + held.size() >= shape.nodes) return {kept_for_another(state, held)};
+  if (found.with_room >= shape.nodes) return {};
+  if (found.with_room + found.held.size() >= shape.nodes) {
+    return {kept_for_another(state, found.held)};
+  }
   if (shape.nodes > 1) {
-    const std::string never = too_few_nodes(shape, right.size() + unusable.size(), large);
+    const size_t known = found.right.size() + found.leaving.size() + found.unusable.size();
+    const std::string never = too_few_nodes(shape, known, found.large);
     if (!never.empty()) return {never, true};
-    return with_troubles({fmt::format("needs {} nodes with {} free on each; {} of {} {}",
-                                      shape.nodes, say_need(shape.need), with_room, right.size(),
-                                      with_room == 1 ? "has that" : "have that")});
+    return with_troubles({fmt::format(
+        "needs {} nodes with {} free on each; {} of {} {}", shape.nodes, say_need(shape.need),
+        found.with_room, found.right.size(), found.with_room == 1 ? "has that" : "have that")});
   }
-  Shortage what = of_one(right, shape.need);
+  Shortage what = of_one(found.right, shape.need);
   if (what.words.empty()) {
     what.words = fmt::format("needs {} together on one node; no connected node has all of it free",
                              say_need(shape.need));
   }
-  what.never = large == 0;
+  what.never = found.large == 0;
   return with_troubles(std::move(what));
 }
 

@@ -110,6 +110,15 @@ HeldCalls::Hold AgentService::hold(const std::string& node, grpc::CallbackServer
   return out;
 }
 
+// A machine that was a revoked node's, and is one of the cluster's again.
+void AgentService::admit_to_store(const std::string& node, const std::string& address) {
+  const bool queued = parts_.access_work.run([&refusals = parts_.store_refusals, node, address] {
+    const Status done = refusals.admit(node, address);
+    if (!done) log::error("{} is kept off the store: {}", node, done.error().message);
+  });
+  if (!queued) log::error("{} may be kept off the store: too much is to be done", node);
+}
+
 grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
     grpc::CallbackServerContext* context, const pb::SynchronizeRequest* request) {
   Result<Synchronized> input = read(parts_.gate, *context, *request);
@@ -123,6 +132,7 @@ grpc::ServerWriteReactor<pb::DesiredState>* AgentService::Synchronize(
       !noted) {
     log::warning("{} is not noted in the store: {}", node, noted.error().message);
   }
+  admit_to_store(node, input->hello.address);
   const uint64_t session = ++sessions_;
   input->session = session;
   log::info("{} synchronizes (session {}, {} attempts)", node, session, input->observed.size());

@@ -37,6 +37,7 @@ class AgentService final : public AgentCalls {
 
  private:
   HeldCalls::Hold hold(const std::string& node, grpc::CallbackServerContext* context);
+  void admit_to_store(const std::string& node, const std::string& address);
 
   Parts parts_;
   HeldCalls& held_;

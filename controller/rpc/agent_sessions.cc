@@ -2,8 +2,15 @@
 
 #include "common/base/log.h"
 #include "common/wire/attempt.h"
+#include "controller/rpc/live_rights.h"
 
 namespace devrun::controller {
+
+namespace {
+
+constexpr const char* kNoVolume = ".none";  // the name of no volume begins with a dot
+
+}  // namespace
 
 // ── one call ──
 
@@ -69,13 +76,29 @@ void AgentSessions::add(pb::DesiredState& message, const State& state, const std
   } else {
     spec.env = std::move(*env);
   }
+  withhold_live_folders(spec, *find_job(state, key.job));
   spec.site_identity = accounts_.site_of(spec.user);
+  spec.nobody_on_sites = !accounts_.is_there(spec.user);
   // What all its ranks are told, and nobody else.
   if (spec.ranks > 1) {
     const AttemptKey all{key.job, key.task, 0, key.attempt};
     spec.ssh_seed = std::string(sealer_.keyed_hash("ssh of " + to_string(all)).view());
   }
   *out.mutable_spec() = wire::to_proto(spec);
+}
+
+// The right was asked for when the job was submitted, which may be long ago, and nodes know volumes by name. Those that it may
+// not have are named as no volume is, so that the attempt cannot begin, whatever comes first: this, or the job's end.
+void AgentSessions::withhold_live_folders(AttemptSpec& spec, const Job& job) {
+  if (!has_live_folders(job.spec)) return;
+  const Status may = check_live_folders(storage_, accounts_, job.spec, job.timeline.submitted);
+  if (may) return;
+  log::info("job {} of '{}' does not begin: {}", job.id, job.spec.user, may.error().message);
+  if (spec.root.live) spec.root.volume = kNoVolume;
+  for (PathRule& rule : spec.paths) {
+    if (rule.kind == PathKind::kLive) rule.volume = kNoVolume;
+  }
+  end_(spec.key.job, may.error().message);
 }
 
 void AgentSessions::open(const State& state, const std::string& node,

@@ -20,6 +20,7 @@
 #include "controller/rpc/core_loop.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
+#include "controller/storage/storage.h"
 #include "devrun/v1/agent.grpc.pb.h"
 
 namespace devrun::controller {
@@ -59,8 +60,10 @@ class DesiredStream final : public grpc::ServerWriteReactor<pb::DesiredState> {
 // Core's thread.
 class AgentSessions {
  public:
-  AgentSessions(const Sealer& sealer, const Accounts& accounts)
-      : sealer_(sealer), accounts_(accounts) {}
+  // `end` has a job end that may not have its live folders any more, and must not block.
+  using End = std::function<void(JobId, const std::string& why)>;
+  AgentSessions(const Sealer& sealer, const Accounts& accounts, storage::Storage& storage, End end)
+      : sealer_(sealer), accounts_(accounts), storage_(storage), end_(std::move(end)) {}
 
   // The newest call of a node wins; sends it the whole state.
   void open(const State& state, const std::string& node, std::shared_ptr<DesiredStream> stream,
@@ -76,9 +79,12 @@ class AgentSessions {
  private:
   void add(pb::DesiredState& message, const State& state, const std::string& node,
            const AttemptKey& key, DesiredStream& stream);
+  void withhold_live_folders(AttemptSpec& spec, const Job& job);
 
   const Sealer& sealer_;
   const Accounts& accounts_;
+  storage::Storage& storage_;
+  const End end_;
   std::map<std::string, std::shared_ptr<DesiredStream>> streams_;
 };
 

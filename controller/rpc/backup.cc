@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/log.h"
+#include "common/base/parse_number.h"
 #include "common/runtime/file.h"
 #include "controller/core/apply.h"
 #include "controller/rpc/clock.h"
@@ -22,8 +23,25 @@ namespace {
 
 // Some milliseconds, for which all else waits.
 constexpr int kPagesAtOnce = 500;
-// Numbers of jobs that were given since the backup and of which the store has nothing.
-constexpr JobId kNumbersSkipped = 1'000'000;
+// Numbers of jobs that were given since the backup and of which the store has nothing: so many at least are skipped, up to a
+// round one.
+constexpr JobId kNumbersSkipped = 100'000;
+constexpr JobId kRound = 1'000'000;
+
+// In the store, of which no backup has a copy: the first number after the last going back. Going back to the same backup once
+// more skips those that were given in between.
+std::string numbers_file(const std::string& jobs_path) {
+  return (fs::path(jobs_path).parent_path() / "first-job").string();
+}
+
+Result<JobId> noted_number(const std::string& jobs_path) {
+  const Result<std::string> text = read_file(numbers_file(jobs_path), 64);
+  if (!text && text.error().code == Code::kNotFound) return JobId{0};
+  if (!text) return text.error();
+  if (const auto number = parse_number<JobId>(text->substr(0, text->find('\n')))) return *number;
+  return Error{Code::kCorrupt, numbers_file(jobs_path) + " is damaged",
+               "write a number into it that is higher than any job's that people have seen"};
+}
 
 Status copy_file_if_there(const std::string& from, const std::string& to) {
   Result<std::string> bytes = read_file(from);
@@ -137,8 +155,10 @@ Status go_on_from_backup(const std::string& state_folder, const std::string& job
     const auto job = state.jobs.find(id);
     return job != state.jobs.end() && !job->second.outcome;
   }));
-  const JobId highest = std::max(state.next_job, there.newest + 1);
-  input.next_job = (highest / kNumbersSkipped + 1) * kNumbersSkipped;
+  const JobId highest =
+      std::max({state.next_job, there.newest + 1, TRY(noted_number(jobs_path))}) + kNumbersSkipped;
+  input.next_job = (highest / kRound + 1) * kRound;
+  TRY(write_file_durably(numbers_file(jobs_path), fmt::format("{}\n", input.next_job), 0600));
   input.begun = there.attempts;
   std::vector<Event> events = TRY(nodes_since(jobs_path, state, now));
   const Decision decision = step(state, input, now);

@@ -9,7 +9,7 @@
 #include "common/wire/job.h"
 #include "controller/core/view.h"
 #include "controller/rpc/home_wire.h"
-#include "controller/rpc/volume_access.h"
+#include "controller/rpc/live_rights.h"
 
 namespace devrun::controller {
 
@@ -32,9 +32,7 @@ pb::HomeDown wanted_message(const std::vector<uint64_t>& entries) {
 bool may_change(const Parts& parts, const std::string& user, const std::string& volume) {
   const auto found = parts.storage.volume(volume);
   if (!found) return true;  // the round says what of it is wrong
-  const Accounts& accounts = parts.accounts;
-  const Who who{accounts.is_admin(user), user, {}, accounts.groups_of(user)};
-  return level_on(who, *found) >= Level::kWrite;
+  return may_write(parts.accounts, user, *found);
 }
 
 Error agent_has_gone() {

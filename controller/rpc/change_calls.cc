@@ -7,6 +7,7 @@
 #include "common/wire/job.h"
 #include "controller/rpc/changes_of.h"
 #include "controller/rpc/client_stream.h"
+#include "controller/rpc/live_rights.h"
 #include "controller/rpc/snapshot_info.h"
 #include "controller/rpc/volume_access.h"
 #include "controller/storage/home.h"
@@ -201,7 +202,18 @@ grpc::ServerWriteReactor<pb::Progress>* ClientService::TakeChanges(
         work.tell_passing("comparing");  // the first word to who may (call_witness.h)
         meant.attempts = newest_of(meant, request.of());
         const std::vector<std::string> paths = TRY(paths_of(request.paths()));
-        if (paths.empty()) TRY(fetch_missing(parts, meant.attempts, work));
+        if (paths.empty()) {
+          TRY(fetch_missing(parts, meant.attempts, work));
+          // That took as long as the nodes took: the name may be another volume's, and the right be gone.
+          TRY(check_volume(parts.storage, who, meant.volume));
+          const storage::VolumeInfo volume = TRY(parts.storage.volume(meant.volume));
+          if (!may_write(parts.accounts, who.user, volume)) {
+            return Error{
+                Code::kDenied,
+                fmt::format("volume '{}' is not '{}'s to write any more", meant.volume, who.user),
+                "devrun volume ls"};
+          }
+        }
         const std::vector<MeantAttempt> sets = TRY(stored(parts.storage, meant));
         TRY(check_paths(parts.storage, sets, paths));
         size_t told = 0;

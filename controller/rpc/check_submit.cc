@@ -380,6 +380,7 @@ Result<JobSpec> check_submit(const devrun::v1::SubmitRequest& request) {
       !spec.root.volume_tree.is_zero()) {
     return invalid("spec.root.tree is the controller's to fill in");
   }
+  spec.live_volumes.clear();  // likewise
   if (spec.nodes == 0) spec.nodes = 1;
   if (spec.dev_container) {
     // It runs what its sessions bring, each with a caller of its own.

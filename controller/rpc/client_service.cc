@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 
 #include "common/base/suggest.h"
 #include "common/base/utf8.h"
@@ -15,6 +16,7 @@
 #include "controller/rpc/exec_call.h"
 #include "controller/rpc/job_info.h"
 #include "controller/rpc/list_call.h"
+#include "controller/rpc/live_rights.h"
 #include "controller/rpc/log_call.h"
 #include "controller/rpc/refuse.h"
 #include "controller/rpc/snapshot_info.h"
@@ -51,7 +53,25 @@ Status check_unused(const State& state, const std::string& volume) {
                  fmt::format("job {} waits to run in volume '{}'", queued.job, volume),
                  how_to_end(job)};
   }
+  // Under whatever volume they run, they would find the next one of that name.
+  for (const auto& [id, job] : state.jobs) {
+    if (job.outcome || !has_live_folder_of(job.spec, volume)) continue;
+    return Error{
+        Code::kConflict,
+        fmt::format("job {} of '{}' has a folder of volume '{}' live", id, job.spec.user, volume),
+        fmt::format("{}; devrun volume share {} {} --none, if it is not yours", how_to_end(job),
+                    volume, job.spec.user)};
+  }
   return ok();
+}
+
+// Blocks: for a worker's thread.
+Status ask_unused(CoreLoop& core, const std::string& volume) {
+  auto asked = std::make_shared<std::promise<Status>>();
+  std::future<Status> answer = asked->get_future();
+  core.read(
+      [asked, volume](const State& state, Time) { asked->set_value(check_unused(state, volume)); });
+  return answer.get();
 }
 
 }  // namespace
@@ -205,10 +225,11 @@ grpc::ServerUnaryReactor* ClientService::RemoveVolume(Context* context,
         *unused = check_unused(state, request->name());
         return ok();
       },
-      [=, &storage = parts_.storage](const Who& who) -> Status {
+      [=, this, &storage = parts_.storage](const Who& who) -> Status {
         TRY(check_volume(storage, who, request->name()));
         if (!*unused) return *unused;
-        reply->set_kept_until_us(TRY(storage.remove_volume(request->name())).us);
+        const auto still = [&] { return ask_unused(parts_.core, request->name()); };
+        reply->set_kept_until_us(TRY(storage.remove_volume(request->name(), still)).us);
         return ok();
       });
 }

@@ -13,7 +13,7 @@ grpc::ServerWriteReactor<Reply>* ClientService::stream(Context* context, const c
   if (!peer) return new RefuseWrite<Reply>(to_status(peer.error()));
   auto made = std::make_shared<WorkerStream<Reply>>();
   made->hold(made);
-  WorkerPool& workers = parts_.volume_work;
+  WorkerPool& workers = parts_.long_work;
   parts_.core.read(
       [made, &workers, peer = std::move(*peer), work = std::move(work)](const State& state, Time) {
         const Result<Who> who = resolve(state, peer);

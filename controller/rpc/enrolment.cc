@@ -31,7 +31,10 @@ std::string name_of_request(const std::string& request) {
 }
 
 Error denied(std::string why) {
-  return {Code::kDenied, std::move(why), "ask an administrator for `devrun nodes add NAME`"};
+  return {Code::kDenied, std::move(why),
+          "ask an administrator for a new line: `devrun nodes add NAME` of a machine, `devrun user "
+          "token "
+          "NAME` of a person"};
 }
 
 }  // namespace
@@ -47,6 +50,12 @@ Result<std::unique_ptr<Enrolment>> Enrolment::open(EnrolmentOptions options) {
   const Result<std::string> text = read_file(out->options_.file);
   if (!text && text.error().code != Code::kNotFound) return text.error();
   if (text) out->book_ = TRY(out->parse(*text, out->options_.file));
+  if (!out->options_.drop_invitations || out->book_.invitations.empty()) return out;
+  Book book = out->book_;
+  log::warning("{} tokens that were out when the backup was taken are void",
+               book.invitations.size());
+  book.invitations.clear();
+  TRY(out->keep(std::move(book)));
   return out;
 }
 

@@ -27,6 +27,8 @@ struct EnrolmentOptions {
   Pem authority;                                     // without a key nobody can be invited
   std::string file;                                  // enrolment.json
   Duration certificate_life = seconds(30 * 86'400);  // of what is granted here
+  bool drop_invitations =
+      false;  // the file came back from a backup: what is out may have been used
 };
 
 class Enrolment {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/log.h"
 #include "common/model/labels.h"
 #include "controller/rpc/clock.h"
@@ -41,6 +43,18 @@ bool is_known(const State& state, const std::string& node) {
   return found != state.nodes.end() && !found->second.lost;
 }
 
+// As it said itself; also of one that was declared lost. Empty: it was never here.
+std::string address_of(const State& state, const std::string& node) {
+  const auto found = state.nodes.find(node);
+  return found == state.nodes.end() ? std::string() : found->second.hello.address;
+}
+
+bool is_alone_at(const State& state, const std::string& node, const std::string& address) {
+  return std::ranges::none_of(state.nodes, [&](const auto& one) {
+    return one.first != node && !one.second.lost && one.second.hello.address == address;
+  });
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* EnrolmentService::Invite(Context* context,
@@ -67,10 +81,13 @@ grpc::ServerUnaryReactor* EnrolmentService::Revoke(Context* context,
                                                    const pb::RevokeRequest* request,
                                                    pb::RevokeReply* reply) {
   auto known = std::make_shared<bool>(false);
+  auto alone = std::make_shared<bool>(false);  // at its address
   return on_access_worker(
       parts_, context, "Revoke",
-      [known, request](const State& state, const Who&, Time) {
+      [=](const State& state, const Who&, Time) {
         *known = is_known(state, request->name());
+        reply->set_address(address_of(state, request->name()));
+        *alone = is_alone_at(state, request->name(), reply->address());
         return ok();
       },
       [=, this](const Who& by) -> Status {
@@ -81,6 +98,10 @@ grpc::ServerUnaryReactor* EnrolmentService::Revoke(Context* context,
         reply->set_had_certificate(revoked.had_certificate);
         held_.end_all(certificate_uri(who));
         log::info("{} has revoked {}", by.user, request->name());
+        if (request->orderly() || !*alone) return ok();
+        const Result<bool> refused = parts_.store_refusals.refuse(who.name, reply->address());
+        if (!refused) log::error("{} still reads the store: {}", who.name, refused.error().message);
+        reply->set_store_refuses(refused && *refused);
         return ok();
       });
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <future>
 #include <thread>
 
 #include "common/runtime/file.h"
@@ -17,6 +19,8 @@ namespace {
 
 constexpr size_t kPiecesMax = 4;
 constexpr size_t kPieceBytesMax = 1 << 20;
+// Who sends nothing for so long is given up.
+constexpr auto kSilenceMax = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -65,7 +69,7 @@ void FillVolumeCall::begin() {
   parts_.core.read([self](const State& state, Time) {
     const Result<Who> who = resolve(state, self->peer_);
     if (!who) return self->end(who.error());
-    const bool queued = self->parts_.volume_work.run([self, who = *who] {
+    const bool queued = self->parts_.long_work.run([self, who = *who] {
       const auto work = std::make_shared<storage::Work>(
           [self](std::string_view line) {
             pb::Progress words;
@@ -97,7 +101,9 @@ bool FillVolumeCall::feed(int pipe) {
   std::unique_lock lock(feed_mutex_);
   for (;;) {
     if (pieces_.empty()) read_next();
-    fed_.wait(lock, [this] { return !pieces_.empty() || ended_ || broken_; });
+    const bool came =
+        fed_.wait_for(lock, kSilenceMax, [this] { return !pieces_.empty() || ended_ || broken_; });
+    if (!came) broken_ = true;
     if (pieces_.empty()) return ended_;
     const std::string piece = std::move(pieces_.front());
     pieces_.pop_front();
@@ -107,6 +113,16 @@ bool FillVolumeCall::feed(int pipe) {
     lock.lock();
     if (!wrote) return false;  // the reader has ended, and says itself why
   }
+}
+
+// The archive has come, which may have taken long: a share may have been taken back meanwhile, or the caller be gone.
+Status FillVolumeCall::may_add() {
+  auto asked = std::make_shared<std::promise<Result<Who>>>();
+  std::future<Result<Who>> answer = asked->get_future();
+  parts_.core.read(
+      [asked, peer = peer_](const State& state, Time) { asked->set_value(resolve(state, peer)); });
+  const Who who = TRY(answer.get());
+  return check_volume(parts_.storage, who, start_.volume());
 }
 
 Status FillVolumeCall::work(const Who& who, storage::Work& work) {
@@ -132,7 +148,8 @@ Status FillVolumeCall::work(const Who& who, storage::Work& work) {
   Status done = start_.create()
                     ? parts_.storage.create_volume(
                           {start_.volume(), who.user, archive, start_.quota_bytes()}, work)
-                    : parts_.storage.import_archive(start_.volume(), folder, archive, work);
+                    : parts_.storage.import_archive(
+                          start_.volume(), folder, archive, [this] { return may_add(); }, work);
   from.reset();
   if (!done) {
     const std::lock_guard lock(feed_mutex_);

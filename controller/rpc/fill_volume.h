@@ -29,6 +29,7 @@ class FillVolumeCall final
  private:
   void begin();
   Status work(const Who& who, storage::Work& work);
+  Status may_add();
   // Moves what arrives into the pipe until the archive's end. Whether that was reached.
   bool feed(int pipe);
   void read_next();  // with feed_mutex_

@@ -19,6 +19,7 @@
 #include "controller/rpc/cluster_numbers.h"
 #include "controller/rpc/derived_root.h"
 #include "controller/rpc/enrolment_service.h"
+#include "controller/rpc/live_rights.h"
 #include "controller/rpc/monitor_service.h"
 #include "controller/rpc/operations_service.h"
 #include "controller/rpc/samples_service.h"
@@ -31,6 +32,9 @@ constexpr size_t kSnapshotThreads = 4;
 constexpr size_t kSnapshotQueueMax = 10'000;
 constexpr size_t kVolumeThreads = 4;
 constexpr size_t kVolumeQueueMax = 100;
+// Each serves one caller for as long as they take: an archive that comes slowly, a list that is read slowly.
+constexpr size_t kLongThreads = 16;
+constexpr size_t kLongQueueMax = 100;
 // Each serves one agent's round at a time, at the speed of that agent.
 constexpr size_t kHomeThreads = 8;
 constexpr size_t kHomeQueueMax = 10'000;
@@ -56,7 +60,8 @@ Result<Opened> open_state(const ServerOptions& options, const std::string& jobs_
   std::unique_ptr<Enrolment> enrolment =
       TRY(Enrolment::open({{options.authority_pem, options.joining.authority_key},
                            folder + "/enrolment.json",
-                           options.joining.certificate_life}));
+                           options.joining.certificate_life,
+                           std::filesystem::exists(folder + "/restored.json")}));
   std::unique_ptr<Accounts> accounts = TRY(Accounts::open(folder + "/accounts.json"));
   std::unique_ptr<AuditLog> audit = TRY(AuditLog::open(folder));
   Sealer sealer = TRY(Sealer::open(folder + "/seal.key"));
@@ -106,7 +111,7 @@ constexpr const char* kNobodyAttached =
 class ServerParts final : public Server {
  public:
   ServerParts(Opened opened, std::unique_ptr<storage::Storage> storage,
-              const CollectOptions& collect, const std::string& state_folder)
+              const ServerOptions& options)
       : storage_(std::move(storage)),
         enrolment_(std::move(opened.enrolment)),
         accounts_(std::move(opened.accounts)),
@@ -120,7 +125,10 @@ class ServerParts final : public Server {
              [this](const AttemptKey& key, uint64_t bytes) {
                core_.post(OutputStored{key, static_cast<int64_t>(bytes)});
              }),
-        agents_(sealer_, *accounts_),
+        agents_(sealer_, *accounts_, *storage_,
+                [this](JobId job, const std::string& why) {
+                  core_.post(Cancel{{job, kNoTask}, 0, why});
+                }),
         watches_(new_epoch(), samples_),
         edge_(
             agents_, hub_, watches_, samples_, attendance_,
@@ -132,16 +140,18 @@ class ServerParts final : public Server {
         core_(std::move(opened.state), *journal_, edge_, *archive_),
         snapshots_(kSnapshotThreads, kSnapshotQueueMax),
         volume_work_(kVolumeThreads, kVolumeQueueMax),
+        long_work_(kLongThreads, kLongQueueMax),
         home_work_(kHomeThreads, kHomeQueueMax),
         access_work_(1, kAccessQueueMax),
-        collecting_(*storage_, core_, *archive_, quotas_, collect),
+        refusals_(options.state_folder, options.nfs_folder),
+        collecting_(*storage_, core_, *archive_, quotas_, options.collect),
         agent_service_(parts(), held_),
         client_service_(parts()),
         monitor_service_(parts()),
         samples_service_(samples_, gate_),
         enrolment_service_(parts(), *enrolment_, held_),
         access_service_(parts(), *enrolment_, held_),
-        operations_service_(parts(), state_folder) {}
+        operations_service_(parts(), options.state_folder) {}
 
   ~ServerParts() override { stop(); }
 
@@ -152,6 +162,10 @@ class ServerParts final : public Server {
     quotas_.set_policy(options.policy);
     core_.start();
     archive_->start(core_);
+    // A right may have been taken back in the moment before a crash.
+    if (!volume_work_.run([this] { end_jobs_without_rights(parts()); })) {
+      log::warning("jobs with live folders are not looked at");
+    }
     collecting_.start();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(options.listen, credentials(options, gate_), &port_);
@@ -208,6 +222,7 @@ class ServerParts final : public Server {
     home_work_.stop();
     access_work_.stop();
     volume_work_.stop();
+    long_work_.stop();
     snapshots_.stop();
     archive_->stop();
     core_.stop();
@@ -251,9 +266,9 @@ class ServerParts final : public Server {
   }
 
   Parts parts() {
-    return {core_,      *archive_, hub_,         sessions_,    agents_,    watches_,    attendance_,
-            *storage_,  sealer_,   snapshots_,   volume_work_, home_work_, round_news_, samples_,
-            *accounts_, gate_,     access_work_, quotas_,      site_notes_};
+    return {core_,     *archive_,  hub_,       sessions_,    agents_,    watches_,    attendance_,
+            *storage_, sealer_,    snapshots_, volume_work_, long_work_, home_work_,  round_news_,
+            samples_,  *accounts_, gate_,      access_work_, quotas_,    site_notes_, refusals_};
   }
 
   void derive(const DeriveRoot& wanted) {
@@ -284,11 +299,13 @@ class ServerParts final : public Server {
   CoreLoop core_;
   WorkerPool snapshots_;
   WorkerPool volume_work_;
+  WorkerPool long_work_;
   RoundNews round_news_;
   Quotas quotas_;
   SiteNotes site_notes_;
   WorkerPool home_work_;
   WorkerPool access_work_;
+  StoreRefusals refusals_;
   Collecting collecting_;
   AgentService agent_service_;
   ClientService client_service_;
@@ -310,8 +327,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
   Opened opened = TRY(open_state(options, storage->jobs_path()));
   opened.state.policy = options.policy;
   opened.state.schedule.begin(opened.state, opened.state.presence.started);
-  auto server = std::make_unique<ServerParts>(std::move(opened), std::move(storage),
-                                              options.collect, options.state_folder);
+  auto server = std::make_unique<ServerParts>(std::move(opened), std::move(storage), options);
   TRY(server->listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -25,6 +25,7 @@ struct ServerOptions {
   // HOST:PORT of the page for Prometheus; "none": there is none. One that is taken is told of and done without.
   std::string metrics = "none";
   JoiningOptions joining = {};
+  std::string nfs_folder = {};  // of the store's NFS server, where that is ours (store_refusals.h)
 };
 
 class Server {

@@ -12,6 +12,7 @@
 #include "controller/rpc/round_news.h"
 #include "controller/rpc/session_hub.h"
 #include "controller/rpc/site_notes.h"
+#include "controller/rpc/store_refusals.h"
 #include "controller/rpc/stream_hub.h"
 #include "controller/rpc/watch_call.h"
 #include "controller/rpc/worker_pool.h"
@@ -30,8 +31,10 @@ struct Parts {
   storage::Storage& storage;
   const Sealer& sealer;
   WorkerPool& snapshots;
-  WorkerPool& volume_work;  // creating and removing: minutes
-  WorkerPool& home_work;    // what agents bring home
+  WorkerPool& volume_work;  // of volumes, what is over soon: nobody's slowness holds it up
+  WorkerPool&
+      long_work;  // what goes at its caller's speed, or takes minutes: making, filling, comparing
+  WorkerPool& home_work;  // what agents bring home
   RoundNews& round_news;
   SampleBook& samples;      // any thread
   Accounts& accounts;       // any thread
@@ -39,6 +42,7 @@ struct Parts {
   WorkerPool& access_work;  // changes of accounts, groups and certificates, one after the other
   Quotas& quotas;           // any thread
   SiteNotes& site_notes;    // any thread
+  StoreRefusals& store_refusals;
 };
 
 // Versions speak with each other if they agree in what a release may break.

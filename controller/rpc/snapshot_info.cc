@@ -41,6 +41,7 @@ pb::VolumeInfo volume_info(const storage::VolumeInfo& in, Level level) {
   out.set_damage(in.damage);
   out.set_quota_bytes(in.quota_bytes);
   out.set_snapshots(in.snapshots);
+  out.set_only_listed(level == Level::kSee);
   if (level == Level::kRead) out.set_access(pb::SHARE_FOR_READING);
   if (level == Level::kWrite) out.set_access(pb::SHARE_FOR_WRITING);
   if (level < Level::kOwn) return out;

@@ -201,6 +201,10 @@ Status SubmitCall::prepare() {
     return Error{Code::kInvalid, "no volume to run in: this is no dev container",
                  "devrun --volume V …, or set DEVRUN_VOLUME; devrun volume ls"};
   }
+  // Before anything is asked about them.
+  JobSpec all = spec_;
+  all.paths.push_back({"/", {}, PathKind::kLive});  // the volume's own paths may be live, too
+  const std::map<std::string, Time> made = volumes_made(parts_.storage, all);
   // Inside a job its own tree is there to it, whoever else's the volume is.
   const bool is_own_tree = root_is_set_ && !request_.has_again();
   if (!is_own_tree) TRY(check_volume(parts_.storage, who_, spec_.root.volume));
@@ -208,17 +212,27 @@ Status SubmitCall::prepare() {
   if (!spec_.dev_container) TRY(parts_.quotas.check_output(spec_.user));
   if (request_.has_again()) {
     TRY(stay_within_rights());
+    note_live_volumes(made);
     TRY(check_tree());
     return check_store_quota();
   }
   spec_.program.sealed_env = TRY(parts_.sealer.seal(request_.env()));
   TRY(prepare_root());
+  note_live_volumes(made);
   spec_.setup_once = setup_keys(spec_, request_.env(), gpu_types_, parts_.sealer);
   // On which kind of node it runs is known when it is placed.
   if (spec_.alternatives.size() > 1) spec_.setup_once = {};
   hold_to_gpu_type();
   look_for_setup();
   return ok();
+}
+
+// Of those that are live in the end.
+void SubmitCall::note_live_volumes(const std::map<std::string, Time>& made) {
+  spec_.live_volumes.clear();
+  for (const auto& [volume, when] : made) {
+    if (has_live_folder_of(spec_, volume)) spec_.live_volumes[volume] = when;
+  }
 }
 
 // The step's results are of the one type of GPU that there is, and another may join before the job starts.

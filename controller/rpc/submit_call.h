@@ -36,6 +36,7 @@ class SubmitCall : public std::enable_shared_from_this<SubmitCall> {
   Status stay_within_rights();
   // The job's kinds of paths, from those that were asked for.
   Status settle_paths();
+  void note_live_volumes(const std::map<std::string, Time>& made);
   Status prepare_root();
   // A setup step that need not run is found before the job is journaled: one transaction for all.
   void hold_to_gpu_type();

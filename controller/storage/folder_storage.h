@@ -37,8 +37,8 @@ class FolderStorage final : public Storage {
   using Storage::create_volume;
   Status create_volume(const NewVolume& wanted, Work& work) override;
   Status import_archive(const std::string& volume, const std::string& folder,
-                        const FromArchive& archive, Work& work) override;
-  Result<Time> remove_volume(const std::string& name) override;
+                        const FromArchive& archive, const MayGoOn& may_add, Work& work) override;
+  Result<Time> remove_volume(const std::string& name, const MayGoOn& is_unused) override;
   Result<std::vector<RemovedVolume>> removed_volumes() override;
   Status return_volume(const std::string& name) override;
   Status set_quota(const std::string& volume, int64_t bytes) override;
@@ -115,14 +115,14 @@ class FolderStorage final : public Storage {
   // A copy of a volume's snapshot or live state into `folder`; with its record.
   Status copy_volume(const std::string& folder, const VolumeRecord& record,
                      const SnapshotName& from, Work& work);
-  Status add_unpacked(const std::string& volume, const std::string& unpacked,
-                      const std::string& folder, Work& work);
+  Status add_unpacked(Volume& volume, const std::string& unpacked, const std::string& folder,
+                      Work& work);
   Status refuse_if_full(const std::string& volume);
   // An empty snapshot name: the live state, of which a snapshot is taken.
   Result<OpenTree> open_tree(const SnapshotName& name);
   Status read_body(const tree::Entry& entry, const std::string& path, uint64_t bytes_max,
                    const BytesSink& sink) const;
-  HomingParts homing_parts(const std::string& volume);
+  HomingParts homing_parts();
   // Held while the volume's live tree is written by us.
   std::shared_ptr<std::mutex> homing_lock(const std::string& volume);
   void finish_homing();
@@ -155,6 +155,8 @@ class FolderStorage final : public Storage {
   std::map<std::string, std::shared_ptr<Volume>> volumes_;
   std::map<std::string, Error> damaged_;  // volumes that could not be opened
   std::set<std::string> being_made_;
+  std::set<std::string>
+      leaving_;  // of which it is still asked whether they may go; nobody finds them
   uint64_t imports_ = 0;
   std::map<std::string, std::shared_ptr<std::mutex>> homing_;  // by volume
   Settler settler_;

@@ -315,7 +315,7 @@ Status Homing::write(Trees& trees, const ChangeSet& set, const Request& request,
                           trees.now_manifest.taken_ns};
   TRY(write_applying(parts_.jobs_path, applying));
   reach(parts_.fault, "home.recorded");
-  const UniqueFd live = TRY(open_file(parts_.live_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd live = TRY(volume_.open_live());
   BodyContents contents(parts_.export_path, request.trusts_bodies);
   const HomeWrite home{
       .root = live.get(),
@@ -436,7 +436,7 @@ Status Homing::recover(const Applying& applying) {
   TreeSet set(parts_.files, volume_.objects_in_memory());
   const tree::Entry now = TRY(set.open(applying.now))->root;
   const tree::Entry wanted = TRY(set.open(applying.wanted))->root;
-  const UniqueFd live = TRY(open_file(parts_.live_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd live = TRY(volume_.open_live());
   BodyContents contents(parts_.export_path);
   TRY(recover_home({.root = live.get(),
                     .reader = set,

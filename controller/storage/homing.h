@@ -23,7 +23,6 @@ namespace devrun::storage {
 struct HomingParts {
   std::string export_path;
   std::string jobs_path;
-  std::string live_path;  // of the volume
   const Driver& driver;
   const ExportFiles& files;
   Bodies& bodies;

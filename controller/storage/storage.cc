@@ -141,13 +141,15 @@ void FolderStorage::bound_memory() {
 Result<std::shared_ptr<Volume>> FolderStorage::find(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = volumes_.find(name);
-  if (found != volumes_.end()) return found->second;
+  if (found != volumes_.end() && !leaving_.contains(name)) return found->second;
   if (const auto damaged = damaged_.find(name); damaged != damaged_.end()) {
     Error error = damaged->second;
     return std::move(error).context(fmt::format("volume '{}' is damaged", name));
   }
   std::vector<std::string_view> names;
-  for (const auto& [other, volume] : volumes_) names.push_back(other);
+  for (const auto& [other, volume] : volumes_) {
+    if (!leaving_.contains(other)) names.push_back(other);
+  }
   const std::optional<std::string> near = nearest_word(name, names);
   return Error{Code::kNotFound,
                near ? fmt::format("no volume '{}': did you mean '{}'?", name, *near)

@@ -112,6 +112,8 @@ struct Restored {
 // Called with each difference; valid during the call.
 using DifferenceSink = std::function<Status(const tree::Difference&)>;
 using BytesSink = std::function<Status(std::string_view)>;
+// Asked at the last moment, when what was asked for before may have changed; an Error ends the call with nothing changed.
+using MayGoOn = std::function<Status()>;
 
 class Storage {
  public:
@@ -128,11 +130,13 @@ class Storage {
   Status create_volume(const std::string& name, const std::string& owner,
                        const VolumeSource& source, const ProgressLine& progress);
   // Adds the archive's members at `folder` (as path_in_volume gives it) of the live tree. Nothing
-  // is changed before the archive has ended; what is not in it stays.
+  // is changed before the archive has ended and `may_add` was asked; what is not in it stays. kNotFound if that very volume was
+  // removed meanwhile.
   virtual Status import_archive(const std::string& volume, const std::string& folder,
-                                const FromArchive& archive, Work& work) = 0;
-  // Kept aside for 7 days; returns until when.
-  virtual Result<Time> remove_volume(const std::string& name) = 0;
+                                const FromArchive& archive, const MayGoOn& may_add, Work& work) = 0;
+  // Kept aside for 7 days; returns until when. `is_unused` is asked when nobody finds the volume any more: who uses it since
+  // is known to it, and nobody else begins to.
+  virtual Result<Time> remove_volume(const std::string& name, const MayGoOn& is_unused) = 0;
   virtual Result<std::vector<RemovedVolume>> removed_volumes() = 0;
   // The one of this name that was removed last. kExists if the name is taken meanwhile.
   virtual Status return_volume(const std::string& name) = 0;

@@ -36,10 +36,9 @@ bool is_merely_touched_folder(const tree::Difference& found) {
 
 }  // namespace
 
-HomingParts FolderStorage::homing_parts(const std::string& volume) {
+HomingParts FolderStorage::homing_parts() {
   return {export_path(),
           jobs_path(),
-          live_path(volume),
           *driver_,
           files_,
           bodies_,
@@ -60,8 +59,8 @@ Result<std::unique_ptr<HomeRound>> FolderStorage::begin_round(HomeStart start) {
   const std::string name = start.volume;
   std::shared_ptr<Volume> volume = TRY(find(name));
   TRY(refuse_if_full(name));
-  return std::unique_ptr<HomeRound>(TRY(StoringRound::begin(std::move(start), homing_parts(name),
-                                                            std::move(volume), homing_lock(name))));
+  return std::unique_ptr<HomeRound>(TRY(
+      StoringRound::begin(std::move(start), homing_parts(), std::move(volume), homing_lock(name))));
 }
 
 Result<ChangeSet> FolderStorage::change_set(const AttemptKey& key) {
@@ -120,7 +119,7 @@ Result<Taken> FolderStorage::take_changes(const TakeRequest& request, Work& work
   };
   TreeSet trees(files_, volume->objects_in_memory());
   Taken out =
-      TRY(Homing(homing_parts(set.volume), *volume)
+      TRY(Homing(homing_parts(), *volume)
               .run(trees, set, {.choose = wanted, .beside = request.beside, .over = request.over}));
   if (!out.kept.empty()) {
     work.tell(fmt::format(
@@ -142,7 +141,7 @@ Result<Taken> FolderStorage::undo_changes(const AttemptKey& key, Work&) {
     return true;
   };
   TreeSet trees(files_, volume->objects_in_memory());
-  return Homing(homing_parts(set.volume), *volume)
+  return Homing(homing_parts(), *volume)
       .run(trees, set, {.direction = Homing::Direction::kOut, .choose = all});
 }
 
@@ -222,8 +221,8 @@ void FolderStorage::finish_homing() {
   }
   for (const Applying& applying : *left) {
     const Result<std::shared_ptr<Volume>> volume = find(applying.volume);
-    const Status done = volume ? Homing(homing_parts(applying.volume), **volume).recover(applying)
-                               : Status(volume.error());
+    const Status done =
+        volume ? Homing(homing_parts(), **volume).recover(applying) : Status(volume.error());
     if (!done) {
       log::error("bringing {} home was interrupted, and what lies aside stays there: {}",
                  to_string(applying.key), done.error().message);

@@ -110,7 +110,7 @@ Result<Restored> FolderStorage::restore(const SnapshotName& name,
   work.tell(fmt::format("what is there now is kept as {}@{}", name.volume, out.before.number));
   reach(fault_, "restore.kept");
   const OpenTree now = TRY(open_tree({name.volume, std::to_string(out.before.number)}));
-  const UniqueFd live = TRY(open_file(live_path(name.volume), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd live = TRY(wanted.volume->open_live());
   BodyContents contents(export_path());
   TreeWriter writer(live.get(), contents);
   TRY(apply_tree({now.ref(), wanted.ref(), paths}, writer, work, fault_));

@@ -109,10 +109,10 @@ Status FolderStorage::create_volume(const NewVolume& wanted, Work& work) {
   return std::move(made).error().context(fmt::format("cannot create volume '{}'", wanted.name));
 }
 
-Status FolderStorage::add_unpacked(const std::string& volume, const std::string& unpacked,
+Status FolderStorage::add_unpacked(Volume& volume, const std::string& unpacked,
                                    const std::string& folder, Work& work) {
   const UniqueFd source = TRY(open_file(unpacked, O_RDONLY | O_DIRECTORY));
-  const UniqueFd live = TRY(open_file(live_path(volume), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd live = TRY(volume.open_live());
   FolderContents contents(source.get(), folder);
   TreeWriter writer(live.get(), contents);
   reach(fault_, "import.unpacked");
@@ -123,8 +123,10 @@ Status FolderStorage::add_unpacked(const std::string& volume, const std::string&
 }
 
 Status FolderStorage::import_archive(const std::string& volume, const std::string& folder,
-                                     const FromArchive& archive, Work& work) {
-  TRY(find(volume));
+                                     const FromArchive& archive, const MayGoOn& may_add,
+                                     Work& work) {
+  // Unpacking takes as long as the archive takes to come: the volume that is written to is this one, not its name's.
+  const std::shared_ptr<Volume> into = TRY(find(volume));
   std::string aside;
   {
     const std::lock_guard lock(mutex_);
@@ -135,7 +137,8 @@ Status FolderStorage::import_archive(const std::string& volume, const std::strin
     const UniqueFd parent = TRY(open_file(aside, O_RDONLY | O_DIRECTORY));
     TRY(driver_->make_live(parent.get(), "live"));
     TRY(unpack_archive(archive, aside + "/live", work));
-    return add_unpacked(volume, aside + "/live", folder, work);
+    TRY(may_add());
+    return add_unpacked(*into, aside + "/live", folder, work);
   }();
   if (Status gone = delete_volume_folder(*driver_, aside); !gone) {
     log::warning("{}", gone.error().message);
@@ -144,10 +147,20 @@ Status FolderStorage::import_archive(const std::string& volume, const std::strin
   return std::move(done).error().context(fmt::format("cannot import into volume '{}'", volume));
 }
 
-Result<Time> FolderStorage::remove_volume(const std::string& name) {
+Result<Time> FolderStorage::remove_volume(const std::string& name, const MayGoOn& is_unused) {
   const std::shared_ptr<Volume> volume = TRY(find(name));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!leaving_.insert(name).second) {
+      return Error{Code::kConflict, fmt::format("volume '{}' is being removed already", name), {}};
+    }
+  }
   const Time removed = clock_now();
-  TRY(reserve_.with([&] { return remove_open_volume(*volume, name, removed); }));
+  Status done = is_unused();
+  if (done) done = reserve_.with([&] { return remove_open_volume(*volume, name, removed); });
+  const std::lock_guard lock(mutex_);
+  leaving_.erase(name);
+  if (!done) return done.error();
   return removed + kRemovedKept;
 }
 

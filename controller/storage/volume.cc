@@ -155,10 +155,7 @@ Result<Snapshot> Volume::take_snapshot() {
   const uint64_t wanted = rounds_begun_ + 1;
   for (;;) {
     if (rounds_ended_ >= wanted) return *last_result_;
-    if (closed_) {
-      return Error{Code::kNotFound, fmt::format("volume '{}' was removed", record_.name),
-                   "devrun volume ls"};
-    }
+    if (closed_) return removed_error();
     if (!running_) break;
     round_ended_.wait(lock);
   }
@@ -365,6 +362,19 @@ Status Volume::close() {
   }
   round_ended_.notify_all();
   return settle();
+}
+
+Result<UniqueFd> Volume::open_live() {
+  UniqueFd live = TRY(open_file(path("live"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  // Whoever removes it closes it before it loses its name.
+  const std::lock_guard lock(rounds_mutex_);
+  if (closed_) return removed_error();
+  return live;
+}
+
+Error Volume::removed_error() const {
+  return {Code::kNotFound, fmt::format("volume '{}' was removed", record_.name),
+          "devrun volume ls"};
 }
 
 size_t Volume::known_tree_bytes() const {

@@ -39,6 +39,7 @@
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/runtime/fd.h"
 #include "controller/storage/bodies.h"
 #include "controller/storage/catalog.h"
 #include "controller/storage/driver.h"
@@ -96,6 +97,9 @@ class Volume {
   Status fork_to(const std::string& folder, const VolumeRecord& record);
   // No further snapshots: kNotFound from now on. Waits for one in progress and settles.
   Status close();
+  // The folder of the live tree, to write in. kNotFound once it was closed: another volume may have its name by then. What was
+  // opened before goes on to be this one's.
+  Result<UniqueFd> open_live();
 
   // Memory held for the next comparison, and giving it back (the next snapshot reads it from the
   // packs).
@@ -123,6 +127,7 @@ class Volume {
   Status make_durable(const Pending& done);
   void remove_or_leave(int folder, const std::string& name) const;
   VolumeRecord record_now() const;
+  Error removed_error() const;
   Status refuse_beyond_quota(const TreeChange& change) const;
   // The number of a snapshot, and its record if it is new; with build_mutex_.
   uint64_t number_of(const Instant& instant, const SnapshotRecord& wanted, Pending& pending);

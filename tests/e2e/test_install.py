@@ -1,6 +1,7 @@
 """Clusters of several machines: hosts with roots, networks and processes of their own, installed from the packages by the
 commands of docs/install.md."""
 import glob
+import inspect
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import time
 
 import harness
 import hosts
+import test_users
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RUN_S = 60
@@ -81,6 +83,15 @@ def show(controller, job):
     return controller.json(f"devrun show {job} --json")
 
 
+def up_leaves_a_cluster_alone(host, role):
+    """It would end what runs there, and pair the journal with an empty store."""
+    before = host.run("pgrep -x 'devrun-(controller|agent|fs|keeper)' | sort").out
+    done = host.do("devrun up")
+    assert done.status == 125 and f"/etc/devrun/{role}.yaml" in done.err and "systemctl" in done.err, done
+    assert host.run("pgrep -x 'devrun-(controller|agent|fs|keeper)' | sort").out == before
+    assert not os.path.exists(host.path("/var/lib/devrun/store.img"))
+
+
 def test_a_cluster_of_three_machines_is_installed_by_the_docs(build):
     paths = packages(build)
     with hosts.Lan("ctl", "one", "two") as lan:
@@ -99,11 +110,15 @@ def test_a_cluster_of_three_machines_is_installed_by_the_docs(build):
             assert name in done.out.decode() and "one" in done.out.decode(), done
             assert os.listdir(host.path("/var/lib/devrun/nodes/" + name + "/fs/cache")), "it has read over NFS"
 
+        up_leaves_a_cluster_alone(controller, "controller")
+        up_leaves_a_cluster_alone(first, "agent")
         doctor_names_what_is_wrong(second)
         a_token_is_good_once(line, second)
         jobs_outlive_restarts(lan)
         a_keeper_takes_its_jobs_along(lan)
         keys_stay_where_they_were_made(lan)
+        a_local_user_has_no_way_in(lan)
+        a_folder_of_the_site_decides_where_a_job_runs(lan)
         a_revoked_node_is_refused(controller, second)
         the_rest_goes_on(controller)
     leave_nothing(lan)
@@ -244,9 +259,61 @@ def keys_stay_where_they_were_made(lan):
     assert b"PRIVATE" not in controller.run("cat /var/lib/devrun/controller/enrolment.json").out
 
 
+def a_local_user_has_no_way_in(lan):
+    """Somebody with a login on the machines, and no certificate: neither the store's bodies nor containers' sockets."""
+    controller, first, _ = lan.hosts
+    job = submit(controller, "sleep 1000")
+    harness.wait_until(lambda: show(controller, job)["state"] == "RUNNING", "it runs")
+    host = first if first.do("ls /var/lib/devrun/nodes/node1/sockets/*/socket").status == 0 else lan.hosts[2]
+    sockets = host.run("ls /var/lib/devrun/nodes/*/sockets/*/socket").out.decode().split()
+    assert sockets, "a job's socket"
+    connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    for path in sockets:
+        done = host.do(f"setpriv --reuid=65534 --regid=65534 --clear-groups python3 -c '{connect}' '{path}'")
+        assert done.status != 0 and "Permission denied" in done.err, done
+    for path in ("/srv/devrun/export", "/srv/devrun/volumes", "/srv/devrun/jobs"):
+        assert controller.run(f"ls {path}").status == 0
+        done = controller.do(f"setpriv --reuid=65534 --regid=65534 --clear-groups ls {path}")
+        assert done.status != 0 and "Permission denied" in done.err, done
+    controller.run(f"devrun cancel {job}")
+
+
+def a_folder_of_the_site_decides_where_a_job_runs(lan):
+    controller, first, _ = lan.hosts
+    first.run("mkdir -p /srv/site && echo here > /srv/site/file\n"
+              "echo 'site_mounts: [{from: /srv/site, ids: container}]' >> /etc/devrun/agent.yaml\n"
+              "devrun-start agent --check-config && systemctl restart devrun-agent")
+    harness.wait_until(lambda: b"/srv/site" in controller.do("devrun nodes show node1").out, "node1 says what it has mounted", 30)
+    for _ in range(3):
+        done = controller.run("devrun --volume dev -C /srv/site -- sh -c 'cat file; echo $DEVRUN_NODE'")
+        assert done.out == b"here\nnode1\n", done
+    controller.run("devrun nodes drain node1 away")
+    job = int(controller.run("devrun --volume dev -d -C /srv/site -- true").out)
+    why = controller.run(f"devrun explain {job}").out.decode()
+    assert "site mount /srv/site" in why and "1 other node has not" in why, why
+    controller.run("devrun nodes undrain node1")
+    harness.wait_until(lambda: show(controller, job)["state"] == "SUCCEEDED", "it has begun and ended", 30)
+    first.run("sed -i /site_mounts/d /etc/devrun/agent.yaml && systemctl restart devrun-agent")
+    harness.wait_until(lambda: b"/srv/site" not in controller.do("devrun nodes show node1").out and nodes(controller).get("node1"),
+                       "it is as before", 30)
+
+
+def reads_store(host, controller):
+    """Whether the store's NFS server answers that machine, asked as root there."""
+    script = ("import contextlib, socket, struct\n" + inspect.getsource(test_users.nfs_status) +
+              f"\nprint(nfs_status(('{controller.address}', 2049), True, '{host.address}'))\n")
+    done = host.run("python3 -", stdin=script.encode())
+    assert done.out in (b"(True, 0)\n", b"(True, 13)\n"), done  # NFS4ERR_ACCESS
+    return done.out == b"(True, 0)\n"
+
+
 def a_revoked_node_is_refused(controller, host):
+    assert reads_store(host, controller)
     said = controller.run("devrun nodes revoke node2")
     assert "refused from now on" in said.err, said
+    assert f"the store's NFS server answers {host.address} no more" in said.err, said
+    harness.wait_until(lambda: not reads_store(host, controller), "the NFS server has read its configuration", 10)
+    assert reads_store(controller, controller), "others are answered"
     harness.wait_until(lambda: not nodes(controller).get("node2"), "it is gone at once", 10)
     harness.wait_until(lambda: "is revoked" in host.do("cat /var/log/devrun-agent.service.log").out.decode(),
                        "its agent is told so")
@@ -254,6 +321,10 @@ def a_revoked_node_is_refused(controller, host):
     controller.run("systemctl restart devrun-controller")
     harness.wait_until(lambda: nodes(controller).get("node1"), "node1 is up again", 30)
     assert not nodes(controller).get("node2"), "a restart forgets no revocation"
+    controller.run("systemctl restart devrun-nfs")
+    listens = f"python3 -c 'import socket; socket.create_connection((\"{controller.address}\", 2049))'"
+    harness.wait_until(lambda: controller.do(listens).status == 0, "the NFS server listens", 20)
+    harness.wait_until(lambda: not reads_store(host, controller), "nor does one of the NFS server", 20)
     controller.run("devrun nodes lost node2")
     # It may come back, by a new line, where its old identity counts no more.
     line = controller.run("devrun nodes add node2").out.decode()
@@ -263,6 +334,7 @@ def a_revoked_node_is_refused(controller, host):
     host.run(controller.run("devrun nodes add node2").out.decode())
     host.run("systemctl restart devrun-agent")
     harness.wait_until(lambda: nodes(controller).get("node2"), "node2 is back", 30)
+    harness.wait_until(lambda: reads_store(host, controller), "and reads the store again", 10)
 
 
 def the_rest_goes_on(controller):

@@ -20,8 +20,11 @@ kinds:
 STARTS_S = 90
 
 
-def configure(controller, time_limit="10m", partition="batch"):
-    slurm_lab.write(controller, "/etc/devrun/slurm.yaml", POLICY % (time_limit, partition))
+LONGER = "- {name: longer, cpus: 1, memory: 1G, time: 20m, pools: [slurm]}\n"
+
+
+def configure(controller, time_limit="10m", partition="batch", more=""):
+    slurm_lab.write(controller, "/etc/devrun/slurm.yaml", POLICY % (time_limit, partition) + more)
     controller.run("devrun-slurm --check-config\nsystemctl restart devrun-slurm")
 
 
@@ -73,6 +76,7 @@ def nothing_left(host):
 def test_pilots_come_when_jobs_wait_and_leave_when_idle(build):
     with site(build, "cgroup") as (lan, controller, host):
         a_job_brings_its_node_and_the_node_leaves(controller, host)
+        a_job_is_kept_off_an_allocation_that_ends_before_it(controller, host)
         an_ended_allocation_retries_its_job(controller, host)
         a_killed_daemon_asks_for_nothing_twice(controller)
         await_gone(controller, host)
@@ -82,7 +86,7 @@ def test_pilots_come_when_jobs_wait_and_leave_when_idle(build):
 
 
 test_pilots_come_when_jobs_wait_and_leave_when_idle.own = True
-test_pilots_come_when_jobs_wait_and_leave_when_idle.limit_s = 500
+test_pilots_come_when_jobs_wait_and_leave_when_idle.limit_s = 560
 
 
 def test_time_limits_and_kills_of_pilots(build):
@@ -161,6 +165,28 @@ def its_certificate_is_void(controller, old):
                          "sed -i 's/^ca:.*/ca: ca.pem/' /root/old/config.yaml\n"
                          "DEVRUN_CONFIG=/root/old/config.yaml devrun nodes")
     assert said.status == 125 and "is revoked" in said.err, said
+
+
+def a_job_is_kept_off_an_allocation_that_ends_before_it(controller, host):
+    configure(controller, time_limit="3m")
+    short = submit(controller, "while [ ! -e /root/over ]; do sleep 0.1; done", "--cpus 1 --memory 256M")
+    await_state(controller, short, "RUNNING")
+    node = controller.json("devrun nodes show slurm-1 --json")["nodes"][0]
+    left = node["leaves_us"] / 1e6 - time.time()
+    assert 60 < left <= 180, (left, node)
+    fits = submit(controller, "echo fits on $DEVRUN_NODE", "--cpus 1 --memory 256M --time 1m")
+    await_state(controller, fits, "SUCCEEDED")
+    assert controller.run(f"devrun logs {fits}").out == b"fits on slurm-1\n"
+    longer = submit(controller, "echo ran on $DEVRUN_NODE", "--cpus 1 --memory 256M --time 10m")
+    why = controller.run(f"devrun explain {longer}").out.decode()
+    assert "slurm-1 leaves in" in why and "before a time limit of 10m" in why, why
+    configure(controller, time_limit="3m", more=LONGER)
+    await_state(controller, longer, "SUCCEEDED")
+    assert controller.run(f"devrun logs {longer}").out == b"ran on slurm-2\n"
+    controller.run(f"devrun exec {short} touch /root/over")
+    await_state(controller, short, "SUCCEEDED")
+    await_gone(controller, host)
+    configure(controller)
 
 
 def an_ended_allocation_retries_its_job(controller, host):

@@ -201,14 +201,14 @@ def attempts(run, job, skip=()):
     assert owners <= {"bob"}, owners
 
 
-def nfs_status(address, privileged):
+def nfs_status(address, privileged, source="127.0.0.1"):
     """What the store answers to `PUTROOTFH GETATTR` that claims to be root's: (accepted, NFS status)."""
     with socket.socket() as connection:
         connection.settimeout(5)
         if privileged:
             for port in range(1023, 600, -1):
                 with contextlib.suppress(OSError):
-                    connection.bind(("127.0.0.1", port))
+                    connection.bind((source, port))
                     break
         connection.connect(address)
         root = struct.pack(">IIII", 0, 0, 0, 0) + struct.pack(">I", 0)  # stamp, no name, uid, gid, no groups
@@ -297,6 +297,14 @@ def test_sharing_is_for_what_it_says(cluster):
         listed = json.loads(bob.devrun("volume", "ls", "--json").out)["volumes"]
         assert [(volume["name"], volume["owner"]) for volume in listed] == [("adas", "ada")], listed
 
+        def access(user):
+            listed = json.loads(user.devrun("volume", "ls", "--json").out)["volumes"]
+            (volume,) = [one for one in listed if one["name"] == "adas"]
+            (row,) = [line for line in user.devrun("volume", "ls").out.decode().split("\n") if line.startswith("adas ")]
+            assert row.split()[2] == volume["access"], (row, volume)
+            return volume["access"]
+        assert (access(bob), access(ada)) == ("read", "all")
+
         def write(name):
             return bob.devrun("--volume", "adas", "-C", "/work", "--", "sh", "-c", f"cat data; echo bob > {name}")
         done = write("one")
@@ -317,6 +325,7 @@ def test_sharing_is_for_what_it_says(cluster):
 
         assert cluster.devrun("user", "join", "bob", "vision").status == 0
         assert ada.devrun("volume", "share", "adas", "@vision", "--write").status == 0
+        assert access(bob) == "write"
         done = write("two")
         assert done.status == 0, done
         with open(cluster.live("work/two", "adas"), encoding="utf-8") as file:
@@ -379,6 +388,8 @@ def test_who_only_looks_sees_all_and_reads_nothing(cluster):
             jobs = json.loads(eve.devrun("ps", "-a", "--json").out)["jobs"]
             assert int(job) in [one["job"] for one in jobs]
             assert eve.devrun("show", job).status == 0 and b"adas" in eve.devrun("volume", "ls").out
+            listed = json.loads(eve.devrun("volume", "ls", "--json").out)["volumes"]
+            assert {volume["access"] for volume in listed} == {"see"}, listed
             assert eve.devrun("nodes").status == 0 and eve.devrun("snapshot", "ls", "adas").status == 0
             for words in (["logs", job], ["cancel", job], ["exec", job, "id"], ["--volume", "adas", "true"],
                           ["volume", "fork", "adas", "x"], ["changes", job], ["user", "add", "x"],

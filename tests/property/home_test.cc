@@ -86,7 +86,7 @@ class HomeProperty : public StoreTest {
     writer_.reset();
     texts_ = 0;
     if (storage_->volume("v")) {
-      ASSERT_TRUE(storage_->remove_volume("v"));
+      ASSERT_TRUE(storage_->remove_volume("v", [] { return ok(); }));
     }
   }
   void run(uint32_t seed);

@@ -2,18 +2,23 @@
 // mounts with other ids (ext4, xfs and btrfs images), and by a process that serves the folder as the user (an ext4, and an
 // overlay, which takes no other ids and, as NFS does, believes those of whoever asks).
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <thread>
+#include <utility>
 
 #include "agent/sandbox/idmap.h"
 #include "agent/sandbox/passwd.h"
 #include "agent/sandbox/site_mounts.h"
+#include "agent/sandbox/site_server.h"
 #include "common/runtime/child.h"
 #include "common/runtime/file.h"
 #include "tests/unit/agent/sandbox/host.h"
@@ -27,16 +32,22 @@ constexpr uint32_t kTeam = 2000;
 constexpr uint32_t kEve = 5000;
 const SiteIdentity kWho{kAda, kStaff, {kTeam}};
 
-bool serves_somebody() {
+// The processes that serve the user's folders.
+std::vector<pid_t> servers() {
+  std::vector<pid_t> out;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const Result<std::string> line = read_file(entry.path().string() + "/cmdline");
     if (line && line->find(std::string("--as-user\0"
                                        "1234:100,2000",
                                        23)) != std::string::npos) {
-      return true;
+      out.push_back(std::stoi(entry.path().filename().string()));
     }
   }
-  return false;
+  return out;
+}
+
+bool serves_somebody() {
+  return !servers().empty();
 }
 
 class SiteTest : public testing::TestWithParam<const char*> {
@@ -262,6 +273,39 @@ TEST_P(SiteTest, WhatIsWrittenElsewhereIsSeen) {
   EXPECT_EQ(host_.out(spec.key), "mine\nnew!\n");
 }
 
+// As behind a filer that is away: the process that serves the folder waits in the kernel, and so does whoever has asked it, where
+// SIGKILL does not reach. The filer is another such folder, whose process is stopped.
+TEST_P(SiteTest, AJobCanBeKilledWhileItsFolderDoesNotAnswer) {
+  if (!is_served() || is_overlay()) GTEST_SKIP() << "once is enough";
+  const std::string filer = host_.path("filer");
+  std::filesystem::create_directory(filer);
+  Options options = host_.options();
+  options.fs_program =
+      std::filesystem::path(options.shim_program).replace_filename("devrun-fs").string();
+  ASSERT_TRUE(serve_site_mount(options, {site() + "/own", "/site", false}, kWho, Caller{}, filer,
+                               host_.path("filer.log")));
+  const std::vector<pid_t> behind = servers();
+  ASSERT_EQ(behind.size(), 1u);
+  open({filer, "/site", false});
+  AttemptSpec spec = host_.shell("while cat /site/mine; do :; done");
+  spec.site_identity = kWho;
+  ASSERT_TRUE(host_.start(spec));
+  ASSERT_TRUE(eventually([&] { return host_.out(spec.key).starts_with("mine\n"); }));
+  ::kill(behind[0], SIGSTOP);
+  size_t said = 0;
+  ASSERT_TRUE(eventually([&] {
+    const size_t before = std::exchange(said, host_.out(spec.key).size());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    return host_.out(spec.key).size() == said && before != 0;
+  })) << "it waits";
+  const Status killed = host_.sandboxes().kill(spec.key);
+  EXPECT_TRUE(killed) << killed.error().message;
+  EXPECT_EQ(host_.wait(spec.key).status, 137);
+  ::kill(behind[0], SIGCONT);
+  EXPECT_TRUE(host_.sandboxes().release(spec.key));
+  EXPECT_EQ(::umount2(filer.c_str(), MNT_DETACH), 0);
+}
+
 TEST_P(SiteTest, ReadOnlyIsReadOnly) {
   SiteMount read_only = mount();
   read_only.read_only = true;
@@ -289,6 +333,14 @@ TEST_P(SiteTest, WhoIsNotKnownFindsAnEmptyFolderThatSaysWhy) {
   spec.program.cwd = "/site/own";
   EXPECT_EQ(host_.run(spec).reason,
             "/site cannot be in the job: this node's passwd has no user 'nobody-knows-me'");
+}
+
+// Their jobs go on, and the node's passwd may have somebody else of that name.
+TEST_P(SiteTest, WhoIsNoUserAnyMoreIsNobody) {
+  AttemptSpec spec = host_.shell("cat /site/*");
+  spec.user = "daemon";
+  spec.nobody_on_sites = true;
+  EXPECT_EQ(say(spec), "/site cannot be in the job: 'daemon' is no user of the cluster any more\n");
 }
 
 TEST_P(SiteTest, TheCallersFolderMayBeThere) {

@@ -28,9 +28,14 @@ TEST(Flags, TakesAll) {
 }
 
 TEST(Flags, OfANodeInAnAllocation) {
-  const Result<Flags> flags = parse_flags(least(
-      {"--fs", "/f", "--gpu-device", "0", "--gpu-device", "GPU-5f", "--leave-on-stop", "20s"}));
+  const Result<Flags> flags =
+      parse_flags(least({"--fs", "/f", "--gpu-device", "0", "--gpu-device", "GPU-5f",
+                         "--leave-on-stop", "20s", "--leaves-at", "1790000000"}));
   ASSERT_TRUE(flags.has_value()) << flags.error().message;
+  EXPECT_EQ(flags->leaves, Time{1'790'000'000'000'000});
+  for (const char* bad : {"soon", "0", "-1", "99999999999999999"}) {
+    EXPECT_FALSE(parse_flags(least({"--fs", "/f", "--leaves-at", bad}))) << bad;
+  }
   EXPECT_EQ(flags->gpu_devices, (std::vector<std::string>{"0", "GPU-5f"}));
   EXPECT_EQ(flags->leave_grace, seconds(20));
 }

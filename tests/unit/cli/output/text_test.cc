@@ -203,15 +203,29 @@ TEST(Text, Nodes) {
       "node1    up                 1.5/4  1.0 GB/8.0 GB  0/0   2     -                 127.0.0.2\n"
       "storage  silent, 1m05s ago  0/0    0 B/0 B        0/0   0     (dev containers)  "
       "127.0.0.1\n");
+  EXPECT_EQ(node_text(node, kNow).find("leaves"), std::string::npos);
+  node.hello.site_paths = {"/data", "/lustre"};
+  node.hello.leaves = kNow + seconds(3600);
+  const std::string told = node_text(node, kNow);
+  EXPECT_NE(told.find("/data, /lustre\n"), std::string::npos) << told;
+  EXPECT_NE(told.find("1h00m\n"), std::string::npos) << told;
+  EXPECT_NE(nodes_json({node}).find("\"site_mounts\":[\"/data\",\"/lustre\"]"), std::string::npos);
 }
 
 TEST(Text, Volumes) {
   VolumeRecord volume{"ada", "root", "btrfs", kSubmitted, {}, {}, 0, 0};
   VolumeRecord full{"bob", "bob", "btrfs", kSubmitted, {}, kSubmitted, 56'575, int64_t{2600} << 20};
-  EXPECT_EQ(volumes_text({volume, full}, kNow),
-            "VOLUME  OWNER  FILES  SIZE    SNAPSHOT   CREATED    DRIVER\n"
-            "ada     root   -      -       -          1m05s ago  btrfs\n"
-            "bob     bob    56575  2.5 GB  1m05s ago  1m05s ago  btrfs\n");
+  VolumeRecord shared = full;
+  shared.name = "eva";
+  shared.owner = "eva";
+  shared.access = "read";
+  EXPECT_EQ(volumes_text({volume, full, shared}, kNow),
+            "VOLUME  OWNER  ACCESS  FILES  SIZE    SNAPSHOT   CREATED    DRIVER\n"
+            "ada     root   all     -      -       -          1m05s ago  btrfs\n"
+            "bob     bob    all     56575  2.5 GB  1m05s ago  1m05s ago  btrfs\n"
+            "eva     eva    read    56575  2.5 GB  1m05s ago  1m05s ago  btrfs\n");
+  EXPECT_NE(volumes_json({shared}).find("\"access\":\"read\""), std::string::npos)
+      << volumes_json({shared});
 }
 
 TEST(Json, OneJob) {

@@ -98,6 +98,25 @@ TEST(PilotConfig, AnOrderIsReadAsItIsWritten) {
   EXPECT_FALSE(parse_order({"--job"}));
 }
 
+TEST(PilotConfig, TheEndOfTheAllocationIsTheNodes) {
+  const std::vector<std::string> words = {"--name", "slurm-1", "--state", "/s",       "--job",
+                                          "12",     "--cpus",  "8",       "--memory", "1G"};
+  const auto read = parse_order(words, "1790000000");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->leaves, Time{1'790'000'000'000'000});
+  const JoinedAs joined{"c:7443", "10.0.0.9", "nfs: [10.0.0.1:2049]\n"};
+  const auto text = pilot_config(*read, joined, "/p/0");
+  ASSERT_TRUE(text) << text.error().message;
+  EXPECT_EQ(start::parse_node_config(*text, "agent.yaml")->leaves_at, 1'790'000'000);
+  for (const char* none : {"", "N/A", "0", "-5", "99999999999999999999", "9999999999999999"}) {
+    const auto without = parse_order(words, none);
+    ASSERT_TRUE(without) << none;
+    EXPECT_EQ(without->leaves, Time{}) << none;
+    const auto of = pilot_config(*without, joined, "/p/0");
+    EXPECT_FALSE(start::parse_node_config(*of, "agent.yaml")->leaves_at) << none;
+  }
+}
+
 TEST(PilotConfig, TheAllocationComesBeforeTheDefaultsOfNodes) {
   PilotOrder of = order();
   of.gpus = {"1", "2"};

@@ -68,6 +68,7 @@ struct Story {
     SeenNode out;
     out.hello = rules.kinds.front().hello();
     out.hello.name = name;
+    out.hello.leaves = seen.now + seconds(3600);
     out.connected = true;
     out.attempts = attempts;
     if (attempts > 0) out.used = out.hello.total;
@@ -253,6 +254,16 @@ TEST(Pilots, WhatBeganBeforeTheDrainKeepsIt) {
   EXPECT_EQ(story.round(), "undrains slurm-1\n");
 }
 
+TEST(Pilots, ANodeOfTheSitesOwnIsLeftAloneWhateverItsName) {
+  Story story;
+  story.node("slurm-1", 0).hello.leaves = {};
+  EXPECT_EQ(story.round(), "");
+  story.seen.nodes[0].connected = false;
+  EXPECT_EQ(story.round(seconds(100'000)), "") << "silent for long";
+  story.seen.waiting = {waits(1, 2)};
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-2, of kind cpu\n");
+}
+
 TEST(Pilots, ANewJobKeepsAnIdleOne) {
   Story story;
   story.pilot(70, "slurm-1", PilotState::kRunning);
@@ -280,6 +291,47 @@ TEST(Pilots, BeforeTheEndOfTheAllocationNothingNewBegins) {
   story.seen.waiting.clear();
   story.seen.nodes[0].attempts = 0;
   EXPECT_EQ(story.round(), "ends slurm-1, Slurm's job 70: its allocation ends soon\n");
+}
+
+TEST(Pilots, AJobThatWouldLastLongerThanWhatIsThereBringsAnother) {
+  Story story;
+  story.pilot(70, "slurm-1", PilotState::kRunning);
+  story.node("slurm-1", 0).hello.leaves = story.seen.now + seconds(1000);
+  WaitingJob job = waits(1, 2);
+  job.spec.time_limit = seconds(900);
+  story.seen.waiting = {job};
+  EXPECT_EQ(story.round(), "") << "it has its place";
+  story.seen.waiting[0].spec.time_limit = seconds(1200);
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-2, of kind cpu\n");
+  story.pilot(71, "slurm-2", PilotState::kPending);
+  EXPECT_EQ(story.round(), "") << "which will last";
+  story.seen.pilots[1].state = PilotState::kRunning;
+  story.seen.pilots[1].left = seconds(1100);
+  EXPECT_EQ(story.round(),
+            "lets slurm-2 in, which runs as Slurm's job 71\n"
+            "asks Slurm for slurm-3, of kind cpu\n")
+      << "it has less than was asked for";
+  story.seen.waiting[0].spec.time_limit = seconds(3590);
+  story.seen.pilots.pop_back();
+  EXPECT_EQ(story.round(), "") << "no kind lasts for so long";
+}
+
+TEST(Pilots, TheFirstPilotTellsWhatTheOthersHaveMounted) {
+  Story story;
+  WaitingJob job = waits(1, 2);
+  job.spec.paths = {{"/lustre", {}, PathKind::kSite}};
+  job.spec.program.cwd = "/lustre/ada";
+  story.seen.waiting = {job};
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-1, of kind cpu\n") << "who knows";
+  story.pilot(70, "slurm-1", PilotState::kPending);
+  EXPECT_EQ(story.round(), "");
+  story.seen.pilots[0].state = PilotState::kRunning;
+  story.node("slurm-1", 0);
+  EXPECT_EQ(story.round(), "") << "it has not, and no other would have";
+  story.seen.nodes[0].hello.site_paths = {"/lustre"};
+  story.seen.nodes[0].attempts = 1;
+  story.seen.nodes[0].used = story.seen.nodes[0].hello.total;
+  EXPECT_EQ(story.round(), "asks Slurm for slurm-2, of kind cpu\n");
 }
 
 TEST(Pilots, OneThatNobodyWaitsForAnyMoreIsCalledBack) {

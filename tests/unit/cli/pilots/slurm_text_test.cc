@@ -50,6 +50,11 @@ TEST(SlurmText, TheScriptIsOneProgramOfPlainWords) {
   EXPECT_NE(script.find("'it'\\''s'"), std::string::npos) << script;
   EXPECT_NE(script.find("'zone=b'"), std::string::npos);
   EXPECT_NE(script.find("--memory \"32768M\""), std::string::npos);
+  EXPECT_NE(script.find(
+                "export DEVRUN_PILOT_LEAVES=\"${SLURM_JOB_END_TIME:-$(($(date +%s) + 5460))}\"\n"),
+            std::string::npos)
+      << "91 minutes\n"
+      << script;
 }
 
 TEST(SlurmText, ASubmissionNamesItsJob) {
@@ -63,6 +68,8 @@ TEST(SlurmText, SqueueTellsPilotsOfOurs) {
   const auto seen = parse_squeue(Policy{},
                                  "12|slurm-1|RUNNING|4:56|devrun-pilot:slurm:cpu\n"
                                  "13|slurm-2|PENDING|1-00:00:00|devrun-pilot:slurm:gpu\n"
+                                 "11|x|RUNNING|1:00|a comment\n"
+                                 "of two|lines\n"
                                  "14|train|RUNNING|1:00|(null)\n"
                                  "15|other-1|RUNNING|1:00|devrun-pilot:other:cpu\n"
                                  "9|slurm-1|NODE_FAIL|0:00|devrun-pilot:slurm:cpu\n"

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "common/runtime/refused_clients.h"
+
 namespace devrun::start {
 namespace {
 
@@ -88,6 +90,7 @@ node_defaults: {cache: 100G, shared_folder: /mnt/shared, site_mounts: [{from: /l
   EXPECT_TRUE(says(words, "--join-address", "ctl.example.org:7444"));
   EXPECT_TRUE(says(words, "--ca-key", "/var/lib/devrun/pki/ca.key"));
   EXPECT_TRUE(says(words, "--lease", "5m"));
+  EXPECT_TRUE(says(words, "--nfs-folder", "/var/lib/devrun/run/nfs"));
   EXPECT_TRUE(says(words, "--shared-folder", "/mnt/shared"));
   const auto storage = cluster::agent_daemon(layout, kPrograms, storage_agent_plan(*config)).words;
   EXPECT_TRUE(says(storage, "--controller", "127.0.0.1:7443"));
@@ -99,6 +102,18 @@ node_defaults: {cache: 100G, shared_folder: /mnt/shared, site_mounts: [{from: /l
   EXPECT_NE(ganesha.find("Bind_addr = 10.0.0.1;"), std::string::npos);
   EXPECT_NE(ganesha.find("Clients = 10.0.0.0/24, 10.0.1.5;"), std::string::npos);
   EXPECT_NE(ganesha.find("  Access_Type = NONE;"), std::string::npos);
+  // Of a revoked node: before the network that has it, once however often, and gone again.
+  const std::string refused =
+      with_refused_clients(ganesha, {{"10.0.0.7", "node7"}, {"10.0.0.9", "n9"}});
+  EXPECT_NE(
+      refused.find("  CLIENT { Clients = 10.0.0.7, 10.0.0.9; Access_Type = NONE; } # refused\n"
+                   "  CLIENT { Clients = 10.0.0.0/24, 10.0.1.5;"),
+      std::string::npos)
+      << refused;
+  EXPECT_EQ(with_refused_clients(with_refused_clients(refused, {{"10.0.0.3", "x"}}),
+                                 {{"10.0.0.7", "node7"}, {"10.0.0.9", "n9"}}),
+            refused);
+  EXPECT_EQ(with_refused_clients(refused, {}), ganesha);
 }
 
 // What the controller hands to a node, with what the node knows itself, is a configuration.

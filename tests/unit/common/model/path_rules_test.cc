@@ -41,6 +41,23 @@ TEST(PathRules, TheLongestMatchDecidesThenThePlainThenTheLater) {
   EXPECT_EQ(kind_of_path(rules, "/root/data/out"), PathKind::kLive);
 }
 
+TEST(PathRules, APathIsOnTheDeepestMountAboveIt) {
+  PathRules rules = default_path_rules("/root", "/root");
+  rules.push_back({"/lustre", {}, PathKind::kSite});
+  rules.push_back({"/lustre/home", {}, PathKind::kSite});
+  rules.push_back({"/lustre/here", {}, PathKind::kLive});
+  EXPECT_EQ(site_of_path(rules, "/lustre"), "/lustre");
+  EXPECT_EQ(site_of_path(rules, "/lustre/x"), "/lustre");
+  EXPECT_EQ(site_of_path(rules, "/lustre/homes"), "/lustre");
+  EXPECT_EQ(site_of_path(rules, "/lustre/home/ada"), "/lustre/home");
+  EXPECT_EQ(site_of_path(rules, "/lustre/here/x"), "");
+  EXPECT_EQ(site_of_path(rules, "/lustrex"), "");
+  EXPECT_EQ(site_of_path(rules, "/root"), "");
+  // What the volume says of a folder there moves no mount.
+  rules.push_back({"/lustre/x", {}, PathKind::kHome});
+  EXPECT_EQ(site_of_path(rules, "/lustre/x/y"), "/lustre");
+}
+
 TEST(PathRules, ASystemFolderIsNotHomeByBeingTheCallers) {
   for (const char* cwd : {"/", "/usr", "/etc", ""}) {
     const PathRules rules = default_path_rules("/root", cwd);

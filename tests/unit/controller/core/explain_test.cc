@@ -2,6 +2,7 @@
 // until the job starts. A reason that was not true, or not the binding one, would come again or keep the job for ever.
 #include <random>
 
+#include "common/model/fits.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace devrun::controller::testing {
@@ -62,6 +63,7 @@ void remove_reason(World& world, JobId id, const std::string& reason, int round)
       NodeHello hello = world.hello("new" + std::to_string(round) + "_" + std::to_string(i), 64);
       if (!spec.pool.empty()) hello.pools = {spec.pool};
       hello.labels = spec.node_labels;
+      if (!needed_site(spec).empty()) hello.site_paths = {needed_site(spec)};
       for (int32_t gpu = 0; gpu < spec.per_node.gpus; ++gpu) {
         hello.gpus.push_back({static_cast<uint32_t>(gpu), spec.per_node.gpu_type, "gpu", 0});
       }
@@ -103,6 +105,10 @@ JobSpec some_job(World& world, std::mt19937_64& random) {
     spec.array = {{0, 5, 1}};
     spec.array_running_max = static_cast<uint32_t>(1 + pick(2));
   }
+  if (pick(4) == 0) {
+    spec.paths = {{"/lustre", {}, PathKind::kSite}};
+    spec.program.cwd = pick(2) == 0 ? "/lustre/ada" : "/root";
+  }
   const JobId jobs = world.state.next_job;
   if (jobs > 2 && pick(5) == 0)
     (pick(2) == 0 ? spec.after : spec.after_fail) = {1 + pick(jobs - 1)};
@@ -121,6 +127,8 @@ TEST(Explain, WhatItNamesIsTrueAndTakingItAwayLetsTheJobStart) {
     for (uint64_t n = 0; n < 4; ++n) {
       NodeHello hello = world.hello("n" + std::to_string(n), 4);
       if (n % 2 == 0) hello.pools = {"p1"};
+      if (n < 3) hello.site_paths = {"/lustre"};
+      if (n == 1) hello.leaves = world.now + seconds(static_cast<int64_t>(pick(7200)));
       if (n < 2) hello.gpus = {{0, n == 0 ? "A" : "B", "gpu", 0}};
       hello.total.gpus = static_cast<int32_t>(hello.gpus.size());
       world.sync(hello);

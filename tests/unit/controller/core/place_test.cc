@@ -59,6 +59,81 @@ TEST(Place, AGangSaysWhetherWaitingHelps) {
             "start until one is added");
 }
 
+TEST(Place, AFolderOfTheSiteIsOnTheNodesThatHaveIt) {
+  World world;
+  world.sync(world.hello("node1", 8));
+  JobSpec spec = simple_job(2);
+  spec.paths = {{"/lustre", {}, PathKind::kSite}, {"/lustre/b", {}, PathKind::kLive}};
+  spec.program.cwd = "/lustre/ada";
+  const JobId job = world.submit(spec);
+  EXPECT_EQ(world.of(job), JobState::kQueued);
+  EXPECT_EQ(
+      world.reason(job),
+      "there is no node of site mount /lustre; its folder is on the site mount /lustre, which "
+      "1 other node has not");
+  spec.program.cwd = "/lustre/b/c";
+  EXPECT_EQ(world.of(world.submit(spec)), JobState::kStarting) << "that is the live folder's";
+  NodeHello with = world.hello("node2", 1);
+  with.site_paths = {"/data", "/lustre"};
+  world.sync(with);
+  EXPECT_EQ(world.reason(job),
+            "needs 2 cores on one node; the largest has 1 core (node2); its folder is on the site "
+            "mount /lustre, which 1 other node has not");
+  // Its agent is told of the mount, and says so in its next hello.
+  NodeHello mounted = world.hello("node1", 8);
+  mounted.site_paths = {"/lustre"};
+  world.sync(mounted, {World::at(first_try(job + 1), Phase::kRunning)});
+  EXPECT_EQ(world.of(job), JobState::kStarting);
+  EXPECT_EQ(find_task(world.state, {job})->ranks[0].node, "node1");
+}
+
+TEST(Place, NothingGoesWhereItsTimeLimitWouldBeCutShort) {
+  World world;
+  NodeHello pilot = world.hello("slurm-1", 8);
+  pilot.leaves = world.now + seconds(3600);
+  world.sync(pilot);
+  JobSpec spec = simple_job(2);
+  spec.time_limit = seconds(3600);
+  const JobId larger = world.submit(spec);
+  EXPECT_EQ(world.reason(larger),
+            "slurm-1 leaves in 1h00m, before a time limit of 1h00m would be over");
+  spec.time_limit = seconds(3500);
+  EXPECT_EQ(world.of(world.submit(spec)), JobState::kStarting);
+  spec.time_limit = {};
+  EXPECT_EQ(world.of(world.submit(spec)), JobState::kStarting) << "nobody says how long it takes";
+  // What could have begun there once cannot any more.
+  world.now = world.now + seconds(200);
+  spec.time_limit = seconds(3500);
+  const JobId late = world.submit(spec);
+  EXPECT_EQ(world.of(late), JobState::kQueued);
+  EXPECT_EQ(world.reason(late),
+            "slurm-1 leaves in 56m40s, before a time limit of 58m20s would be over");
+  pilot.leaves = {};
+  world.sync(pilot, {World::at(first_try(larger + 1), Phase::kRunning),
+                     World::at(first_try(larger + 2), Phase::kRunning)});
+  EXPECT_EQ(world.of(late), JobState::kStarting);
+}
+
+TEST(Place, NothingIsKeptOnANodeThatLeavesBeforeTheJobWouldBeOver) {
+  World world;
+  NodeHello pilot = world.hello("slurm-1", 4);
+  pilot.leaves = world.now + seconds(3600);
+  world.sync(pilot);
+  world.sync(world.hello("node1", 4));
+  JobSpec spec = simple_job(4);
+  spec.time_limit = seconds(1800);
+  world.submit(spec);
+  world.submit(spec);
+  // It would begin on either in half an hour, and last for longer than slurm-1.
+  const JobId waits = world.submit(spec);
+  world.now = world.now + seconds(1);
+  world.put(Tick{});
+  const Reservation* kept = world.state.schedule.reservation_for(waits);
+  ASSERT_NE(kept, nullptr);
+  ASSERT_EQ(kept->nodes.size(), 1u);
+  EXPECT_EQ(world.state.schedule.rooms().at(kept->nodes[0]).name, "node1");
+}
+
 TEST(Place, TheFirstRankToFailStopsTheOthersAndGivesTheStatus) {
   World world;
   world.sync(world.hello("node1", 2));

@@ -57,6 +57,19 @@ TEST_F(EnrolmentBook, ATokenIsGoodForOneKey) {
   EXPECT_EQ(book_->join("something else", request_, kNow).error().code, Code::kDenied);
 }
 
+// Going back to a backup: who has used a token since is not in it.
+TEST_F(EnrolmentBook, WhatWasOutWhenABackupWasTakenIsVoid) {
+  const std::string secret = invite();
+  const auto back =
+      Enrolment::open({authority_, folder_ + "/enrolment.json", seconds(86'400), true});
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ((*back)->join(secret, request_, kNow).error().code, Code::kDenied);
+  reopen();
+  EXPECT_EQ(book_->join(secret, request_, kNow).error().code, Code::kDenied)
+      << "nor after another start";
+  EXPECT_TRUE(book_->join(invite(), request_, kNow)) << "a new one is good";
+}
+
 // The call may have been let in before the revocation.
 TEST_F(EnrolmentBook, WhatWasRevokedMeanwhileIsNotRenewed) {
   ASSERT_TRUE(book_->join(invite(), request_, kNow));

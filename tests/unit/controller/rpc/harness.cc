@@ -28,7 +28,7 @@ class MemoryStorage final : public storage::Storage {
   }
   // Tested with the real storage.
   Status import_archive(const std::string&, const std::string&, const storage::FromArchive&,
-                        storage::Work&) override {
+                        const storage::MayGoOn&, storage::Work&) override {
     return absent();
   }
   Result<std::vector<storage::RemovedVolume>> removed_volumes() override { return absent(); }
@@ -125,7 +125,8 @@ class MemoryStorage final : public storage::Storage {
     return tree;
   }
   Result<storage::Collected> collect(const storage::CollectRequest&) override { return absent(); }
-  Result<Time> remove_volume(const std::string& name) override {
+  Result<Time> remove_volume(const std::string& name, const storage::MayGoOn& is_unused) override {
+    TRY(is_unused());
     const std::lock_guard lock(volumes_->mutex);
     volumes_->owners.erase(name);
     return Time{1};
@@ -158,6 +159,8 @@ class MemoryStorage final : public storage::Storage {
   // With the mutex.
   storage::VolumeInfo info_of(const std::string& name, const std::string& owner) const {
     storage::VolumeInfo out{name, owner, "memory", {}, {}, {}, 0, 0};
+    const auto made = volumes_->made.find(name);
+    if (made != volumes_->made.end()) out.created = made->second;
     const auto shares = volumes_->shares.find(name);
     if (shares != volumes_->shares.end()) out.shares = shares->second;
     return out;

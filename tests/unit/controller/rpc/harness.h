@@ -31,6 +31,7 @@ struct Volumes {
   std::mutex mutex;
   std::map<std::string, std::string> owners{{"work", "ada"}};
   std::map<std::string, storage::Shares> shares;
+  std::map<std::string, Time> made;  // 0 otherwise
   bool snapshots_fail = false;
   uint64_t snapshots_taken = 0;
   bool snapshots_are_gone = false;

@@ -61,5 +61,22 @@ TEST_F(KnownNodes, AreAllAwaitedByAJournalThatWentBack) {
               replayed.restored.awaited.contains("back"));
 }
 
+// What was given between the backup and the restore, and between two restores of one backup, may be in people's hands.
+TEST_F(KnownNodes, NumbersOfJobsAreNotGivenTwice) {
+  JobId before = 999'995;
+  for (const JobId expected : {2'000'000, 3'000'000}) {
+    State state;
+    state.next_job = 999'990;
+    ASSERT_TRUE(write_file_durably(store + "/restored.json", "{\"backup_us\": 5}", 0600));
+    const std::string file = store + "/journal" + std::to_string(expected) + ".db";
+    const auto journal = Journal::open(file);
+    ASSERT_TRUE(journal);
+    ASSERT_TRUE(go_on_from_backup(store, store + "/jobs", state, **journal, Time{9}));
+    EXPECT_EQ(state.next_job, expected);
+    EXPECT_GT(state.next_job, before + 100'000 - 10);
+    before = state.next_job;
+  }
+}
+
 }  // namespace
 }  // namespace devrun::controller

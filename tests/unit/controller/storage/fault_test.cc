@@ -53,7 +53,8 @@ class FaultTest : public DriverTest {
     }
     ASSERT_TRUE(storage.restore({"v", "2"}, {}, plain));
     const UniqueFd tar = *open_file(archive, O_RDONLY);
-    ASSERT_TRUE(storage.import_archive("v", "opt", {tar.get()}, plain));
+    ASSERT_TRUE(storage.import_archive(
+        "v", "opt", {tar.get()}, [] { return ok(); }, plain));
     say("v", storage.keep_snapshot("v", "after all"));
     ASSERT_TRUE(storage.create_volume({"w", "alice", FromVolume{{"v", ""}}, 0}, plain));
     say("w", storage.keep_snapshot("w", "of the copy"));

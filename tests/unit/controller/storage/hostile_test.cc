@@ -105,7 +105,8 @@ TEST_P(HostileTest, AnArchiveOrFolderComesWithAllAttributesOrNotAtAll) {
   shell("tar --xattrs -C " + std::string(outside) + " -cf " + from + "/tar .");
   Work work;
   const UniqueFd tar = *open_file(from + "/tar", O_RDONLY);
-  const Status imported = storage_->import_archive("v", "d", {tar.get()}, work);
+  const Status imported = storage_->import_archive(
+      "v", "d", {tar.get()}, [] { return ok(); }, work);
   EXPECT_EQ(imported.has_value(), fits);
   const Status copied = storage_->create_volume({"w", "alice", FromFolder{outside}, 0}, work);
   EXPECT_EQ(copied.has_value(), fits);
@@ -143,7 +144,7 @@ TEST_P(HostileTest, ADamagedVolumeThatIsReturnedKeepsItsBodies) {
   write_text(live("f"), std::string(100'000, 'x'));
   snapshot();
   create("other");
-  ASSERT_TRUE(storage_->remove_volume("v"));
+  ASSERT_TRUE(storage_->remove_volume("v", [] { return ok(); }));
   shell("log=$(ls " + store() + "/volumes/.removed/v.*/snapshots/log) && cp $log $log.good && " +
         "printf 'nonsense\\n' >> $log");
   EXPECT_FALSE(storage_->return_volume("v"));

@@ -299,14 +299,16 @@ TEST_P(LifecycleTest, ArchivesAreUnpackedAndAdded) {
   const UniqueFd packed = *open_file(gz, O_RDONLY);
   in_live("mkdir -p opt/tools && echo mine > opt/tools/mine && ln -s / opt/tools/bin");
   Work work;
-  const Status added = storage_->import_archive("v", "opt/tools", {packed.get()}, work);
+  const Status added = storage_->import_archive(
+      "v", "opt/tools", {packed.get()}, [] { return ok(); }, work);
   ASSERT_TRUE(added) << added.error().message;
   EXPECT_EQ(read_text(live("opt/tools/bin/tool")), "tool\n") << "the link in the way is replaced";
   EXPECT_EQ(read_text(live("opt/tools/mine")), "mine\n");
   EXPECT_EQ(std::filesystem::hard_link_count(live("opt/tools/lib/tool")), 2U);
   const UniqueFd broken = *open_file("/bin/sh", O_RDONLY);
   EXPECT_FALSE(storage_->create_volume("x", "a", FromArchive{broken.get()}, {}));
-  EXPECT_FALSE(storage_->import_archive("v", "", {broken.get()}, work));
+  EXPECT_FALSE(storage_->import_archive(
+      "v", "", {broken.get()}, [] { return ok(); }, work));
   EXPECT_EQ(storage_->volumes()->size(), 1U);
   shell("rm " + tar + " " + gz);
 }
@@ -352,7 +354,7 @@ TEST_P(LifecycleTest, RemovedVolumesComeBack) {
   create("v");
   write_text(live("f"), "x");
   const Snapshot one = snapshot();
-  ASSERT_TRUE(storage_->remove_volume("v"));
+  ASSERT_TRUE(storage_->remove_volume("v", [] { return ok(); }));
   const auto removed = storage_->removed_volumes();
   ASSERT_EQ(removed->size(), 1U);
   EXPECT_EQ((*removed)[0].owner, "alice");

@@ -237,7 +237,7 @@ TEST_P(StorageTest, RemovedVolumesAreKeptAsideAndPurgedLater) {
   create("v");
   write_text(live("f"), "x");
   snapshot();
-  const Result<Time> until = storage_->remove_volume("v");
+  const Result<Time> until = storage_->remove_volume("v", [] { return ok(); });
   ASSERT_TRUE(until) << until.error().message;
   EXPECT_EQ(storage_->take_snapshot("v").error().code, Code::kNotFound);
   create("v");
