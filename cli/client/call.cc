@@ -1,6 +1,7 @@
 #include "cli/client/call.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "common/base/version.h"
 #include "common/wire/error.h"
@@ -26,16 +27,23 @@ std::string where(const Target& target) {
                                : fmt::format("the controller at {}", target.shown);
 }
 
+// Of a machine by packages, `devrun up` is no advice (cli/cluster/installed.h).
+std::string how_to_start() {
+  if (::access("/etc/devrun/controller.yaml", F_OK) == 0)
+    return "systemctl status devrun-controller, or devrun doctor";
+  if (::access("/etc/devrun/agent.yaml", F_OK) == 0)
+    return "systemctl status devrun-controller on the controller's machine; devrun doctor here";
+  return "devrun up, or devrun doctor";
+}
+
 Error unreachable(const grpc::Status& status, const Target& target) {
   // gRPC's own words name its layers; the last part is the operating system's.
   std::string why = status.error_message();
   const size_t last = why.rfind(": ");
   if (last != std::string::npos && last + 2 < why.size()) why = why.substr(last + 2);
-  const std::string_view hint = target.through_socket
-                                    ? "again in a moment; else `devrun doctor` on the storage host"
-                                    : "devrun up, or devrun doctor";
   return {Code::kUnavailable, fmt::format("cannot reach {}: {}", where(target), why),
-          std::string(hint)};
+          target.through_socket ? "again in a moment; else `devrun doctor` on the storage host"
+                                : how_to_start()};
 }
 
 }  // namespace

@@ -82,7 +82,9 @@ Result<Target> find_controller(const Surroundings& surroundings) {
                  "no controller is known: neither $DEVRUN_CONTROLLER, nor /run/devrun/socket, nor "
                  "`controller:` in the file that $DEVRUN_CONFIG names or in "
                  "~/.config/devrun/config.yaml",
-                 "devrun up; of a cluster elsewhere: export DEVRUN_CONFIG=DIR/config.yaml"};
+                 "devrun login HOST:7444 TOKEN, as an administrator's `devrun user add` prints it; "
+                 "for a cluster on this machine: devrun up; of one elsewhere: export "
+                 "DEVRUN_CONFIG=DIR/config.yaml"};
   }
   Target out = TRY(tls_target(controller, config));
   out.volume = config.volume;

@@ -27,18 +27,9 @@ Status write_pair(const KeyFiles& files, const Pem& pem) {
 }
 
 Result<Pem> ensure_authority(const Layout& layout, bool& made) {
+  TRY(check_authority(layout));
   const KeyFiles files = key_files(layout, "ca");
   made = !both_exist(files);
-  // The certificate comes last: alone, it is a node's, or the key was put away. A new authority would lock everybody out.
-  std::error_code failed;
-  if (made && std::filesystem::exists(files.certificate, failed)) {
-    return Error{
-        Code::kConflict,
-        fmt::format("{} is there without its key: this machine belongs to another cluster, or "
-                    "the key was put away",
-                    files.certificate),
-        "devrun up --store DIR for a cluster of its own, or bring back the key"};
-  }
   if (made) {
     Pem pem = TRY(make_authority("devrun cluster " + layout.folder.substr(0, 40), kAuthorityDays));
     TRY(write_pair(files, pem));
@@ -63,6 +54,19 @@ Status ensure_names(const Layout& layout, const std::vector<std::string>& hosts)
 }
 
 }  // namespace
+
+Status check_authority(const Layout& layout) {
+  const KeyFiles files = key_files(layout, "ca");
+  std::error_code failed;
+  // The certificate is written last: alone, it is a node's, or the key was put away. A new authority would lock everybody
+  // out.
+  if (both_exist(files) || !std::filesystem::exists(files.certificate, failed)) return ok();
+  return Error{Code::kConflict,
+               fmt::format("{} is there without its key: this machine belongs to another cluster, "
+                           "or the key was put away",
+                           files.certificate),
+               "devrun up --store DIR for a cluster of its own, or bring back the key"};
+}
 
 KeyFiles key_files(const Layout& layout, const std::string& name) {
   return {layout.pki() + "/" + name + ".crt", layout.pki() + "/" + name + ".key"};

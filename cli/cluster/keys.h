@@ -17,6 +17,9 @@ struct KeyFiles {
 KeyFiles key_files(const Layout& layout, const std::string& name);
 std::string authority_file(const Layout& layout);
 
+// kConflict: the authority's certificate is there without its key.
+Status check_authority(const Layout& layout);
+
 // Makes those that are missing. `hosts`: names and addresses at which the controller is reached, besides this machine's own; one that
 // it is not certified for yet makes its certificate anew.
 Status ensure_keys(const Layout& layout, const std::vector<std::string>& nodes,

@@ -11,6 +11,7 @@
 #include "cli/cluster/daemon.h"
 #include "cli/cluster/ending.h"
 #include "cli/cluster/ganesha.h"
+#include "cli/cluster/installed.h"
 #include "cli/cluster/keys.h"
 #include "cli/cluster/lock.h"
 #include "cli/cluster/machine.h"
@@ -29,6 +30,7 @@ namespace devrun::cluster {
 namespace {
 
 constexpr Duration kAgentsLimit = seconds(15);
+constexpr const char* kConfigurations = "/etc/devrun";
 
 Status start_and_await(const Layout& layout, const Daemon& daemon) {
   TRY(ensure_started(layout, daemon));
@@ -65,7 +67,8 @@ Status choose_nodes(const UpOptions& options, const Layout& layout, Record& reco
 }
 
 Status make_cluster_folders(const Layout& layout, const Record& record) {
-  TRY(make_folders(layout.store(), 0755));
+  TRY(make_private_folder(layout.store()));
+  TRY(make_private_folder(layout.nodes()));
   TRY(make_folders(layout.controller(), 0700));
   TRY(make_folders(layout.run(), 0700));
   TRY(make_folders(layout.nfs() + "/recovery", 0700));
@@ -247,6 +250,7 @@ void remove_traces(const Layout& layout, bool folder_was_there) {
 }
 
 Result<Begun> bring_up(const UpOptions& options, const Layout& layout) {
+  TRY(check_not_installed(layout, kConfigurations));
   TRY(require_needs(check_needs()));
   const Programs programs = TRY(find_programs());
   std::error_code failed;

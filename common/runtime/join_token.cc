@@ -65,8 +65,10 @@ std::string to_string(const JoinToken& token) {
 
 Result<JoinToken> parse_join_token(std::string_view text) {
   const auto bad = [](const char* what) {
-    return Error{Code::kInvalid, std::string("this is no token of `devrun nodes add`: ") + what,
-                 "the whole line that it printed, once more"};
+    return Error{
+        Code::kInvalid,
+        std::string("this is no token of `devrun nodes add` or `devrun user add`: ") + what,
+        "the whole line that it printed, once more"};
   };
   if (!text.starts_with(kPrefix)) return bad("it does not begin with `devrun1.`");
   text.remove_prefix(kPrefix.size());

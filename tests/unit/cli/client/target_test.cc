@@ -48,8 +48,11 @@ TEST_F(FindTarget, NothingKnown) {
             "no controller is known: neither $DEVRUN_CONTROLLER, nor /run/devrun/socket, nor "
             "`controller:` in the file that $DEVRUN_CONFIG names or in "
             "~/.config/devrun/config.yaml");
-  EXPECT_EQ(target.error().hint,
-            "devrun up; of a cluster elsewhere: export DEVRUN_CONFIG=DIR/config.yaml");
+  EXPECT_EQ(
+      target.error().hint,
+      "devrun login HOST:7444 TOKEN, as an administrator's `devrun user add` prints it; for a "
+      "cluster on this machine: devrun up; of one elsewhere: export "
+      "DEVRUN_CONFIG=DIR/config.yaml");
 }
 
 TEST_F(FindTarget, UnixSocketOfTheEnvironment) {

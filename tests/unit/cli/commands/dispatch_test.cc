@@ -286,8 +286,9 @@ INSTANTIATE_TEST_SUITE_P(
              "devrun: nodes: add: expected a name for one new node. Try: devrun nodes add node7; "
              "or devrun -- nodes add, to run a program of that name"},
         Case{"nodes join ctl:7444 hello",
-             "devrun: nodes: this is no token of `devrun nodes add`: it does not begin with "
-             "`devrun1.`. Try: the whole line that it printed, once more; or devrun -- nodes join "
+             "devrun: nodes: this is no token of `devrun nodes add` or `devrun user add`: it "
+             "does not begin with `devrun1.`. Try: the whole line that it printed, once more; or "
+             "devrun -- nodes join "
              "ctl:7444 hello, to run a program of that name"},
         Case{"shell a b",
              "devrun: shell: expected one volume, not also 'b': a program follows after `--`. Try: "
