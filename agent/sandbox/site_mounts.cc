@@ -140,7 +140,18 @@ Status add(Setup& setup, const SiteMount& mount) {
 }  // namespace
 
 Status add_site_mounts(Setup& setup) {
-  for (const SiteMount& mount : setup.ground.options.site_mounts) TRY(add(setup, mount));
+  for (const SiteMount& mount : setup.ground.options.site_mounts) {
+    Status done = add(setup, mount);
+    if (done) continue;
+    // Whoever reads it has not chosen that mount, and runs elsewhere what can.
+    Error why = std::move(done).error().context("site mount " + mount.target);
+    if (why.hint.empty()) {
+      why.hint =
+          fmt::format("an administrator: is {} mounted on the node? site_mounts in its agent.yaml",
+                      mount.source);
+    }
+    return why;
+  }
   if (setup.site_groups.empty()) return ok();
   std::vector<std::string> groups;  // for sessions
   for (const uint32_t group : setup.site_groups) groups.push_back(std::to_string(group));

@@ -58,8 +58,10 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
   if (until <= now) return {};
   if (again != nullptr) *again = until;
   return fmt::format(
-      "set aside for {}: {} jobs in a row could not be started there, the last one since: {}",
-      format_duration(until - starts->last), failed, starts->reason);
+      "set aside for {}: {} jobs in a row could not be started there, the last one since: {} (once "
+      "that is "
+      "mended: devrun nodes undrain {})",
+      format_duration(until - starts->last), failed, starts->reason, name);
 }
 
 Time expected(const Freeing& freeing, Time now) {

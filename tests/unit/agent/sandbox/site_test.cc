@@ -362,6 +362,14 @@ TEST_P(SiteTest, WithoutOtherIdsAndWithoutAServerItIsNotThere) {
                               : "mine\n");
 }
 
+TEST_P(SiteTest, OneThatTheNodeDoesNotHaveIsNamedWithWhatToDo) {
+  open({site() + "/nowhere", "/site", true});
+  const Ending ending = host_.run(host_.shell("true"));
+  EXPECT_EQ(ending.status, 125);
+  EXPECT_TRUE(ending.reason.starts_with("site mount /site: ")) << ending.reason;
+  EXPECT_NE(ending.hint.find("agent.yaml"), std::string::npos) << ending.hint;
+}
+
 TEST_P(SiteTest, WhatIsReadOnlyIsMappedWhereItCanBe) {
   open({site(), "/site", true});
   say("cat /site/own/mine /site/team/notes");
