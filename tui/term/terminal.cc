@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <clocale>
 #include <cstdlib>
 #include <cstring>
@@ -86,6 +87,13 @@ bool is_sure(const std::string& glyph) {
                           in(0xac00, 0xd7a3) || in(0xff01, 0xff60) || c == 0xfffd);
 }
 
+int64_t now_ms() {
+  using std::chrono::steady_clock;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             steady_clock::now().time_since_epoch())
+      .count();
+}
+
 Special special_of(int code) {
   switch (code) {
     case KEY_UP:
@@ -138,6 +146,19 @@ std::optional<Event> mouse_event() {
     return std::nullopt;
   }
   return out;
+}
+
+Event typed(char32_t c) {
+  if (c == U'\t') return Key{0, Special::kTab};
+  if (c == U'\x1b') return Key{0, Special::kEscape};
+  return Key{c, Special::kNone};
+}
+
+// What ncurses took for an Escape and keys, since it came in pieces.
+int code_of(const Sequence& sequence) {
+  if (sequence.words == "200~") return kPasteBegins;
+  if (sequence.words == "201~") return kPasteEnds;
+  return sequence.words == "0n" ? kAllIsWell : 0;
 }
 
 }  // namespace
@@ -305,18 +326,31 @@ std::optional<Event> Terminal::end_silent_paste() {
 }
 
 std::optional<Event> Terminal::next_event() {
-  wint_t code = 0;
-  const int kind = get_wch(&code);
-  if (kind == ERR) return std::nullopt;
-  if (kind == KEY_CODE_YES) return special_event(static_cast<int>(code));
-  if (pasting_) {
-    heard_of_paste_ = true;
-    if (pasted_.size() < kPasteBytesMax) append_code_point(pasted_, static_cast<char32_t>(code));
-    return Key{};
+  for (;;) {
+    while (const auto item = sequences_.next()) {
+      if (const auto* c = std::get_if<char32_t>(&*item)) return typed(*c);
+      const auto* code = std::get_if<KeyCode>(&*item);
+      const int known = code != nullptr ? code->code : code_of(std::get<Sequence>(*item));
+      if (known != 0) return special_event(known);
+    }
+    wint_t code = 0;
+    const int kind = get_wch(&code);
+    if (kind == ERR) {
+      sequences_.nothing_more();
+      const auto item = sequences_.next();
+      if (!item) return std::nullopt;
+      return typed(std::get<char32_t>(*item));
+    }
+    if (kind == KEY_CODE_YES) {
+      sequences_.take(KeyCode{static_cast<int>(code)});
+    } else if (pasting_) {
+      heard_of_paste_ = true;
+      if (pasted_.size() < kPasteBytesMax) append_code_point(pasted_, static_cast<char32_t>(code));
+      return Key{};
+    } else {
+      sequences_.take(static_cast<char32_t>(code), now_ms());
+    }
   }
-  if (code == L'\t') return Key{0, Special::kTab};
-  if (code == L'\x1b') return Key{0, Special::kEscape};
-  return Key{static_cast<char32_t>(code), Special::kNone};
 }
 
 Resized Terminal::size() const {

@@ -10,6 +10,7 @@
 #include "common/base/result.h"
 #include "tui/model/event.h"
 #include "tui/term/palette.h"
+#include "tui/term/sequences.h"
 #include "tui/view/cells.h"
 
 namespace devrun::tui {
@@ -69,6 +70,7 @@ class Terminal {
   std::optional<Canvas> shown_;  // what was painted last; none: all of it is to be painted
   std::vector<bool>
       unsure_rows_;  // with characters that not all terminals show as wide as we count
+  Sequences sequences_;
   bool pasting_ = false;
   bool heard_of_paste_ = false;
   std::string pasted_;
