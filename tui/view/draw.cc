@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "common/base/units.h"
@@ -69,6 +70,20 @@ void draw_title(const Model& model, Canvas& canvas) {
   if (at > x) canvas.put(0, at, right, style);
 }
 
+// As many as there is room for beside where one is; the last ones go first, those that lead on stay.
+std::string log_keys(int room) {
+  constexpr std::array kKeys{" f follow", " / search", " w wrap", " t stream"};
+  constexpr std::string_view kAlways = " Esc back  ? help  q quit";
+  for (size_t shown = kKeys.size(); shown > 0; --shown) {
+    const std::string out =
+        fmt::format("{} {}", fmt::join(kKeys.begin(), kKeys.begin() + shown, " "), kAlways);
+    if (width_of(out) <= room) return out;
+  }
+  constexpr std::array kLast{kAlways, kAlways.substr(0, 17), kAlways.substr(10, 7)};
+  const auto fits = std::ranges::find_if(kLast, [&](auto one) { return width_of(one) <= room; });
+  return fits == kLast.end() ? "" : std::string(*fits);
+}
+
 std::string keys_of(const Model& model) {
   switch (model.screen) {
     case Screen::kJobs:
@@ -94,7 +109,7 @@ std::string keys_of(const Model& model) {
                  : " l log  e explain  d diff  c changes  x cancel  r rerun  a attach  "
                    "s shell  Esc back  ? help  q quit";
     case Screen::kLog:
-      return " f follow  / search  w wrap  t stream  Esc back  ? help  q quit";
+      return log_keys(model.columns - width_of(log_place(model)) - 3);
     case Screen::kNodes:
       return " Enter its jobs  i in full  t days  Tab queue  Esc back  ? help  q quit";
     case Screen::kQueue:
@@ -158,7 +173,7 @@ std::string draw_body(const Model& model, Canvas& canvas) {
       return draw_job(model, canvas);
     case Screen::kLog:
       draw_log(model, canvas);
-      return "";  // it has a place of its own
+      return log_place(model);
     case Screen::kNodes:
       draw_nodes(model, canvas);
       return row_of(model.node_cursor, model.nodes.size());
@@ -196,7 +211,6 @@ Canvas draw(const Model& model) {
   if (model.showing_help) draw_help(model, canvas);
   draw_title(model, canvas);
   draw_bottom(model, canvas);
-  if (model.screen == Screen::kLog) draw_log_place(model, canvas);
   if (model.prompt.kind == Prompt::Kind::kNone && !model.question) put_place(canvas, place);
   return canvas;
 }

@@ -14,8 +14,8 @@ void draw_jobs(const Model& model, Canvas& canvas);
 // Which of its rows are shown; empty: all. How many there are is told to the canvas.
 std::string draw_job(const Model& model, Canvas& canvas);
 void draw_log(const Model& model, Canvas& canvas);
-// Where in the output one is, at the right of the bottom line.
-void draw_log_place(const Model& model, Canvas& canvas);
+// Where in the output one is, for the right of the bottom line; at most half of it.
+std::string log_place(const Model& model);
 void draw_nodes(const Model& model, Canvas& canvas);
 void draw_queue(const Model& model, Canvas& canvas);
 void draw_volumes(const Model& model, Canvas& canvas);

@@ -58,11 +58,8 @@ std::string place_of(const Model& model) {
 
 }  // namespace
 
-void draw_log_place(const Model& model, Canvas& canvas) {
-  if (model.prompt.kind != Prompt::Kind::kNone || model.question) return;
-  const std::string state = place_of(model);
-  const int at = canvas.columns() - width_of(state) - 1;
-  canvas.put(canvas.rows() - 1, std::max(at, canvas.columns() / 2), state, Style::kDim);
+std::string log_place(const Model& model) {
+  return cut(place_of(model), model.columns / 2);
 }
 
 void draw_log(const Model& model, Canvas& canvas) {

@@ -55,6 +55,34 @@ TEST_F(Frame, WhereTheLineIsFullThePlaceIsLeftOut) {
   EXPECT_FALSE(bottom(model_).ends_with("1/5")) << bottom(model_);
 }
 
+TEST_F(Frame, ALogsBottomLineDropsWholeKeysForItsPlace) {
+  type(model_, "l");
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) {
+    std::string header(16, '\0');
+    header[0] = 1;
+    header[4] = 5;
+    bytes += header + "line\n";
+  }
+  update(model_, LogBytes{model_.log.of, bytes, false, model_.log.reading});
+  type(model_, "g");
+  EXPECT_TRUE(bottom(model_).starts_with(" f follow  / search  w wrap  t stream  Esc back"));
+  model_.columns = 78;
+  EXPECT_TRUE(
+      bottom(model_).starts_with(" f follow  / search  w wrap  Esc back  ? help  q quit   "))
+      << bottom(model_);
+  for (int columns = 30; columns < 100; ++columns) {
+    model_.columns = columns;
+    const std::string line = bottom(model_);
+    EXPECT_TRUE(line.ends_with("  line 1 of 100")) << columns << line;
+    for (const char* cut : {"q qui ", "? hel ", "w wra ", "Esc bac "})
+      EXPECT_EQ(line.find(cut), std::string::npos) << columns << line;
+  }
+  update(model_, LogFailed{model_.log.of, std::string(200, 'x')});
+  model_.columns = 80;
+  EXPECT_NE(bottom(model_).find("? help  q quit"), std::string::npos) << bottom(model_);
+}
+
 TEST_F(Frame, TextsSayWhichOfTheirLinesAreSeen) {
   type(model_, "e");
   std::string text;
