@@ -67,7 +67,25 @@ std::optional<Time> silent_since(const Model& model, const std::string& name) {
   const auto node = model.nodes.find(name);
   const bool away = node != model.nodes.end() && !node->second.connected;
   if (!away && model.now - told <= kToldIsOldAfter) return std::nullopt;
-  return told;
+  // The controller's own words are about when it was last heard of.
+  return away && node->second.last_heard.us != 0 ? node->second.last_heard : told;
+}
+
+std::optional<Time> silent_since(const Model& model, const JobRow& job) {
+  std::optional<Time> out;
+  for (const AttemptRow& attempt : job.attempts) {
+    if (is_final(attempt.state)) continue;
+    const auto since = silent_since(model, attempt.node);
+    if (since && (!out || *since < *out)) out = since;
+  }
+  return out;
+}
+
+bool is_on_silent_node(const Model& model, const AttemptRow& attempt) {
+  if (is_final(attempt.state)) return false;
+  const auto node = model.nodes.find(attempt.node);
+  const bool away = node != model.nodes.end() && !node->second.connected;
+  return away || silent_since(model, attempt.node);
 }
 
 std::vector<uint8_t> upto_now(const Model& model, const std::string& node,

@@ -19,8 +19,13 @@ void take_node_series(Model& model, const NodeSeriesFetched& fetched);
 void forget_loads(Model& model);
 // Jobs of nodes that have fallen silent, or speak again, use what is known of them now.
 void look_for_silence(Model& model);
-// Since when the node has not told what it uses, though it once did; nothing: it goes on telling.
+// Since when the node has not told what it uses, though it once did, or when it was last heard of if it is away; nothing:
+// it goes on telling.
 std::optional<Time> silent_since(const Model& model, const std::string& node);
+// The earliest of the nodes on which the job lives.
+std::optional<Time> silent_since(const Model& model, const JobRow& job);
+// It lives, as far as is known, and nobody knows what it uses.
+bool is_on_silent_node(const Model& model, const AttemptRow& attempt);
 // The history of a node, and the gap that it has at its end if it is silent.
 std::vector<uint8_t> upto_now(const Model& model, const std::string& node,
                               std::vector<uint8_t> history);

@@ -204,6 +204,11 @@ std::optional<Duration> silent_for(const Model& model, const JobRow& job,
   return silent;
 }
 
+// When its node was last heard of, as everywhere, or else when the series ended.
+std::string silence_of(const Model& model, const JobRow& job, const LoadSeries& series) {
+  return age(silent_since(model, job).value_or(Time{series.end_us}), model.now);
+}
+
 void draw_usage(const Model& model, Lines& lines, const JobRow& row) {
   const JobId job = row.id;
   if (!model.series || model.series->job != job || model.series->series.points.empty()) return;
@@ -221,10 +226,10 @@ void draw_usage(const Model& model, Lines& lines, const JobRow& row) {
     return in_percent(series.points, value, whole, gap);
   };
   const Load& last = series.points.back();
-  const std::string then = silent ? age(Time{series.end_us}, model.now) + " ago: " : "";
+  const std::string then = silent ? silence_of(model, row, series) + " ago: " : "";
   lines.head(fmt::format(
       "Used over time, a point is {}{}", format_duration({series.step_us}),
-      silent ? fmt::format("; nothing told for {}", age(Time{series.end_us}, model.now)) : ""));
+      silent ? fmt::format("; nothing told for {}", silence_of(model, row, series)) : ""));
   lines.spark("CPU", percents(&Load::cpu_milli, asked(row.per_node.cpu_milli)),
               fmt::format("{}{} cores, {} at most", then, cores_text(last.cpu_milli),
                           cores_text(most(series.points, &Load::cpu_milli))));

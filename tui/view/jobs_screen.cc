@@ -76,11 +76,20 @@ Shown gpu_cell(const JobLoad* load, int32_t asked, bool runs, Style plain) {
   return {asked > 0 ? fmt::format("{}{}", asked, runs ? "" : " wanted") : "", plain};
 }
 
+// What is used, as far as the nodes tell it: one that is silent leaves a `?`.
+Shown used_cell(std::string known, bool of_silent, Style plain) {
+  if (!of_silent) return {std::move(known), plain};
+  return {known + "?", Style::kWarn};
+}
+
 Shown cell_of(const Model& model, const JobRow& job, const Column& column, int width) {
   const Style plain = is_final(job.state) ? Style::kDim : Style::kPlain;
   const auto found = model.job_loads.find(job.id);
   const bool runs = !is_final(job.state) && job.state != JobState::kQueued;
   const JobLoad* load = runs && found != model.job_loads.end() ? &found->second : nullptr;
+  const bool silent = runs && std::ranges::any_of(job.attempts, [&](const AttemptRow& attempt) {
+                        return is_on_silent_node(model, attempt);
+                      });
   switch (column.by) {
     case SortBy::kJob:
       return {job_name(job), plain};
@@ -95,9 +104,9 @@ Shown cell_of(const Model& model, const JobRow& job, const Column& column, int w
     case SortBy::kTime:
       return {how_long(job, model.now), plain};
     case SortBy::kCpu:
-      return {load == nullptr ? "" : cores_text(load->cpu_milli), plain};
+      return used_cell(load == nullptr ? "" : cores_text(load->cpu_milli), silent, plain);
     case SortBy::kMemory:
-      return {load == nullptr ? "" : format_size(load->memory_bytes), plain};
+      return used_cell(load == nullptr ? "" : format_size(load->memory_bytes), silent, plain);
     case SortBy::kGpu:
       return gpu_cell(load, is_final(job.state) ? 0 : job.per_node.gpus, runs, plain);
     case SortBy::kHome:
@@ -116,6 +125,7 @@ Shown cell_of(const Model& model, const JobRow& job, const Column& column, int w
 Shown cell_of_part(const Model& model, const AttemptRow& part, SortBy by) {
   const auto load = model.attempt_loads.find(part.key);
   const bool used = load != model.attempt_loads.end() && !is_final(part.state);
+  const bool silent = is_on_silent_node(model, part);
   switch (by) {
     case SortBy::kJob:
       return {"└ " + (part.key.task != kNoTask ? fmt::format("_{}", part.key.task)
@@ -131,9 +141,9 @@ Shown cell_of_part(const Model& model, const AttemptRow& part, SortBy by) {
                   : age(part.started, is_final(part.state) ? part.ended : model.now),
               Style::kDim};
     case SortBy::kCpu:
-      return {used ? cores_text(load->second.cpu_milli) : "", Style::kDim};
+      return used_cell(used ? cores_text(load->second.cpu_milli) : "", silent, Style::kDim);
     case SortBy::kMemory:
-      return {used ? format_size(load->second.memory_bytes) : "", Style::kDim};
+      return used_cell(used ? format_size(load->second.memory_bytes) : "", silent, Style::kDim);
     case SortBy::kGpu:
       return {
           used && load->second.gpus != 0 ? fmt::format("{}%", load->second.gpu_busy_percent) : "",

@@ -34,7 +34,7 @@ class SilentNode : public testing::Test {
   }
   std::string row_of(const std::string& begin) {
     const std::string text = draw(model_).text();
-    const size_t at = text.find("\n  " + begin);
+    const size_t at = text.find((begin.starts_with('!') ? "\n " : "\n  ") + begin);
     return at == std::string::npos ? text : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
   }
   Model model_;
@@ -137,6 +137,37 @@ TEST_F(SilentNode, OfItsJobsNothingStaleIsShown) {
   EXPECT_NE(text.find("a point is 2.0s; nothing told for 1m00s"), std::string::npos) << text;
   EXPECT_NE(text.find("1m00s ago: 1.9 cores"), std::string::npos) << text;
   EXPECT_NE(text.find("its node has told nothing for 1m00s"), std::string::npos) << text;
+}
+
+TEST_F(SilentNode, ItsJobsAreMarkedAsSoonAsItIsAway) {
+  EXPECT_EQ(row_of("41 ").find("?"), std::string::npos) << row_of("41 ");
+  connect("node1", false);
+  EXPECT_NE(row_of("41 ").find(" ?      ?  "), std::string::npos) << row_of("41 ");
+  EXPECT_NE(row_of("39[10]").find("0.4?"), std::string::npos) << "of two tasks one is known\n"
+                                                              << row_of("39[10]");
+  EXPECT_EQ(row_of("!40 ").find("?"), std::string::npos) << row_of("!40 ");
+  connect("node1", true);
+  EXPECT_EQ(row_of("41 ").find("?"), std::string::npos) << row_of("41 ");
+}
+
+TEST_F(SilentNode, AllIsToldByOneClock) {
+  Pushed more;
+  more.nodes = {model_.nodes.at("node1")};
+  more.nodes[0].connected = false;
+  more.nodes[0].last_heard = model_.now + seconds(10);
+  update(model_, more);
+  update(model_, Ticked{model_.now + seconds(52)});
+  type(model_, "j\r");
+  LoadSeries series = sample_series();
+  series.end_us = model_.now.us - seconds(44).us;
+  update(model_, SeriesFetched{41, series});
+  std::string text = draw(model_).text();
+  EXPECT_NE(text.find("; nothing told for 42s"), std::string::npos) << text;
+  EXPECT_NE(text.find("42s ago: 1.9 cores"), std::string::npos) << text;
+  EXPECT_NE(text.find("its node has told nothing for 42s"), std::string::npos) << text;
+  type(model_, "2");
+  text = draw(model_).text();
+  EXPECT_NE(text.find("promised; told nothing for 42s"), std::string::npos) << text;
 }
 
 TEST_F(SilentNode, OneWithoutGpusHasNoLineForThem) {
