@@ -91,10 +91,11 @@ void ControllerFeed::run_errand(const tui::Command& errand) {
   } else if (const auto* cancel = std::get_if<tui::CancelJob>(&errand)) {
     const std::string name = to_string(cancel->task);
     const auto before = controller_.cancel(cancel->task, 0);
-    post_(before ? tui::Answered{fmt::format("job {} is being cancelled", name), false}
-                 : tui::Answered{
-                       fmt::format("job {} was not cancelled: {}", name, before.error().message),
-                       true});
+    post_(
+        before
+            ? tui::Answered{fmt::format("job {} is being cancelled", name), false, cancel->task}
+            : tui::Answered{
+                  fmt::format("job {} was not cancelled: {}", name, before.error().message), true});
   } else if (const auto* run = std::get_if<tui::RunAndTell>(&errand)) {
     std::string last;
     const auto status =

@@ -84,6 +84,28 @@ AttemptKey newest_of(const Model& model, AttemptKey part) {
   return part;
 }
 
+// A task that may be tried again has not ended: of an attempt that was lost or taken back nobody knows that here.
+std::optional<JobState> ended_as(const Model& model, const TaskKey& key) {
+  const auto row = model.jobs.find(key.job);
+  if (row == model.jobs.end()) return std::nullopt;
+  const bool all_ended = is_final(row->second.state);
+  std::optional<JobState> out;
+  if (key.task == kNoTask) return all_ended ? row->second.state : out;
+  const JobRow* job = job_of(model, key.job);
+  for (const AttemptRow& attempt : job->attempts) {
+    const AttemptKey& of = attempt.key;
+    if (of.task_key() != key || newest_of(model, of).attempt != of.attempt) continue;
+    const bool tried_out =
+        attempt.state == JobState::kSucceeded ||
+        ((attempt.state == JobState::kFailed || attempt.state == JobState::kTimedOut) &&
+         of.attempt > job->retries);
+    if (!tried_out && !all_ended) return std::nullopt;
+    const bool tells = is_final(attempt.state) && (!out || attempt.state != JobState::kSucceeded);
+    if (tells) out = attempt.state;
+  }
+  return out || !all_ended ? out : row->second.state;
+}
+
 size_t hidden_marks(const Model& model) {
   std::set<JobId> hidden = model.marked;
   for (const ListLine& line : model.list.lines) hidden.erase(line.job);
@@ -177,13 +199,14 @@ void ask_to_cancel(Model& model, std::vector<TaskKey> named_ones) {
   if (refuse_read_only(model)) return;
   const bool of_marked = named_ones.empty() && has_marks(model);
   std::vector<TaskKey> keys = named_ones.empty() ? chosen_tasks(model) : std::move(named_ones);
-  const bool any = !keys.empty();
-  std::erase_if(keys, [&](const TaskKey& key) {
-    const auto job = model.jobs.find(key.job);
-    return job != model.jobs.end() && is_final(job->second.state);
-  });
+  const std::vector<TaskKey> all = keys;
+  std::erase_if(keys, [&](const TaskKey& key) { return ended_as(model, key).has_value(); });
   if (keys.empty()) {
-    if (any) say(model, "the job has ended");
+    if (all.size() > 1) say(model, fmt::format("all {} jobs have already ended", all.size()));
+    if (all.size() == 1) {
+      say(model, fmt::format("job {} has already ended: {}", to_string(all[0]),
+                             state_name(*ended_as(model, all[0]))));
+    }
     return;
   }
   const char* it = keys.size() == 1 ? "it" : "them";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -81,6 +82,7 @@ struct LogFailed {
 struct Answered {
   std::string words;
   bool failed = false;
+  std::optional<TaskKey> cancelled = {};  // what ends now; the words are about it alone
 };
 // What the list does not carry: all attempts, names of variables, output so far.
 struct JobFetched {

@@ -44,6 +44,7 @@ char32_t meaning(const Key& key) {
 void say(Model& model, std::string words, bool bad) {
   model.notice = std::move(words);
   model.notice_is_bad = bad;
+  model.being_cancelled.clear();
 }
 
 bool move_cursor(Cursor& cursor, char32_t c, size_t count, size_t room) {
@@ -261,7 +262,7 @@ void press(Model& model, const Key& key, std::vector<Command>& commands) {
   if (key.character == 0 && key.special == Special::kNone) return;
   if (key.character == kRedrawKey) return commands.push_back(Redraw{});
   if (key.character == kSuspendKey) return commands.push_back(Suspend{});
-  model.notice.clear();
+  say(model, "");
   if (key.character == kInterruptKey) return commands.push_back(Quit{});
   if (press_in_overlay(model, key, commands)) return;
   const char32_t c = meaning(key);

@@ -53,6 +53,8 @@ size_t hidden_marks(const Model& model);
 std::optional<AttemptKey> chosen_part(const Model& model);
 // The newest attempt that is known of a task's rank; the first if none is.
 AttemptKey newest_of(const Model& model, AttemptKey part);
+// How a job or a task has ended for good, as far as is known here; nothing: it may live, or be tried again.
+std::optional<JobState> ended_as(const Model& model, const TaskKey& key);
 // None named: the one that tells most.
 void open_log(Model& model, const std::optional<AttemptKey>& of, std::vector<Command>& commands);
 // About jobs and tasks that are named; none: those that are chosen.

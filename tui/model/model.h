@@ -110,6 +110,8 @@ struct Model {
   std::optional<Question> question;
   std::string notice;  // one line at the bottom, until the next key
   bool notice_is_bad = false;
+  std::vector<TaskKey> being_cancelled;  // what the notice is about, if it is about that
+  Time notice_until;                     // with these
 
   LogView log;
   uint64_t readings = 0;  // of logs, that were begun

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kDetailsMax = 64;  // of jobs
 constexpr size_t kTextLinesMax = 200'000;
 constexpr Duration kQueueEvery = milliseconds(250);
+constexpr Duration kCancelToldFor = seconds(5);
 
 void append_lines(TextView& text, const std::string& more) {
   size_t at = 0;
@@ -29,6 +30,14 @@ void append_lines(TextView& text, const std::string& more) {
     }
     at = end + 1;
   }
+}
+
+// What was said of jobs that are being cancelled, once they have ended or everybody has read it.
+void forget_cancelled(Model& model) {
+  if (model.being_cancelled.empty()) return;
+  const bool ended = std::ranges::all_of(
+      model.being_cancelled, [&](const TaskKey& key) { return ended_as(model, key).has_value(); });
+  if (ended || model.now >= model.notice_until) say(model, "");
 }
 
 struct Update {
@@ -85,6 +94,7 @@ struct Update {
     if (pushed.whole || !pushed.gone_nodes.empty()) forget_loads(model);
     take_loads(model, pushed.loads);
     if (!pushed.nodes.empty()) look_for_silence(model);
+    if (rows) forget_cancelled(model);
     model.connected = true;
     model.ever_connected = true;
     model.connection_trouble.clear();
@@ -107,7 +117,15 @@ struct Update {
     if (failed.of == model.log.of) model.log.failure = failed.why;
   }
 
-  void operator()(const Answered& answer) const { say(model, answer.words, answer.failed); }
+  void operator()(const Answered& answer) const {
+    std::vector<TaskKey> ending = std::move(model.being_cancelled);
+    say(model, answer.words, answer.failed);
+    if (!answer.cancelled) return;
+    ending.push_back(*answer.cancelled);
+    if (ending.size() > 1) model.notice = fmt::format("{} jobs are being cancelled", ending.size());
+    model.being_cancelled = std::move(ending);
+    model.notice_until = model.now + kCancelToldFor;
+  }
 
   void operator()(const JobFetched& fetched) const {
     if (model.details.size() >= kDetailsMax && model.details.count(fetched.job.id) == 0) {
@@ -143,6 +161,7 @@ struct Update {
   void operator()(const Ticked& tick) const {
     model.now = std::max(model.now, tick.now);
     look_for_silence(model);
+    forget_cancelled(model);
     if (!model.connected) return;
     if (model.screen == Screen::kQueue) commands.push_back(FetchQueue{});
     if (model.screen == Screen::kVolumes) commands.push_back(FetchVolumes{});

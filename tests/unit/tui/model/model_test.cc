@@ -183,7 +183,7 @@ TEST_F(Monitor, EndedJobsAreNotCancelled) {
   ASSERT_EQ(model_.selected, 40u);
   press(U'x');
   EXPECT_FALSE(model_.question);
-  EXPECT_EQ(model_.notice, "the job has ended");
+  EXPECT_EQ(model_.notice, "job 40 has already ended: FAILED");
 }
 
 TEST_F(Monitor, MarkedJobsAreCancelledTogether) {
