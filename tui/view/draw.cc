@@ -137,14 +137,18 @@ void draw_prompt(const Model& model, Canvas& canvas) {
 
 void draw_bottom(const Model& model, Canvas& canvas) {
   const int row = canvas.rows() - 1;
+  // Why no more of a log comes is worth more than the end of other words.
+  const bool log_failed = model.screen == Screen::kLog && !model.log.failure.empty();
+  const int room = model.columns - (log_failed ? width_of(log_place(model)) + 3 : 0);
   if (model.question) {
     canvas.put(row, 0, " " + model.question->words, Style::kWarn);
   } else if (model.prompt.kind != Prompt::Kind::kNone) {
     draw_prompt(model, canvas);
   } else if (!model.notice.empty()) {
-    canvas.put(row, 0, " " + model.notice, model.notice_is_bad ? Style::kBad : Style::kWarn);
+    canvas.put(row, 0, cut(" " + model.notice, room),
+               model.notice_is_bad ? Style::kBad : Style::kWarn);
   } else if (!model.connected && !model.connection_trouble.empty()) {
-    canvas.put(row, 0, " " + model.connection_trouble, Style::kWarn);
+    canvas.put(row, 0, cut(" " + model.connection_trouble, room), Style::kWarn);
   } else {
     canvas.put(row, 0, keys_of(model), Style::kDim);
   }

@@ -81,6 +81,9 @@ TEST_F(Frame, ALogsBottomLineDropsWholeKeysForItsPlace) {
   update(model_, LogFailed{model_.log.of, std::string(200, 'x')});
   model_.columns = 80;
   EXPECT_NE(bottom(model_).find("? help  q quit"), std::string::npos) << bottom(model_);
+  update(model_, LogFailed{model_.log.of, "goes on when it is back"});
+  update(model_, ConnectionLost{std::string(70, 'y')});
+  EXPECT_TRUE(bottom(model_).ends_with("y…  goes on when it is back")) << bottom(model_);
 }
 
 TEST_F(Frame, TextsSayWhichOfTheirLinesAreSeen) {
