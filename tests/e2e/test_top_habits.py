@@ -57,7 +57,7 @@ def test_failed_tasks_are_found_and_asked_about(cluster):
         pane.await_text(r"Nothing\.|^ [AMDPT] ")
         assert not pane.shows("devrun: "), pane.text()
         pane.press(ESCAPE, "x")
-        pane.await_text("the job has ended|Cancel task")
+        pane.await_text(f"job {array}_2 has already ended: FAILED")
         pane.press("n", ESCAPE)
         pane.quit()
     cluster.devrun("cancel", str(array))
