@@ -115,9 +115,21 @@ Status add_served(Setup& setup, const SiteMount& mount, const SiteIdentity& who)
   return ok();
 }
 
+// Whoever reads the error has not chosen that mount.
+Status named(const SiteMount& mount, Status done) {
+  if (done) return done;
+  Error why = std::move(done).error().context("site mount " + mount.target);
+  if (why.hint.empty()) {
+    why.hint = fmt::format(
+        "an administrator: is {} mounted on the node? site_mounts in its agent.yaml", mount.source);
+  }
+  return why;
+}
+
 Status add(Setup& setup, const SiteMount& mount) {
   if (mount.ids == SiteMount::Ids::kContainer) {
-    return put(setup, mount, TRY(clone_of(setup.ground.options, mount)));
+    const Result<UniqueFd> clone = clone_of(setup.ground.options, mount);
+    return named(mount, clone ? put(setup, mount, *clone) : Status(clone.error()));
   }
   const Result<SiteIdentity> who = who_is(setup);
   if (!who && who.error().code != Code::kNotFound && who.error().code != Code::kInvalid) {
@@ -133,25 +145,14 @@ Status add(Setup& setup, const SiteMount& mount) {
   if (!done && done.error().code == Code::kUnsupported && !is_mapped) {
     done = add_served(setup, mount, *who);
   }
-  if (done || done.error().code != Code::kUnsupported) return done;
+  if (done || done.error().code != Code::kUnsupported) return named(mount, std::move(done));
   return say_why(setup, mount, done.error());
 }
 
 }  // namespace
 
 Status add_site_mounts(Setup& setup) {
-  for (const SiteMount& mount : setup.ground.options.site_mounts) {
-    Status done = add(setup, mount);
-    if (done) continue;
-    // Whoever reads it has not chosen that mount, and runs elsewhere what can.
-    Error why = std::move(done).error().context("site mount " + mount.target);
-    if (why.hint.empty()) {
-      why.hint =
-          fmt::format("an administrator: is {} mounted on the node? site_mounts in its agent.yaml",
-                      mount.source);
-    }
-    return why;
-  }
+  for (const SiteMount& mount : setup.ground.options.site_mounts) TRY(add(setup, mount));
   if (setup.site_groups.empty()) return ok();
   std::vector<std::string> groups;  // for sessions
   for (const uint32_t group : setup.site_groups) groups.push_back(std::to_string(group));

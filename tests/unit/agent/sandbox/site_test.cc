@@ -364,10 +364,12 @@ TEST_P(SiteTest, WithoutOtherIdsAndWithoutAServerItIsNotThere) {
 
 TEST_P(SiteTest, OneThatTheNodeDoesNotHaveIsNamedWithWhatToDo) {
   open({site() + "/nowhere", "/site", true});
-  const Ending ending = host_.run(host_.shell("true"));
+  AttemptSpec spec = host_.shell("true");
+  spec.site_identity = kWho;
+  const Ending ending = host_.run(spec);
   EXPECT_EQ(ending.status, 125);
   EXPECT_TRUE(ending.reason.starts_with("site mount /site: ")) << ending.reason;
-  EXPECT_NE(ending.hint.find("agent.yaml"), std::string::npos) << ending.hint;
+  EXPECT_NE(ending.hint.find("site_mounts"), std::string::npos) << ending.hint;
 }
 
 TEST_P(SiteTest, WhatIsReadOnlyIsMappedWhereItCanBe) {
