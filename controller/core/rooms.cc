@@ -59,8 +59,7 @@ std::string why_unusable(const State& state, const std::string& name, Time now, 
   if (again != nullptr) *again = until;
   return fmt::format(
       "set aside for {}: {} jobs in a row could not be started there, the last one since: {} (once "
-      "that is "
-      "mended: devrun nodes undrain {})",
+      "that is mended: devrun nodes undrain {})",
       format_duration(until - starts->last), failed, starts->reason, name);
 }
 

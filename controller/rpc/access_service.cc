@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <future>
-
 #include "common/base/log.h"
 #include "common/wire/job.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/live_rights.h"
 #include "controller/rpc/snapshot_info.h"
@@ -114,15 +113,13 @@ Status AccessService::remove_user(const std::string& name, pb::RemoveUserReply& 
 
 // Blocks; the core outlives the workers.
 std::vector<JobId> AccessService::live_jobs_of(const std::string& name) {
-  std::promise<std::vector<JobId>> jobs;
-  parts_.core.read([&](const State& state, Time) {
+  return ask_core(parts_.core, [&name](const State& state, Time) {
     std::vector<JobId> out;
     for (const auto& [id, job] : state.jobs) {
       if (!job.outcome && job.spec.user == name) out.push_back(id);
     }
-    jobs.set_value(std::move(out));
+    return out;
   });
-  return jobs.get_future().get();
 }
 
 Status AccessService::share(const Who& who, const pb::ShareVolumeRequest& request,

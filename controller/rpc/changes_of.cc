@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "common/wire/job.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/job_info.h"
 
@@ -66,17 +67,15 @@ using KeysByNode = std::map<std::string, std::vector<AttemptKey>>;
 
 // Those that are connected, and so have been asked.
 std::set<std::string> ask_nodes(const Parts& parts, const KeysByNode& by_node) {
-  auto asked = std::make_shared<std::promise<std::set<std::string>>>();
-  parts.core.read([&agents = parts.agents, by_node, asked](const State&, Time) {
+  return ask_core(parts.core, [&agents = parts.agents, &by_node](const State&, Time) {
     std::set<std::string> connected;
     for (const auto& [node, keys] : by_node) {
       for (const AttemptKey& key : keys) {
         if (agents.ask_home(node, key)) connected.insert(node);
       }
     }
-    asked->set_value(std::move(connected));
+    return connected;
   });
-  return asked->get_future().get();
 }
 
 Error none_of(const pb::ChangesOf& of, const Job& job) {

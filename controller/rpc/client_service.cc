@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 
 #include "common/base/suggest.h"
 #include "common/base/utf8.h"
@@ -11,6 +10,7 @@
 #include "common/wire/job.h"
 #include "controller/core/explain.h"
 #include "controller/core/limits.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/attach.h"
 #include "controller/rpc/check_submit.h"
 #include "controller/rpc/exec_call.h"
@@ -67,11 +67,8 @@ Status check_unused(const State& state, const std::string& volume) {
 
 // Blocks: for a worker's thread.
 Status ask_unused(CoreLoop& core, const std::string& volume) {
-  auto asked = std::make_shared<std::promise<Status>>();
-  std::future<Status> answer = asked->get_future();
-  core.read(
-      [asked, volume](const State& state, Time) { asked->set_value(check_unused(state, volume)); });
-  return answer.get();
+  return ask_core(core,
+                  [&volume](const State& state, Time) { return check_unused(state, volume); });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/clock.h"
 #include "controller/rpc/shared_folders.h"
 
@@ -109,12 +110,9 @@ Result<std::pair<KeptJobs, JobId>> Collecting::find_kept() {
     JobsInMemory jobs;
     Time now;
   };
-  auto answer = std::make_shared<std::promise<InMemory>>();
-  std::future<InMemory> found = answer->get_future();
-  core_.read([answer, options = options_](const State& state, Time now) {
-    answer->set_value({jobs_in_memory(state, options, now), now});
+  InMemory in_memory = ask_core(core_, [&options = options_](const State& state, Time now) {
+    return InMemory{jobs_in_memory(state, options, now), now};
   });
-  InMemory in_memory = found.get();
   const Time since = in_memory.now + Duration{-options_.jobs_age.us};
   const auto archived = TRY(archive_.trees({}, since, options_.jobs_count));
   const JobId next = in_memory.jobs.next;
@@ -136,14 +134,11 @@ Status Collecting::collect_output() {
     JobId next = 0;
     Time now;
   };
-  auto answer = std::make_shared<std::promise<InMemory>>();
-  std::future<InMemory> found = answer->get_future();
-  core_.read([answer](const State& state, Time now) {
+  InMemory known = ask_core(core_, [](const State& state, Time now) {
     InMemory out{{}, state.next_job, now};
     for (const auto& [id, job] : state.jobs) out.owners[id] = {job.spec.user, {}};
-    answer->set_value(std::move(out));
+    return out;
   });
-  InMemory known = found.get();
   auto read = std::make_shared<std::promise<Status>>();
   std::future<Status> done = read->get_future();
   const bool queued = archive_.read([read, &known](History& history) {

@@ -33,8 +33,7 @@ std::string name_of_request(const std::string& request) {
 Error denied(std::string why) {
   return {Code::kDenied, std::move(why),
           "ask an administrator for a new line: `devrun nodes add NAME` of a machine, `devrun user "
-          "token "
-          "NAME` of a person"};
+          "token NAME` of a person"};
 }
 
 }  // namespace

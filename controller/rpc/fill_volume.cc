@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <future>
 #include <thread>
 
 #include "common/runtime/file.h"
 #include "common/runtime/pipe.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/volume_access.h"
 #include "controller/rpc/volume_quota.h"
 #include "controller/storage/tree_writer.h"
@@ -117,11 +117,8 @@ bool FillVolumeCall::feed(int pipe) {
 
 // The archive has come, which may have taken long: a share may have been taken back meanwhile, or the caller be gone.
 Status FillVolumeCall::may_add() {
-  auto asked = std::make_shared<std::promise<Result<Who>>>();
-  std::future<Result<Who>> answer = asked->get_future();
-  parts_.core.read(
-      [asked, peer = peer_](const State& state, Time) { asked->set_value(resolve(state, peer)); });
-  const Who who = TRY(answer.get());
+  const Who who = TRY(ask_core(
+      parts_.core, [&peer = peer_](const State& state, Time) { return resolve(state, peer); }));
   return check_volume(parts_.storage, who, start_.volume());
 }
 

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <future>
 #include <map>
 #include <vector>
 
 #include "common/base/log.h"
+#include "controller/rpc/ask_core.h"
 #include "controller/rpc/volume_access.h"
 
 namespace devrun::controller {
@@ -31,9 +31,7 @@ std::map<std::string, std::string> live_folders(const JobSpec& spec) {
 }
 
 std::vector<LiveJob> live_jobs(CoreLoop& core) {
-  auto answer = std::make_shared<std::promise<std::vector<LiveJob>>>();
-  std::future<std::vector<LiveJob>> jobs = answer->get_future();
-  core.read([answer](const State& state, Time) {
+  return ask_core(core, [](const State& state, Time) {
     std::vector<LiveJob> out;
     for (const auto& [id, job] : state.jobs) {
       if (job.outcome || !has_live_folders(job.spec)) continue;
@@ -44,9 +42,8 @@ std::vector<LiveJob> live_jobs(CoreLoop& core) {
       one.spec.live_volumes = job.spec.live_volumes;
       out.push_back(std::move(one));
     }
-    answer->set_value(std::move(out));
+    return out;
   });
-  return jobs.get();
 }
 
 }  // namespace
