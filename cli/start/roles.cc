@@ -102,7 +102,7 @@ Result<Program> nfs_role(const std::string& file) {
   TRY(make_folders(config.store + "/export", 0755));
   TRY(make_folders(layout.nfs() + "/recovery", 0700));
   const RefusedClients refused =
-      TRY(read_refused_clients(layout.controller() + "/refused-clients"));
+      TRY(read_refused_clients(refused_clients_file(layout.controller())));
   const std::string text =
       with_refused_clients(cluster::ganesha_config(ganesha_plan(config)), refused);
   TRY(write_file_atomically(layout.nfs() + "/ganesha.conf", text, 0600));

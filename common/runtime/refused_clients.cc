@@ -18,6 +18,10 @@ constexpr std::string_view kClient = "  CLIENT {";
 
 }  // namespace
 
+std::string refused_clients_file(const std::string& state_folder) {
+  return state_folder + "/refused-clients";
+}
+
 Result<RefusedClients> read_refused_clients(const std::string& file) {
   const Result<std::string> text = read_file(file, kBytesMax);
   if (!text && text.error().code == Code::kNotFound) return RefusedClients{};

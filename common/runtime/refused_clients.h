@@ -14,6 +14,8 @@ namespace devrun {
 
 using RefusedClients = std::map<std::string, std::string>;  // node, by address
 
+// In the folder of the controller's state.
+std::string refused_clients_file(const std::string& state_folder);
 // What is not there is an empty list. Durable when it is written.
 Result<RefusedClients> read_refused_clients(const std::string& file);
 Status write_refused_clients(const std::string& file, const RefusedClients& clients);

@@ -12,7 +12,7 @@
 namespace devrun::controller {
 
 StoreRefusals::StoreRefusals(const std::string& state_folder, std::string server)
-    : file_(state_folder + "/refused-clients"), server_(std::move(server)) {}
+    : file_(refused_clients_file(state_folder)), server_(std::move(server)) {}
 
 Result<bool> StoreRefusals::refuse(const std::string& node, const std::string& address) {
   if (server_.empty() || !is_refusable(address)) return false;
